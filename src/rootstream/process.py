@@ -1,0 +1,106 @@
+"""The one place that starts processes: list argv, explicit environment, closed stdin, a timeout.
+
+A process that fails becomes a `UserError` that shows a command to paste and the end of what it printed.
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream.errors import UserError
+
+TAIL_LINES = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """A process that ended: its exit status (negative: the signal) and its output as text."""
+
+    argv: tuple[str, ...]
+    status: int
+    stdout: str
+    stderr: str
+
+
+def paste(argv: Sequence[str], *, cwd: Path | None = None) -> str:
+    """Return the command as a line for a shell."""
+    line = shlex.join(argv)
+    return f"cd {shlex.quote(str(cwd))} && {line}" if cwd else line
+
+
+def tail(text: str, lines: int = TAIL_LINES) -> str:
+    """Return the last lines of a text."""
+    return "\n".join(text.rstrip("\n").split("\n")[-lines:])
+
+
+def ending(status: int) -> str:
+    """Say how a process ended, from its status as `subprocess` gives it."""
+    if status >= 0:
+        return f"exit status {status}"
+    try:
+        return f"killed by {signal.Signals(-status).name}"
+    except ValueError:
+        return f"killed by signal {-status}"
+
+
+def require(program: str, *, hint: str) -> str:
+    """Return the path of a program of the host; `UserError` program-missing with the hint if there is none."""
+    path = shutil.which(program)
+    if path is None:
+        raise UserError("program-missing", f"{program} is not installed or not on PATH", hint=hint)
+    return path
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: Path | None = None,
+    check: bool = True,
+    stdin: str | None = None,
+) -> Completed:
+    """Run a program to its end and return its output.
+
+    `timeout` is in seconds. Raises `UserError` program-missing, process-timeout, or (with `check`)
+    process-failed.
+    """
+    command = tuple(str(word) for word in argv)
+    try:
+        done = subprocess.run(  # noqa: PLW1510  (the status is looked at below)
+            command,
+            env=dict(env),
+            cwd=cwd,
+            timeout=timeout,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[call-overload]  # one of the two, never both
+        )
+    except FileNotFoundError as error:
+        raise UserError(
+            "program-missing",
+            f"{command[0]} is not installed or not on PATH",
+            hint="`rootstream doctor` lists what is needed and how to install it.",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(
+            "process-timeout",
+            f"{command[0]} did not end within {timeout:g} seconds",
+            hint=f"To try it by hand: {paste(command, cwd=cwd)}",
+        ) from error
+    result = Completed(argv=command, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+    if check and result.status != 0:
+        raise UserError(
+            "process-failed",
+            f"{command[0]}: {ending(result.status)}",
+            detail=tail(result.stderr or result.stdout),
+            hint=f"To try it by hand: {paste(command, cwd=cwd)}",
+        )
+    return result

@@ -1,0 +1,1 @@
+"""BuildStream plugins of Rootstream; they import nothing of it, only buildstream."""
