@@ -58,7 +58,7 @@ class UserError(Exception):
         return text
 
 
-class Problems(UserError):
+class Problems(UserError):  # noqa: N818  (a collection of errors)
     """Several mistakes found at once, in the order of the file."""
 
     def __init__(self, problems: tuple[UserError, ...]) -> None:
