@@ -81,7 +81,7 @@ def run(
             capture_output=True,
             text=True,
             errors="replace",
-            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),  # type: ignore[call-overload]  # one of the two, never both
+            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
         )
     except FileNotFoundError as error:
         raise UserError(

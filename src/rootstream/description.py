@@ -1,0 +1,93 @@
+"""The whole of `system.yaml`: projects, their systems and variants."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from rootstream.images import Image
+from rootstream.layers import Layer
+from rootstream.machine import Check, Machine
+from rootstream.system import Architecture, Kernel, Model, Name, Root
+
+# 2025-01-01: any fixed day will do, as long as FAT can hold it.
+EPOCH = 1735689600
+
+
+class System(Model):
+    """What to build: one machine's software, its images and what they must do."""
+
+    arch: Architecture = "x86_64"
+    """Processor architecture."""
+    description: str = ""
+    """What the system is for."""
+    root: Root
+    """Where the root file system comes from."""
+    kernel: Kernel | None = None
+    """The kernel; leave it out for images without one."""
+    layers: tuple[Layer, ...] = ()
+    """What is laid over the root, in this order."""
+    images: Annotated[tuple[Image, ...], Field(min_length=1)]
+    """Files to make."""
+    machine: Machine = Machine()
+    """What boots the system."""
+    checks: tuple[Check, ...] = ()
+    """What the booted system must show."""
+    epoch: Annotated[int, Field(ge=315532800, le=4102444800)] = EPOCH
+    """Time stamp of everything in the images, in seconds since 1970 (from 1980 on, as FAT wants it)."""
+
+
+class Debian(Model):
+    """Where the pinned packages of the build base, and Debian source packages, come from."""
+
+    suites: Annotated[tuple[str, ...], Field(min_length=1)] = ("trixie",)
+    """Suites of Debian."""
+    mirrors: tuple[str, ...] = ()
+    """Mirrors to ask, in this order; by default those of this host's apt."""
+    packages: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")], ...] = ()
+    """Packages to have in the build base beside the usual ones."""
+
+
+class Described(Model):
+    """One system with its variants, as written: a variant holds what it changes."""
+
+    name: Name
+    variant: Name | None
+    system: System
+
+    @property
+    def target(self) -> str:
+        """Return the name as the command line has it: SYSTEM or SYSTEM@VARIANT."""
+        return f"{self.name}@{self.variant}" if self.variant else self.name
+
+    @property
+    def slug(self) -> str:
+        """Return the name as elements have it."""
+        return f"{self.name}--{self.variant}" if self.variant else self.name
+
+
+class Description(Model):
+    """A project: every system and variant of it, resolved."""
+
+    debian: Debian = Debian()
+    systems: tuple[Described, ...]
+
+    def names(self) -> tuple[str, ...]:
+        """Return the targets that the command line may name."""
+        return tuple(described.target for described in self.systems)
+
+
+class Variant(Model):
+    """A named set of changes: words given here replace the system's; lists under `add` are appended."""
+
+    add: dict[str, Any] = {}
+
+
+class Schema(Model):
+    """`system.yaml` as an editor sees it; variants are checked on the merged system."""
+
+    debian: Debian = Debian()
+    """Where packages and Debian sources come from."""
+    systems: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
+    """The systems of the project."""

@@ -1,0 +1,155 @@
+"""The part of the description that says which files to make to boot from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from rootstream.system import FileName, ImagePath, KernelArgs, Model, Size, first_of, word
+
+Compression = Literal["none", "gzip", "xz", "zstd"]
+Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,16}$")]
+
+
+class KernelImage(Model):
+    """The kernel itself, as a boot loader takes it."""
+
+    name: FileName | None = None
+    """Name of the file; by default the kernel's own (bzImage, Image ...)."""
+
+
+class Initramfs(Model):
+    """The root as a cpio archive that the kernel unpacks into memory."""
+
+    compression: Compression = "zstd"
+    """How it is compressed."""
+    level: Annotated[int, Field(ge=1, le=22)] | None = None
+    """Compression level of the compressor; by default its usual one."""
+    name: FileName | None = None
+    """Name of the file; by default initramfs.cpio with the compressor's ending."""
+
+
+class Ext(Model):
+    """The root as an ext2 or ext4 file system."""
+
+    type: Literal["ext2", "ext4"] = "ext4"
+    """Which of the two."""
+    size: Size | None = None
+    """Size of the file system; by default computed from its contents."""
+    label: Label = "rootfs"
+    """Volume label."""
+    gzip: bool = False
+    """Compress the file with gzip, as for a ramdisk."""
+    name: FileName | None = None
+    """Name of the file; by default rootfs with the ending of the type."""
+
+
+class Squashfs(Model):
+    """The root as a read-only, compressed file system."""
+
+    compression: Literal["gzip", "xz", "zstd", "lz4"] = "zstd"
+    """How it is compressed."""
+    name: FileName | None = None
+    """Name of the file; by default rootfs.squashfs."""
+
+
+class Tar(Model):
+    """The root as a tar archive: owners, modes, extended attributes, device nodes."""
+
+    compression: Compression = "none"
+    """How it is compressed."""
+    name: FileName | None = None
+    """Name of the file; by default rootfs.tar with the compressor's ending."""
+
+
+class Partition(Model):
+    """A partition of a disk."""
+
+    filesystem: Literal["vfat", "ext2", "ext4", "swap"]
+    """What is on it."""
+    mount: ImagePath | None = None
+    """Where it is mounted: `/` is the root, `/boot` the boot loader's."""
+    size: Size | None = None
+    """Size of the partition; by default computed from its contents (swap needs one)."""
+    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,11}$")] | None = None
+    """Volume label."""
+    options: Annotated[str, Field(pattern=r"^[^\s#]+$")] | None = None
+    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`."""
+
+
+SEED_PARTITIONS = (
+    Partition(filesystem="vfat", mount="/boot"),
+    Partition(filesystem="ext4", mount="/"),
+)
+
+
+class Disk(Model):
+    """A partitioned disk that starts by itself."""
+
+    table: Literal["mbr"] = "mbr"
+    """Partition table."""
+    bootloader: Literal["syslinux", "none"] = "syslinux"
+    """Boot loader."""
+    sector_size: Literal[512, 4096] = 512
+    """Size of a sector in bytes."""
+    partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=4)] = SEED_PARTITIONS
+    """Partitions in their order on the disk."""
+    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$")] = "/dev/sda"
+    """What the machine calls this disk; used in /etc/fstab and for the kernel's root=."""
+    kernel_args: KernelArgs = ""
+    """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
+    kernel_name: FileName = "vmlinuz"
+    """Name of the kernel on the boot partition."""
+    initramfs: bool = False
+    """Put the initramfs beside the kernel and let the boot loader load both."""
+    fstab: Literal["write", "keep"] = "write"
+    """Write /etc/fstab from the partitions, or keep the root's own."""
+    name: FileName = "disk.img"
+    """Name of the file."""
+
+
+class MakeKernel(Model):
+    kernel: KernelImage
+    """The kernel."""
+
+
+class MakeInitramfs(Model):
+    initramfs: Initramfs
+    """A cpio archive for the kernel."""
+
+
+class MakeExt(Model):
+    ext: Ext
+    """An ext2 or ext4 file system."""
+
+
+class MakeSquashfs(Model):
+    squashfs: Squashfs
+    """A squashfs file system."""
+
+
+class MakeTar(Model):
+    tar: Tar
+    """A tar archive."""
+
+
+class MakeDisk(Model):
+    disk: Disk
+    """A bootable disk."""
+
+
+Image = Annotated[
+    Annotated[MakeKernel, Tag("kernel")]
+    | Annotated[MakeInitramfs, Tag("initramfs")]
+    | Annotated[MakeExt, Tag("ext")]
+    | Annotated[MakeSquashfs, Tag("squashfs")]
+    | Annotated[MakeTar, Tag("tar")]
+    | Annotated[MakeDisk, Tag("disk")],
+    Discriminator(
+        first_of("kernel", "initramfs", "ext", "squashfs", "tar", "disk"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: kernel, initramfs, ext, squashfs, tar, disk",
+    ),
+    BeforeValidator(word),
+]

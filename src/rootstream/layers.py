@@ -1,0 +1,184 @@
+"""The part of the description that is laid over a root: the same words for every root."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Discriminator, Field, Tag
+
+from rootstream.system import Account, ImagePath, Mode, Model, ProjectPath, first_of
+
+
+def _hash(value: str) -> str:
+    if not value.startswith("$") or ":" in value or "\n" in value or not value.isascii():
+        raise ValueError(
+            "expected a password hash such as $6$..., as `mkpasswd` or `openssl passwd -6` print it"
+        )
+    return value
+
+
+class PasswordHash(Model):
+    hash: Annotated[str, AfterValidator(_hash)]
+    """The hash, as crypt(5) has it: `$6$salt$...`."""
+
+
+Password = Literal["locked", "empty"] | PasswordHash
+
+
+class User(Model):
+    """An account."""
+
+    name: Account
+    """Login name."""
+    uid: Annotated[int, Field(ge=0, le=65533)] | None = None
+    """Number of the user; by default the next free one from 1000, or from 100 for a system user."""
+    group: Account | None = None
+    """Primary group; by default one of the user's own name."""
+    groups: tuple[Account, ...] = ()
+    """Further groups; they are made if the root has none of that name."""
+    home: ImagePath | None = None
+    """Home folder; by default /home/NAME."""
+    shell: ImagePath = "/bin/sh"
+    """Login shell."""
+    gecos: Annotated[str, Field(pattern=r"^[^:\n]*$")] = ""
+    """Full name or purpose."""
+    password: Password = "locked"  # noqa: S105  (a word, not a password)
+    """`locked`, `empty`, or `{hash: ...}`."""
+    authorized_keys: tuple[ProjectPath, ...] = ()
+    """Files with SSH public keys that may log in as this user."""
+    sudo: bool | Literal["nopasswd"] = False
+    """May become root through sudo, with the own password or (nopasswd) without."""
+    system: bool = False
+    """An account for a service: low number, no home made."""
+
+
+class RootLogin(Model):
+    """How root may log in."""
+
+    password: Password = "locked"  # noqa: S105
+    """`locked`, `empty`, or `{hash: ...}`."""
+    console: bool = True
+    """Root may log in on consoles (with `password: locked` nobody can)."""
+    authorized_keys: tuple[ProjectPath, ...] = ()
+    """Files with SSH public keys that may log in as root."""
+
+
+class Group(Model):
+    """A group."""
+
+    name: Account
+    """Name of the group."""
+    gid: Annotated[int, Field(ge=0, le=65533)] | None = None
+    """Number of the group; by default the next free one."""
+    system: bool = False
+    """Number it below 1000."""
+
+
+class Permission(Model):
+    """Owner, mode or capabilities of files that are in the image."""
+
+    path: ImagePath
+    """Path in the image; `*` stands for any name in its last part."""
+    owner: Account | int | None = None
+    """Owner, by name or number."""
+    group: Account | int | None = None
+    """Group, by name or number."""
+    mode: Mode | None = None
+    """Mode in octal, set-id and sticky bits included, such as 4755."""
+    recursive: bool = False
+    """Everything below the path, too."""
+    capabilities: str | None = None
+    """File capabilities as setcap(8) writes them, such as `cap_net_raw+ep`."""
+
+
+class Device(Model):
+    """A device node or named pipe."""
+
+    path: ImagePath
+    """Path in the image."""
+    type: Literal["char", "block", "fifo"]
+    """Kind of the node."""
+    major: Annotated[int, Field(ge=0, le=4095)] = 0
+    """Major number."""
+    minor: Annotated[int, Field(ge=0, le=1048575)] = 0
+    """Minor number."""
+    mode: Mode = 0o600
+    """Mode in octal."""
+    owner: Account | int = 0
+    """Owner, by name or number."""
+    group: Account | int = 0
+    """Group, by name or number."""
+
+
+class OverlayLayer(Model):
+    overlay: ProjectPath
+    """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out."""
+
+
+class HostnameLayer(Model):
+    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$")]
+    """Name of the machine."""
+
+
+class IssueLayer(Model):
+    issue: str
+    """Text above the login prompt (/etc/issue)."""
+
+
+class UsersLayer(Model):
+    users: tuple[User, ...]
+    """Accounts to make or change."""
+
+
+class GroupsLayer(Model):
+    groups: tuple[Group, ...]
+    """Groups to make."""
+
+
+class RootLoginLayer(Model):
+    root_login: RootLogin
+    """How root may log in; by default not at all."""
+
+
+class PermissionsLayer(Model):
+    permissions: tuple[Permission, ...]
+    """Owners, modes and capabilities of files in the image."""
+
+
+class DevicesLayer(Model):
+    devices: tuple[Device, ...]
+    """Device nodes and named pipes."""
+
+
+class DeviceTableLayer(Model):
+    device_table: ProjectPath
+    """File in Buildroot's device table format (makedev): permissions and nodes."""
+
+
+Layer = Annotated[
+    Annotated[OverlayLayer, Tag("overlay")]
+    | Annotated[HostnameLayer, Tag("hostname")]
+    | Annotated[IssueLayer, Tag("issue")]
+    | Annotated[UsersLayer, Tag("users")]
+    | Annotated[GroupsLayer, Tag("groups")]
+    | Annotated[RootLoginLayer, Tag("root_login")]
+    | Annotated[PermissionsLayer, Tag("permissions")]
+    | Annotated[DevicesLayer, Tag("devices")]
+    | Annotated[DeviceTableLayer, Tag("device_table")],
+    Discriminator(
+        first_of(
+            "overlay",
+            "hostname",
+            "issue",
+            "users",
+            "groups",
+            "root_login",
+            "permissions",
+            "devices",
+            "device_table",
+        ),
+        custom_error_type="choice",
+        custom_error_message="expected one of: overlay, hostname, issue, users, groups, root_login, "
+        "permissions, devices, device_table",
+    ),
+]

@@ -1,0 +1,170 @@
+"""The part of the description that says what boots a system, and what it must show then."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from rootstream.system import Account, Duration, FileName, KernelArgs, Model, Port, Size, first_of, word
+
+BootFrom = Literal["disk", "initramfs", "ext", "squashfs"]
+
+
+class Nic(Model):
+    """A network card."""
+
+    model: Literal["virtio", "e1000", "rtl8139", "none"] = "virtio"
+    """What the system sees."""
+    mac: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")] | None = None
+    """Its address; by default QEMU's."""
+    forward: dict[Port, Port] = {}
+    """Ports of this host (on 127.0.0.1) that lead to ports of the system: `{2222: 22}`."""
+
+
+class ExtraDisk(Model):
+    """A further, empty disk."""
+
+    size: Size
+    """Its size."""
+    bus: Literal["ide", "virtio"] = "virtio"
+    """How it is attached."""
+
+
+class Machine(Model):
+    """The machine that boots the system in QEMU."""
+
+    memory: Size = 256 << 20
+    """Memory."""
+    cores: Annotated[int, Field(ge=1, le=256)] = 1
+    """Number of processors."""
+    boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
+    """Images to boot from: `run` takes the first, `verify` each. By default all bootable ones.
+    The kernel is given to QEMU directly, except with `disk`, which starts by its own boot loader."""
+    bus: Literal["ide", "virtio", "ahci"] = "ide"
+    """How disks are attached."""
+    disks: tuple[ExtraDisk, ...] = ()
+    """Further, empty disks."""
+    nics: tuple[Nic, ...] = (Nic(),)
+    """Network cards, each on a network of its own behind this host."""
+    firmware: Literal["bios", "uefi"] = "bios"
+    """Firmware."""
+    accelerator: Literal["auto", "kvm", "tcg"] = "auto"
+    """`auto` takes KVM where a guest really runs on it."""
+    kernel_args: KernelArgs = ""
+    """Kernel arguments when the kernel is started directly; console= and root= are added where missing."""
+    console: str = "ttyS0"
+    """Serial console of the system."""
+    extra_args: tuple[str, ...] = ()
+    """Further arguments for QEMU."""
+    timeout: Duration = 120.0
+    """How long a boot with all its checks may take."""
+
+
+class ConsoleCheck(Model):
+    console: str
+    """Text that the console must show."""
+    regex: bool = False
+    """The text is a regular expression."""
+    within: Duration = 60.0
+    """How long to wait for it."""
+    name: str | None = None
+    """Name in the report."""
+
+
+class Login(Model):
+    user: Account = "root"
+    """Who logs in on the console."""
+    password: str | None = None
+    """The password, where one is asked for."""
+    refused: bool = False
+    """The login must be refused."""
+
+
+class LoginCheck(Model):
+    login: Login
+    """Log in on the console; the commands after it run in that session."""
+    within: Duration = 60.0
+    """How long the login may take."""
+    name: str | None = None
+    """Name in the report."""
+
+
+class CommandCheck(Model):
+    command: str
+    """A command for the shell on the console; root is logged in first if nobody is."""
+    exit: Annotated[int, Field(ge=0, le=255)] = 0
+    """Exit status that it must have."""
+    output: str | None = None
+    """Regular expression that its output must match somewhere."""
+    within: Duration = 30.0
+    """How long it may take."""
+    name: str | None = None
+    """Name in the report."""
+
+
+class PortCheck(Model):
+    port: Port
+    """TCP port of the system that must accept a connection."""
+    within: Duration = 60.0
+    """How long to wait for it."""
+    name: str | None = None
+    """Name in the report."""
+
+
+class Http(Model):
+    path: Annotated[str, Field(pattern=r"^/[^\s]*$")] = "/"
+    """Path to ask for."""
+    port: Port = 80
+    """Port of the system."""
+    status: Annotated[int, Field(ge=100, le=599)] = 200
+    """Status that the answer must have."""
+    body: str | None = None
+    """Regular expression that the body must match somewhere."""
+
+
+class HttpCheck(Model):
+    http: Http
+    """An HTTP answer of the system."""
+    within: Duration = 60.0
+    """How long to wait for it."""
+    name: str | None = None
+    """Name in the report."""
+
+
+class PoweroffCheck(Model):
+    poweroff: Annotated[str, Field(min_length=1)]
+    """Command that switches the machine off; the machine must then end by itself."""
+    within: Duration = 30.0
+    """How long it may take."""
+    name: str | None = None
+    """Name in the report."""
+
+
+Check = Annotated[
+    Annotated[ConsoleCheck, Tag("console")]
+    | Annotated[LoginCheck, Tag("login")]
+    | Annotated[CommandCheck, Tag("command")]
+    | Annotated[PortCheck, Tag("port")]
+    | Annotated[HttpCheck, Tag("http")]
+    | Annotated[PoweroffCheck, Tag("poweroff")],
+    Discriminator(
+        first_of("console", "login", "command", "port", "http", "poweroff"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: console, login, command, port, http, poweroff",
+    ),
+    BeforeValidator(word),
+]
+
+
+class BootImage(Model):
+    """What a machine is given to boot, as files: the exported images of one system."""
+
+    kind: BootFrom
+    """Which of them the root comes from."""
+    kernel: str | None
+    """Path of the kernel, for a direct start."""
+    file: str
+    """Path of the image."""
+    name: FileName
+    """Name of the system."""

@@ -1,0 +1,251 @@
+"""The description of systems, as data: what `system.yaml` may say, each word with its meaning.
+
+The JSON Schema, the reference documentation and the validation all come from these models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePosixPath
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from rootstream.units import parse_duration, parse_size
+
+Architecture = Literal["x86_64", "aarch64", "riscv64"]
+
+
+class Model(BaseModel):
+    """Frozen, with no unknown words, described by the text below each word."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True)
+
+
+def _inside(value: str) -> str:
+    path = PurePosixPath(value)
+    if not value or path.is_absolute() or ".." in path.parts:
+        raise ValueError(f"{value!r} must be a path below the folder of system.yaml, without '..'")
+    return value
+
+
+def _absolute(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.is_absolute() or ".." in path.parts or "\0" in value or "\n" in value:
+        raise ValueError(f"{value!r} must be an absolute path in the image, without '..'")
+    return value
+
+
+def _file_name(value: str) -> str:
+    if not value or value.startswith((".", "-")) or "/" in value or any(ord(c) < 32 for c in value):  # noqa: PLR2004
+        raise ValueError(f"{value!r} must be a plain file name")
+    return value
+
+
+def _kernel_args(value: str) -> str:
+    if "\n" in value or "\0" in value:
+        raise ValueError("kernel arguments are one line")
+    return value
+
+
+def _octal(value: object) -> int:
+    """Return a file mode; YAML 1.2 reads `0644` as a decimal number, so digits are taken as octal."""
+    text = str(value).removeprefix("0o")
+    if isinstance(value, bool) or not text.isdigit() or any(c in "89" for c in text) or int(text, 8) > 0o7777:  # noqa: PLR2004
+        raise ValueError(f"{value!r} is not a mode: expected octal digits such as 0755 or 4755")
+    return int(text, 8)
+
+
+Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str)]
+Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
+Mode = Annotated[int, BeforeValidator(_octal, json_schema_input_type=int | str)]
+ProjectPath = Annotated[str, AfterValidator(_inside)]
+ImagePath = Annotated[str, AfterValidator(_absolute)]
+FileName = Annotated[str, AfterValidator(_file_name)]
+KernelArgs = Annotated[str, AfterValidator(_kernel_args)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
+Symbol = Annotated[str, Field(pattern=r"^(CONFIG_)?[A-Za-z0-9_]+$")]
+Account = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def word(value: object) -> object:
+    """Turn the short form of a choice, a single word, into its long form: `tar` is `{tar: {}}`."""
+    return {value: {}} if isinstance(value, str) else value
+
+
+def first_of(*names: str) -> Callable[[Any], str | None]:
+    """Return a discriminator: the one of `names` that is a key of the mapping (or a field of the model)."""
+
+    def choose(value: Any) -> str | None:  # noqa: ANN401  (whatever the YAML held)
+        for name in names:
+            if name in value if isinstance(value, dict) else hasattr(value, name):
+                return name
+        return None
+
+    return choose
+
+
+# --- sources -------------------------------------------------------------------------------------------------
+
+
+class DebianSourcePackage(Model):
+    """A Debian source package: the upstream tarball that Debian keeps, its version pinned by the lock."""
+
+    package: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")] | None = None
+    """Name of the source package; by default the obvious one (linux, busybox, musl)."""
+    suite: str | None = None
+    """Suite to take it from; by default the project's."""
+    version: str | None = None
+    """Exact Debian version; by default the newest of the suite when the lock is written."""
+    patches: bool = False
+    """Apply Debian's patches."""
+
+
+class Tarball(Model):
+    """A tarball from a URL."""
+
+    url: str
+    """Where to get it; it may be compressed by gzip, bzip2, xz or zstd."""
+    sha256: Sha256 | None = None
+    """Hash of the tarball; without it the lock remembers the first one seen."""
+
+
+class GitRepository(Model):
+    """A Git repository, at the commit that the lock holds."""
+
+    url: str
+    """Address of the repository."""
+    track: str = "HEAD"
+    """Branch or tag that `rootstream update` follows."""
+
+
+class FromDebian(Model):
+    debian: DebianSourcePackage
+    """A Debian source package."""
+
+
+class FromTarball(Model):
+    tar: Tarball
+    """A tarball."""
+
+
+class FromGit(Model):
+    git: GitRepository
+    """A Git repository."""
+
+
+class FromFolder(Model):
+    local: ProjectPath
+    """A folder of the project."""
+
+
+SourceTree = Annotated[
+    Annotated[FromDebian, Tag("debian")]
+    | Annotated[FromTarball, Tag("tar")]
+    | Annotated[FromGit, Tag("git")]
+    | Annotated[FromFolder, Tag("local")],
+    Discriminator(
+        first_of("debian", "tar", "git", "local"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: debian, tar, git, local",
+    ),
+    BeforeValidator(word),
+]
+FROM_DEBIAN = FromDebian(debian=DebianSourcePackage())
+
+
+# --- kernel and roots ----------------------------------------------------------------------------------------
+
+
+class NamedDefconfig(Model):
+    defconfig: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    """Name of a defconfig in the tree, such as `multi_v7_defconfig`."""
+
+
+class ConfigFile(Model):
+    file: ProjectPath
+    """A full configuration of the project."""
+
+
+ConfigBase = Annotated[
+    Literal["tinyconfig", "defconfig", "allnoconfig"]
+    | Annotated[
+        Annotated[NamedDefconfig, Tag("defconfig")] | Annotated[ConfigFile, Tag("file")],
+        Discriminator(first_of("defconfig", "file")),
+    ],
+    Field(description="Where a configuration starts from."),
+]
+
+
+class Kernel(Model):
+    """The Linux kernel, compiled from source."""
+
+    source: SourceTree = FROM_DEBIAN
+    """Where the source comes from."""
+    base: ConfigBase = "tinyconfig"
+    """What the configuration starts from: tinyconfig, defconfig, a named defconfig, or a file."""
+    fragments: tuple[ProjectPath, ...] = ()
+    """Kconfig fragments of the project, merged in this order over the base and the built-in fragment."""
+    builtin: bool = True
+    """Merge Rootstream's own small fragment for the architecture (drivers that QEMU and PCs need) first."""
+    optional: tuple[Symbol, ...] = ()
+    """Requested symbols that this tree may drop or change without that being an error."""
+    modules: bool = False
+    """Build and install the modules that the configuration asks for."""
+
+
+class BusyboxRoot(Model):
+    """A root made of BusyBox and musl, both compiled from source."""
+
+    libc: Literal["musl"] = "musl"
+    """The C library."""
+    source: SourceTree = FROM_DEBIAN
+    """Where BusyBox's source comes from."""
+    libc_source: SourceTree = FROM_DEBIAN
+    """Where the C library's source comes from."""
+    base: ConfigBase = "defconfig"
+    """What BusyBox's configuration starts from."""
+    fragments: tuple[ProjectPath, ...] = ()
+    """Kconfig fragments of the project for BusyBox, merged in this order."""
+    builtin: bool = True
+    """Merge Rootstream's own fragment (what does not build with musl is off) first."""
+    optional: tuple[Symbol, ...] = ()
+    """Requested symbols that BusyBox may drop or change without that being an error."""
+    console: tuple[str, ...] = ("console",)
+    """Terminals that get a login prompt; `console` is the one the kernel was given."""
+    baud: int = 115200
+    """Speed of these terminals."""
+    network: Literal["dhcp", "none"] = "dhcp"
+    """Bring the first network interface up with DHCP, or leave the network alone."""
+
+
+class ElementsRoot(Model):
+    """A root built by the user's own BuildStream project, beside `system.yaml`."""
+
+    target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$")]
+    """Element whose files, with those it needs at run time, are the root."""
+    project: str = "."
+    """Folder of the BuildStream project, below the folder of system.yaml."""
+
+
+class FromBusybox(Model):
+    busybox: BusyboxRoot
+    """BusyBox and musl from source."""
+
+
+class FromElements(Model):
+    elements: ElementsRoot
+    """An element of the user's own BuildStream project."""
+
+
+Root = Annotated[
+    Annotated[FromBusybox, Tag("busybox")] | Annotated[FromElements, Tag("elements")],
+    Discriminator(
+        first_of("busybox", "elements"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: busybox, elements",
+    ),
+    BeforeValidator(word),
+]

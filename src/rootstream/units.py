@@ -1,0 +1,64 @@
+"""Sizes and durations as people write them: `512M`, `1.5G`, `30s`, `2m`."""
+
+from __future__ import annotations
+
+import re
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_STEPS = ("", "K", "M", "G", "T")
+STEP = 1024
+
+
+def parse_size(value: object) -> int:
+    """Return bytes; K, M, G and T are powers of 1024. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("expected a size such as 512M or a number of bytes")
+    if isinstance(value, int):
+        size = value
+    else:
+        match = _SIZE.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(f"{value!r} is not a size: expected a number with K, M, G or T, such as 512M")
+        size = int(float(match[1]) * STEP ** _STEPS.index(match[2].upper()))
+    if size < 0:
+        raise ValueError("a size cannot be negative")
+    return size
+
+
+def parse_duration(value: object) -> float:
+    """Return seconds. Raises ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("expected a duration such as 30s or a number of seconds")
+    if isinstance(value, int | float):
+        seconds = float(value)
+    else:
+        match = _DURATION.fullmatch(value.strip())
+        if match is None:
+            raise ValueError(f"{value!r} is not a duration: expected a number with ms, s, m or h, such as 30s")
+        seconds = float(match[1]) * _SECONDS[match[2] or "s"]
+    if seconds <= 0:
+        raise ValueError("a duration must be more than nothing")
+    return seconds
+
+
+def show_size(size: float) -> str:
+    """Return bytes for people: `4.8 MB`-like, in powers of 1024."""
+    step = 0
+    while size >= STEP and step < len(_STEPS) - 1:
+        size /= STEP
+        step += 1
+    return f"{size:.0f} B" if step == 0 else f"{size:.1f} {_STEPS[step]}iB"
+
+
+def show_duration(seconds: float) -> str:
+    """Return seconds for people: `0.4s`, `12s`, `3m05s`, `1h02m`."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f}s"
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole}s"
+    if whole < 3600:  # noqa: PLR2004
+        return f"{whole // 60}m{whole % 60:02d}s"
+    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"
