@@ -12,6 +12,7 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from rootstream.errors import UserError
 
@@ -84,11 +85,7 @@ def run(
             **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
         )
     except FileNotFoundError as error:
-        raise UserError(
-            "program-missing",
-            f"{command[0]} is not installed or not on PATH",
-            hint="`rootstream doctor` lists what is needed and how to install it.",
-        ) from error
+        raise _missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
         raise UserError(
             "process-timeout",
@@ -104,3 +101,61 @@ def run(
             hint=f"To try it by hand: {paste(command, cwd=cwd)}",
         )
     return result
+
+
+def start(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    stdin: IO[bytes] | int = subprocess.DEVNULL,
+    stdout: IO[bytes] | int = subprocess.DEVNULL,
+    stderr: IO[bytes] | int = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a long-running program in a session of its own and return it; the caller owns it and ends it.
+
+    Its own session keeps the terminal's Ctrl-C from reaching it before its owner decides. Raises `UserError`
+    program-missing.
+    """
+    command = tuple(str(word) for word in argv)
+    try:
+        return subprocess.Popen(
+            command,
+            env=dict(env),
+            cwd=cwd,
+            stdin=stdin,
+            stdout=stdout,
+            stderr=stderr,
+            pass_fds=tuple(pass_fds),
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise _missing(command[0]) from error
+
+
+def hand_over(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
+    """Run a program on our own terminal until it ends and return its exit status (negative: the signal).
+
+    Ctrl-C is for the program alone meanwhile. Raises `UserError` program-missing.
+    """
+    command = tuple(str(word) for word in argv)
+    before = signal.signal(signal.SIGINT, _leave_to_child)
+    try:
+        return subprocess.run(command, env=dict(env), cwd=cwd, check=False).returncode
+    except FileNotFoundError as error:
+        raise _missing(command[0]) from error
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _leave_to_child(_number: int, _frame: object) -> None:
+    """Do nothing: unlike SIG_IGN, a handler is not inherited by the program that is started."""
+
+
+def _missing(program: str) -> UserError:
+    return UserError(
+        "program-missing",
+        f"{program} is not installed or not on PATH",
+        hint="`rootstream doctor` lists what is needed and how to install it.",
+    )
