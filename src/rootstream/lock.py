@@ -1,0 +1,145 @@
+"""`system.lock`: every input by content. `rootstream update` writes it, a build only reads it.
+
+JSON with one locked thing to a line, so that a change of one package is a change of one line.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rootstream.errors import UserError, Where
+
+VERSION = 1
+FILE_NAME = "system.lock"
+MAX_BYTES = 64 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """What was asked for (a source's request, as JSON text) and what it stands for (the source's ref)."""
+
+    refs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _entry(request: str, ref: Any) -> str:  # noqa: ANN401  (whatever a source plugin calls a ref)
+    head = f'  {{"source": {request},\n   "ref": '
+    if isinstance(ref, list) and ref:
+        lines = ",\n".join("     " + json.dumps(item, sort_keys=False) for item in ref)
+        return f"{head}[\n{lines}]}}"
+    return head + json.dumps(ref) + "}"
+
+
+def to_text(lock: Lock) -> str:
+    """Return the lock as the text of its file: same lock, same bytes."""
+    entries = ",\n".join(_entry(request, lock.refs[request]) for request in sorted(lock.refs))
+    return f'{{"version": {VERSION},\n "sources": [\n{entries}\n ]}}\n'
+
+
+def from_text(text: str, path: Path) -> Lock:
+    """Read a lock. Raises `UserError` lock-broken with the place."""
+    hint = "It is written by `rootstream update`: take it from version control, or delete it and update."
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        line = error.lineno if isinstance(error, json.JSONDecodeError) else None
+        raise UserError("lock-broken", "not a lock: it does not parse", where=Where(path=path, line=line), hint=hint) from error
+    if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), list):
+        raise UserError(
+            "lock-broken", f"not a lock of version {VERSION}", where=Where(path=path), hint=hint
+        )
+    refs = {}
+    for number, item in enumerate(data["sources"], 1):
+        if not isinstance(item, dict) or not isinstance(item.get("source"), dict) or "ref" not in item:
+            raise UserError("lock-broken", f"entry {number} has no source and ref", where=Where(path=path), hint=hint)
+        refs[json.dumps(item["source"], sort_keys=True, separators=(",", ":"))] = item["ref"]
+    return Lock(refs=refs)
+
+
+def read(path: Path) -> Lock | None:
+    """Return the lock of a file, or None if there is none yet. Raises `UserError` lock-broken."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UserError("lock-broken", "too large to be a lock", where=Where(path=path))
+        return from_text(path.read_text(encoding="utf-8"), path)
+    except FileNotFoundError:
+        return None
+    except (UnicodeDecodeError, OSError) as error:
+        raise UserError("lock-broken", f"cannot be read: {error}", where=Where(path=path)) from error
+
+
+def write(lock: Lock, path: Path) -> bool:
+    """Put the lock in place, whole or not at all. Returns whether it changed."""
+    text = to_text(lock)
+    if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
+        return False
+    write_atomically(path, text.encode())
+    return True
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file beside its place and move it there. Raises `UserError` cannot-write."""
+    name = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as out:
+            name = out.name
+            out.write(content)
+            out.flush()
+            os.fchmod(out.fileno(), 0o644)
+            os.fsync(out.fileno())
+        os.replace(name, path)
+    except OSError as error:
+        if name:
+            Path(name).unlink(missing_ok=True)
+        raise UserError(
+            "cannot-write", f"cannot be written: {error.strerror}", where=Where(path=path), hint="The old file is unchanged."
+        ) from error
+
+
+def changes(old: Lock | None, new: Lock) -> tuple[str, ...]:
+    """Return what an update changed, a line each, for people."""
+    before: Mapping[str, Any] = old.refs if old else {}
+    lines = []
+    for request in sorted(new.refs):
+        if before.get(request) == new.refs[request]:
+            continue
+        name = describe(request)
+        if request not in before:
+            lines.append(f"new: {name}")
+            continue
+        lines.extend(f"{name}: {line}" for line in _differences(before[request], new.refs[request]))
+    lines.extend(f"gone: {describe(request)}" for request in sorted(before) if request not in new.refs)
+    return tuple(lines)
+
+
+def _versions(ref: Any) -> dict[str, str]:  # noqa: ANN401
+    if isinstance(ref, list):
+        return {item["name"]: item["version"] for item in ref if isinstance(item, dict) and "name" in item}
+    if isinstance(ref, dict) and "version" in ref:
+        return {"version": str(ref["version"])}
+    return {"ref": str(ref)[:40]}
+
+
+def _differences(old: Any, new: Any) -> list[str]:  # noqa: ANN401
+    before, after = _versions(old), _versions(new)
+    lines = []
+    for name in sorted(before.keys() | after.keys()):
+        if before.get(name) != after.get(name):
+            lines.append(f"{name} {before.get(name, '(none)')} -> {after.get(name, '(none)')}")
+    return lines or ["content changed"]
+
+
+def describe(request: str) -> str:
+    """Return a short name for what a request asks for."""
+    words = json.loads(request)
+    kind = words.get("kind")
+    if kind == "debian_packages":
+        return f"{len(words['packages'])} packages of {'+'.join(words['suites'])} for {words['architecture']}"
+    if kind == "debian_source":
+        return f"source package {words['package']} of {'+'.join(words['suites'])}"
+    return f"{kind} {words.get('url', '')}".strip()

@@ -1,0 +1,81 @@
+"""The build base: one pinned set of Debian packages that holds compilers and image tools."""
+
+from __future__ import annotations
+
+from rootstream.description import Debian
+from rootstream.plan.model import Element
+from rootstream.plan.sources import debian_packages
+
+NAME = "base.bst"
+
+# What apt would take as given on a running Debian.
+ESSENTIAL = (
+    "base-files",
+    "base-passwd",
+    "bash",
+    "coreutils",
+    "dash",
+    "debianutils",
+    "diffutils",
+    "findutils",
+    "grep",
+    "gzip",
+    "hostname",
+    "libc-bin",
+    "login",
+    "mawk",
+    "ncurses-base",
+    "ncurses-bin",
+    "perl-base",
+    "sed",
+    "sysvinit-utils",
+    "tar",
+    "util-linux",
+)
+COMPILING = (
+    "bc",
+    "binutils",
+    "bison",
+    "bzip2",
+    "cpio",
+    "file",
+    "flex",
+    "gawk",
+    "gcc",
+    "kmod",
+    "libc6-dev",
+    "libelf-dev",
+    "libssl-dev",
+    "linux-libc-dev",
+    "m4",
+    "make",
+    "patch",
+    "perl",
+    "pkgconf",
+    "python3",
+    "rsync",
+    "xz-utils",
+    "zstd",
+)
+IMAGES = (
+    "dosfstools",
+    "e2fsprogs",
+    "fdisk",
+    "libarchive-tools",
+    "libarchive13t64",
+    "mtools",
+    "squashfs-tools-ng",
+    "syslinux",
+    "syslinux-common",
+)
+
+
+def element(debian: Debian) -> Element:
+    """Return the base as an element, for a host of the sandbox's own architecture."""
+    packages = (*ESSENTIAL, *COMPILING, *IMAGES, *debian.packages)
+    return Element(
+        name=NAME,
+        kind="import",
+        description="Compilers and image tools: a pinned set of Debian packages",
+        sources=(debian_packages(debian, "amd64", packages),),
+    )

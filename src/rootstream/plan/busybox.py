@@ -1,0 +1,126 @@
+"""Root `busybox`: musl and BusyBox from source, and the small tree of scripts that starts them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+from importlib.resources.abc import Traversable
+
+from rootstream.plan import base, programs
+from rootstream.plan.kconfig import Fragment, configure
+from rootstream.plan.linux import fragment_files
+from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.overlay import archive_of
+from rootstream.plan.sources import Unpacked, local
+from rootstream.system import BusyboxRoot
+
+SYSROOT = "/opt/musl"
+# Folders of kernel headers that musl does not have and BusyBox includes.
+HEADERS = "linux asm-generic mtd rdma sound video"
+FOLDERS = ("dev", "home", "mnt", "proc", "root", "run", "sys", "tmp", "var", "var/log", "var/spool", "etc/network")
+
+LINKS = {"etc/mtab": "/proc/self/mounts", "etc/resolv.conf": "/run/resolv.conf"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """Elements of the root, the files beside them, and the element whose files are the root."""
+
+    elements: tuple[Element, ...]
+    files: dict[str, bytes]
+    root: str
+
+
+def musl(tree: Unpacked, arch: str, epoch: int) -> Element:
+    """Return musl as a sysroot in /opt/musl, with the kernel's headers beside its own."""
+    triplet = f"{arch}-linux-gnu"
+    commands = (
+        *tree.commands,
+        f"mkdir build && cd build && ../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib",
+        'make -C build -j"$JOBS"',
+        'make -C build DESTDIR="%{install-root}" install',
+        f'cd /usr/include && cp -r --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -r --no-clobber /usr/include/{triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -r --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
+    )
+    return Element(
+        name=f"musl-{arch}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
+        kind="manual",
+        description=f"The C library musl for {arch}, static and shared",
+        builds_with=(Dependency(element=base.NAME),),
+        sources=tree.sources,
+        commands=commands,
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+
+
+def busybox(
+    description: BusyboxRoot, arch: str, tree: Unpacked, libc: Element, fragments: tuple[Fragment, ...], epoch: int
+) -> Built:
+    """Return BusyBox, linked statically with musl, installed as a tree of links."""
+    folder, files = fragment_files(fragments)
+    commands = (
+        *tree.commands,
+        configure(
+            kind="busybox",
+            arch=arch,
+            base=description.base,
+            fragments=fragments,
+            optional=description.optional,
+        ),
+        f'make -C tree -j"$JOBS" CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n',
+        f'make -C tree CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
+        'mkdir -p "%{install-root}/usr/share/rootstream"',
+        'cp tree/.config "%{install-root}/usr/share/rootstream/busybox.config"',
+    )
+    element = Element(
+        name=f"busybox-{arch}-{short_hash(commands, [s.request() for s in tree.sources], str(folder), epoch)}.bst",
+        kind="manual",
+        description=f"BusyBox for {arch}, static, on musl",
+        builds_with=(
+            Dependency(element=base.NAME),
+            Dependency(element=programs.KCONFIG),
+            Dependency(element=libc.name),
+        ),
+        sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
+        commands=commands,
+        variables={"strip-binaries": ""},
+        environment={
+            "SOURCE_DATE_EPOCH": str(epoch),
+            "KCONFIG_NOTIMESTAMP": "1",
+        },
+    )
+    return Built(elements=(libc, element), files=files, root=element.name)
+
+
+def skeleton(description: BusyboxRoot, epoch: int) -> bytes:
+    """Return the scripts and account files of the root as a tar archive, the first thing laid over it."""
+    files: dict[str, tuple[int, bytes]] = {}
+    _collect(resources.files("rootstream.recipes") / "busybox" / "skeleton", "", files)
+    files["etc/inittab"] = (0o644, inittab(description).encode())
+    if description.network == "none":
+        for path in [path for path in files if path.endswith("S40network")]:
+            del files[path]
+    return archive_of(files, epoch=epoch, folders=FOLDERS, links=LINKS)
+
+
+def _collect(folder: Traversable, prefix: str, files: dict[str, tuple[int, bytes]]) -> None:
+    for item in folder.iterdir():
+        path = f"{prefix}{item.name}"
+        if item.is_dir():
+            _collect(item, path + "/", files)
+        else:
+            content = item.read_bytes()
+            files[path] = (0o755 if content.startswith(b"#!") else 0o644, content)
+
+
+def inittab(description: BusyboxRoot) -> str:
+    """Return /etc/inittab: what starts, what is kept running, what happens at the end."""
+    lines = ["# id:runlevels:action:process, as BusyBox's init reads it", "::sysinit:/etc/init.d/rcS"]
+    for tty in description.console:
+        # The first field is the terminal; without one init uses /dev/console, whatever the kernel was given.
+        name = "" if tty == "console" else tty
+        lines.append(f"{name}::respawn:/sbin/getty -L {description.baud} {tty} linux")
+    lines += ["::ctrlaltdel:/sbin/reboot", "::shutdown:/etc/init.d/rcK", "::restart:/sbin/init"]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,166 @@
+"""Images as elements, each made from the one tar of the finished root."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass
+
+from rootstream import images
+from rootstream.plan import base, programs
+from rootstream.plan import root as roots
+from rootstream.plan.model import Dependency, Element, Json, short_hash
+from rootstream.plan.sources import local
+
+ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+SPARSE = ".sparse"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What the images of one system share: its root and kernel elements and the name of the kernel's file."""
+
+    slug: str
+    root: str
+    kernel: str | None
+    kernel_file: str | None
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """An image's element, its files, and how the exported file is called."""
+
+    element: Element
+    files: dict[str, bytes]
+    kind: str
+    file: str
+
+
+def file_name(image: images.Image, kernel_file: str | None) -> str:
+    """Return the name of the exported file of an image."""
+    match image:
+        case images.MakeKernel():
+            return image.kernel.name or kernel_file or "kernel"
+        case images.MakeInitramfs():
+            return image.initramfs.name or "initramfs.cpio" + ENDINGS[image.initramfs.compression]
+        case images.MakeExt():
+            return image.ext.name or f"rootfs.{image.ext.type}" + (".gz" if image.ext.gzip else "")
+        case images.MakeSquashfs():
+            return image.squashfs.name or "rootfs.squashfs"
+        case images.MakeTar():
+            return image.tar.name or "rootfs.tar" + ENDINGS[image.tar.compression]
+        case images.MakeDisk():
+            return image.disk.name
+
+
+def _program(name: str, *words: str) -> str:
+    return f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module(name)} " + " ".join(words)
+
+
+def _output(name: str) -> str:
+    return f'"%{{install-root}}/images/{name}"'
+
+
+def element(image: images.Image, context: Context, initramfs: Made | None) -> Made:
+    """Return an image's element; `initramfs` is the one that a disk's boot loader loads, if the disk wants one."""
+    name = file_name(image, context.kernel_file)
+    files: dict[str, bytes] = {}
+    extra: tuple[Dependency, ...] = ()
+    match image:
+        case images.MakeKernel():
+            commands = [f"cp /kernel/{context.kernel_file} {_output(name)}"]
+        case images.MakeInitramfs():
+            commands = [_initramfs(image.initramfs, name)]
+        case images.MakeExt():
+            commands = _ext(image.ext, name)
+        case images.MakeSquashfs():
+            words = ["squashfs", f"--root {roots.PATH}", f"--compression {image.squashfs.compression}"]
+            commands = [_program("image", *words, "-o", _output(name))]
+        case images.MakeTar():
+            words = ["tar", f"--root {roots.PATH}", f"--compression {image.tar.compression}"]
+            commands = [_program("image", *words, "-o", _output(name))]
+        case images.MakeDisk():
+            told = _disk_spec(image.disk, name)
+            folder = f"files/disk-{context.slug}-{short_hash(name)}"
+            files[f"{folder}/disk.json"] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
+            commands = _disk(image.disk, name, context, initramfs)
+            if image.disk.initramfs and initramfs:
+                extra = (Dependency(element=initramfs.element.name, location="/loaded"),)
+    kind = next(iter(type(image).model_fields))
+    made = Element(
+        name=f"image-{context.slug}-{kind}-{short_hash(name)[:4]}.bst",
+        kind="manual",
+        description=f"{name} of {context.slug}",
+        builds_with=_builds_with(kind, context, extra),
+        sources=tuple(local(path.rsplit("/", 1)[0], directory="spec") for path in files),
+        commands=('mkdir -p "%{install-root}/images"', *commands),
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
+    )
+    return Made(element=made, files=files, kind=kind, file=name)
+
+
+def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
+    kernel = (Dependency(element=context.kernel),) if context.kernel and kind in ("kernel", "disk") else ()
+    root = () if kind == "kernel" else (Dependency(element=programs.IMAGES), Dependency(element=context.root))
+    return (Dependency(element=base.NAME), *root, *kernel, *extra)
+
+
+def _initramfs(image: images.Initramfs, name: str) -> str:
+    words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--init-link"]
+    if image.level is not None:
+        words.append(f"--level {image.level}")
+    return _program("image", *words, "-o", _output(name))
+
+
+def _ext(image: images.Ext, name: str) -> list[str]:
+    size = "auto" if image.size is None else str(image.size)
+    words = ["ext", f"--root {roots.PATH}", f"--type {image.type}", f"--size {size}"]
+    words += [f"--label {shlex.quote(image.label)}", f"--uuid-seed {shlex.quote(name)}"]
+    if image.gzip:
+        return [_program("image", *words, "--gzip", "-o", _output(name))]
+    plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
+    return [
+        _program("image", *words, "-o", plain),
+        _program("sparse", "pack", plain, "-o", _output(name + SPARSE)),
+    ]
+
+
+def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | None) -> list[str]:
+    words = ["--spec spec/disk.json", f"--root {roots.PATH}"]
+    if context.kernel:
+        words.append(f"--kernel /kernel/{context.kernel_file}")
+    if image.initramfs and initramfs:
+        words.append(f"--initramfs /loaded/images/{initramfs.file}")
+    plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
+    return [
+        _program("disk", *words, "-o", plain),
+        _program("sparse", "pack", plain, "-o", _output(name + SPARSE)),
+    ]
+
+
+def _disk_spec(image: images.Disk, name: str) -> dict[str, Json]:
+    told: dict[str, Json] = image.model_dump()
+    told["name"] = name
+    told["kernel_args"] = kernel_args(image)
+    return told
+
+
+def kernel_args(image: images.Disk) -> str:
+    """Return the kernel arguments of a disk: the given ones, with the root named where they do not."""
+    words = image.kernel_args.split()
+    have = {word.split("=", 1)[0] for word in words}
+    for number, partition in enumerate(image.partitions, 1):
+        if partition.mount == "/" and "root" not in have:
+            words.append(f"root={partition_device(image.device, number)}")
+            if "rootfstype" not in have:
+                words.append(f"rootfstype={partition.filesystem}")
+            if not have & {"ro", "rw"}:
+                words.append("rw")
+    return " ".join(words)
+
+
+def partition_device(disk: str, number: int) -> str:
+    """Return what Linux calls a partition: a `p` stands between when the disk's name ends in a digit."""
+    return f"{disk}p{number}" if disk[-1].isdigit() else f"{disk}{number}"

@@ -1,0 +1,131 @@
+"""The files of a project that its description names, read once, so that planning itself is pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+from rootstream import layers
+from rootstream.description import Described, Description
+from rootstream.errors import UserError, Where
+from rootstream.plan import overlay
+from rootstream.plan.kconfig import BASE_FILE, Fragment
+from rootstream.system import ConfigBase, ConfigFile, FromBusybox, FromFolder, SourceTree
+
+JUNCTION = "project.bst"
+VCS = (".git", ".svn", ".hg")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Contents by path in the project: overlays as tars, public keys as lines, texts, fragments, source trees."""
+
+    archives: Mapping[str, bytes] = field(default_factory=dict)
+    keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    texts: Mapping[str, str] = field(default_factory=dict)
+    configs: Mapping[str, bytes] = field(default_factory=dict)
+    trees: Mapping[str, bytes] = field(default_factory=dict)
+
+    def fragments(
+        self, base: ConfigBase, names: tuple[str, ...], builtin: tuple[str, str] | None
+    ) -> tuple[Fragment, ...]:
+        """Return the Kconfig fragments in their order: the built-in one (kind, name) first, if there is one."""
+        found = []
+        if isinstance(base, ConfigFile):
+            found.append(Fragment(shown=base.file, file=BASE_FILE, content=self.configs[base.file]))
+        if builtin:
+            kind, name = builtin
+            content = (resources.files("rootstream.recipes") / kind / f"{name}.config").read_bytes()
+            found.append(Fragment(shown=f"built-in:{kind}/{name}.config", file="0.config", content=content))
+        for number, path in enumerate(names, 1):
+            found.append(Fragment(shown=path, file=f"{number}.config", content=self.configs[path]))
+        return tuple(found)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return _bytes(path).decode()
+    except UnicodeDecodeError as error:
+        raise UserError("file-unreadable", "is not UTF-8 text", where=Where(path=path)) from error
+
+
+def key_lines(path: Path) -> tuple[str, ...]:
+    """Return the public keys of a file in OpenSSH's format. Raises `UserError` not-a-public-key."""
+    lines = []
+    for number, line in enumerate(_text(path).splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if "PRIVATE KEY" in line:
+            raise UserError(
+                "not-a-public-key",
+                "this is a private key; an image takes public ones",
+                where=Where(path=path, line=number),
+                hint="Name the file that ends in .pub.",
+            )
+        lines.append(line.strip())
+    return tuple(lines)
+
+
+def gather(description: Description, folder: Path, *, only: tuple[str, ...] | None = None) -> Inputs:
+    """Read what the description (or the named systems of it) names in the project's folder."""
+    archives: dict[str, bytes] = {}
+    keys: dict[str, tuple[str, ...]] = {}
+    texts: dict[str, str] = {}
+    configs: dict[str, bytes] = {}
+    trees: dict[str, bytes] = {}
+    for described in description.systems:
+        if only is not None and described.target not in only:
+            continue
+        for layer in described.system.layers:
+            if isinstance(layer, layers.OverlayLayer) and layer.overlay not in archives:
+                archives[layer.overlay] = overlay.archive(folder / layer.overlay, epoch=described.system.epoch)
+            if isinstance(layer, layers.DeviceTableLayer):
+                texts[layer.device_table] = _text(folder / layer.device_table)
+            for path in _key_files(layer):
+                keys[path] = key_lines(folder / path)
+        for path in _config_files(described):
+            configs[path] = _bytes(folder / path)
+        for tree in _trees(described):
+            if isinstance(tree, FromFolder) and tree.local not in trees:
+                trees[tree.local] = overlay.archive(
+                    folder / tree.local, epoch=described.system.epoch, ignored=VCS, prefix="tree/"
+                )
+    return Inputs(archives=archives, keys=keys, texts=texts, configs=configs, trees=trees)
+
+
+def _key_files(layer: layers.Layer) -> tuple[str, ...]:
+    if isinstance(layer, layers.UsersLayer):
+        return tuple(path for user in layer.users for path in user.authorized_keys)
+    if isinstance(layer, layers.RootLoginLayer):
+        return layer.root_login.authorized_keys
+    return ()
+
+
+def _config_files(described: Described) -> tuple[str, ...]:
+    system = described.system
+    wanted: list[str] = []
+    bases: list[ConfigBase] = []
+    if system.kernel:
+        wanted += system.kernel.fragments
+        bases.append(system.kernel.base)
+    if isinstance(system.root, FromBusybox):
+        wanted += system.root.busybox.fragments
+        bases.append(system.root.busybox.base)
+    return tuple([*wanted, *(base.file for base in bases if isinstance(base, ConfigFile))])
+
+
+def _trees(described: Described) -> tuple[SourceTree, ...]:
+    system = described.system
+    trees: list[SourceTree] = [system.kernel.source] if system.kernel else []
+    if isinstance(system.root, FromBusybox):
+        trees += [system.root.busybox.source, system.root.busybox.libc_source]
+    return tuple(trees)

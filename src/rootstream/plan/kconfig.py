@@ -1,0 +1,44 @@
+"""Kconfig fragments and the command that configures a tree with them in the sandbox."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+
+from rootstream.plan import programs
+from rootstream.system import ConfigBase, ConfigFile, NamedDefconfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fragment:
+    """A Kconfig fragment: how messages call it, its file name in the sandbox, its text."""
+
+    shown: str
+    file: str
+    content: bytes
+
+
+BASE_FILE = "base.config"
+
+
+def configure(
+    *, kind: str, arch: str, base: ConfigBase, fragments: tuple[Fragment, ...], optional: tuple[str, ...]
+) -> str:
+    """Return the shell command that configures `tree` and proves that it has what the fragments ask for."""
+    words = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", "tree"]
+    words += ["--arch", arch, "--base", _base(base)]
+    for fragment in fragments:
+        if fragment.file != BASE_FILE:
+            words += ["--fragment", f"{fragment.shown}=fragments/{fragment.file}"]
+    for symbol in sorted(optional):
+        words += ["--optional", symbol]
+    words += ["--report", "kconfig.json"]
+    return f"PYTHONPATH={programs.FOLDER} " + shlex.join(words)
+
+
+def _base(base: ConfigBase) -> str:
+    if isinstance(base, NamedDefconfig):
+        return base.defconfig
+    if isinstance(base, ConfigFile):
+        return f"file:fragments/{BASE_FILE}"
+    return base

@@ -1,0 +1,163 @@
+"""Puts a plan together: for each system its kernel, root, images, and one target that holds them all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from rootstream import images, layers
+from rootstream.description import Debian, Described, Description
+from rootstream.lock import Lock
+from rootstream.plan import base, busybox, image, inputs, linux, programs, root
+from rootstream.plan.kconfig import Fragment
+from rootstream.plan.model import Dependency, Element, Plan
+from rootstream.plan.sources import Unpacked, source_tree
+from rootstream.system import FromBusybox, FromElements, FromFolder, SourceTree
+
+TREE = "/tree"
+
+
+@dataclass(slots=True)
+class _Draft:
+    """A plan as it grows."""
+
+    elements: dict[str, Element] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    targets: dict[str, str] = field(default_factory=dict)
+    junctions: dict[str, str] = field(default_factory=dict)
+
+    def add(self, *elements: Element) -> None:
+        for element in elements:
+            self.elements[element.name] = element
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What one system's target holds: for each image its kind and the name of the file."""
+
+    target: str
+    element: str
+    files: tuple[tuple[str, str], ...]
+
+
+def plan(
+    description: Description, read: inputs.Inputs, lock: Lock | None, *, only: tuple[str, ...] | None = None
+) -> tuple[Plan, Mapping[str, Outputs]]:
+    """Return the plan of a project (of all systems, or the named ones) and what each system will give.
+
+    `read` holds the project's files that the description names; `lock` pins the sources, None leaves them open.
+    """
+    draft = _Draft()
+    draft.add(base.element(description.debian))
+    made, files = programs.elements()
+    draft.add(*made)
+    draft.files.update(files)
+    outputs = {}
+    for described in description.systems:
+        if only is None or described.target in only:
+            outputs[described.target] = _system(draft, described, description.debian, read)
+            draft.targets[described.target] = outputs[described.target].element
+    refs: dict[str, Any] = dict(lock.refs) if lock else {}
+    finished = Plan(
+        elements=draft.elements,
+        files=draft.files,
+        targets=draft.targets,
+        refs=refs,
+        junctions=draft.junctions,
+    )
+    return finished, outputs
+
+
+def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> Outputs:
+    system = described.system
+    built = _kernel(draft, described, debian, read) if system.kernel else None
+    if built:
+        draft.add(built.element)
+        draft.files.update(built.files)
+    tree, first = _tree(draft, described, debian, read)
+    overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
+    archives = [*first, *((f"{number}-overlay.tar", read.archives[path]) for number, path in enumerate(overlays, 1))]
+    told = root.spec(system.layers, read.keys, read.texts, system.epoch)
+    if isinstance(system.root, FromBusybox):
+        # su and passwd need it; BusyBox gives the right away before it runs anything else.
+        told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
+    modules = built.element.name if built and system.kernel and system.kernel.modules else None
+    finished, files = root.element(
+        slug=described.slug, tree=tree, kernel=modules, archives=tuple(archives), told=told, epoch=system.epoch
+    )
+    draft.add(finished)
+    draft.files.update(files)
+    context = image.Context(
+        slug=described.slug,
+        root=finished.name,
+        kernel=built.element.name if built else None,
+        kernel_file=built.image if built else None,
+        epoch=system.epoch,
+    )
+    return _target(draft, described, context)
+
+
+def _target(draft: _Draft, described: Described, context: image.Context) -> Outputs:
+    made: list[image.Made] = []
+    # An initramfs comes first: a disk may hold it.
+    for each in sorted(described.system.images, key=lambda item: not isinstance(item, images.MakeInitramfs)):
+        initramfs = next((done for done in made if done.kind == "initramfs"), None)
+        done = image.element(each, context, initramfs)
+        made.append(done)
+        draft.add(done.element)
+        draft.files.update(done.files)
+    target = Element(
+        name=f"system-{described.slug}.bst",
+        kind="stack",
+        description=described.system.description or f"All images of {described.target}",
+        needs=tuple(done.element.name for done in made),
+    )
+    draft.add(target)
+    order = [image.file_name(each, context.kernel_file) for each in described.system.images]
+    files = sorted(((done.kind, done.file) for done in made), key=lambda item: order.index(item[1]))
+    return Outputs(target=described.target, element=target.name, files=tuple(files))
+
+
+def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:
+    wanted = described.system.kernel
+    assert wanted is not None  # noqa: S101  (the caller looked)
+    arch = described.system.arch
+    tree = _source(draft, wanted.source, debian, "linux", read)
+    fragments = read.fragments(wanted.base, wanted.fragments, ("linux", arch) if wanted.builtin else None)
+    return linux.kernel(wanted, arch, tree, fragments, described.system.epoch)
+
+
+def _tree(
+    draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs
+) -> tuple[Dependency, list[tuple[str, bytes]]]:
+    """Return the element that holds the root's files, and archives that go over it before the layers."""
+    system = described.system
+    if isinstance(system.root, FromElements):
+        wanted = system.root.elements
+        draft.junctions[inputs.JUNCTION] = wanted.project
+        return Dependency(element=f"{inputs.JUNCTION}:{wanted.target}", location=TREE), []
+    options = system.root.busybox
+    libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), system.arch, system.epoch)
+    tree = _source(draft, options.source, debian, "busybox", read)
+    fragments: tuple[Fragment, ...] = read.fragments(
+        options.base, options.fragments, ("busybox", "default") if options.builtin else None
+    )
+    built = busybox.busybox(options, system.arch, tree, libc, fragments, system.epoch)
+    draft.add(*built.elements)
+    draft.files.update(built.files)
+    return Dependency(element=built.root, location=TREE), [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]
+
+
+def _source(draft: _Draft, tree: SourceTree, debian: Debian, package: str, read: inputs.Inputs) -> Unpacked:
+    if not isinstance(tree, FromFolder):
+        return source_tree(tree, debian, package=package)
+    path = f"files/tree-{package}/source.tar"
+    draft.files[path] = read.trees[tree.local]
+    return source_tree(tree, debian, package=package, folder=PurePosixPath(path))
+
+
+def folder_of(path: Path) -> Path:
+    """Return the folder where a project's plan is written."""
+    return path / ".rootstream" / "plan"

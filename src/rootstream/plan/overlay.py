@@ -1,0 +1,99 @@
+"""Folders of a project as deterministic tar archives, the form in which a layer reaches the sandbox.
+
+Modes are those that Git keeps (755 and 644), owners are root: a clone on another machine gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import os
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rootstream.errors import UserError, Where
+
+IGNORED = (".git", ".svn", ".hg", ".empty", "*~")
+
+
+def _ignored(name: str, ignored: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored)
+
+
+def _walk(folder: Path, ignored: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        for entry in sorted(entries, key=lambda each: each.name):
+            if _ignored(entry.name, ignored):
+                continue
+            yield entry
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), ignored)
+
+
+def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> tarfile.TarInfo:
+    status = entry.stat(follow_symlinks=False)
+    member = tarfile.TarInfo(prefix + str(Path(entry.path).relative_to(folder)))
+    member.mtime = epoch
+    if stat.S_ISDIR(status.st_mode):
+        member.type, member.mode = tarfile.DIRTYPE, 0o755
+    elif stat.S_ISLNK(status.st_mode):
+        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, os.readlink(entry.path)
+    elif stat.S_ISREG(status.st_mode):
+        member.mode = 0o755 if status.st_mode & 0o100 else 0o644
+        member.size = status.st_size
+    else:
+        raise UserError(
+            "overlay-special-file",
+            "neither a file, a folder nor a link",
+            where=Where(path=Path(entry.path)),
+            hint="Device nodes and pipes go into a `devices` layer.",
+        )
+    return member
+
+
+def archive(folder: Path, *, epoch: int, ignored: tuple[str, ...] = IGNORED, prefix: str = "") -> bytes:
+    """Return a folder as a tar archive. Raises `UserError` overlay-special-file, overlay-unreadable."""
+    out = io.BytesIO()
+    try:
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for entry in _walk(folder, ignored):
+                member = _member(entry, folder, epoch, prefix)
+                if member.isreg():
+                    content = Path(entry.path).read_bytes()
+                    member.size = len(content)
+                    tar.addfile(member, io.BytesIO(content))
+                else:
+                    tar.addfile(member)
+    except OSError as error:
+        raise UserError(
+            "overlay-unreadable", f"cannot be read: {error.strerror}", where=Where(path=Path(error.filename or folder))
+        ) from error
+    return out.getvalue()
+
+
+def archive_of(
+    files: Mapping[str, tuple[int, bytes]],
+    *,
+    epoch: int,
+    folders: tuple[str, ...] = (),
+    links: Mapping[str, str] | None = None,
+) -> bytes:
+    """Return files, given as path to (mode, content), empty folders and symbolic links as a tar archive."""
+    targets = links or {}
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for path in sorted({*files, *folders, *targets}):
+            member = tarfile.TarInfo(path)
+            member.mtime = epoch
+            content = b""
+            if path in files:
+                member.mode, content = files[path]
+                member.size = len(content)
+            elif path in targets:
+                member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, targets[path]
+            else:
+                member.type, member.mode = tarfile.DIRTYPE, 0o755
+            tar.addfile(member, io.BytesIO(content))
+    return out.getvalue()

@@ -1,0 +1,47 @@
+"""Rootstream's own programs for the sandbox, as elements: a change of one rebuilds only what runs it."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+from rootstream.plan.model import Element
+from rootstream.plan.sources import local
+
+FOLDER = "/rootstream"
+KCONFIG = "programs-kconfig.bst"
+IMAGES = "programs-images.bst"
+PACKAGE = "rootstream_sandbox"
+
+
+def module(name: str) -> str:
+    """Return the name of a program for `python3 -m` with PYTHONPATH at `FOLDER`."""
+    return f"{PACKAGE}.{name}"
+
+
+def _belongs(name: str) -> str | None:
+    if name == "__init__.py":
+        return None
+    if name.endswith((".py", ".c", ".h")):
+        return KCONFIG if name.startswith("kconfig") else IMAGES
+    return None
+
+
+def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
+    """Return the elements that hold the programs, and their files."""
+    files: dict[str, bytes] = {}
+    for name in (KCONFIG, IMAGES):
+        folder = f"files/{name.removesuffix('.bst')}"
+        files[f"{folder}/{PACKAGE}/__init__.py"] = b""
+        for item in resources.files("rootstream.sandbox").iterdir():
+            if item.is_file() and _belongs(item.name) == name:
+                files[f"{folder}/{PACKAGE}/{item.name}"] = item.read_bytes()
+    made = tuple(
+        Element(
+            name=name,
+            kind="import",
+            description="Programs of Rootstream that run in the sandbox",
+            sources=(local(f"files/{name.removesuffix('.bst')}", directory=FOLDER.lstrip("/")),),
+        )
+        for name in (KCONFIG, IMAGES)
+    )
+    return made, files

@@ -1,0 +1,95 @@
+"""The finished root as one deterministic tar: a staged tree, the layers over it, and who owns what."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from rootstream import layers
+from rootstream.plan import base, programs
+from rootstream.plan.model import Dependency, Element, Json
+from rootstream.plan.sources import local
+
+PATH = "/root.tar"
+
+
+def spec(
+    described: tuple[layers.Layer, ...], keys: Mapping[str, tuple[str, ...]], tables: Mapping[str, str], epoch: int
+) -> dict[str, Json]:
+    """Return what rootfs.py is told: accounts, permissions, nodes.
+
+    `keys` holds the lines of each file with public keys, `tables` the text of each device table. The last
+    layer that says something wins; lists add up.
+    """
+    told: dict[str, Any] = {"epoch": epoch, "groups": [], "users": [], "permissions": [], "devices": [], "tables": []}
+    for layer in described:
+        match layer:
+            case layers.HostnameLayer():
+                told["hostname"] = layer.hostname
+            case layers.IssueLayer():
+                told["issue"] = layer.issue if layer.issue.endswith("\n") else layer.issue + "\n"
+            case layers.RootLoginLayer():
+                told["root_login"] = _login(layer.root_login, keys)
+            case layers.UsersLayer():
+                told["users"] += [_login(user, keys) for user in layer.users]
+            case layers.GroupsLayer():
+                told["groups"] += [group.model_dump() for group in layer.groups]
+            case layers.PermissionsLayer():
+                told["permissions"] += [permission.model_dump() for permission in layer.permissions]
+            case layers.DevicesLayer():
+                told["devices"] += [device.model_dump() for device in layer.devices]
+            case layers.DeviceTableLayer():
+                told["tables"].append({"name": layer.device_table, "text": tables[layer.device_table]})
+            case layers.OverlayLayer():
+                pass
+    # Nobody logs in as root unless the description says how.
+    told.setdefault("root_login", _login(layers.RootLogin(), keys))
+    return told
+
+
+def _login(account: layers.User | layers.RootLogin, keys: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
+    told = account.model_dump()
+    told["authorized_keys"] = [line for path in account.authorized_keys for line in keys[path]]
+    return told
+
+
+def element(
+    *,
+    slug: str,
+    tree: Dependency,
+    kernel: str | None,
+    archives: tuple[tuple[str, bytes], ...],
+    told: dict[str, Json],
+    epoch: int,
+) -> tuple[Element, dict[str, bytes]]:
+    """Return the element whose one file is /root.tar; `kernel` is an element with modules to lay over the tree.
+
+    `archives` are the layers as (name, tar), in order.
+    """
+    folder = PurePosixPath("files") / f"root-{slug}"
+    files = {str(folder / name): content for name, content in archives}
+    files[str(folder / "spec.json")] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
+    words = [f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('rootfs')} assemble"]
+    words += ["--spec layers/spec.json", f"--tree {tree.location}"]
+    if kernel:
+        words.append("--layer /kernel/modules.tar")
+    words += [f"--layer layers/{name}" for name, _ in archives]
+    words.append(f'--output "%{{install-root}}{PATH}"')
+    made = Element(
+        name=f"root-{slug}.bst",
+        kind="manual",
+        description=f"The finished root of {slug}",
+        builds_with=(
+            Dependency(element=base.NAME),
+            Dependency(element=programs.IMAGES),
+            *((Dependency(element=kernel),) if kernel else ()),
+            tree,
+        ),
+        sources=(local(str(folder), directory="layers"),),
+        commands=('mkdir -p "%{install-root}"', " \\\n  ".join(words)),
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+    return made, files

@@ -1,0 +1,85 @@
+"""Where source trees come from, as sources of elements, and how to get at the tree in the sandbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from rootstream.description import Debian
+from rootstream.plan.model import Source
+from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, SourceTree
+
+# BuildStream imports a source file by file, which takes minutes for a kernel: tarballs are unpacked in the sandbox.
+TARBALL = "source.tar"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unpacked:
+    """Sources of an element, and the commands that make the source tree in the folder `tree` of the sandbox."""
+
+    sources: tuple[Source, ...]
+    commands: tuple[str, ...]
+
+
+def local(path: str, *, directory: str | None = None) -> Source:
+    """Return a source made of a file or folder of the plan."""
+    return Source(kind="local", words={"path": path}, locked=False, directory=directory)
+
+
+def debian_packages(debian: Debian, architecture: str, packages: tuple[str, ...]) -> Source:
+    """Return a whole set of Debian packages as a source; `architecture` is Debian's word (amd64)."""
+    return Source(
+        kind="debian_packages",
+        words={
+            "suites": list(debian.suites),
+            "architecture": architecture,
+            "components": ["main"],
+            "packages": sorted(set(packages)),
+            "recommends": False,
+        },
+        free={"mirrors": list(debian.mirrors)} if debian.mirrors else {},
+        locked=True,
+    )
+
+
+def source_tree(tree: SourceTree, debian: Debian, *, package: str, folder: PurePosixPath | None = None) -> Unpacked:
+    """Return the sources for a tree; `package` is its default name as a Debian source package.
+
+    `folder` is where a folder of the project was put in the plan.
+    """
+    if isinstance(tree, FromDebian):
+        return _from_debian(tree, debian, package)
+    if isinstance(tree, FromTarball):
+        source = Source(kind="remote", words={"url": tree.tar.url, "filename": TARBALL}, locked=True)
+        return Unpacked(sources=(source,), commands=_unpack(TARBALL))
+    if isinstance(tree, FromGit):
+        words = {"url": tree.git.url, "track": tree.git.track}
+        return Unpacked(sources=(Source(kind="git", words=words, locked=True, directory="tree"),), commands=())
+    assert isinstance(tree, FromFolder)  # noqa: S101  (the last of the four)
+    assert folder is not None  # noqa: S101  (the caller put it there)
+    return Unpacked(sources=(local(str(folder)),), commands=_unpack(TARBALL))
+
+
+def _from_debian(tree: FromDebian, debian: Debian, package: str) -> Unpacked:
+    chosen = tree.debian
+    words = {
+        "package": chosen.package or package,
+        "suites": [chosen.suite] if chosen.suite else list(debian.suites),
+        "version": chosen.version or "",
+        "patches": chosen.patches,
+        "unpack": chosen.patches,
+        "filename": "" if chosen.patches else TARBALL,
+    }
+    source = Source(
+        kind="debian_source",
+        words=words,
+        free={"mirrors": list(debian.mirrors)} if debian.mirrors else {},
+        locked=True,
+        directory="tree" if chosen.patches else None,
+    )
+    return Unpacked(sources=(source,), commands=() if chosen.patches else _unpack(TARBALL))
+
+
+def _unpack(tarball: str) -> tuple[str, ...]:
+    # Packed sources are read in parallel where their compressor can; the files get the time of the epoch.
+    return ("mkdir tree", f"tar -xf {tarball} -C tree --strip-components=1 --no-same-owner", f"rm {tarball}")

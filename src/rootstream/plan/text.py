@@ -1,0 +1,130 @@
+"""Renders a plan as the files of a BuildStream project: same plan, same bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.nodes import ScalarNode
+from ruamel.yaml.representer import SafeRepresenter
+
+from rootstream.plan.model import Dependency, Element, Json, Plan, Source
+
+PROJECT_NAME = "rootstream"
+# What the core `script` and `manual` elements of BuildStream need; older ones lack per-dependency locations.
+MIN_VERSION = "2.2"
+
+
+class _Representer(SafeRepresenter):
+    """Several lines of text are written as a block, as a person would."""
+
+
+def _text(representer: SafeRepresenter, value: str) -> ScalarNode:
+    style = "|" if "\n" in value else None
+    return representer.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Representer.add_representer(str, _text)
+
+
+def _yaml(value: Json) -> str:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = _Representer
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # the stub says None
+    yaml.width = 110
+    out = io.StringIO()
+    yaml.dump(value, out)
+    return out.getvalue()
+
+
+def project_conf(plan: Plan) -> str:
+    """Return project.conf: the plugins and the environment that every element shares."""
+    conf: dict[str, Json] = {
+        "name": PROJECT_NAME,
+        "min-version": MIN_VERSION,
+        "element-path": "elements",
+        "ref-storage": "inline" if not plan.missing() else "project.refs",
+        "plugins": [
+            {"origin": "pip", "package-name": "rootstream", "sources": ["debian_packages", "debian_source"]},
+            {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
+        ],
+        "environment": {
+            "PATH": "/usr/bin:/usr/sbin:/bin:/sbin",
+            "LC_ALL": "C.UTF-8",
+            "TZ": "UTC",
+            "HOME": "/tmp",  # noqa: S108  (in the sandbox)
+            "JOBS": "%{max-jobs}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
+        "environment-nocache": ["JOBS"],
+        "sandbox": {"build-os": "linux"},
+    }
+    return "# Made from system.yaml on every build: edits are lost.\n" + _yaml(conf)
+
+
+def _source(source: Source, refs: Mapping[str, Json]) -> dict[str, Json]:
+    words: dict[str, Json] = {"kind": source.kind, **source.words, **source.free}
+    if source.directory:
+        words["directory"] = source.directory
+    if source.locked and source.request() in refs:
+        words["ref"] = refs[source.request()]
+    return words
+
+
+def _dependency(dependency: Dependency) -> Json:
+    if dependency.location == "/":
+        return dependency.element
+    return {"filename": dependency.element, "config": {"location": dependency.location}}
+
+
+def element_text(element: Element, refs: Mapping[str, Json]) -> str:
+    """Return an element's .bst file."""
+    text: dict[str, Any] = {"kind": element.kind, "description": element.description}
+    if element.builds_with:
+        text["build-depends"] = [_dependency(dependency) for dependency in element.builds_with]
+    if element.needs:
+        text["runtime-depends" if element.kind != "stack" else "depends"] = list(element.needs)
+    if element.variables:
+        text["variables"] = dict(element.variables)
+    if element.environment:
+        text["environment"] = dict(element.environment)
+    config = dict(element.config)
+    if element.commands:
+        config["install-commands"] = list(element.commands)
+    if config:
+        text["config"] = config
+    if element.sources:
+        text["sources"] = [_source(source, refs) for source in element.sources]
+    return _yaml(text)
+
+
+def render(plan: Plan) -> dict[str, bytes]:
+    """Return every file of the BuildStream project by its path."""
+    files = dict(plan.files)
+    files["project.conf"] = project_conf(plan).encode()
+    for name, element in plan.elements.items():
+        files[f"elements/{name}"] = element_text(element, plan.refs).encode()
+    return dict(sorted(files.items()))
+
+
+def digest(plan: Plan, rendered: Mapping[str, bytes], target: str, also: Iterable[str]) -> str:
+    """Return the SHA-256 of everything that decides one system's result; `also` holds versions of tools."""
+    state = hashlib.sha256()
+    for text in also:
+        state.update(text.encode() + b"\0")
+    paths = {"project.conf"}
+    for name in plan.closure(target):
+        paths.add(f"elements/{name}")
+        for source in plan.elements[name].sources:
+            if source.kind == "local":
+                root = str(source.words["path"])
+                paths.update(path for path in rendered if path == root or path.startswith(root + "/"))
+    for path in sorted(paths):
+        content = rendered[path]
+        state.update(f"{path}\0{len(content)}\0".encode())
+        state.update(content)
+    return state.hexdigest()
