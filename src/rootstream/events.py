@@ -109,18 +109,7 @@ class Done:
     elapsed: float
 
 
-Event = (
-    Step
-    | Plan
-    | ElementStarted
-    | ElementFinished
-    | Transfer
-    | Notice
-    | Exported
-    | Console
-    | Checked
-    | Done
-)
+Event = Step | Plan | ElementStarted | ElementFinished | Transfer | Notice | Exported | Console | Checked | Done
 Reporter = Callable[[Event], None]
 
 

@@ -48,15 +48,21 @@ def from_text(text: str, path: Path) -> Lock:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise UserError("lock-broken", "not a lock: it does not parse", where=Where(path=path, line=line), hint=hint) from error
-    if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), list):
         raise UserError(
-            "lock-broken", f"not a lock of version {VERSION}", where=Where(path=path), hint=hint
-        )
+            "lock-broken", "not a lock: it does not parse", where=Where(path=path, line=line), hint=hint
+        ) from error
+    if (
+        not isinstance(data, dict)
+        or data.get("version") != VERSION
+        or not isinstance(data.get("sources"), list)
+    ):
+        raise UserError("lock-broken", f"not a lock of version {VERSION}", where=Where(path=path), hint=hint)
     refs = {}
     for number, item in enumerate(data["sources"], 1):
         if not isinstance(item, dict) or not isinstance(item.get("source"), dict) or "ref" not in item:
-            raise UserError("lock-broken", f"entry {number} has no source and ref", where=Where(path=path), hint=hint)
+            raise UserError(
+                "lock-broken", f"entry {number} has no source and ref", where=Where(path=path), hint=hint
+            )
         refs[json.dumps(item["source"], sort_keys=True, separators=(",", ":"))] = item["ref"]
     return Lock(refs=refs)
 
@@ -92,12 +98,15 @@ def write_atomically(path: Path, content: bytes) -> None:
             out.flush()
             os.fchmod(out.fileno(), 0o644)
             os.fsync(out.fileno())
-        os.replace(name, path)
+        Path(name).replace(path)
     except OSError as error:
         if name:
             Path(name).unlink(missing_ok=True)
         raise UserError(
-            "cannot-write", f"cannot be written: {error.strerror}", where=Where(path=path), hint="The old file is unchanged."
+            "cannot-write",
+            f"cannot be written: {error.strerror}",
+            where=Where(path=path),
+            hint="The old file is unchanged.",
         ) from error
 
 
@@ -127,10 +136,11 @@ def _versions(ref: Any) -> dict[str, str]:  # noqa: ANN401
 
 def _differences(old: Any, new: Any) -> list[str]:  # noqa: ANN401
     before, after = _versions(old), _versions(new)
-    lines = []
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            lines.append(f"{name} {before.get(name, '(none)')} -> {after.get(name, '(none)')}")
+    lines = [
+        f"{name} {before.get(name, '(none)')} -> {after.get(name, '(none)')}"
+        for name in sorted(before.keys() | after.keys())
+        if before.get(name) != after.get(name)
+    ]
     return lines or ["content changed"]
 
 

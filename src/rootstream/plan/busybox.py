@@ -17,7 +17,20 @@ from rootstream.system import BusyboxRoot
 SYSROOT = "/opt/musl"
 # Folders of kernel headers that musl does not have and BusyBox includes.
 HEADERS = "linux asm-generic mtd rdma sound video"
-FOLDERS = ("dev", "home", "mnt", "proc", "root", "run", "sys", "tmp", "var", "var/log", "var/spool", "etc/network")
+FOLDERS = (
+    "dev",
+    "home",
+    "mnt",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "var",
+    "var/log",
+    "var/spool",
+    "etc/network",
+)
 
 LINKS = {"etc/mtab": "/proc/self/mounts", "etc/resolv.conf": "/run/resolv.conf"}
 
@@ -56,7 +69,12 @@ def musl(tree: Unpacked, arch: str, epoch: int) -> Element:
 
 
 def busybox(
-    description: BusyboxRoot, arch: str, tree: Unpacked, libc: Element, fragments: tuple[Fragment, ...], epoch: int
+    description: BusyboxRoot,
+    arch: str,
+    tree: Unpacked,
+    libc: Element,
+    fragments: tuple[Fragment, ...],
+    epoch: int,
 ) -> Built:
     """Return BusyBox, linked statically with musl, installed as a tree of links."""
     folder, files = fragment_files(fragments)

@@ -48,7 +48,9 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
+        raise UserError(
+            "file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)
+        ) from error
 
 
 def _text(path: Path) -> str:
@@ -120,7 +122,7 @@ def _config_files(described: Described) -> tuple[str, ...]:
     if isinstance(system.root, FromBusybox):
         wanted += system.root.busybox.fragments
         bases.append(system.root.busybox.base)
-    return tuple([*wanted, *(base.file for base in bases if isinstance(base, ConfigFile))])
+    return (*wanted, *(base.file for base in bases if isinstance(base, ConfigFile)))
 
 
 def _trees(described: Described) -> tuple[SourceTree, ...]:

@@ -29,7 +29,9 @@ class Built:
     image: str
 
 
-def kernel(description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Fragment, ...], epoch: int) -> Built:
+def kernel(
+    description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Fragment, ...], epoch: int
+) -> Built:
     """Return the element for a kernel."""
     karch, target, path = TARGETS[arch]
     folder, files = fragment_files(fragments)
@@ -45,7 +47,7 @@ def kernel(description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Frag
         f'cp tree/{path} "%{{install-root}}/kernel/{name}"',
         'cp tree/.config "%{install-root}/kernel/config"',
         'cp kconfig.json "%{install-root}/kernel/kconfig.json"',
-        'make -s -C tree ARCH=%s kernelrelease > "%%{install-root}/kernel/release"' % karch,
+        f'make -s -C tree ARCH={karch} kernelrelease > "%{{install-root}}/kernel/release"',
         *(_modules(karch) if description.modules else ()),
     )
     element = Element(
@@ -66,15 +68,22 @@ def kernel(description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Frag
     return Built(element=element, files=files, image=name)
 
 
-def _files(fragments: tuple[Fragment, ...]) -> tuple[PurePosixPath, dict[str, bytes]]:
-    folder = PurePosixPath("files") / f"kconfig-{short_hash([(f.shown, f.content.decode('latin1')) for f in fragments])}"
+def fragment_files(fragments: tuple[Fragment, ...]) -> tuple[PurePosixPath, dict[str, bytes]]:
+    """Return the folder of the plan that holds the fragments, named by their content, and its files."""
+    folder = (
+        PurePosixPath("files")
+        / f"kconfig-{short_hash([(f.shown, f.content.decode('latin1')) for f in fragments])}"
+    )
     return folder, {str(folder / fragment.file): fragment.content for fragment in fragments}
 
 
 def _modules(karch: str) -> tuple[str, ...]:
+    pack = (
+        "tar --format=pax --pax-option=delete=atime,delete=ctime --sort=name --owner=0 --group=0 "
+        '--numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C staging -cf "%{install-root}/kernel/modules.tar" .'
+    )
     return (
         f'make -C tree ARCH={karch} INSTALL_MOD_PATH="$PWD/staging" INSTALL_MOD_STRIP=1 modules_install',
         "rm -f staging/lib/modules/*/build staging/lib/modules/*/source",
-        'tar --format=pax --pax-option=delete=atime,delete=ctime --sort=name --owner=0 --group=0 --numeric-owner '
-        '--mtime="@$SOURCE_DATE_EPOCH" -C staging -cf "%{install-root}/kernel/modules.tar" .',
+        pack,
     )

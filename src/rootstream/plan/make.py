@@ -78,7 +78,10 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.files.update(built.files)
     tree, first = _tree(draft, described, debian, read)
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
-    archives = [*first, *((f"{number}-overlay.tar", read.archives[path]) for number, path in enumerate(overlays, 1))]
+    archives = [
+        *first,
+        *((f"{number}-overlay.tar", read.archives[path]) for number, path in enumerate(overlays, 1)),
+    ]
     told = root.spec(system.layers, read.keys, read.texts, system.epoch)
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
@@ -147,7 +150,9 @@ def _tree(
     built = busybox.busybox(options, system.arch, tree, libc, fragments, system.epoch)
     draft.add(*built.elements)
     draft.files.update(built.files)
-    return Dependency(element=built.root, location=TREE), [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]
+    return Dependency(element=built.root, location=TREE), [
+        ("0-skeleton.tar", busybox.skeleton(options, system.epoch))
+    ]
 
 
 def _source(draft: _Draft, tree: SourceTree, debian: Debian, package: str, read: inputs.Inputs) -> Unpacked:

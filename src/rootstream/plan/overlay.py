@@ -39,7 +39,7 @@ def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> t
     if stat.S_ISDIR(status.st_mode):
         member.type, member.mode = tarfile.DIRTYPE, 0o755
     elif stat.S_ISLNK(status.st_mode):
-        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, os.readlink(entry.path)
+        member.type, member.mode, member.linkname = tarfile.SYMTYPE, 0o777, str(Path(entry.path).readlink())
     elif stat.S_ISREG(status.st_mode):
         member.mode = 0o755 if status.st_mode & 0o100 else 0o644
         member.size = status.st_size
@@ -68,7 +68,9 @@ def archive(folder: Path, *, epoch: int, ignored: tuple[str, ...] = IGNORED, pre
                     tar.addfile(member)
     except OSError as error:
         raise UserError(
-            "overlay-unreadable", f"cannot be read: {error.strerror}", where=Where(path=Path(error.filename or folder))
+            "overlay-unreadable",
+            f"cannot be read: {error.strerror}",
+            where=Where(path=Path(error.filename or folder)),
         ) from error
     return out.getvalue()
 

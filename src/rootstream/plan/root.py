@@ -16,14 +16,24 @@ PATH = "/root.tar"
 
 
 def spec(
-    described: tuple[layers.Layer, ...], keys: Mapping[str, tuple[str, ...]], tables: Mapping[str, str], epoch: int
+    described: tuple[layers.Layer, ...],
+    keys: Mapping[str, tuple[str, ...]],
+    tables: Mapping[str, str],
+    epoch: int,
 ) -> dict[str, Json]:
     """Return what rootfs.py is told: accounts, permissions, nodes.
 
     `keys` holds the lines of each file with public keys, `tables` the text of each device table. The last
     layer that says something wins; lists add up.
     """
-    told: dict[str, Any] = {"epoch": epoch, "groups": [], "users": [], "permissions": [], "devices": [], "tables": []}
+    told: dict[str, Any] = {
+        "epoch": epoch,
+        "groups": [],
+        "users": [],
+        "permissions": [],
+        "devices": [],
+        "tables": [],
+    }
     for layer in described:
         match layer:
             case layers.HostnameLayer():

@@ -42,7 +42,9 @@ def debian_packages(debian: Debian, architecture: str, packages: tuple[str, ...]
     )
 
 
-def source_tree(tree: SourceTree, debian: Debian, *, package: str, folder: PurePosixPath | None = None) -> Unpacked:
+def source_tree(
+    tree: SourceTree, debian: Debian, *, package: str, folder: PurePosixPath | None = None
+) -> Unpacked:
     """Return the sources for a tree; `package` is its default name as a Debian source package.
 
     `folder` is where a folder of the project was put in the plan.
