@@ -5,18 +5,23 @@ A process that fails becomes a `UserError` that shows a command to paste and the
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shlex
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rootstream import leash
 from rootstream.errors import UserError
 
 TAIL_LINES = 20
+GRACE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +137,27 @@ def start(
         )
     except FileNotFoundError as error:
         raise _missing(command[0]) from error
+
+
+def leashed(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that runs `argv` and is killed when this process, or the thread that starts it, is gone.
+
+    It is started directly below this process, as by `start` and `hand_over`.
+    """
+    return (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *argv)
+
+
+def end(child: subprocess.Popen[bytes]) -> None:
+    """End a program that `start` started, with everything in its process group: politely, then not."""
+    try:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
 
 
 def hand_over(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
