@@ -16,6 +16,7 @@ from rootstream.system import ConfigBase, ConfigFile, FromBusybox, FromFolder, S
 
 JUNCTION = "project.bst"
 VCS = (".git", ".svn", ".hg")
+DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,3 +132,30 @@ def _trees(described: Described) -> tuple[SourceTree, ...]:
     if isinstance(system.root, FromBusybox):
         trees += [system.root.busybox.source, system.root.busybox.libc_source]
     return tuple(trees)
+
+
+def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:
+    """Return a BuildStream project below the project's folder as files of the plan, and its junction.
+
+    BuildStream takes a subproject only from below the project that uses it. Raises `UserError` no-bst-project.
+    """
+    root = folder / project
+    if not (root / "project.conf").is_file():
+        raise UserError(
+            "no-bst-project",
+            "has no project.conf: not a BuildStream project",
+            where=Where(path=root),
+            hint="`elements: {project: DIR, target: ELEMENT.bst}` names its folder.",
+        )
+    files = {}
+    for path in sorted(root.rglob("*")):
+        relative = path.relative_to(root)
+        if relative.parts[0] in DERIVED or any(part in VCS for part in relative.parts):
+            continue
+        if path.is_symlink():
+            raise UserError("symlink-in-project", "links are not supported here", where=Where(path=path))
+        if path.is_file():
+            files[f"junctions/{Path(name).stem}/{relative}"] = _bytes(path)
+    text = f"kind: junction\nsources:\n- kind: local\n  path: junctions/{Path(name).stem}\n"
+    files[f"elements/{name}"] = text.encode()
+    return files

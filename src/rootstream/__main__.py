@@ -1,0 +1,49 @@
+"""Entry point: the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+EXIT_USER = 2
+EXIT_INTERRUPTED = 130
+EXIT_PIPE = 141
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status: 0 well, 1 a check failed, 2 the user must act."""
+    import click  # noqa: PLC0415  (errors of the import itself should show, too)
+
+    from rootstream.cli import cli  # noqa: PLC0415
+    from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
+
+    try:
+        status = cli.main(args=list(argv) if argv is not None else None, prog_name="rootstream", standalone_mode=False)
+    except click.exceptions.Abort:
+        return _say("stopped", EXIT_INTERRUPTED)
+    except KeyboardInterrupt:
+        return _say("stopped", EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USER
+    except Interrupted as error:
+        return _say(str(error), EXIT_INTERRUPTED)
+    except Problems as error:
+        return _say(f"{error}\n{error.message}", EXIT_USER)
+    except UserError as error:
+        return _say(f"error: {error}", EXIT_USER)
+    except BrokenPipeError:
+        # The reader of our output has gone: nothing more can be said, not even by the interpreter's own flush.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_PIPE
+    return status if isinstance(status, int) else 0
+
+
+def _say(text: str, status: int) -> int:
+    sys.stderr.write(text + "\n")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

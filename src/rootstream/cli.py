@@ -1,0 +1,275 @@
+"""The command line: one short function per verb. Everything heavy is imported by the verb that needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from rootstream import __version__
+
+if TYPE_CHECKING:
+    from rootstream.engine import Engine
+    from rootstream.events import Reporter
+    from rootstream.project import Project
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def complete_systems(_context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Offer the systems and variants of the project at hand; stay silent on a broken one."""
+    from rootstream.errors import UserError
+    from rootstream.load import load
+    from rootstream.project import find
+
+    try:
+        names = load(find(Path.cwd()).description).names()
+    except UserError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(start)]
+
+
+def complete_templates(
+    _context: click.Context, _parameter: click.Parameter, start: str
+) -> list[CompletionItem]:
+    """Offer the templates."""
+    from rootstream.templates import TEMPLATES
+
+    return [
+        CompletionItem(name, help=text) for name, (_, text) in TEMPLATES.items() if name.startswith(start)
+    ]
+
+
+def project_option(command: Command) -> Command:
+    """Add `--project`, the folder to work in."""
+    option = click.option(
+        "-C",
+        "--project",
+        "folder",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=Path(),
+        help="Work on the project in DIR (default: here or above).",
+        metavar="DIR",
+    )
+    return option(command)
+
+
+def progress_options(command: Command) -> Command:
+    """Add `--json` and `--plain`, the ways to show progress."""
+    json = click.option("--json", "style", flag_value="json", help="Events as JSON lines on stdout.")
+    plain = click.option("--plain", "style", flag_value="plain", help="Plain lines, no live display.")
+    return json(plain(command))
+
+
+systems_argument = click.argument(
+    "systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems
+)
+variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
+
+
+def _project(folder: Path) -> Project:
+    from rootstream.project import find
+
+    return find(folder)
+
+
+def _engine() -> Engine:
+    from rootstream.engine import Engine
+
+    return Engine.of(os.environ)
+
+
+def _reporter(style: str | None) -> click.core.Context | Any:  # noqa: ANN401  (a context manager of a Reporter)
+    from rootstream.progress import reporting
+
+    return reporting(style, stdout=sys.stdout, stderr=sys.stderr, environment=os.environ)
+
+
+def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
+    return tuple(f"{name}@{variant}" if variant and "@" not in name else name for name in systems)
+
+
+@click.group(context_settings=dict(CONTEXT))
+@click.version_option(__version__, "-V", "--version", prog_name="rootstream", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Build bootable Linux images from one description, boot them, check them.
+
+    A project is a folder with a system.yaml. Begin with `rootstream init x86-disk hello`, then
+    `rootstream build`, `rootstream run` and `rootstream verify` in that folder.
+    """
+
+
+@cli.command()
+@click.argument("template", shell_complete=complete_templates)
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
+def init(template: str, folder: Path | None) -> None:
+    """Start a project from TEMPLATE in DIR (default: the template's name)."""
+    from rootstream.templates import create
+
+    place = folder or Path(template)
+    files = create(template, place)
+    click.echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
+
+
+@cli.command()
+@systems_argument
+@variant_option
+@project_option
+@progress_options
+def build(systems: tuple[str, ...], variant: str | None, folder: Path, style: str | None) -> None:
+    """Build systems (default: all) into out/SYSTEM/."""
+    from rootstream import export, workflow
+
+    project = _project(folder)
+    with _reporter(style) as report:
+        places = workflow.build(project, _named(systems, variant), _engine(), report)
+    if style != "json":
+        for place in places:
+            for path in export.results(place):
+                click.echo(export.line(path, Path.cwd()))
+
+
+@cli.command()
+@click.option("--missing", is_flag=True, help="Pin only what the lock does not have yet.")
+@project_option
+@progress_options
+def update(missing: bool, folder: Path, style: str | None) -> None:
+    """Pin every input to its newest version: writes system.lock."""
+    from rootstream import workflow
+
+    project = _project(folder)
+    with _reporter(style) as report:
+        workflow.locked_update(project, _engine(), report, missing_only=missing)
+
+
+@cli.command()
+@click.argument("system", required=False, shell_complete=complete_systems)
+@variant_option
+@project_option
+@click.option("--boot", "kind", metavar="IMAGE", help="Boot from this image: disk, initramfs, ext, squashfs.")
+@progress_options
+def run(system: str | None, variant: str | None, folder: Path, kind: str | None, style: str | None) -> int:
+    """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed."""
+    from rootstream import trial
+
+    with _reporter(style) as report:
+        ready = trial.prepare(
+            _project(folder), _named((system,) if system else (), variant), _engine(), report, kind
+        )
+    return trial.run(ready, report)
+
+
+@cli.command()
+@systems_argument
+@variant_option
+@project_option
+@click.option("--boot", "kind", metavar="IMAGE", help="Boot only from this image.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@progress_options
+def verify(
+    systems: tuple[str, ...], variant: str | None, folder: Path, kind: str | None, verbose: bool, style: str | None
+) -> int:
+    """Boot systems (default: all) and run their checks; exit status 1 if one fails.
+
+    JUnit XML and the console log are in out/SYSTEM/verify/. Builds first if needed.
+    """
+    from rootstream import trial
+
+    with _reporter(style) as report:
+        ready = trial.prepare(_project(folder), _named(systems, variant), _engine(), report, kind)
+        verdicts = trial.verify(ready, report, verbose=verbose)
+    if style != "json":
+        for line in trial.summary(verdicts):
+            click.echo(line)
+    return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+@cli.command()
+@systems_argument
+@variant_option
+@project_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: bool) -> None:
+    """Show systems, their elements and keys, and what is cached."""
+    from rootstream import inspection
+
+    click.echo(inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False)
+
+
+@cli.command()
+@click.argument("element")
+@project_option
+@click.option("--path", "only_path", is_flag=True, help="Print only the path of the log.")
+def log(element: str, folder: Path, only_path: bool) -> None:
+    """Print the log of the last build of ELEMENT, also of one that failed."""
+    from rootstream import inspection
+
+    path = inspection.log(_project(folder), element, _engine())
+    click.echo(str(path) if only_path else path.read_text(errors="replace"), nl=only_path)
+
+
+@cli.command()
+@click.argument("element")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@project_option
+def shell(element: str, command: tuple[str, ...], folder: Path) -> int:
+    """Open a shell in the build sandbox of ELEMENT, in the tree of its build if that failed.
+
+    With COMMAND after `--`, run that instead.
+    """
+    from rootstream import inspection
+
+    return inspection.shell(_project(folder), element, command, _engine())
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def doctor(as_json: bool) -> int:
+    """Check what this host must have, with the command that mends each gap."""
+    from rootstream import needs
+
+    found = needs.check(_engine(), os.environ)
+    click.echo(needs.as_json(found) if as_json else needs.as_text(found), nl=False)
+    return 0 if all(need.met or need.optional for need in found) else 2
+
+
+@cli.command()
+@project_option
+@click.option("--out", "also_out", is_flag=True, help="Also delete out/.")
+@click.option("--cache", is_flag=True, help="Also delete the cache shared by all projects of this user.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def clean(folder: Path, also_out: bool, cache: bool, yes: bool) -> None:
+    """Delete what is derived in the project (.rootstream/); nothing you wrote, no lock."""
+    from rootstream import inspection
+
+    if (also_out or cache) and not yes:
+        click.confirm("Delete " + " and ".join(inspection.doomed(out=also_out, cache=cache)) + "?", abort=True)
+    for line in inspection.clean(_project(folder), _engine(), out=also_out, cache=cache):
+        click.echo(line)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the JSON Schema of system.yaml, for editors."""
+    import json
+
+    from rootstream.schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=1))
+
+
+@cli.command()
+@click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell_name: str) -> None:
+    """Print the completion script for a shell: eval "$(rootstream completion bash)"."""
+    from click.shell_completion import get_completion_class
+
+    script = get_completion_class(shell_name)
+    assert script is not None  # noqa: S101  (click knows the three)
+    click.echo(script(cli, {}, "rootstream", "_ROOTSTREAM_COMPLETE").source())

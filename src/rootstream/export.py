@@ -1,0 +1,224 @@
+"""Finished images into `out/`: sparse, checksummed, described, and put in place all at once.
+
+Whoever looks into `out/SYSTEM/` finds the old complete result or the new complete one, never a mixture.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rootstream import events
+from rootstream.errors import UserError, Where
+from rootstream.lock import write_atomically
+from rootstream.project import Project, read_state
+from rootstream.sandbox.sparse import unpack_sparse
+from rootstream.units import show_size
+
+SPARSE = ".sparse"
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the manifest says of a result beside its files."""
+
+    target: str
+    arch: str
+    digest: str
+    kinds: Mapping[str, str]
+    inputs: tuple[Mapping[str, Any], ...]
+    elements: tuple[Mapping[str, str], ...]
+    version: str
+    epoch: int | None = None
+
+
+def checksum(path: Path) -> str:
+    """Return the SHA-256 of a file; holes are not read."""
+    state = hashlib.sha256()
+    zeros = bytes(CHUNK)
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        at = 0
+        while at < size:
+            data = _next_data(file.fileno(), at, size)
+            while at < data:
+                count = min(CHUNK, data - at)
+                state.update(zeros if count == CHUNK else bytes(count))
+                at += count
+            if at < size:
+                file.seek(at)
+                chunk = file.read(min(CHUNK, size - at))
+                state.update(chunk)
+                at += len(chunk)
+    return state.hexdigest()
+
+
+def _next_data(descriptor: int, at: int, size: int) -> int:
+    try:
+        return os.lseek(descriptor, at, os.SEEK_DATA)
+    except OSError as error:
+        return size if error.errno == errno.ENXIO else at
+
+
+def stored(path: Path) -> int:
+    """Return the bytes that a file occupies on the disk."""
+    return path.stat().st_blocks * 512
+
+
+def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
+    files = [
+        {
+            "name": name,
+            "kind": facts.kinds.get(name, "file"),
+            "size": (folder / name).stat().st_size,
+            "sha256": digest,
+        }
+        for name, digest in sums.items()
+    ]
+    manifest = {
+        "version": 1,
+        "system": facts.target,
+        "arch": facts.arch,
+        "rootstream": facts.version,
+        "plan": facts.digest,
+        "epoch": facts.epoch,
+        "files": files,
+        "elements": list(facts.elements),
+        "inputs": list(facts.inputs),
+    }
+    return json.dumps({key: value for key, value in manifest.items() if value is not None}, indent=1) + "\n"
+
+
+def finish(checkout: Path, folder: Path) -> None:
+    """Turn a checkout of a target (its `images` folder, or all of it) into plain files in `folder`."""
+    images = checkout / "images" if (checkout / "images").is_dir() else checkout
+    for path in sorted(images.rglob("*")):
+        place = folder / path.relative_to(images)
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise UserError("export-special-file", f"{path.name} is neither a file nor a folder")
+        if path.is_dir():
+            place.mkdir(exist_ok=True)
+        elif path.name.endswith(SPARSE):
+            unpack_sparse(path, place.with_name(place.name.removesuffix(SPARSE)))
+            path.unlink()
+        else:
+            path.replace(place)
+
+
+def describe(folder: Path, facts: Facts) -> None:
+    """Write SHA256SUMS and manifest.json for the files of a folder."""
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    with ThreadPoolExecutor() as pool:
+        digests = list(pool.map(checksum, paths))
+    sums = {str(path.relative_to(folder)): digest for path, digest in zip(paths, digests, strict=True)}
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
+    manifest = _manifest(folder, sums, facts)
+    (folder / "SHA256SUMS").write_text(lines)
+    (folder / "manifest.json").write_text(manifest)
+
+
+def exchange(new: Path, place: Path) -> None:
+    """Put a folder in place of another in one step; afterwards `new` holds the old one, if there was one.
+
+    Uses renameat2(2) with RENAME_EXCHANGE; a file system without it gets two renames.
+    """
+    if not place.exists():
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new.rename(place)
+        return
+    libc = ctypes.CDLL(None, use_errno=True)
+    done = libc.renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(place), RENAME_EXCHANGE)
+    if done == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS, errno.ENOTSUP):
+        raise OSError(code, os.strerror(code), str(place))
+    aside = new.with_name(new.name + ".old")
+    place.rename(aside)
+    new.rename(place)
+    aside.rename(new)
+
+
+def export(project: Project, checkout: Path, facts: Facts, report: events.Reporter) -> Path:
+    """Put the checked-out images of a target into out/. Raises `UserError` cannot-write."""
+    place = project.out(facts.target)
+    try:
+        (project.folder / "out").mkdir(exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=project.folder / "out", prefix=f".{facts.target}.") as scratch:
+            new = Path(scratch) / "new"
+            new.mkdir(mode=0o755)
+            finish(checkout, new)
+            describe(new, facts)
+            exchange(new, place)
+    except OSError as error:
+        raise UserError(
+            "cannot-write",
+            f"the result could not be written: {error.strerror}",
+            where=Where(path=place),
+            hint="What was there before is unchanged. Make room or mend the permissions, then build again.",
+        ) from error
+    remember(project, facts.target, facts.digest)
+    for path in results(place):
+        size = path.stat().st_size
+        report(events.Exported(system=facts.target, path=path, size=size, stored=stored(path)))
+    return place
+
+
+def results(place: Path) -> tuple[Path, ...]:
+    """Return the image files of an export, in the manifest's order."""
+    manifest = json.loads((place / "manifest.json").read_text())
+    return tuple(place / item["name"] for item in manifest["files"])
+
+
+def _fingerprint(place: Path) -> dict[str, list[int]]:
+    names = [str(path.relative_to(place)) for path in results(place)] + ["SHA256SUMS", "manifest.json"]
+    found = {}
+    for name in names:
+        status = (place / name).stat()
+        found[name] = [status.st_size, status.st_mtime_ns, status.st_ino]
+    return found
+
+
+def remember(project: Project, target: str, digest: str) -> None:
+    """Note what an export was made from, to find out later that there is nothing to do."""
+    state = {"digest": digest, "files": _fingerprint(project.out(target))}
+    path = project.work / "state" / f"{target}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, (json.dumps(state) + "\n").encode())
+
+
+def is_current(project: Project, target: str, digest: str) -> bool:
+    """Say whether out/ holds exactly what a plan with this digest gives, untouched since it was exported."""
+    state = read_state(project, target)
+    if state.get("digest") != digest:
+        return False
+    try:
+        return state.get("files") == _fingerprint(project.out(target))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def remove(path: Path) -> None:
+    """Delete a folder and all below it, if it is there."""
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def line(path: Path, base: Path) -> str:
+    """Return a line for people: the path from `base`, the size, and what the file occupies if that is less."""
+    shown = path.relative_to(base) if path.is_relative_to(base) else path
+    size = path.stat().st_size
+    sparse = f", {show_size(stored(path))} on disk" if stored(path) < size * 0.9 else ""
+    return f"{shown}  {show_size(size)}{sparse}"

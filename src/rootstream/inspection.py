@@ -1,0 +1,112 @@
+"""Looking into a project: what its elements are and whether they are cached, logs, shells, cleaning."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rootstream import export, workflow
+from rootstream.engine import ElementState, Engine
+from rootstream.errors import UserError
+from rootstream.events import ignore
+from rootstream.project import Project
+
+
+def _targets(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, str]:
+    """Return the engine's element for each wanted target; writes the plan."""
+    if project.kind == "plain":
+        if not wanted:
+            raise UserError("no-target", "a plain BuildStream project: name an element")
+        return {name: name for name in wanted}
+    prepared = workflow.prepare(project, wanted, engine, ignore)
+    workflow.write_plan(prepared)
+    return {target: outputs.element for target, outputs in prepared.outputs.items()}
+
+
+def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: bool) -> str:
+    """Return the elements of targets with their keys and states, as text or JSON."""
+    found: dict[str, dict[str, Any]] = {}
+    for target, element in _targets(project, wanted, engine).items():
+        states = engine.show(project.plan, (element,))
+        found[target] = {
+            "element": element,
+            "out": str(project.out(workflow.plain_target(target))) if project.kind == "plain" else str(project.out(target)),
+            "elements": [
+                {"name": state.name, "kind": state.kind, "key": state.key, "state": state.state} for state in states
+            ],
+        }
+    if as_json:
+        return json.dumps({"systems": found}, indent=1) + "\n"
+    return "".join(_table(target, told) for target, told in found.items())
+
+
+def _table(target: str, told: dict[str, Any]) -> str:
+    rows = told["elements"]
+    width = max((len(row["name"]) for row in rows), default=0)
+    cached = sum(row["state"] == "cached" for row in rows)
+    lines = [f"{target}: {cached} of {len(rows)} elements cached"]
+    lines += [f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _element(project: Project, name: str, engine: Engine) -> str:
+    """Return the full name of an element that the user may have given in part (`linux`)."""
+    if project.kind == "plain":
+        return name if name.endswith(".bst") else name + ".bst"
+    targets = _targets(project, (), engine)
+    states: tuple[ElementState, ...] = engine.show(project.plan, tuple(targets.values()))
+    names = [state.name for state in states]
+    for match in (name, name + ".bst", targets.get(name, "")):
+        if match in names:
+            return match
+    begins = [each for each in names if each.startswith(name)]
+    if len(begins) == 1:
+        return begins[0]
+    near = begins or difflib.get_close_matches(name, names, 3)
+    raise UserError(
+        "unknown-element",
+        f"{'several elements begin with' if begins else 'no element'} {name!r}",
+        hint=f"Near it: {', '.join(near)}" if near else "`rootstream show` lists them all.",
+    )
+
+
+def log(project: Project, name: str, engine: Engine) -> Path:
+    """Return the log of the last build of an element. Raises `UserError` no-log."""
+    element = _element(project, name, engine)
+    path = engine.log(project.plan, element)
+    if path is None:
+        raise UserError(
+            "no-log", f"{element} has not been built on this machine", hint="`rootstream build` builds it."
+        )
+    return path
+
+
+def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine) -> int:
+    """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
+    return engine.shell(project.plan, _element(project, name, engine), command or None)
+
+
+def doomed(*, out: bool, cache: bool) -> Iterator[str]:
+    """Name what a clean would delete beside the project's derived files."""
+    if out:
+        yield "out/ with all its images"
+    if cache:
+        yield "the cache shared by all projects of this user"
+
+
+def clean(project: Project, engine: Engine, *, out: bool, cache: bool) -> tuple[str, ...]:
+    """Delete what is derived; return a line for each folder that went."""
+    folders = [project.work]
+    if out:
+        folders.append(project.folder / "out")
+    if cache:
+        folders.append(engine.settings.cache)
+    lines = []
+    for folder in folders:
+        if folder.exists():
+            export.remove(folder)
+            lines.append(f"deleted {folder}")
+    return tuple(lines) or ("nothing to delete",)

@@ -1,0 +1,45 @@
+"""Reads back what `bst source track` found for a plan's sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from rootstream.plan.model import Plan
+from rootstream.plan.text import PROJECT_NAME
+
+
+def requests(plan: Plan) -> frozenset[str]:
+    """Return the requests of all sources that a lock pins."""
+    return frozenset(
+        source.request() for element in plan.elements.values() for source in element.sources if source.locked
+    )
+
+
+def trackable(plan: Plan) -> tuple[str, ...]:
+    """Return the names of the elements with sources that still must be pinned."""
+    missing = {source.request() for source in plan.missing()}
+    return tuple(
+        name
+        for name, element in plan.elements.items()
+        if any(source.locked and source.request() in missing for source in element.sources)
+    )
+
+
+def read(plan: Plan, folder: Path) -> dict[str, Any]:
+    """Return the refs that tracking wrote into project.refs of a folder, by request."""
+    path = folder / "project.refs"
+    if not path.exists():
+        return {}
+    data = YAML(typ="safe").load(path)
+    found: dict[str, Any] = {}
+    elements = data.get("projects", {}).get(PROJECT_NAME, {})
+    for name, entries in elements.items():
+        if name not in plan.elements:
+            continue
+        for source, entry in zip(plan.elements[name].sources, entries, strict=False):
+            if source.locked and isinstance(entry, dict) and "ref" in entry:
+                found[source.request()] = entry["ref"]
+    return found

@@ -1,0 +1,127 @@
+"""A project on the disk: where its description, lock, plan, state and results are, and who may work in it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rootstream.errors import UserError, Where
+
+DESCRIPTION = "system.yaml"
+PLAIN = "project.conf"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Project:
+    """A folder with a system.yaml, or with a BuildStream project.conf and no system.yaml (`plain`)."""
+
+    folder: Path
+    kind: Literal["described", "plain"]
+
+    @property
+    def description(self) -> Path:
+        """Return the path of system.yaml."""
+        return self.folder / DESCRIPTION
+
+    @property
+    def lock(self) -> Path:
+        """Return the path of system.lock."""
+        return self.folder / "system.lock"
+
+    @property
+    def work(self) -> Path:
+        """Return the folder of derived files; it can be deleted at any time."""
+        return self.folder / ".rootstream"
+
+    @property
+    def plan(self) -> Path:
+        """Return the folder of the BuildStream project that the engine works in."""
+        return self.work / "plan" if self.kind == "described" else self.folder
+
+    def out(self, target: str) -> Path:
+        """Return the folder of a target's results."""
+        return self.folder / "out" / target
+
+
+def find(start: Path) -> Project:
+    """Return the project of a folder or of the nearest one above it. Raises `UserError` no-project."""
+    start = start.resolve()
+    for folder in (start, *start.parents):
+        if (folder / DESCRIPTION).is_file():
+            return Project(folder=folder, kind="described")
+        if (folder / PLAIN).is_file() and folder.name != "plan":
+            return Project(folder=folder, kind="plain")
+    raise UserError(
+        "no-project",
+        f"no {DESCRIPTION} and no BuildStream {PLAIN} in {start} or above it",
+        hint="`rootstream init x86-disk hello` makes a project in the folder hello.",
+    )
+
+
+@contextmanager
+def locked(project: Project, waiting: Callable[[], None]) -> Iterator[None]:
+    """Hold the project for one command at a time; `waiting` is called once if another one has it.
+
+    The kernel lets go of the lock when its holder dies, however it dies.
+    """
+    try:
+        project.work.mkdir(exist_ok=True)
+        handle = os.open(project.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise UserError(
+            "cannot-write",
+            f"cannot be written: {error.strerror}",
+            where=Where(path=project.work),
+            hint="The project's folder must be writable.",
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waiting()
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def sync(folder: Path, files: Mapping[str, bytes], keep: tuple[str, ...] = ()) -> None:
+    """Make a folder hold these files and no others (but for the names in `keep` at its top).
+
+    Files that are already right are not touched, so their times stay.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = {folder / path for path in files}
+    for present in sorted(folder.rglob("*"), reverse=True):
+        if present.relative_to(folder).parts[0] in keep:
+            continue
+        if present.is_dir() and not present.is_symlink():
+            if not any(present.iterdir()):
+                present.rmdir()
+        elif present not in wanted:
+            present.unlink()
+    for path, content in files.items():
+        place = folder / path
+        if place.is_file() and not place.is_symlink() and place.read_bytes() == content:
+            continue
+        if place.is_dir():
+            place.rmdir()
+        place.parent.mkdir(parents=True, exist_ok=True)
+        new = place.with_name(f".{place.name}.new")
+        new.write_bytes(content)
+        new.replace(place)
+
+
+def read_state(project: Project, target: str) -> Mapping[str, Any]:
+    """Return what the last export of a target noted, or nothing."""
+    try:
+        state = json.loads((project.work / "state" / f"{target}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -1,0 +1,271 @@
+"""What the verbs share: from a project to a plan, through the engine, to results in out/."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from rootstream import __version__, events, export, lock, project
+from rootstream.description import Described, Description
+from rootstream.engine import Engine
+from rootstream.errors import UserError, Where
+from rootstream.load import load
+from rootstream.plan import inputs, make, refs, text
+from rootstream.plan.model import Plan
+
+WAITING = events.Notice(level="info", text="another command works in this project: waiting for it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A project read, locked and planned, ready for the engine."""
+
+    project: project.Project
+    description: Description
+    plan: Plan
+    files: Mapping[str, bytes]
+    outputs: Mapping[str, make.Outputs]
+
+    def digest(self, target: str) -> str:
+        """Return what stands for everything that decides a target's result."""
+        versions = (__version__, metadata.version("BuildStream"))
+        return text.digest(self.plan, self.files, self.outputs[target].element, versions)
+
+    def described(self, target: str) -> Described:
+        """Return the system of a target."""
+        return next(each for each in self.description.systems if each.target == target)
+
+
+def choose(description: Description, wanted: tuple[str, ...], path: Path) -> tuple[str, ...]:
+    """Return the targets that the user named, or all. Raises `UserError` unknown-system."""
+    names = description.names()
+    for name in wanted:
+        if name not in names:
+            near = difflib.get_close_matches(name, names, 1)
+            guess = f"; did you mean {near[0]}?" if near else ""
+            raise UserError(
+                "unknown-system",
+                f"no system {name!r}{guess}",
+                where=Where(path=path),
+                hint=f"Systems: {', '.join(names)}",
+            )
+    return tuple(dict.fromkeys(wanted)) or names
+
+
+def prepare(
+    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+) -> Prepared:
+    """Read a project and plan the wanted systems; a project without a lock gets one first.
+
+    Raises `UserError` for every mistake in the project, and lock-outdated.
+    """
+    description = load(where.description)
+    targets = choose(description, wanted, where.description)
+    pinned = lock.read(where.lock)
+    if pinned is None:
+        report(events.Step(name="update", text=f"no {lock.FILE_NAME} yet: pinning every input"))
+        pinned = update(where, engine, report)
+    read = inputs.gather(description, where.folder, only=targets)
+    plan, outputs = make.plan(description, read, pinned, only=targets)
+    missing = plan.missing()
+    if missing:
+        raise UserError(
+            "lock-outdated",
+            "has no entry for " + "; ".join(lock.describe(source.request()) for source in missing),
+            where=Where(path=where.lock),
+            hint="`rootstream update --missing` adds what is missing, `rootstream update` renews everything.",
+        )
+    return Prepared(
+        project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs
+    )
+
+
+def write_plan(prepared: Prepared) -> None:
+    """Put the plan where the engine reads it."""
+    files = dict(prepared.files)
+    for name, folder in prepared.plan.junctions.items():
+        files.update(inputs.junction(prepared.project.folder, folder, name))
+    project.sync(prepared.project.plan, files, keep=(".bst",))
+
+
+def update(
+    where: project.Project, engine: Engine, report: events.Reporter, *, missing_only: bool = False
+) -> lock.Lock:
+    """Pin every input of a project by its content and write the lock, if all could be pinned."""
+    description = load(where.description)
+    read = inputs.gather(description, where.folder)
+    old = lock.read(where.lock)
+    plan, outputs = make.plan(description, read, old if missing_only else None)
+    kept = {request: ref for request, ref in plan.refs.items() if request in refs.requests(plan)}
+    if plan.missing():
+        found = _track(where, plan, outputs, engine, report)
+        new = lock.Lock(refs={**kept, **found})
+    else:
+        new = lock.Lock(refs=kept)
+    if lock.write(new, where.lock):
+        for line in lock.changes(old, new)[:200]:
+            report(events.Notice(level="info", text=line))
+    else:
+        report(events.Notice(level="info", text=f"{lock.FILE_NAME} is up to date"))
+    return new
+
+
+def locked_update(
+    where: project.Project, engine: Engine, report: events.Reporter, *, missing_only: bool
+) -> lock.Lock:
+    """Pin every input while no other command works in the project."""
+    if where.kind == "plain":
+        raise UserError(
+            "plain-project",
+            "a plain BuildStream project keeps its refs itself",
+            hint="`bst source track --deps all ELEMENT` renews them.",
+        )
+    with project.locked(where, lambda: report(WAITING)):
+        return update(where, engine, report, missing_only=missing_only)
+
+
+def _track(
+    where: project.Project,
+    plan: Plan,
+    outputs: Mapping[str, make.Outputs],
+    engine: Engine,
+    report: events.Reporter,
+) -> dict[str, Any]:
+    where.work.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=where.work, prefix="update-") as scratch:
+        folder = Path(scratch)
+        files = text.render(plan)
+        for name, path in plan.junctions.items():
+            files.update(inputs.junction(where.folder, path, name))
+        project.sync(folder, files)
+        engine.track(folder, refs.trackable(plan), report)
+        found = refs.read(plan, folder)
+    left = [source for source in plan.missing() if source.request() not in found]
+    if left:
+        raise UserError(
+            "not-pinned",
+            "could not be pinned: " + "; ".join(lock.describe(source.request()) for source in left),
+            where=Where(path=where.description),
+        )
+    return found
+
+
+def build(
+    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+) -> tuple[Path, ...]:
+    """Bring out/ up to date for the wanted systems (or elements of a plain project); return their folders."""
+    began = time.monotonic()
+    with project.locked(where, lambda: report(WAITING)):
+        if where.kind == "plain":
+            places = _build_plain(where, wanted, engine, report)
+        else:
+            places = _build_described(where, wanted, engine, report)
+    report(events.Done(text="built", elapsed=time.monotonic() - began))
+    return places
+
+
+def _build_described(
+    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+) -> tuple[Path, ...]:
+    prepared = prepare(where, wanted, engine, report)
+    todo = []
+    for target in prepared.outputs:
+        if export.is_current(where, target, prepared.digest(target)):
+            report(events.Notice(level="info", text=f"{target}: nothing to do, out/{target} is up to date"))
+        else:
+            todo.append(target)
+    if todo:
+        write_plan(prepared)
+        elements = {target: prepared.outputs[target].element for target in todo}
+        engine.build(where.plan, tuple(elements.values()), report)
+        keys = {state.name: state.key for state in engine.show(where.plan, tuple(elements.values()))}
+        for target, element in elements.items():
+            facts = _facts(prepared, target, keys)
+            _checkout(where, element, facts, engine, report)
+    return tuple(where.out(target) for target in prepared.outputs)
+
+
+def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:
+    described = prepared.described(target)
+    names = prepared.plan.closure(prepared.outputs[target].element)
+    requests = sorted(
+        {
+            source.request()
+            for name in names
+            for source in prepared.plan.elements[name].sources
+            if source.locked
+        }
+    )
+    return export.Facts(
+        target=target,
+        arch=described.system.arch,
+        digest=prepared.digest(target),
+        kinds={file: kind for kind, file in prepared.outputs[target].files},
+        inputs=tuple(
+            {"source": json.loads(request), "ref": prepared.plan.refs[request]} for request in requests
+        ),
+        elements=tuple({"name": name, "key": keys.get(name, "")} for name in names),
+        version=__version__,
+        epoch=described.system.epoch,
+    )
+
+
+def _checkout(
+    where: project.Project,
+    element: str,
+    facts: export.Facts,
+    engine: Engine,
+    report: events.Reporter,
+) -> None:
+    report(events.Step(name="export", text=f"exporting {facts.target}"))
+    (where.folder / "out").mkdir(exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="checkout-"))
+    try:
+        engine.checkout(where.plan, element, scratch / "files", report, depends="run")
+        export.export(where, scratch / "files", facts, report)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _build_plain(
+    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+) -> tuple[Path, ...]:
+    if not wanted:
+        raise UserError(
+            "no-target",
+            "this is a plain BuildStream project: name the element to build",
+            where=Where(path=where.folder / project.PLAIN),
+            hint="For example: rootstream build image-x86_64.bst",
+        )
+    engine.build(where.plan, wanted, report)
+    states = engine.show(where.plan, wanted)
+    keys = {state.name: state.key for state in states}
+    places = []
+    for element in wanted:
+        target = plain_target(element)
+        if not export.is_current(where, target, keys.get(element, "")):
+            facts = export.Facts(
+                target=target,
+                arch="",
+                digest=keys.get(element, ""),
+                kinds={},
+                inputs=(),
+                elements=tuple({"name": state.name, "key": state.key} for state in states),
+                version=__version__,
+            )
+            _checkout(where, element, facts, engine, report)
+        places.append(where.out(target))
+    return tuple(places)
+
+
+def plain_target(element: str) -> str:
+    """Return the folder below out/ for an element of a plain project."""
+    return element.removesuffix(".bst").replace("/", "-").replace(":", "-")
