@@ -1,0 +1,7 @@
+"""BuildStream as the engine: driven as a process, configured by Rootstream, its messages as events."""
+
+from rootstream.engine.bst import Engine
+from rootstream.engine.elements import ElementState
+from rootstream.engine.settings import Settings, settings_from
+
+__all__ = ["ElementState", "Engine", "Settings", "settings_from"]

@@ -1,0 +1,214 @@
+"""The engine's verbs: show, track, fetch, build, check out, look into, delete; each is one run of `bst`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rootstream import process
+from rootstream.engine import session
+from rootstream.engine.elements import ElementLines, ElementState, element_format
+from rootstream.engine.faults import Outcome, fault, log_end, read_end
+from rootstream.engine.messages import Reader
+from rootstream.engine.settings import Settings, configuration, environment_for, settings_from
+from rootstream.errors import Interrupted, UserError
+from rootstream.events import Reporter, ignore
+
+Depends = Literal["none", "build", "run", "all"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """BuildStream with the settings and the environment it is given."""
+
+    settings: Settings
+    env: Mapping[str, str]
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> Engine:
+        """Return the engine for a user's environment. Raises `UserError` setting-invalid."""
+        return cls(settings=settings_from(environment), env=environment_for(environment))
+
+    def show(
+        self, project: Path, targets: Sequence[str], *, depends: Depends = "all"
+    ) -> tuple[ElementState, ...]:
+        """Return the elements that the targets need, in staging order, with key and state.
+
+        Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
+        """
+        with session.opened(self.settings, self.env) as run:
+            words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
+            out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
+            lines = ElementLines(run.mark)
+            for line in out.split("\n"):
+                lines.take(line)
+            return lines.elements()
+
+    def track(
+        self, project: Path, targets: Sequence[str], report: Reporter = ignore, *, depends: Depends = "none"
+    ) -> None:
+        """Find new references for the sources of the targets and write them into the project.
+
+        Raises `UserError` track-failed, project-invalid ..., Interrupted.
+        """
+        self._session(project, ("source", "track", "--deps", depends), targets, report, counts="")
+
+    def fetch(
+        self, project: Path, targets: Sequence[str], report: Reporter = ignore, *, depends: Depends = "all"
+    ) -> None:
+        """Fetch the sources of the targets and of what they need.
+
+        Raises `UserError` fetch-failed, project-invalid ..., Interrupted.
+        """
+        self._session(project, ("source", "fetch", "--deps", depends), targets, report, counts="fetch")
+
+    def build(self, project: Path, targets: Sequence[str], report: Reporter = ignore) -> None:
+        """Build the targets and what they need; `Plan` is reported before the first element begins.
+
+        Raises `UserError` element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full,
+        sandbox-missing, project-invalid ..., Interrupted.
+        """
+        self._session(project, ("build",), targets, report, counts="build")
+
+    def checkout(
+        self,
+        project: Path,
+        element: str,
+        destination: Path,
+        report: Reporter = ignore,
+        *,
+        depends: Depends = "none",
+        integrate: bool = False,
+        hardlinks: bool = False,
+    ) -> None:
+        """Write the files of a built element into a new folder; pulls them first if only a remote cache has it.
+
+        With `hardlinks` the files are those of the cache: only for a reader that never writes to them. Raises
+        `UserError` artifact-missing, destination-exists, Interrupted.
+        """
+        if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
+            raise UserError("destination-exists", f"{destination} is there already and not empty")
+        words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
+        words += [] if integrate else ["--no-integrate"]
+        words += ["--hardlinks"] if hardlinks else []
+        with session.opened(self.settings, self.env) as run:
+            self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+
+    def log(self, project: Path, element: str) -> Path | None:
+        """Return the log of the last build of an element, also of one that failed; None if there is none."""
+        _checked([element])
+        name = element.rpartition(":")[2].removesuffix(".bst").replace("/", "-")
+        logs = self.settings.cache / "logs"
+        found = [path for path in logs.glob(f"*/{name}/*-build.*.log") if path.is_file()]
+        keys = {state.key for state in self.show(project, [element], depends="none")}
+        of_key = [path for path in found if path.name.partition("-build.")[0] in keys]
+        return max(of_key or found, key=lambda path: path.stat().st_mtime, default=None)
+
+    def shell(
+        self,
+        project: Path,
+        element: str,
+        argv: Sequence[str] | None = None,
+        *,
+        buildtree: Literal["auto", "yes", "no"] = "auto",
+    ) -> int:
+        """Open a shell, or run a command, in an element's sandbox on our terminal; return its exit status.
+
+        With the tree of its build if that failed (`auto`), as a build sandbox with that tree (`yes`), or with
+        the finished element and what it needs to run (`no`).
+        """
+        _checked([element])
+        use_tree = buildtree == "yes"
+        if buildtree == "auto":
+            use_tree = any(state.state == "failed" for state in self.show(project, [element], depends="none"))
+        words = (
+            "shell",
+            *(("--use-buildtree",) if use_tree else ()),
+            element,
+            *(("--", *argv) if argv else ()),
+        )
+        with session.opened(self.settings, self.env) as run:
+            run.configuration.write_text(configuration(self.settings, mark=None), encoding="utf-8")
+            interactive = argv is None
+            return process.hand_over(run.argv(words, interactive=interactive), env=run.env, cwd=project)
+
+    def _session(
+        self,
+        project: Path,
+        words: Sequence[str],
+        targets: Sequence[str],
+        report: Reporter,
+        *,
+        counts: Literal["build", "fetch", ""],
+    ) -> None:
+        with session.opened(self.settings, self.env) as run:
+            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=report, counts=counts)
+
+    def _run(
+        self,
+        run: session.Run,
+        project: Path,
+        words: Sequence[str],
+        *,
+        targets: Sequence[str],
+        report: Reporter = ignore,
+        counts: Literal["build", "fetch", ""] = "",
+    ) -> bytes:
+        reader = Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
+        listening = _Listening(reader, report)
+        try:
+            ended = session.drive(
+                run, words, cwd=project, on_line=listening.line, on_quiet=listening.quiet, lost=listening.lost
+            )
+        except KeyboardInterrupt as error:
+            raise Interrupted("stopped; what was finished is kept") from error
+        if ended.status == 0 and not ended.gave_up:
+            return ended.stdout
+        first = reader.failures[0].log if reader.failures else None
+        raise fault(
+            Outcome(
+                failures=reader.failures,
+                core=reader.core_errors,
+                closing=reader.closing(),
+                status=ended.status,
+                casd_died=reader.casd_died or ended.gave_up,
+                project=project,
+                command=process.paste(("bst", *words), cwd=project),
+            ),
+            log_tail=log_end(read_end(first)),
+        )
+
+
+def _checked(targets: Sequence[str]) -> tuple[str, ...]:
+    """Return the targets; none may be taken for an option of `bst`."""
+    for target in targets:
+        if target.startswith("-") or not target:
+            raise UserError("element-name-invalid", f"{target!r} is not the name of an element")
+    return tuple(targets)
+
+
+class _Listening:
+    """Passes lines to the reader and its events on, and notices when a run cannot succeed any more."""
+
+    def __init__(self, reader: Reader, report: Reporter) -> None:
+        self._reader = reader
+        self._report = report
+        self._lost_at: float | None = None
+
+    def line(self, text: str) -> None:
+        for event in self._reader.line(text):
+            self._report(event)
+
+    def quiet(self) -> None:
+        for event in self._reader.flush():
+            self._report(event)
+
+    def lost(self) -> float | None:
+        if not self._reader.casd_died:
+            return None
+        if self._lost_at is None:
+            self._lost_at = time.monotonic()
+        return time.monotonic() - self._lost_at

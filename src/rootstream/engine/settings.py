@@ -1,0 +1,210 @@
+"""How BuildStream is set up: caches that all projects of a user share, limits, remote caches, environment.
+
+What a user writes in `engine.yaml` (remote caches, remote execution ...) is BuildStream's own user
+configuration and goes over ours as it is; see "User configuration" in BuildStream's manual for its keys.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from rootstream.engine.elements import element_format
+from rootstream.engine.messages import message_format
+from rootstream.errors import UserError, Where
+
+GIB = 1 << 30
+LARGEST_QUOTA = 200 * GIB
+PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
+# TLS authorities, credentials for sources, and what decides on encodings and terminals
+PASSED = (
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "TERM",
+    "COLORTERM",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NETRC",
+    *PROXIES,
+    *(name.upper() for name in PROXIES),
+)
+PASSED_PREFIXES = ("XDG_", "LC_", "ROOTSTREAM_")
+
+type_tree = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the engine works for one user.
+
+    `cache` holds artifacts, sources, logs; `quota` is its limit in BuildStream's words (`80G`, `50%` of the
+    disk, `infinity`) or bytes. `on_error`: `continue` builds all that does not depend on what failed, `quit`
+    finishes only what runs. `extra` is the user's own `engine.yaml`, if there is one.
+    """
+
+    cache: Path
+    quota: str
+    builders: int
+    fetchers: int
+    max_jobs: int
+    network_retries: int = 2
+    on_error: Literal["quit", "continue"] = "continue"
+    extra: Path | None = None
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Return the settings for this machine and user; ROOTSTREAM_CACHE, _CACHE_QUOTA, _BUILDERS, _JOBS set some.
+
+    Raises `UserError` setting-invalid.
+    """
+    home = Path(environment.get("HOME") or Path.home())
+    cache = _folder(environment, "ROOTSTREAM_CACHE")
+    if cache is None:
+        cache = (_folder(environment, "XDG_CACHE_HOME") or home / ".cache") / "rootstream" / "bst"
+    extra = (_folder(environment, "XDG_CONFIG_HOME") or home / ".config") / "rootstream" / "engine.yaml"
+    cores = len(os.sched_getaffinity(0))
+    return Settings(
+        cache=cache,
+        quota=environment.get("ROOTSTREAM_CACHE_QUOTA") or default_quota(cache),
+        builders=_number(environment, "ROOTSTREAM_BUILDERS", default_builders(cores)),
+        fetchers=max(4, min(10, 2 * cores)),
+        max_jobs=_number(environment, "ROOTSTREAM_JOBS", cores),
+        extra=extra if extra.is_file() else None,
+    )
+
+
+def default_builders(cores: int) -> int:
+    """Return how many elements to build at once: each may use all cores, but most do so only now and then."""
+    return max(1, min(8, cores // 2))
+
+
+def default_quota(cache: Path) -> str:
+    """Return half of the disk's size, at most 200 GiB, in bytes.
+
+    The size and not what is free, which the cache itself changes; that 5% of the disk stay free is
+    BuildStream's own rule and goes before this limit.
+    """
+    folder = cache
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return str(min(shutil.disk_usage(folder).total // 2, LARGEST_QUOTA))
+
+
+def configuration(settings: Settings, *, mark: str | None) -> str:
+    """Return BuildStream's user configuration as YAML text.
+
+    With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Raises
+    `UserError` engine-settings-invalid for a fault in the user's file.
+    """
+    ours: type_tree = {
+        "cache": {"quota": settings.quota, "pull-buildtrees": False, "cache-buildtrees": "auto"},
+        "scheduler": {
+            "builders": settings.builders,
+            "fetchers": settings.fetchers,
+            "network-retries": settings.network_retries,
+            "on-error": settings.on_error,
+        },
+        "build": {"max-jobs": settings.max_jobs, "retry-failed": True},
+    }
+    tree = _merged(ours, _read(settings.extra))
+    tree["cachedir"] = str(settings.cache)
+    tree["sourcedir"] = str(settings.cache / "sources")
+    tree["logdir"] = str(settings.cache / "logs")
+    if mark is not None:
+        tree["logging"] = {
+            "message-format": message_format(mark),
+            "element-format": element_format(mark),
+            "key-length": 64,
+            "verbose": True,
+            "debug": False,
+            "error-lines": 0,
+            "message-lines": 50,
+            "throttle-ui-updates": False,
+        }
+    out = io.StringIO()
+    writer = YAML(typ="safe")
+    writer.default_flow_style = False
+    writer.dump(tree, out)
+    return out.getvalue()
+
+
+def environment_for(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what of an environment `bst` is given; the folder of our Python is first on its PATH."""
+    given = {
+        name: value for name, value in environment.items() if name in PASSED or name.startswith(PASSED_PREFIXES)
+    }
+    programs = str(Path(sys.executable).parent)
+    rest = [
+        entry for entry in environment.get("PATH", os.defpath).split(os.pathsep) if entry and entry != programs
+    ]
+    return {
+        "HOME": str(Path.home()),
+        "LANG": "C.UTF-8",
+        **given,
+        "PATH": os.pathsep.join([programs, *rest]),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _read(path: Path | None) -> type_tree:
+    if path is None:
+        return {}
+    try:
+        read: object = YAML(typ="safe").load(path)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = Where(path=path, line=mark.line + 1, column=mark.column + 1) if mark else Where(path=path)
+        raise UserError("engine-settings-invalid", f"not valid YAML: {error.problem}", where=where) from error
+    except (OSError, YAMLError, UnicodeError) as error:
+        raise UserError(
+            "engine-settings-invalid", f"cannot read it: {error}", where=Where(path=path)
+        ) from error
+    if read is None:
+        return {}
+    if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):
+        raise UserError(
+            "engine-settings-invalid",
+            "expected a mapping, as in BuildStream's user configuration",
+            where=Where(path=path),
+        )
+    return read
+
+
+def _merged(base: type_tree, over: type_tree) -> type_tree:
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _folder(environment: Mapping[str, str], name: str) -> Path | None:
+    """Return the folder that a variable names; a relative one counts as unset (XDG base directory rules)."""
+    value = environment.get(name, "")
+    return Path(value) if value.startswith("/") else None
+
+
+def _number(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1024:  # noqa: PLR2004
+        raise UserError("setting-invalid", f"{name} is {text!r}, expected a number from 1 to 1024")
+    return int(text)

@@ -1,0 +1,116 @@
+"""Events in words: the same sentences for the terminal and for plain lines."""
+
+from __future__ import annotations
+
+import re
+
+from rootstream.events import (
+    Checked,
+    Done,
+    ElementFinished,
+    ElementStarted,
+    Event,
+    Exported,
+    Notice,
+    Plan,
+    Step,
+    Transfer,
+)
+
+SHORT = 1.0  # seconds: a fetch below is of local files or cached, and not worth a line
+DONE_WORDS = {"build": "built", "fetch": "fetched", "pull": "pulled", "push": "pushed", "track": "tracked"}
+UNITS = ("B", "kB", "MB", "GB", "TB")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def clean(text: str) -> str:
+    """Return a text of unknown origin with nothing in it that a terminal would obey."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people: 0.4 s, 12 s, 3m05s, 1h02m."""
+    if seconds < 9.95:  # noqa: PLR2004  (rounds to 10)
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"
+
+
+def size(count: float) -> str:
+    """Return a number of bytes for people, in decimal units: 512 B, 2.6 MB."""
+    unit = 0
+    while count >= 999.5 and unit < len(UNITS) - 1:  # noqa: PLR2004  (rounds to 1000)
+        count /= 1000
+        unit += 1
+    return f"{count:.0f} {UNITS[unit]}" if unit == 0 or count >= 99.95 else f"{count:.1f} {UNITS[unit]}"  # noqa: PLR2004
+
+
+def transferred(event: Transfer) -> str:
+    """Return what arrived so far: files, bytes, speed."""
+    files = f"{event.files_done}/{event.files_total} files, " if event.files_total > 1 else ""
+    return f"{files}{size(event.bytes_done)} of {size(event.bytes_total)}, {size(event.rate)}/s"
+
+
+def planned(event: Plan) -> str:
+    """Return the counts of a plan, without those that are nothing."""
+    noun = "element" if event.total == 1 else "elements"
+    parts = [
+        f"{count} {word}"
+        for count, word in (
+            (event.cached, "cached"),
+            (event.to_fetch, "to fetch"),
+            (event.to_build, "to build"),
+        )
+        if count
+    ]
+    return f"{event.total} {noun}: " + (", ".join(parts) or "nothing to do")
+
+
+def worth_a_line(event: ElementFinished) -> bool:
+    """Whether the end of an action is news."""
+    return event.result == "failure" or (
+        event.result == "success" and (event.action != "fetch" or event.elapsed >= SHORT)
+    )
+
+
+def sentence(event: Event) -> str | None:
+    """Return the line that says what happened, or None if it is no news by itself."""
+    match event:
+        case Step():
+            text = f"{event.text} ..."
+        case Plan():
+            text = planned(event)
+        case ElementStarted():
+            return clean(f"{event.action} {event.element} ...") if event.action != "fetch" else None
+        case ElementFinished():
+            return _finished(event) if worth_a_line(event) else None
+        case Transfer():
+            text = f"fetch {event.element}: {transferred(event)}"
+        case Notice():
+            about = f"{event.element}: " if event.element else ""
+            text = f"{'' if event.level == 'info' else event.level + ': '}{about}{event.text}"
+        case Exported():
+            stored = f" ({size(event.stored)} on disk)" if event.stored < event.size * 0.9 else ""
+            text = f"{event.path}  {size(event.size)}{stored}"
+        case Checked():
+            detail = f": {event.detail}" if event.detail and not event.passed else ""
+            verdict = "passed" if event.passed else "FAILED"
+            text = f"{event.machine}: {event.name}: {verdict} ({duration(event.elapsed)}){detail}"
+        case Done():
+            text = f"{event.text} ({duration(event.elapsed)})"
+        case _:  # console text is passed on, not said
+            return None
+    return clean(text)
+
+
+def _finished(event: ElementFinished) -> str:
+    took = duration(event.elapsed)
+    if event.result == "failure":
+        return clean(f"FAILED: {event.action} of {event.element} after {took}")
+    return clean(f"{DONE_WORDS.get(event.action, event.action)} {event.element} ({took})")
