@@ -1,0 +1,277 @@
+"""Ask apt about an archive without touching the host's apt state: every folder and setting is private.
+
+Indexes are downloaded once per process for each combination of suites, components and architecture, and kept
+in the cache folder, where the next process only asks whether they are still current. Signatures are verified.
+"""
+
+from __future__ import annotations
+
+import difflib
+import fcntl
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream_bst import aptindex, process, transport
+from rootstream_bst import mirrors as mirrors_
+from rootstream_bst.faults import Fault
+from rootstream_bst.mirrors import Mirror
+
+KEYRINGS = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "/usr/share/keyrings/debian-archive-keyring.pgp",
+)
+UPDATE_TIMEOUT = 900  # seconds
+QUERY_TIMEOUT = 300
+NEAREST = 3
+KEPT = ("Acquire::http", "Acquire::https")  # the host's settings that still hold: proxies, certificates
+
+_lock = threading.Lock()
+_folders: dict[str, threading.Lock] = {}
+_updated: set[str] = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Archive:
+    """Suites of an archive as one architecture sees them; `sources` for source packages instead of binaries."""
+
+    suites: tuple[str, ...]
+    components: tuple[str, ...]
+    architecture: str
+    mirrors: tuple[Mirror, ...]
+    keyring: str
+    sources: bool = False
+
+
+def keyring(path: str) -> str:
+    """Return the keyring to verify with, the host's for an empty path; raises `Fault` no-keyring."""
+    for candidate in (path,) if path else KEYRINGS:
+        if os.access(candidate, os.R_OK):
+            return candidate
+    if path:
+        raise Fault("no-keyring", f"the keyring {path} cannot be read")
+    raise Fault(
+        "no-keyring",
+        "the host has no keyring of the Debian archive",
+        detail="Install debian-archive-keyring, or give `keyring:` in the source.",
+    )
+
+
+def cache_root() -> Path:
+    """Return the folder that indexes are kept in."""
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "rootstream" / "apt"
+
+
+def _quoted(value: str) -> str:
+    if '"' in value or "\n" in value:
+        raise Fault("invalid-path", f"{value!r} holds a character that apt's configuration cannot hold")
+    return f'"{value}"'
+
+
+def configuration(folder: Path, architecture: str, host: Sequence[str] = ()) -> str:
+    """Return an apt.conf(5) that keeps everything in `folder`; `host` are lines of the host's to take over."""
+    settings = {
+        "Dir": f"{folder}/",
+        "Dir::Etc": f"{folder}/",
+        "Dir::Etc::main": "/dev/null",
+        "Dir::Etc::parts": "/dev/null",
+        "Dir::Etc::sourcelist": f"{folder}/archive.sources",
+        "Dir::Etc::sourceparts": "/dev/null",
+        "Dir::Etc::preferences": "/dev/null",
+        "Dir::Etc::preferencesparts": "/dev/null",
+        "Dir::Etc::trusted": "/dev/null",
+        "Dir::Etc::trustedparts": "/dev/null",
+        "Dir::State": f"{folder}/",
+        "Dir::State::lists": f"{folder}/lists/",
+        "Dir::State::status": f"{folder}/status",
+        "Dir::Cache": f"{folder}/cache/",
+        "Dir::Log": f"{folder}/",
+        "APT::Architecture": architecture,
+        "APT::Sandbox::User": "",
+        "APT::Update::Error-Mode": "any",
+        "APT::Get::AllowUnauthenticated": "false",
+        "Acquire::AllowInsecureRepositories": "false",
+        "Acquire::Languages": "none",
+        "Acquire::Retries": "2",
+        "Acquire::http::Timeout": "30",
+        "Acquire::https::Timeout": "30",
+        "Debug::NoLocking": "true",
+    }
+    lines = [f"{key} {_quoted(value)};" for key, value in settings.items()]
+    lines += ["#clear APT::Architectures;", f"APT::Architectures {{ {_quoted(architecture)}; }};", *host]
+    return "\n".join(lines) + "\n"
+
+
+def sources_text(archive: Archive, mirror_of: Sequence[Mirror]) -> str:
+    """Return a sources.list(5) file in deb822 form, one stanza per suite."""
+    stanzas = []
+    for suite, mirror in zip(archive.suites, mirror_of, strict=True):
+        flat = suite.endswith("/")
+        stanzas.append(
+            f"Types: {'deb-src' if archive.sources else 'deb'}\n"
+            f"URIs: {mirror.url}\n"
+            f"Suites: {suite}\n"
+            + ("" if flat else f"Components: {' '.join(archive.components)}\n")
+            + f"Architectures: {archive.architecture}\n"
+            f"Signed-By: {archive.keyring}\n"
+        )
+    return "\n".join(stanzas)
+
+
+def _host_settings() -> tuple[str, ...]:
+    """Return the host's settings for reaching the network, as lines of an apt.conf."""
+    done = process.run(["apt-config", "dump"], env={**os.environ, "LC_ALL": "C"}, timeout=60)
+    return tuple(
+        line for line in done.stdout.splitlines() if line.startswith(tuple(f"{key}::" for key in KEPT))
+    )
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this thread alone, against other processes too."""
+    with _lock:
+        mutex = _folders.setdefault(str(folder), threading.Lock())
+    with mutex, (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+class Apt:
+    """apt with a state of its own for one archive; made by `opened`, which holds the state's lock."""
+
+    def __init__(self, archive: Archive, folder: Path) -> None:
+        self._archive = archive
+        self._folder = folder
+        self._env = {**os.environ, "LC_ALL": "C", "APT_CONFIG": str(folder / "apt.conf")}
+
+    def _run(self, argv: Sequence[str], timeout: float = QUERY_TIMEOUT) -> process.Completed:
+        return process.run(argv, env=self._env, timeout=timeout)
+
+    def update(self) -> None:
+        """Bring the indexes up to date, once per process; raises `Fault` index-download."""
+        if str(self._folder) in _updated:
+            return
+        with transport.Transport() as web:
+            chosen = [
+                mirrors_.for_suite(suite, self._archive.mirrors, web.exists) for suite in self._archive.suites
+            ]
+        for name in ("lists/partial", "cache/archives/partial"):
+            (self._folder / name).mkdir(parents=True, exist_ok=True)
+        (self._folder / "status").touch()
+        (self._folder / "archive.sources").write_text(sources_text(self._archive, chosen))
+        text = configuration(self._folder, self._archive.architecture, _host_settings())
+        (self._folder / "apt.conf").write_text(text)
+        done = self._run(["apt-get", "update", "-q"], UPDATE_TIMEOUT)
+        if done.status != 0:
+            lines = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
+            raise Fault(
+                "index-download",
+                f"the package indexes of {', '.join(self._archive.suites)} could not be downloaded or verified",
+                detail=process.tail("\n".join(lines) or done.stderr),
+                temporary=True,
+            )
+        _updated.add(str(self._folder))
+
+    def _known_names(self) -> list[str]:
+        return self._run(["apt-cache", "pkgnames"]).stdout.split()
+
+    def _refuse_unknown(self, names: Sequence[str]) -> None:
+        known = self._known_names()
+        unknown = sorted(set(names) - set(known))
+        if not unknown:
+            return
+        virtual = set(self._run(["apt-cache", "pkgnames", "--all-names"]).stdout.split())
+        lines = []
+        for name in unknown:
+            near = difflib.get_close_matches(name, known, n=NEAREST, cutoff=0.6)
+            note = " is a virtual package; name one that provides it" if name in virtual else ""
+            guess = f" (did you mean {', '.join(near)}?)" if near and not note else ""
+            lines.append(f"{name}{note}{guess}")
+        raise Fault(
+            "unknown-package",
+            f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}: {'; '.join(lines)}",
+        )
+
+    def resolve(self, wanted: Sequence[str], *, recommends: bool) -> tuple[aptindex.Package, ...]:
+        """Return the packages that installing `wanted` (names, or name=version) on nothing takes, sorted by name.
+
+        Raises `Fault` unknown-package, unresolvable or invalid-index.
+        """
+        self._refuse_unknown([name.partition("=")[0] for name in wanted])
+        option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
+        done = self._run(["apt-get", "-s", "-q", "-o", option, "install", "--", *wanted])
+        if done.status != 0:
+            raise Fault(
+                "unresolvable",
+                f"apt cannot resolve the package set for {', '.join(self._archive.suites)}",
+                detail=process.tail(done.stdout + done.stderr, 40),
+            )
+        chosen = aptindex.resolved(done.stdout)
+        shown = self._run(
+            [
+                "apt-cache",
+                "show",
+                "--no-all-versions",
+                "--",
+                *(f"{name}={version}" for name, version, _ in chosen),
+            ]
+        )
+        known = aptindex.packages(shown.stdout)
+        missing = [name for name, version, _ in chosen if (name, version) not in known]
+        if missing:
+            raise Fault(
+                "invalid-index", f"apt says nothing of {', '.join(missing)}", detail=process.tail(shown.stderr)
+            )
+        return tuple(known[name, version] for name, version, _ in chosen)
+
+    def _source_names(self) -> list[str]:
+        names: set[str] = set()
+        for index in sorted((self._folder / "lists").glob("*_Sources")):
+            with index.open(encoding="utf-8", errors="replace") as file:
+                names.update(line.split()[1] for line in file if line.startswith("Package: "))
+        return sorted(names)
+
+    def source(self, name: str, version: str) -> aptindex.SourcePackage:
+        """Return a source package, the highest version unless `version` says which; raises `Fault`."""
+        done = self._run(["apt-cache", "showsrc", "--only-source", "--", name])
+        found = aptindex.sources(done.stdout) if done.status == 0 else ()
+        where = ", ".join(self._archive.suites)
+        if not found:
+            near = difflib.get_close_matches(name, self._source_names(), n=NEAREST, cutoff=0.6)
+            guess = f" (did you mean {', '.join(near)}?)" if near else ""
+            raise Fault("unknown-package", f"no source package {name} in {where}{guess}")
+        if not version:
+            return max(found, key=lambda package: aptindex.version_key(package.version))
+        for package in found:
+            if package.version == version:
+                return package
+        listing = ", ".join(sorted({package.version for package in found}))
+        raise Fault("unknown-version", f"{name} has no version {version} in {where}; there is {listing}")
+
+
+@contextmanager
+def opened(archive: Archive) -> Iterator[Apt]:
+    """Give an `Apt` with current indexes; other threads and processes wait for the same archive.
+
+    Raises `Fault` index-download, no-mirror or program-missing.
+    """
+    identity = json.dumps(
+        [archive.suites, archive.components, archive.architecture, archive.keyring, archive.sources]
+        + [mirror.url for mirror in archive.mirrors]
+    )
+    name = f"{archive.suites[0].replace('/', '_')}-{archive.architecture}"
+    folder = cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder):
+            apt = Apt(archive, folder)
+            apt.update()
+            yield apt
+    except OSError as error:
+        raise Fault("cache-unusable", f"{folder}: {error.strerror} ({error.filename})") from error

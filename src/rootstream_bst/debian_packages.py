@@ -1,0 +1,162 @@
+"""BuildStream source: a whole Debian package set, resolved by apt, pinned by hash, unpacked as one tree.
+
+Maintainer scripts are not run. See `docs` for the keys; `ref` is a list of name, version, architecture, path
+relative to the mirror, size and SHA-256.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from buildstream import MappingNode, Source
+
+from rootstream_bst import apt, fixups, records
+from rootstream_bst.archive import ArchiveSource
+from rootstream_bst.records import Package
+
+FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
+REF_KEYS = ["name", "version", "architecture", "path", "size", "sha256"]
+MAX_JOBS = 8
+
+
+def _wanted(text: str, where: str) -> str:
+    """Check an entry of `packages`: a name, or name=version."""
+    name, equals, version = text.partition("=")
+    records.name(name, where)
+    if equals:
+        records.version(version, where)
+    return text
+
+
+class DebianPackages(ArchiveSource):
+    """The plugin."""
+
+    def configure(self, node: MappingNode) -> None:
+        """Read and check the keys."""
+        node.validate_keys(
+            [
+                *Source.COMMON_CONFIG_KEYS,
+                *ArchiveSource.COMMON_KEYS,
+                "architecture",
+                "packages",
+                "recommends",
+                "fixups",
+            ]
+        )
+        self.configure_archive(node)
+        with self.faults():
+            where = f"{node.get_provenance()}: architecture"
+            self.architecture = records.architecture(node.get_str("architecture"), where)
+        self.packages = self.checked_list(node, "packages", _wanted)
+        self.recommends = node.get_bool("recommends", False)
+        self.fixups = node.get_bool("fixups", True)
+        self.load_ref(node)
+
+    def load_ref(self, node: MappingNode) -> None:
+        """Take the ref from the YAML; raises `SourceError` invalid-ref with its place."""
+        self.ref: tuple[Package, ...] | None = None
+        rows = node.get_sequence("ref", None)
+        if rows is None:
+            return
+        self.ref = tuple(self._package(rows.mapping_at(number)) for number in range(len(rows)))
+
+    def _package(self, row: MappingNode) -> Package:
+        row.validate_keys(REF_KEYS)
+        where = str(row.get_provenance())
+        with self.faults():
+            return Package(
+                name=records.name(row.get_str("name"), where),
+                version=records.version(row.get_str("version"), where),
+                architecture=records.architecture(row.get_str("architecture"), where),
+                item=records.item(
+                    path=row.get_str("path"),
+                    size=row.get_int("size"),
+                    sha256=row.get_str("sha256"),
+                    where=where,
+                ),
+            )
+
+    def get_ref(self) -> list[dict[str, Any]] | None:
+        """Return the ref as plain data."""
+        return None if self.ref is None else Ref(_plain(package) for package in self.ref)
+
+    def set_ref(self, ref: list[dict[str, Any]], node: MappingNode) -> None:
+        """Take a new ref and write it to the YAML."""
+        node["ref"] = list(ref)
+        self.load_ref(node)
+
+    def get_unique_key(self) -> list[Any]:
+        """Return what decides the content: the files and their treatment, not where they come from."""
+        return [FORMAT, self.get_ref(), fixups.VERSION if self.fixups else None]
+
+    def track(self) -> list[dict[str, Any]]:
+        """Resolve the set anew."""
+        with self.timed_activity(f"Resolving {len(self.packages)} packages"), self.faults():
+            with apt.opened(self.archive(self.architecture)) as archive:
+                packages = archive.resolve(self.packages, recommends=self.recommends)
+        return Ref(_plain(package) for package in packages)
+
+    def is_cached(self) -> bool:
+        """Tell whether every file is in the store."""
+        store = self.store()
+        return all(store.has(package.item) for package in self.ref or ())
+
+    def fetch(self) -> None:
+        """Download what is missing."""
+        self.fetch_items([package.item for package in self.ref or ()])
+
+    def stage(self, directory: str) -> None:
+        """Unpack the set into a folder."""
+        store = self.store()
+        job = {
+            "root": directory,
+            "jobs": min(len(os.sched_getaffinity(0)), MAX_JOBS),
+            "fixups": self.fixups,
+            "packages": [
+                {"name": package.name, "path": str(store.path(package.item)), "sha256": package.item.sha256}
+                for package in self.ref or ()
+            ],
+        }
+        answer = self.run_program("rootstream_bst.unpack", job, f"Unpacking {len(self.ref or ())} packages")
+        if answer["overlaps"]:
+            self.info(
+                "Files of several packages; the last one's are taken", detail="\n".join(answer["overlaps"])
+            )
+
+    def collect_source_info(self) -> list[Any]:
+        """Describe every package, for a bill of materials."""
+        return [
+            self.create_source_info(
+                package.item.path,
+                "debian-package",
+                "sha256",
+                package.item.sha256,
+                version_guess=package.version,
+                extra_data={"name": package.name, "architecture": package.architecture},
+            )
+            for package in self.ref or ()
+        ]
+
+
+class Ref(list[dict[str, Any]]):
+    """A ref that BuildStream's messages show as one short line instead of hundreds of packages."""
+
+    def __str__(self) -> str:
+        return f"{len(self)} packages, {sum(row['size'] for row in self) / 1e6:.1f} MB"
+
+
+def _plain(package: Package) -> dict[str, Any]:
+    return {
+        "name": package.name,
+        "version": package.version,
+        "architecture": package.architecture,
+        "path": package.item.path,
+        "size": package.item.size,
+        "sha256": package.item.sha256,
+    }
+
+
+def setup() -> type[DebianPackages]:
+    """Give BuildStream the plugin."""
+    return DebianPackages

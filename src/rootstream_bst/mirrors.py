@@ -1,0 +1,120 @@
+"""Where the archive is: from the source's own list, the environment, or the host's apt configuration.
+
+No address is written here. Security suites live in an archive of their own, whose pool starts with
+`pool/updates/`; which mirror has which suite is asked of the mirrors when several come into question.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from rootstream_bst import aptindex, process
+from rootstream_bst.faults import Fault
+
+VARIABLE = "ROOTSTREAM_DEBIAN_MIRRORS"
+SECURITY = re.compile(r"(-security|/updates)$")
+SECURITY_POOL = "pool/updates/"
+SCHEMES = ("http", "https", "file")
+SUITES = re.compile(
+    r"((old)*stable|testing|unstable|sid|experimental|buster|bullseye|bookworm|trixie|forky|duke)"
+    r"([-/][a-z-]+)?"
+)
+HINT = f"Give `mirrors:` in the source, or set {VARIABLE} to one or more base addresses, separated by spaces."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """The root of an archive; `security` when it is known to hold security suites, None when nothing is known."""
+
+    url: str
+    security: bool | None = None
+
+
+def checked(url: str, where: str) -> str:
+    """Return a base address without its last slash; raises `Fault` invalid-mirror."""
+    split = urlsplit(url)
+    if (
+        split.scheme not in SCHEMES
+        or (not split.netloc and split.scheme != "file")
+        or split.query
+        or split.fragment
+    ):
+        raise Fault("invalid-mirror", f"{where}: {url!r} is no base address of a mirror (http, https or file)")
+    if any(c.isspace() or c in '"<>\\' for c in url):
+        raise Fault("invalid-mirror", f"{where}: {url!r} holds a character that an address cannot hold")
+    return url.rstrip("/")
+
+
+def from_targets(targets: Sequence[aptindex.Target]) -> tuple[Mirror, ...]:
+    """Return the archives of Debian among the indexes that the host's apt knows."""
+    found: dict[str, Mirror] = {}
+    for target in targets:
+        known = target.origin == "Debian" or (not target.origin and SUITES.fullmatch(target.suite))
+        if known and urlsplit(target.root).scheme in SCHEMES:
+            security = bool(SECURITY.search(target.suite))
+            before = found.get(target.root)
+            if before is not None and before.security != security:
+                found[target.root] = Mirror(url=target.root)
+            elif before is None:
+                found[target.root] = Mirror(url=target.root, security=security)
+    return tuple(found.values())
+
+
+def host_mirrors(env: Mapping[str, str]) -> tuple[Mirror, ...]:
+    """Return the archives of Debian that the host's apt is configured for; empty without apt."""
+    try:
+        done = process.run(
+            ["apt-get", "indextargets", "--format", aptindex.TARGET_FORMAT],
+            env={**env, "LC_ALL": "C"},
+            timeout=60,
+        )
+    except Fault:
+        return ()
+    return from_targets(aptindex.targets(done.stdout)) if done.status == 0 else ()
+
+
+def find(own: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[Mirror, ...]:
+    """Return the mirrors to use: the source's own, else the environment's, else the host's.
+
+    Raises `Fault` no-mirror or invalid-mirror.
+    """
+    env = os.environ if env is None else env
+    if own:
+        return tuple(Mirror(url=checked(url, "mirrors")) for url in own)
+    if env.get(VARIABLE, "").split():
+        return tuple(Mirror(url=checked(url, VARIABLE)) for url in env[VARIABLE].split())
+    found = host_mirrors(env)
+    if not found:
+        raise Fault("no-mirror", "the host's apt configuration names no mirror of Debian", detail=HINT)
+    return found
+
+
+def for_suite(suite: str, mirrors: Sequence[Mirror], serves: Callable[[str], bool]) -> Mirror:
+    """Return the mirror to take a suite's indexes from.
+
+    `serves` asks whether an address exists; it is only called when several mirrors come into question. Raises
+    `Fault` no-mirror.
+    """
+    security = bool(SECURITY.search(suite))
+    candidates = [mirror for mirror in mirrors if mirror.security in {None, security}]
+    if not candidates:
+        kind = "security suites" if security else "this suite"
+        raise Fault("no-mirror", f"no mirror for {suite}: none of those known holds {kind}", detail=HINT)
+    if len(candidates) == 1:
+        return candidates[0]
+    for mirror in candidates:
+        if serves(f"{mirror.url}/dists/{suite}/InRelease"):
+            return mirror
+    listing = "\n".join(mirror.url for mirror in candidates)
+    raise Fault("no-mirror", f"no mirror has the suite {suite}", detail=f"{listing}\n{HINT}")
+
+
+def for_path(path: str, mirrors: Sequence[Mirror]) -> tuple[str, ...]:
+    """Return the base addresses to try for a file, the likeliest first."""
+    security = path.startswith(SECURITY_POOL)
+    ranked = sorted(mirrors, key=lambda mirror: mirror.security is (not security))
+    return tuple(mirror.url for mirror in ranked)

@@ -1,0 +1,210 @@
+"""Read a compressed tar from front to back with bounds on memory, members and size.
+
+The standard library's reader is not used: its memory follows sizes that an archive claims. Formats: v7, ustar,
+GNU (long names) and pax (POSIX.1-2001).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+
+from rootstream_bst.faults import Fault
+
+BLOCK = 512
+MAX_HEADER = 1 << 20  # bytes of a long name or a pax header
+MAX_MEMBERS = 4_000_000
+MAX_BYTES = 1 << 37  # 128 GiB unpacked
+
+
+class Kind(Enum):
+    """What a member is; devices and pipes are `OTHER`."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    HARDLINK = "hardlink"
+    OTHER = "other"
+
+
+KINDS = {
+    b"0": Kind.FILE,
+    b"\0": Kind.FILE,
+    b"7": Kind.FILE,
+    b"1": Kind.HARDLINK,
+    b"2": Kind.SYMLINK,
+    b"5": Kind.DIRECTORY,
+    b"3": Kind.OTHER,
+    b"4": Kind.OTHER,
+    b"6": Kind.OTHER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One entry of an archive; size in bytes, target of a link as written."""
+
+    name: str
+    kind: Kind
+    executable: bool
+    size: int
+    target: str
+
+
+class Stream:
+    """The unpacked bytes of an archive, taken in order."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks = blocks
+        self._view = memoryview(b"")
+        self._seen = 0
+
+    def _more(self) -> None:
+        block = next(self._blocks, b"")
+        if not block:
+            raise Fault("broken-archive", "the archive ends in the middle of a member")
+        self._seen += len(block)
+        if self._seen > MAX_BYTES:
+            raise Fault("unsafe-archive", f"the archive unpacks to more than {MAX_BYTES} bytes")
+        self._view = memoryview(block)
+
+    def chunks(self, size: int) -> Iterator[memoryview]:
+        """Yield the next `size` bytes in pieces."""
+        while size:
+            if not self._view:
+                self._more()
+            piece = self._view[:size]
+            self._view = self._view[len(piece) :]
+            size -= len(piece)
+            yield piece
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes."""
+        if len(self._view) >= size:
+            piece = bytes(self._view[:size])
+            self._view = self._view[size:]
+            return piece
+        return b"".join(self.chunks(size))
+
+    def skip(self, size: int) -> None:
+        """Pass over `size` bytes."""
+        for _ in self.chunks(size):
+            pass
+
+    def ended(self) -> bool:
+        """Tell whether nothing is left."""
+        while not self._view:
+            block = next(self._blocks, b"")
+            if not block:
+                return True
+            self._view = memoryview(block)
+        return False
+
+
+def _number(field: bytes) -> int:
+    if field[0] & 0x80:  # GNU's base 256
+        value = int.from_bytes(field, "big") - (0x80 << (8 * (len(field) - 1)))
+    else:
+        text = field.split(b"\0", 1)[0].strip()
+        try:
+            value = int(text or b"0", 8)
+        except ValueError as error:
+            raise Fault("broken-archive", f"a tar header holds {field!r} for a number") from error
+    if not 0 <= value <= MAX_BYTES:
+        raise Fault("unsafe-archive", f"a tar header claims {value} bytes")
+    return value
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+
+
+def _pax(data: bytes) -> dict[str, str]:
+    """Return the records of a pax header: `length key=value\\n` each (POSIX.1-2001, pax interchange format)."""
+    records: dict[str, str] = {}
+    while data.strip(b"\0"):
+        length, space, _ = data.partition(b" ")
+        if not space or not length.isdigit() or not len(length) + 1 < int(length) <= len(data):
+            raise Fault("broken-archive", "a pax header is malformed")
+        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
+        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
+        data = data[int(length) :]
+    return records
+
+
+def _check(header: bytes) -> None:
+    blank = header[:148] + b" " * 8 + header[156:]
+    if _number(header[148:156]) != sum(blank):
+        raise Fault("broken-archive", "a tar header has a wrong checksum")
+
+
+class _Extra:
+    """Long names and pax records that belong to the next member."""
+
+    def __init__(self) -> None:
+        self.records: dict[str, str] = {}
+
+    def read(self, kind: bytes, size: int, stream: Stream) -> bool:
+        """Take a header that describes the next one; False if it is a member of its own."""
+        if kind not in b"LKxgX":
+            return False
+        if size > MAX_HEADER:
+            raise Fault("unsafe-archive", f"a long name or pax header claims {size} bytes")
+        data = stream.take(size)
+        stream.skip(-size % BLOCK)
+        if kind == b"L":
+            self.records["path"] = _text(data)
+        elif kind == b"K":
+            self.records["linkpath"] = _text(data)
+        elif kind != b"g":  # global records say nothing that concerns a tree
+            self.records.update(_pax(data))
+        return True
+
+
+def _member(header: bytes, records: dict[str, str]) -> Member:
+    kind = header[156:157]
+    name = _text(header[:100])
+    if header[257:263] == b"ustar\0" and header[345]:
+        name = f"{_text(header[345:500])}/{name}"
+    name = records.get("path", name)
+    if kind not in KINDS or any(key.startswith("GNU.sparse") for key in records):
+        raise Fault("unsupported-archive", f"member {name[:200]!r} has type {kind!r}, which is not supported")
+    form = KINDS[kind]
+    if form is Kind.FILE and name.endswith("/"):
+        form = Kind.DIRECTORY
+    size = int(records["size"]) if records.get("size", "").isdigit() else _number(header[124:136])
+    return Member(
+        name=name,
+        kind=form,
+        executable=bool(_number(header[100:108]) & 0o100),
+        size=size if form is Kind.FILE else 0,
+        target=records.get("linkpath", _text(header[157:257])),
+    )
+
+
+def members(stream: Stream, take: Callable[[Member, Iterator[memoryview]], None]) -> None:
+    """Hand every member with its content to `take`, in order.
+
+    What `take` leaves of the content is skipped. Raises `Fault` broken-archive, unsupported-archive or
+    unsafe-archive.
+    """
+    extra = _Extra()
+    count = 0
+    while not stream.ended():
+        header = stream.take(BLOCK)
+        if not header.strip(b"\0"):
+            return
+        _check(header)
+        if extra.read(header[156:157], _number(header[124:136]), stream):
+            continue
+        count += 1
+        if count > MAX_MEMBERS:
+            raise Fault("unsafe-archive", f"more than {MAX_MEMBERS} members")
+        member = _member(header, extra.records)
+        extra = _Extra()
+        content = stream.chunks(member.size)
+        take(member, content)
+        for _ in content:
+            pass
+        stream.skip(-member.size % BLOCK)
