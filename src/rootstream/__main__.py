@@ -19,20 +19,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
 
     try:
-        status = cli.main(args=list(argv) if argv is not None else None, prog_name="rootstream", standalone_mode=False)
-    except click.exceptions.Abort:
-        return _say("stopped", EXIT_INTERRUPTED)
-    except KeyboardInterrupt:
+        status = cli.main(
+            args=list(argv) if argv is not None else None, prog_name="rootstream", standalone_mode=False
+        )
+    except (click.exceptions.Abort, KeyboardInterrupt):
         return _say("stopped", EXIT_INTERRUPTED)
     except click.ClickException as error:
         error.show()
         return EXIT_USER
-    except Interrupted as error:
-        return _say(str(error), EXIT_INTERRUPTED)
-    except Problems as error:
-        return _say(f"{error}\n{error.message}", EXIT_USER)
     except UserError as error:
-        return _say(f"error: {error}", EXIT_USER)
+        text = f"{error}\n{error.message}" if isinstance(error, Problems) else f"error: {error}"
+        return _say(text, EXIT_INTERRUPTED if isinstance(error, Interrupted) else EXIT_USER)
     except BrokenPipeError:
         # The reader of our output has gone: nothing more can be said, not even by the interpreter's own flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,9 +42,7 @@ def complete_templates(
     """Offer the templates."""
     from rootstream.templates import TEMPLATES
 
-    return [
-        CompletionItem(name, help=text) for name, (_, text) in TEMPLATES.items() if name.startswith(start)
-    ]
+    return [CompletionItem(name, help=text) for name, (_, text) in TEMPLATES.items() if name.startswith(start)]
 
 
 def project_option(command: Command) -> Command:
@@ -67,9 +66,7 @@ def progress_options(command: Command) -> Command:
     return json(plain(command))
 
 
-systems_argument = click.argument(
-    "systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems
-)
+systems_argument = click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
 variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
 
 
@@ -85,7 +82,7 @@ def _engine() -> Engine:
     return Engine.of(os.environ)
 
 
-def _reporter(style: str | None) -> click.core.Context | Any:  # noqa: ANN401  (a context manager of a Reporter)
+def _reporter(style: str | None) -> AbstractContextManager[Reporter]:
     from rootstream.progress import reporting
 
     return reporting(style, stdout=sys.stdout, stderr=sys.stderr, environment=os.environ)
@@ -173,7 +170,12 @@ def run(system: str | None, variant: str | None, folder: Path, kind: str | None,
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
 @progress_options
 def verify(
-    systems: tuple[str, ...], variant: str | None, folder: Path, kind: str | None, verbose: bool, style: str | None
+    systems: tuple[str, ...],
+    variant: str | None,
+    folder: Path,
+    kind: str | None,
+    verbose: bool,
+    style: str | None,
 ) -> int:
     """Boot systems (default: all) and run their checks; exit status 1 if one fails.
 
@@ -199,7 +201,9 @@ def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: b
     """Show systems, their elements and keys, and what is cached."""
     from rootstream import inspection
 
-    click.echo(inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False)
+    click.echo(
+        inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False
+    )
 
 
 @cli.command()

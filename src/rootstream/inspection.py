@@ -33,9 +33,12 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
         states = engine.show(project.plan, (element,))
         found[target] = {
             "element": element,
-            "out": str(project.out(workflow.plain_target(target))) if project.kind == "plain" else str(project.out(target)),
+            "out": str(project.out(workflow.plain_target(target)))
+            if project.kind == "plain"
+            else str(project.out(target)),
             "elements": [
-                {"name": state.name, "kind": state.kind, "key": state.key, "state": state.state} for state in states
+                {"name": state.name, "kind": state.kind, "key": state.key, "state": state.state}
+                for state in states
             ],
         }
     if as_json:
@@ -48,7 +51,10 @@ def _table(target: str, told: dict[str, Any]) -> str:
     width = max((len(row["name"]) for row in rows), default=0)
     cached = sum(row["state"] == "cached" for row in rows)
     lines = [f"{target}: {cached} of {len(rows)} elements cached"]
-    lines += [f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}" for row in rows]
+    lines += [
+        f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}"
+        for row in rows
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -83,9 +83,7 @@ def prepare(
             where=Where(path=where.lock),
             hint="`rootstream update --missing` adds what is missing, `rootstream update` renews everything.",
         )
-    return Prepared(
-        project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs
-    )
+    return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
 
 
 def write_plan(prepared: Prepared) -> None:
@@ -103,10 +101,10 @@ def update(
     description = load(where.description)
     read = inputs.gather(description, where.folder)
     old = lock.read(where.lock)
-    plan, outputs = make.plan(description, read, old if missing_only else None)
+    plan, _ = make.plan(description, read, old if missing_only else None)
     kept = {request: ref for request, ref in plan.refs.items() if request in refs.requests(plan)}
     if plan.missing():
-        found = _track(where, plan, outputs, engine, report)
+        found = _track(where, plan, engine, report)
         new = lock.Lock(refs={**kept, **found})
     else:
         new = lock.Lock(refs=kept)
@@ -135,7 +133,6 @@ def locked_update(
 def _track(
     where: project.Project,
     plan: Plan,
-    outputs: Mapping[str, make.Outputs],
     engine: Engine,
     report: events.Reporter,
 ) -> dict[str, Any]:
@@ -197,12 +194,7 @@ def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.F
     described = prepared.described(target)
     names = prepared.plan.closure(prepared.outputs[target].element)
     requests = sorted(
-        {
-            source.request()
-            for name in names
-            for source in prepared.plan.elements[name].sources
-            if source.locked
-        }
+        {source.request() for name in names for source in prepared.plan.elements[name].sources if source.locked}
     )
     return export.Facts(
         target=target,

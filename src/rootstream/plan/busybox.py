@@ -11,7 +11,7 @@ from rootstream.plan.kconfig import Fragment, configure
 from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.overlay import archive_of
-from rootstream.plan.sources import Unpacked, local
+from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.system import BusyboxRoot
 
 SYSROOT = "/opt/musl"
@@ -49,12 +49,12 @@ def musl(tree: Unpacked, arch: str, epoch: int) -> Element:
     triplet = f"{arch}-linux-gnu"
     commands = (
         *tree.commands,
-        f"mkdir build && cd build && ../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib",
-        'make -C build -j"$JOBS"',
-        'make -C build DESTDIR="%{install-root}" install',
-        f'cd /usr/include && cp -r --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
-        f'cp -r --no-clobber /usr/include/{triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
-        f'cp -r --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
+        f"cd {WORK} && mkdir build && cd build && ../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib",
+        compiling(f'make -C {WORK}/build -j"$JOBS"'),
+        f'make -C {WORK}/build DESTDIR="%{{install-root}}" install',
+        f'cd /usr/include && cp -rL --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -rL --no-clobber /usr/include/{triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -rL --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
     )
     return Element(
         name=f"musl-{arch}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
@@ -87,10 +87,10 @@ def busybox(
             fragments=fragments,
             optional=description.optional,
         ),
-        f'make -C tree -j"$JOBS" CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n',
-        f'make -C tree CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
+        compiling(f'make -C {WORK}/tree -j"$JOBS" CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n'),
+        f'make -C {WORK}/tree CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
-        'cp tree/.config "%{install-root}/usr/share/rootstream/busybox.config"',
+        f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
     )
     element = Element(
         name=f"busybox-{arch}-{short_hash(commands, [s.request() for s in tree.sources], str(folder), epoch)}.bst",

@@ -6,6 +6,7 @@ import shlex
 from dataclasses import dataclass
 
 from rootstream.plan import programs
+from rootstream.plan.sources import WORK
 from rootstream.system import ConfigBase, ConfigFile, NamedDefconfig
 
 
@@ -25,7 +26,7 @@ def configure(
     *, kind: str, arch: str, base: ConfigBase, fragments: tuple[Fragment, ...], optional: tuple[str, ...]
 ) -> str:
     """Return the shell command that configures `tree` and proves that it has what the fragments ask for."""
-    words = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", "tree"]
+    words = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", f"{WORK}/tree"]
     words += ["--arch", arch, "--base", _base(base)]
     for fragment in fragments:
         if fragment.file != BASE_FILE:

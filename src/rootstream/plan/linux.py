@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from rootstream.plan import base, programs
 from rootstream.plan.kconfig import Fragment, configure
 from rootstream.plan.model import Dependency, Element, short_hash
-from rootstream.plan.sources import Unpacked, local
+from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.system import Kernel
 
 # Architecture: the kernel's word for it, the make target, the file that it makes.
@@ -42,12 +42,14 @@ def kernel(
         configure(
             kind="linux", arch=karch, base=description.base, fragments=fragments, optional=description.optional
         ),
-        f'make -C tree -j"$JOBS" ARCH={karch} {target}' + (" modules" if description.modules else ""),
+        compiling(
+            f'make -C {WORK}/tree -j"$JOBS" ARCH={karch} {target}' + (" modules" if description.modules else "")
+        ),
         'mkdir -p "%{install-root}/kernel"',
-        f'cp tree/{path} "%{{install-root}}/kernel/{name}"',
-        'cp tree/.config "%{install-root}/kernel/config"',
+        f'cp {WORK}/tree/{path} "%{{install-root}}/kernel/{name}"',
+        f'cp {WORK}/tree/.config "%{{install-root}}/kernel/config"',
         'cp kconfig.json "%{install-root}/kernel/kconfig.json"',
-        f'make -s -C tree ARCH={karch} kernelrelease > "%{{install-root}}/kernel/release"',
+        f'make -s -C {WORK}/tree ARCH={karch} kernelrelease > "%{{install-root}}/kernel/release"',
         *(_modules(karch) if description.modules else ()),
     )
     element = Element(
@@ -83,7 +85,7 @@ def _modules(karch: str) -> tuple[str, ...]:
         '--numeric-owner --mtime="@$SOURCE_DATE_EPOCH" -C staging -cf "%{install-root}/kernel/modules.tar" .'
     )
     return (
-        f'make -C tree ARCH={karch} INSTALL_MOD_PATH="$PWD/staging" INSTALL_MOD_STRIP=1 modules_install',
+        f'make -C {WORK}/tree ARCH={karch} INSTALL_MOD_PATH="$PWD/staging" INSTALL_MOD_STRIP=1 modules_install',
         "rm -f staging/lib/modules/*/build staging/lib/modules/*/source",
         pack,
     )

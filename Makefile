@@ -1,0 +1,53 @@
+# Set-up, demonstration and tests. What is missing on a Debian machine is installed when this runs as root.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest
+
+.PHONY: help demo test lint unit engine boot bench docs clean host
+
+help:
+	@echo "make demo    build examples/hello from source, boot it, run its checks"
+	@echo "make test    lint, types, every test"
+	@echo "make lint | unit | engine | boot    parts of it"
+	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
+	@echo "make docs    the pages that are made from the code"
+	@echo "make clean   delete what was made here (not the shared cache)"
+
+# Programs of the host: Python with venv, bubblewrap, FUSE, QEMU.
+host:
+	@sh tools/host.sh
+
+$(VENV)/.installed: pyproject.toml tools/venv.sh | host
+	@sh tools/venv.sh "$(PYTHON)" "$(VENV)"
+
+demo: $(VENV)/.installed
+	@sh tools/demo.sh "$(BIN)/rootstream"
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+unit: $(VENV)/.installed
+	$(PYTEST) tests/unit
+
+engine: $(VENV)/.installed
+	$(PYTEST) tests/engine
+
+boot: $(VENV)/.installed
+	$(PYTEST) tests/boot
+
+# One run of pytest, so that its summary counts everything; it takes the folders in this order.
+test: lint
+	$(PYTEST) tests/unit tests/engine tests/boot
+
+bench: $(VENV)/.installed
+	$(BIN)/python bench/run.py
+
+docs: $(VENV)/.installed
+	$(BIN)/python -m rootstream.reference > docs/reference/system-yaml.md
+
+clean:
+	rm -rf $(VENV) examples/*/out examples/*/.rootstream .mypy_cache .ruff_cache .pytest_cache

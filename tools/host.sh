@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs what Rootstream and its tests need of the host, where it is missing: with apt, as root.
+set -eu
+
+missing=""
+need() { # PACKAGE COMMAND-OR-FILE...
+	package=$1
+	shift
+	for thing; do
+		case $thing in
+		/*) [ -e "$thing" ] || missing="$missing $package" ;;
+		*) command -v "$thing" >/dev/null 2>&1 || missing="$missing $package" ;;
+		esac
+	done
+}
+
+need bubblewrap bwrap
+need fuse3 fusermount3
+need qemu-system-x86 qemu-system-x86_64
+need seabios /usr/share/seabios/bios-256k.bin
+need git git
+need patch patch
+need gpgv gpgv
+need ca-certificates /etc/ssl/certs/ca-certificates.crt
+if [ "${PYTHON:-python3}" = python3 ]; then
+	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3 python3-venv"
+fi
+
+[ -z "$missing" ] && exit 0
+if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
+	echo "missing on this host:$missing" >&2
+	echo "install it, for example: sudo apt-get install$missing" >&2
+	exit 2
+fi
+echo "installing:$missing" >&2
+export DEBIAN_FRONTEND=noninteractive
+# shellcheck disable=SC2086  # a list of names
+apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
+	apt-get update
+	apt-get install -y --no-install-recommends $missing
+}
