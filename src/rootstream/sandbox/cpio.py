@@ -1,0 +1,63 @@
+"""The kernel's initramfs format: a newc cpio archive, written from a tree without unpacking anything.
+
+The format is that of Documentation/driver-api/early-userspace/buffer-format.rst in the kernel.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import IO
+
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, encoded, shown
+
+TYPE_BITS = {
+    Kind.FIFO: 0o010000,
+    Kind.CHAR: 0o020000,
+    Kind.DIRECTORY: 0o040000,
+    Kind.BLOCK: 0o060000,
+    Kind.FILE: 0o100000,
+    Kind.SYMLINK: 0o120000,
+}
+LARGEST = (1 << 32) - 1
+TRAILER = b"TRAILER!!!"
+ALIGNMENT = 512
+
+
+def write_cpio(tree: Tree, output: IO[bytes], mtime: int) -> None:
+    """Write a tree as newc: sorted, inode numbers counted up, a hard linked file's bytes with its last name."""
+    names = Counter(number for _, number, _ in tree.walk())
+    seen: Counter[int] = Counter()
+    numbers: dict[int, int] = {}
+    length = 0
+    for path, number, inode in tree.walk():
+        seen[number] += 1
+        ino = numbers.setdefault(number, len(numbers) + 1)
+        links = 2 if inode.kind is Kind.DIRECTORY else names[number]
+        content = inode.content
+        if inode.kind is Kind.SYMLINK:
+            content = Literal(encoded(inode.target))
+        elif seen[number] < names[number]:
+            content = None
+        size = content.size if content else 0
+        if size > LARGEST:
+            raise Mistake(f"{shown(path)} has {size} bytes; the initramfs format holds files below 4 GiB")
+        length += output.write(_header(encoded(path or "."), inode, ino=ino, links=links, size=size, mtime=mtime))
+        if content:
+            for piece in content.chunks():
+                length += output.write(piece)
+            length += output.write(bytes(-size % 4))
+    end = Inode(kind=Kind.FILE, mode=0)
+    length += output.write(_header(TRAILER, end, ino=0, links=1, size=0, mtime=0, bits=0))
+    output.write(bytes(-length % ALIGNMENT))
+
+
+def _header(
+    name: bytes, inode: Inode, *, ino: int, links: int, size: int, mtime: int, bits: int | None = None
+) -> bytes:
+    kind = TYPE_BITS[inode.kind] if bits is None else bits
+    name += b"\0"
+    major, minor = inode.device
+    fields = (ino, kind | inode.mode, inode.uid, inode.gid, links, mtime, size, 0, 0, major, minor, len(name), 0)
+    head = b"070701" + b"".join(b"%08X" % field for field in fields) + name
+    return head + bytes(-len(head) % 4)

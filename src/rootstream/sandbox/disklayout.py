@@ -1,0 +1,242 @@
+"""What a disk is made of: its description checked, partitions placed, and the bytes of MBR, swap and fstab. Pure."""
+
+from __future__ import annotations
+
+import re
+import struct
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rootstream.sandbox.ext import seeded_uuid
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootspec import Mount
+from rootstream.sandbox.spec import Entry
+
+MEBIBYTE = 1 << 20
+GRAIN = 4096
+FILESYSTEMS = ("vfat", "ext4", "ext2", "swap")
+LABELS = {"vfat": 11, "ext4": 16, "ext2": 16, "swap": 15}
+DEVICE = re.compile(r"/dev/[A-Za-z0-9/_-]+")
+MOUNT = re.compile(r"/([A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*)?")
+LABEL = re.compile(r"[A-Za-z0-9._-]{1,16}")
+KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+ARGUMENTS = re.compile(r"[\x20-\x7e]{0,2000}")
+NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+MOST_PARTITIONS = 4
+LARGEST_DISK = 1 << 45
+MOST_SECTORS = (1 << 32) - 1
+ACTIVE = 0x80
+SMALLEST_SWAP = 10 * GRAIN
+DEFAULT_SWAP = 64 * MEBIBYTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """A partition that is wanted; `size` in bytes, None for what the contents need."""
+
+    name: str
+    filesystem: str
+    mount: str | None
+    size: int | None
+    label: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSpec:
+    """A disk that is wanted. `timeout` is in tenths of a second, as syslinux counts."""
+
+    name: str
+    sector_size: int
+    bootloader: str
+    kernel_args: str | None
+    kernel_name: str
+    timeout: int
+    device: str
+    keep_fstab: bool
+    partitions: tuple[Partition, ...]
+
+    def source(self, number: int) -> str:
+        """Return the device of the partition with a number (from 1), as the kernel names it."""
+        return f"{self.device}{'p' if self.device[-1].isdigit() else ''}{number}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Where a partition came to lie, in bytes, and its type in the partition table."""
+
+    start: int
+    size: int
+    type: int
+    active: bool
+
+
+def parse_disk_spec(value: object) -> DiskSpec:
+    """Return the description from its JSON form; `Mistake` with all that is wrong in it."""
+    problems: list[str] = []
+    top = Entry(value, "disk", problems)
+    top.choice("table", ("mbr",), "mbr")
+    spec = DiskSpec(
+        name=top.required("name", NAME, "on one line"),
+        sector_size=int(_sector_size(top)),
+        bootloader=top.choice("bootloader", ("syslinux", "none"), "syslinux"),
+        kernel_args=top.text("kernel_args", ARGUMENTS, "of at most 2000 printable ASCII characters"),
+        kernel_name=top.text("kernel_name", KERNEL, "that is a file name") or "vmlinuz",
+        timeout=top.number("timeout", 0, 35996) or 0,
+        device=top.text("device", DEVICE, "such as /dev/sda") or "/dev/sda",
+        keep_fstab=top.flag("keep_fstab"),
+        partitions=tuple(_partition(entry) for entry in top.entries("partitions")),
+    )
+    top.end()
+    problems += _contradictions(spec)
+    if problems:
+        raise Mistake(*problems)
+    return spec
+
+
+def _sector_size(top: Entry) -> int:
+    size = top.number("sector_size", 512, GRAIN)
+    if size not in (None, 512, GRAIN):
+        top.wrong(f"sector_size {size} has to be 512 or 4096")
+    return size or 512
+
+
+def _partition(entry: Entry) -> Partition:
+    filesystem = entry.choice("filesystem", FILESYSTEMS, "ext4")
+    mount = entry.text("mount", MOUNT, "that is an absolute path")
+    name = entry.text("name", LABEL, "of letters, digits, '.', '_', '-'")
+    size = entry.number("size", GRAIN, LARGEST_DISK)
+    fallback = name or (
+        filesystem if filesystem == "swap" else (mount or "/").strip("/").replace("/", "-") or "root"
+    )
+    label = entry.text("label", LABEL, "of at most 16 letters, digits, '.', '_', '-'")
+    partition = Partition(
+        name=name or fallback,
+        filesystem=filesystem,
+        mount=mount,
+        size=size,
+        label=fallback[: LABELS[filesystem]] if label is None else label,
+    )
+    if size is not None and size % GRAIN:
+        entry.wrong(f"size {size} has to be a multiple of {GRAIN}; the next is {-(-size // GRAIN) * GRAIN}")
+    if len(partition.label) > LABELS[filesystem]:
+        entry.wrong(f"label {label!r} is too long: {filesystem} has room for {LABELS[filesystem]} characters")
+    if filesystem == "swap" and mount is not None:
+        entry.wrong("a swap partition is not mounted; leave mount out")
+    if filesystem == "swap" and size is not None and size < SMALLEST_SWAP:
+        entry.wrong(f"size {size} is too small for swap; {SMALLEST_SWAP} is the least")
+    entry.end()
+    return partition
+
+
+def _contradictions(spec: DiskSpec) -> list[str]:
+    problems = []
+    mounts = [partition.mount for partition in spec.partitions if partition.mount]
+    roots = [part for part in spec.partitions if part.mount == "/" and part.filesystem in ("ext2", "ext4")]
+    if len(roots) != 1:
+        problems.append("partitions: exactly one of them has to be an ext2 or ext4 one mounted on /")
+    problems += [
+        f"partitions: {mount} is there twice" for mount in sorted({m for m in mounts if mounts.count(m) > 1})
+    ]
+    if len(spec.partitions) > MOST_PARTITIONS:
+        problems.append(f"partitions: an MBR table holds {MOST_PARTITIONS}, not {len(spec.partitions)}")
+    if spec.bootloader == "syslinux" and spec.sector_size != 512:
+        problems.append(
+            "sector_size 4096 and bootloader syslinux: a BIOS starts only from sectors of 512 bytes; "
+            "take bootloader none (the kernel is then started from elsewhere) or sector_size 512"
+        )
+    if spec.bootloader == "syslinux" and not any(part.filesystem == "vfat" for part in spec.partitions):
+        problems.append("bootloader syslinux needs a vfat partition to start from, such as one mounted on /boot")
+    return problems
+
+
+def aligned(position: int) -> int:
+    """Return the next whole MiB, where a partition may begin."""
+    return -(-position // MEBIBYTE) * MEBIBYTE
+
+
+def mbr(placed: Sequence[Placed], *, sector_size: int, disk_id: int, code: bytes) -> bytes:
+    """Return the first 512 bytes of a disk: boot code, disk id, four partitions and the signature."""
+    if len(code) > 440:
+        raise Mistake(f"the boot code has {len(code)} bytes; an MBR has room for 440")
+    entries = b"".join(_mbr_entry(part, sector_size) for part in placed)
+    return code.ljust(440, b"\0") + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
+
+
+def _mbr_entry(part: Placed, sector_size: int) -> bytes:
+    first, count = part.start // sector_size, part.size // sector_size
+    if first + count > MOST_SECTORS:
+        raise Mistake("the disk is larger than an MBR table can say (2 TiB with sectors of 512 bytes)")
+    return (
+        bytes([ACTIVE if part.active else 0])
+        + _chs(first)
+        + bytes([part.type])
+        + _chs(first + count - 1)
+        + struct.pack("<II", first, count)
+    )
+
+
+def _chs(sector: int) -> bytes:
+    cylinder, rest = divmod(sector, 255 * 63)
+    head, place = divmod(rest, 63)
+    if cylinder > 1023:
+        cylinder, head, place = 1023, 254, 62
+    return bytes([head, (cylinder >> 2 & 0xC0) | (place + 1), cylinder & 0xFF])
+
+
+def swap_header(size: int, label: str, identity: uuid.UUID) -> bytes:
+    """Return the first page of a swap area, as `union swap_header` in linux/swap.h has it."""
+    fields = struct.pack("<III16s16s", 1, size // GRAIN - 1, 0, identity.bytes, label.encode())
+    return (bytes(1024) + fields).ljust(GRAIN - 10, b"\0") + b"SWAPSPACE2"
+
+
+def disk_id(name: str) -> int:
+    """Return the disk's id for the table: the same for the same name, never 0."""
+    return seeded_uuid(name, "disk").int & 0xFFFFFFFF or 1
+
+
+def fat_serial(name: str) -> int:
+    """Return the serial number of a FAT file system, the same for the same name."""
+    return seeded_uuid(name, "fat").int & 0xFFFFFFFF
+
+
+def mounts(spec: DiskSpec) -> tuple[Mount, ...]:
+    """Return the lines of fstab: the root, other mounts in the order of the partitions, swap."""
+    lines = []
+    for number, part in enumerate(spec.partitions, 1):
+        source = spec.source(number)
+        if part.filesystem == "swap":
+            lines.append((2, Mount(source=source, target="none", type="swap")))
+        elif part.mount == "/":
+            options = "defaults,rw,noatime"
+            lines.append((0, Mount(source=source, target="/", type=part.filesystem, options=options, check=1)))
+        elif part.mount is not None:
+            options = "defaults" if part.filesystem == "vfat" else "defaults,noatime"
+            lines.append(
+                (1, Mount(source=source, target=part.mount, type=part.filesystem, options=options, check=2))
+            )
+    return tuple(mount for _, mount in sorted(lines, key=lambda line: line[0]))
+
+
+def kernel_arguments(spec: DiskSpec) -> str:
+    """Return the kernel's command line: the one that is asked for, or one that finds the root partition."""
+    if spec.kernel_args is not None:
+        return spec.kernel_args
+    number, root = next((n, part) for n, part in enumerate(spec.partitions, 1) if part.mount == "/")
+    return f"root={spec.source(number)} rootfstype={root.filesystem} rw"
+
+
+def syslinux_config(spec: DiskSpec, initramfs: str | None) -> str:
+    """Return syslinux.cfg; the menu is on the serial line too if the kernel's console is."""
+    arguments = kernel_arguments(spec)
+    serial = re.search(r"(?:^|\s)console=ttyS(\d)(?:,(\d+))?", arguments)
+    lines = [f"SERIAL {serial[1]} {serial[2] or 115200}"] if serial else []
+    lines += [
+        "PROMPT 0",
+        f"TIMEOUT {spec.timeout}",
+        "DEFAULT linux",
+        "LABEL linux",
+        f"  KERNEL /{spec.kernel_name}",
+    ]
+    lines += [f"  INITRD /{initramfs}"] if initramfs else []
+    return "\n".join([*lines, f"  APPEND {arguments}", ""])

@@ -1,0 +1,178 @@
+"""Images from a root.tar: an initramfs, an ext2/ext4 or squashfs file system, a compressed tar.
+
+Run as `python3 -m rootstream.sandbox.image KIND --root root.tar ... -o FILE`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from pathlib import Path
+from typing import IO
+
+from rootstream.sandbox.compress import LEVELS, compressor, write_compressed
+from rootstream.sandbox.cpio import write_cpio
+from rootstream.sandbox.ext import FEATURES, Ext, fit, is_full, make_ext
+from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
+from rootstream.sandbox.tarfiles import lay_path, write_tar
+from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+
+XATTR_TABLE = "etc/rootstream/xattrs"
+SQUASHFS = ("gzip", "xz", "zstd", "lz4")
+SQUASHFS_BLOCK = 131072
+
+
+def read_root(path: Path) -> Tree:
+    """Return the tree of a root.tar."""
+    tree = Tree()
+    lay_path(tree, path, base=True)
+    return tree
+
+
+def xattr_table(tree: Tree) -> bytes:
+    """Return what newc cannot hold: a line `HEX NAME PATH` for each extended attribute."""
+    lines = []
+    for path, _, inode in tree.walk():
+        for name, value in inode.xattrs:
+            if "\n" in path or any(letter.isspace() for letter in name):
+                raise Mistake(
+                    f"/{path!r}: an initramfs cannot carry the extended attribute {name!r} of such a name"
+                )
+            lines.append(f"{value.hex() or '-'} {name} /{path}\n".encode("utf-8", "surrogateescape"))
+    return b"".join(lines)
+
+
+def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
+    """Add what the kernel needs: /dev/console, and with `link_init` /init; `Mistake` if there is no init at all."""
+    if tree.find("init") is None:
+        if tree.find("sbin/init") is None:
+            raise Mistake("the root has neither /init nor /sbin/init: the kernel would have nothing to start")
+        if link_init:
+            tree.put("init", Inode(kind=Kind.SYMLINK, mode=0o777, target="sbin/init"))
+    if tree.find("dev/console") is None:
+        tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
+    table = xattr_table(tree)
+    if table:
+        tree.put(XATTR_TABLE, text_file(table))
+
+
+def _initramfs(options: argparse.Namespace) -> None:
+    epoch = source_date_epoch()
+    tree = read_root(options.root)
+    prepare_initramfs(tree, link_init=options.link_init)
+    argv = compressor(options.compression, options.level, kernel=True)
+    with whole_file(options.output) as draft, draft.open("wb") as file:
+        write_compressed(argv, lambda pipe: write_cpio(tree, pipe, epoch), file, epoch)
+        file.seek(0, 2)
+        for extra in options.append:
+            file.write(bytes(-file.tell() % 4))  # the kernel looks for the next archive at a multiple of 4
+            with extra.open("rb") as piece:
+                shutil.copyfileobj(piece, file, CHUNK)
+
+
+def _ext(options: argparse.Namespace) -> None:
+    epoch = source_date_epoch()
+    tree = read_root(options.root)
+    wanted = 0 if options.size == "auto" else _bytes(options.size)
+    ext = Ext(type=options.type, label=options.label, seed=options.uuid_seed, size=wanted)
+    with whole_file(options.output) as draft:
+
+        def make(tried: Ext) -> None:
+            with draft.open("wb") as file:
+                file.truncate(tried.size)
+            make_ext(tree, tried, draft, epoch=epoch)
+
+        if wanted:
+            try:
+                make(ext)
+            except Mistake as mistake:
+                if not is_full(mistake):
+                    raise
+                needed = fit(tree, ext, make, free=0).size
+                raise Mistake(f"--size {wanted} is too small: the contents need {needed} bytes") from mistake
+        else:
+            fit(tree, ext, make, free=options.free)
+        if options.gzip:
+            _replace_by_gzip(draft, epoch)
+
+
+def _replace_by_gzip(draft: Path, epoch: int) -> None:
+    with whole_file(draft) as packed, packed.open("wb") as output, draft.open("rb") as image:
+
+        def write(pipe: IO[bytes]) -> None:
+            shutil.copyfileobj(image, pipe, CHUNK)
+
+        write_compressed(compressor("gzip"), write, output, epoch)
+
+
+def _bytes(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or int(text) % 1024 or int(text) == 0:
+        raise Mistake(f"--size {text!r} has to be `auto` or a number of bytes that is a multiple of 1024")
+    return int(text)
+
+
+def _squashfs(options: argparse.Namespace) -> None:
+    epoch = source_date_epoch()
+    tree = read_root(options.root)
+    with whole_file(options.output) as draft:
+        argv = [
+            "tar2sqfs",
+            "-q",
+            "-f",
+            "-c",
+            options.compression,
+            "-b",
+            str(SQUASHFS_BLOCK),
+            "-d",
+            f"mtime={epoch}",
+        ]
+        feed([*argv, "-k", str(draft)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
+
+
+def _tar(options: argparse.Namespace) -> None:
+    epoch = source_date_epoch()
+    argv = compressor(options.compression, options.level)
+    with whole_file(options.output) as draft, draft.open("wb") as file, options.root.open("rb") as root:
+        write_compressed(argv, lambda pipe: shutil.copyfileobj(root, pipe, CHUNK), file, epoch)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="image", description=__doc__)
+    kinds = parser.add_subparsers(required=True)
+    initramfs = kinds.add_parser("initramfs", help="a cpio archive for the kernel")
+    initramfs.add_argument(
+        "--append", type=Path, action="append", default=[], help="further cpio archive; repeatable"
+    )
+    initramfs.add_argument(
+        "--link-init", action="store_true", help="make /init a link to sbin/init if there is none"
+    )
+    initramfs.set_defaults(run=_initramfs)
+    ext = kinds.add_parser("ext", help="an ext2 or ext4 file system")
+    ext.add_argument("--type", choices=sorted(FEATURES), default="ext4")
+    ext.add_argument("--size", default="auto", help="in bytes, or auto")
+    ext.add_argument("--free", type=int, default=0, help="bytes to spare with --size auto")
+    ext.add_argument("--gzip", action="store_true")
+    ext.add_argument("--label", default="root")
+    ext.add_argument("--uuid-seed", required=True, help="text that the UUID is derived from")
+    ext.set_defaults(run=_ext)
+    squashfs = kinds.add_parser("squashfs", help="a squashfs file system")
+    squashfs.add_argument("--compression", choices=SQUASHFS, default="zstd")
+    squashfs.set_defaults(run=_squashfs)
+    tar = kinds.add_parser("tar", help="the root.tar itself, compressed")
+    tar.set_defaults(run=_tar)
+    for kind in (initramfs, tar):
+        kind.add_argument("--compression", choices=sorted(LEVELS), default="zstd")
+        kind.add_argument("--level", type=int)
+    for kind in (initramfs, ext, squashfs, tar):
+        kind.add_argument("--root", type=Path, required=True)
+        kind.add_argument("-o", "--output", type=Path, required=True)
+    return parser
+
+
+def _main(options: argparse.Namespace) -> None:
+    options.run(options)
+
+
+if __name__ == "__main__":
+    sys.exit(run_main(_main, _parser()))

@@ -1,0 +1,167 @@
+"""Files with holes carried through a store that keeps none: one tar member in GNU's sparse format 1.0.
+
+GNU tar and Python's tarfile unpack it too. Only the form that is written here is read back, every number in it checked:
+a packed file may come out of a cache that others can write to.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from rootstream.sandbox.program import CHUNK, Mistake, whole_file
+
+BLOCK = 512
+GRAIN = 4096
+MOST_EXTENTS = 1 << 22
+LARGEST = 1 << 44
+NAME = "image"
+_NUMBER = re.compile(rb"(0|[1-9][0-9]{0,15})\n")
+Extent = tuple[int, int]
+
+
+def data_extents(file: IO[bytes], size: int) -> list[Extent]:
+    """Return (offset, length) of what is not zero, in whole 4 KiB: the same for the same bytes on any filesystem."""
+    extents: list[list[int]] = []
+    for start, end in _allocated(file.fileno(), size):
+        file.seek(start)
+        position = start
+        while position < end:
+            piece = file.read(min(CHUNK, end - position))
+            if not piece:
+                break
+            for first, length in _nonzero(piece):
+                offset = position + first
+                if extents and sum(extents[-1]) == offset:
+                    extents[-1][1] += length
+                else:
+                    extents.append([offset, length])
+            position += len(piece)
+    return [(offset, length) for offset, length in extents]
+
+
+def _allocated(handle: int, size: int) -> Iterator[Extent]:
+    """Give (start, end) of what the filesystem says may be data, widened to whole 4 KiB."""
+    done = 0
+    while done < size:
+        try:
+            start = os.lseek(handle, done, os.SEEK_DATA) // GRAIN * GRAIN
+            end = min(size, -(-os.lseek(handle, max(start, done), os.SEEK_HOLE) // GRAIN) * GRAIN)
+        except OSError:
+            return  # nothing but a hole is left
+        yield max(start, done), end
+        done = end
+
+
+def _nonzero(piece: bytes) -> Iterator[Extent]:
+    if not piece.strip(b"\0"):
+        return
+    zeros = bytes(GRAIN)
+    for first in range(0, len(piece), GRAIN):
+        part = piece[first : first + GRAIN]
+        if part != zeros[: len(part)]:
+            yield first, len(part)
+
+
+def pack_sparse(path: Path, output: Path) -> None:
+    """Write a file with holes as a tar archive that holds its data only. The result depends on the bytes alone."""
+    size = path.stat().st_size
+    if size > LARGEST:
+        raise Mistake(f"{path} has {size} bytes; at most {LARGEST} can be packed")
+    with path.open("rb") as source, whole_file(output) as draft, draft.open("wb") as target:
+        extents = data_extents(source, size)
+        listed = [*extents] if extents and sum(extents[-1]) == size else [*extents, (size, 0)]
+        table = b"%d\n" % len(listed) + b"".join(b"%d\n%d\n" % extent for extent in listed)
+        table += bytes(-len(table) % BLOCK)
+        stored = len(table) + sum(length for _, length in extents)
+        target.write(_headers(stored, size))
+        target.write(table)
+        for offset, length in extents:
+            _copy(source, target, offset, length)
+        target.write(bytes(-stored % BLOCK + 2 * BLOCK))
+
+
+def _headers(stored: int, size: int) -> bytes:
+    member = tarfile.TarInfo(f"GNUSparseFile.0/{NAME}")
+    member.size = stored
+    member.mode = 0o644
+    member.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": NAME,
+        "GNU.sparse.realsize": str(size),
+        "size": str(stored),
+    }
+    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+
+
+def _copy(source: IO[bytes], target: IO[bytes], offset: int, length: int) -> None:
+    source.seek(offset)
+    while length:
+        piece = source.read(min(length, CHUNK))
+        if not piece:
+            raise Mistake("the file to pack became shorter while it was read")
+        target.write(piece)
+        length -= len(piece)
+
+
+def unpack_sparse(path: Path, destination: Path, *, largest: int = LARGEST) -> None:
+    """Write the file that `pack_sparse` packed, holes and all; `Mistake` if a single byte is not as it writes them.
+
+    `destination` is replaced as a whole or not at all; `largest` bounds its length in bytes.
+    """
+    with path.open("rb") as source:
+        size, extents = _read_map(source, path, largest)
+        with whole_file(destination) as draft, draft.open("wb") as target:
+            target.truncate(size)
+            for offset, length in extents:
+                target.seek(offset)
+                _take(source, target, length, path)
+
+
+def _read_map(source: IO[bytes], path: Path, largest: int) -> tuple[int, list[Extent]]:
+    """Return the length of the packed file and its extents; the source is then at the first of their bytes."""
+    total = os.fstat(source.fileno()).st_size
+    head = source.read(3 * BLOCK)
+    found = re.search(rb" GNU\.sparse\.realsize=(0|[1-9][0-9]{0,15})\n", head[BLOCK : 2 * BLOCK])
+    size = int(found[1]) if found else -1
+    count = _number(source, path)
+    table = len(b"%d\n" % count)
+    if not 0 <= size <= largest or not 1 <= count <= MOST_EXTENTS:
+        raise Mistake(f"{path} is not a packed image, or one of more than {largest} bytes")
+    extents: list[Extent] = []
+    end = 0
+    for _ in range(count):
+        offset, length = _number(source, path), _number(source, path)
+        table += len(b"%d\n%d\n" % (offset, length))
+        if offset < end or offset + length > size or (offset < size and length == 0) or offset % GRAIN:
+            if (offset, length) != (size, 0):
+                raise Mistake(f"{path} is damaged: the extent {offset}+{length} is not where it can be")
+        end = offset + length
+        extents.append((offset, length))
+    stored = table + -table % BLOCK + sum(length for _, length in extents)
+    if source.read(-table % BLOCK).strip(b"\0") or head != _headers(stored, size) or end != size:
+        raise Mistake(f"{path} is not a packed image, or is damaged")
+    if total != len(head) + stored + -stored % BLOCK + 2 * BLOCK:
+        raise Mistake(f"{path} is truncated or damaged: {total} bytes do not hold {stored} of an image")
+    return size, extents
+
+
+def _number(source: IO[bytes], path: Path) -> int:
+    line = source.readline(20)
+    if not _NUMBER.fullmatch(line):
+        raise Mistake(f"{path} is not a packed image, or is damaged: {line!r} is no number")
+    return int(line)
+
+
+def _take(source: IO[bytes], target: IO[bytes], length: int, path: Path) -> None:
+    while length:
+        piece = source.read(min(length, CHUNK))
+        if not piece:
+            raise Mistake(f"{path} is truncated")
+        target.write(piece)
+        length -= len(piece)

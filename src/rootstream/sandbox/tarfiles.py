@@ -1,0 +1,275 @@
+"""Tar archives and folders laid into a tree, and the tree written as one deterministic tar.
+
+Contents are never unpacked: the tree remembers where in which archive they lie, and they are copied once,
+when the result is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import stat
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from os import DirEntry, readlink, scandir
+from pathlib import Path
+from typing import IO
+
+from rootstream.sandbox.program import CHUNK, Mistake
+from rootstream.sandbox.tree import Inode, Kind, Slice, Tree, clean, directory, encoded, lay, shown
+
+BLOCK = 512
+RECORD = 20 * BLOCK
+SCHILY = "SCHILY.xattr."
+LIBARCHIVE = "LIBARCHIVE.xattr."
+KINDS = {
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.AREGTYPE: Kind.FILE,
+    tarfile.CONTTYPE: Kind.FILE,
+    tarfile.GNUTYPE_SPARSE: Kind.FILE,
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.CHRTYPE: Kind.CHAR,
+    tarfile.BLKTYPE: Kind.BLOCK,
+    tarfile.FIFOTYPE: Kind.FIFO,
+}
+FLAGS = {
+    Kind.FILE: b"0",
+    Kind.SYMLINK: b"2",
+    Kind.CHAR: b"3",
+    Kind.BLOCK: b"4",
+    Kind.DIRECTORY: b"5",
+    Kind.FIFO: b"6",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SparseMember:
+    """The contents of a sparse tar member, holes filled with zeros."""
+
+    path: Path
+    member: tarfile.TarInfo
+
+    @property
+    def size(self) -> int:
+        """Length in bytes, holes and all."""
+        return self.member.size
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes."""
+        with tarfile.open(self.path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+            file = archive.extractfile(self.member)
+            if file is None:
+                raise Mistake(f"{self.path}: {self.member.name!r} has no contents")
+            with file:
+                while piece := file.read(CHUNK):
+                    yield piece
+
+
+def lay_path(tree: Tree, path: Path, *, base: bool = False) -> None:
+    """Lay a tar archive or a folder over a tree; the first one (`base`) also sets the root's owner and mode."""
+    if path.is_dir():
+        lay_folder(tree, path)
+    elif path.is_file():
+        lay_tar(tree, path, base=base)
+    else:
+        raise Mistake(f"{path}: there is no such tar archive or folder")
+
+
+def lay_folder(tree: Tree, folder: Path) -> None:
+    """Lay a folder over a tree: everything owned by 0:0, modes 755 or 644 by the owner's right to execute."""
+    root = encoded(str(folder))
+
+    def visit(inner: bytes) -> None:
+        with scandir(root + b"/" + inner) as entries:
+            found = sorted(entries, key=_entry_name)
+        for entry in found:
+            path = inner + b"/" + entry.name if inner else entry.name
+            lay(tree, path.decode("utf-8", "surrogateescape"), _from_disk(entry, folder.name))
+            if entry.is_dir(follow_symlinks=False):
+                visit(path)
+
+    visit(b"")
+
+
+def _entry_name(entry: DirEntry[bytes]) -> bytes:
+    return entry.name
+
+
+def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
+    status = entry.stat(follow_symlinks=False)
+    if stat.S_ISDIR(status.st_mode):
+        return directory(origin=origin)
+    if stat.S_ISLNK(status.st_mode):
+        target = readlink(entry.path).decode("utf-8", "surrogateescape")
+        return Inode(kind=Kind.SYMLINK, mode=0o777, target=target, origin=origin)
+    path = entry.path.decode("utf-8", "surrogateescape")
+    if not stat.S_ISREG(status.st_mode):
+        raise Mistake(
+            f"{path}: a folder can give files, folders and symlinks only; name devices in a device table"
+        )
+    mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+    content = Slice(Path(path), 0, status.st_size)
+    return Inode(kind=Kind.FILE, mode=mode, content=content, origin=origin)
+
+
+def lay_tar(tree: Tree, path: Path, *, base: bool = False) -> None:
+    """Lay an uncompressed tar archive (ustar, GNU or pax) over a tree; owners are taken by number."""
+    try:
+        with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+            for member in archive:
+                _lay_member(tree, path, member, base=base)
+            end = archive.offset
+    except tarfile.TarError as error:
+        raise Mistake(f"{path} is not an uncompressed tar archive, or is damaged: {error}") from error
+    with path.open("rb") as file:
+        file.seek(end)
+        if file.read(BLOCK) != bytes(BLOCK):
+            raise Mistake(f"{path} is damaged or truncated: no end mark at byte {end}")
+
+
+def _lay_member(tree: Tree, path: Path, member: tarfile.TarInfo, *, base: bool) -> None:
+    origin = path.name
+    name = clean(member.name, origin)
+    if member.type == tarfile.LNKTYPE:
+        _lay_link(tree, name, clean(member.linkname, origin), origin)
+        return
+    inode = _from_member(path, member)
+    if name:
+        lay(tree, name, inode)
+    elif base and inode.kind is Kind.DIRECTORY:
+        tree.change("", inode)
+
+
+def _lay_link(tree: Tree, name: str, target: str, origin: str) -> None:
+    real = tree.resolve(target)
+    inode = tree.get(real)
+    if inode is None or inode.kind is Kind.DIRECTORY:
+        raise Mistake(f"{origin}: {shown(name)} is a hard link to {shown(target)}, which is no file before it")
+    there = tree.resolve(name)
+    if there == real:
+        return
+    lay(tree, name, replace(inode, origin=origin))
+    tree.link(there, real)
+
+
+def _from_member(path: Path, member: tarfile.TarInfo) -> Inode:
+    kind = KINDS.get(member.type)
+    where = f"{path.name}: {member.name!r}"
+    if kind is None:
+        raise Mistake(f"{where} is of the unknown type {member.type!r}")
+    if member.uid < 0 or member.gid < 0 or max(member.uid, member.gid) >= (1 << 32) - 1:
+        raise Mistake(f"{where} has the owner {member.uid}:{member.gid}, which is out of range")
+    content = None
+    if kind is Kind.FILE:
+        plain = not member.issparse()
+        content = Slice(path, member.offset_data, member.size) if plain else SparseMember(path, member)
+    return Inode(
+        kind=kind,
+        mode=0o777 if kind is Kind.SYMLINK else member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        target=member.linkname if kind is Kind.SYMLINK else "",
+        device=(member.devmajor, member.devminor) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+        content=content,
+        xattrs=_xattrs(member.pax_headers, where),
+        origin=path.name,
+    )
+
+
+def _xattrs(headers: Mapping[str, str], where: str) -> tuple[tuple[str, bytes], ...]:
+    found: dict[str, bytes] = {}
+    for key, value in headers.items():
+        if key.startswith(LIBARCHIVE):
+            try:
+                found.setdefault(key.removeprefix(LIBARCHIVE), base64.b64decode(value + "=" * (-len(value) % 4)))
+            except binascii.Error as error:
+                raise Mistake(f"{where}: the extended attribute {key} is damaged") from error
+    for key, value in headers.items():
+        if key.startswith(SCHILY):
+            found[key.removeprefix(SCHILY)] = encoded(value)
+    return tuple(sorted(found.items()))
+
+
+def write_tar(tree: Tree, output: IO[bytes], mtime: int) -> None:
+    """Write a tree as a pax archive, sorted, with `./` before every name and owners by number only.
+
+    The format is POSIX's (pax(1)), with extended attributes as `SCHILY.xattr.NAME` records.
+    """
+    first: dict[int, str] = {}
+    length = 0
+    for path, number, inode in tree.walk():
+        link = first.setdefault(number, path)
+        hard = link != path
+        output.write(header := _header(path, inode, mtime, link if hard else None))
+        length += len(header)
+        if inode.content is not None and not hard:
+            length += _write_content(output, shown(path), inode)
+    output.write(bytes(2 * BLOCK + -(length + 2 * BLOCK) % RECORD))
+
+
+def _write_content(output: IO[bytes], name: str, inode: Inode) -> int:
+    if inode.content is None:
+        return 0
+    written = 0
+    for piece in inode.content.chunks():
+        output.write(piece)
+        written += len(piece)
+    if written != inode.content.size:
+        raise Mistake(f"{name} has {written} bytes instead of {inode.content.size}: was it changed meanwhile?")
+    padding = -written % BLOCK
+    output.write(bytes(padding))
+    return written + padding
+
+
+def _header(path: str, inode: Inode, mtime: int, link: str | None) -> bytes:
+    name = encoded(f"./{path}/" if inode.kind is Kind.DIRECTORY and path else f"./{path}")
+    target = encoded(inode.target if link is None else f"./{link}")
+    size = inode.content.size if inode.content and link is None else 0
+    records: dict[bytes, bytes] = {}
+    for limit, key, value in ((100, b"path", name), (100, b"linkpath", target)):
+        if len(value) > limit or not value.isascii():
+            records[key] = value
+    numbers = ((7, b"uid", inode.uid), (7, b"gid", inode.gid), (11, b"size", size))
+    records |= {key: b"%d" % value for digits, key, value in numbers if value >= 8**digits}
+    if link is None:
+        records |= {encoded(SCHILY + key): value for key, value in inode.xattrs}
+    flag = FLAGS[inode.kind] if link is None else b"1"
+    head = _ustar(name, flag, inode.mode, (inode.uid, inode.gid), size, mtime, target, inode.device)
+    if not records:
+        return head
+    body = b"".join(_pax_record(key, records[key]) for key in sorted(records))
+    if not (name + target).isascii():
+        body = _pax_record(b"hdrcharset", b"BINARY") + body  # or libarchive fails on what the locale lacks
+    extended = _ustar(b"./PaxHeaders", b"x", 0o644, (0, 0), len(body), mtime, b"", (0, 0))
+    return extended + body + bytes(-len(body) % BLOCK) + head
+
+
+def _pax_record(key: bytes, value: bytes) -> bytes:
+    rest = b" %b=%b\n" % (key, value)
+    length = len(rest) + len(str(len(rest)))
+    if len(str(length)) + len(rest) != length:
+        length = len(rest) + len(str(length))
+    return b"%d" % length + rest
+
+
+def _ustar(
+    name: bytes, flag: bytes, mode: int, owner: tuple[int, int], size: int, mtime: int, target: bytes,
+    device: tuple[int, int],
+) -> bytes:  # fmt: skip
+    uid, gid = (0 if number >= 8**7 else number for number in owner)
+    fields = (
+        name[:100].ljust(100, b"\0"),
+        b"%07o\0%07o\0%07o\0" % (mode, uid, gid),
+        b"%011o\0%011o\0" % (0 if size >= 8**11 else size, mtime),
+        b" " * 8,
+        flag,
+        target[:100].ljust(100, b"\0"),
+        b"ustar\0" + b"00",
+        bytes(64),
+        b"%07o\0%07o\0" % device,
+        bytes(167),
+    )
+    block = b"".join(fields)
+    return block[:148] + b"%06o\0 " % sum(block) + block[156:]

@@ -1,0 +1,299 @@
+"""A root filesystem in memory: names, what they stand for, and where the contents lie (never the contents).
+
+Names are relative (`usr/bin/env`; the root is the empty string), and symlinks are followed as the booted
+system would follow them, so nothing can leave the root.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from rootstream.sandbox.program import CHUNK, Mistake
+
+MOST_LINKS = 40  # as many symlinks as Linux follows in one path
+
+
+class Kind(enum.Enum):
+    """What a name stands for; the value is the word for messages."""
+
+    FILE = "file"
+    DIRECTORY = "directory"
+    SYMLINK = "symlink"
+    CHAR = "character device"
+    BLOCK = "block device"
+    FIFO = "fifo"
+
+
+class Content(Protocol):
+    """The bytes of a file."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes, piece by piece."""
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Bytes made here."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.data)
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes."""
+        yield self.data
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a file on disk: all of it, or the data of a tar member."""
+
+    path: Path
+    offset: int
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        """Give the bytes; `Mistake` if the file ends before."""
+        left = self.size
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(self.offset)
+            while left:
+                piece = file.read(min(left, CHUNK))
+                if not piece:
+                    raise Mistake(f"{self.path} is truncated: {left} bytes of a file in it are missing")
+                left -= len(piece)
+                yield piece
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inode:
+    """What one or several (hard linked) names stand for. `mode` is the permission bits only."""
+
+    kind: Kind
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    target: str = ""
+    device: tuple[int, int] = (0, 0)
+    content: Content | None = None
+    xattrs: tuple[tuple[str, bytes], ...] = ()
+    origin: str = ""
+
+
+def directory(mode: int = 0o755, uid: int = 0, gid: int = 0, origin: str = "") -> Inode:
+    """Return a directory."""
+    return Inode(kind=Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, origin=origin)
+
+
+def text_file(
+    data: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0, origin: str = "the description"
+) -> Inode:
+    """Return a file with contents made here."""
+    return Inode(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, content=Literal(data), origin=origin)
+
+
+def encoded(path: str) -> bytes:
+    """Return a name as the bytes that the filesystem has; what all orders go by."""
+    return path.encode("utf-8", "surrogateescape")
+
+
+def shown(path: str) -> str:
+    """Return a name for a message."""
+    return "/" + path.encode("utf-8", "backslashreplace").decode()
+
+
+def clean(name: str, origin: str) -> str:
+    """Return a member name as a path from the root; `Mistake` if it has `..` in it or a NUL."""
+    parts = [part for part in name.split("/") if part not in ("", ".")]
+    if ".." in parts or "\0" in name:
+        raise Mistake(f"{origin}: {name!r} leads out of the root; names with '..' are refused")
+    return "/".join(parts)
+
+
+class Tree:
+    """The names of a root filesystem; grows layer by layer."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {"": 0}
+        self._inodes: dict[int, Inode] = {0: directory()}
+        self._children: dict[str, set[str]] = {"": set()}
+        self._next = 1
+
+    def get(self, path: str) -> Inode | None:
+        """Return what stands at a path taken literally."""
+        number = self._numbers.get(path)
+        return None if number is None else self._inodes[number]
+
+    def resolve(self, path: str, *, follow: bool = False) -> str:
+        """Return the path with the symlinks in it followed (the last one only with `follow`).
+
+        What does not exist is kept as it is written. `Mistake` if a part on the way is no directory.
+        """
+        todo = [part for part in reversed(path.split("/")) if part not in ("", ".")]
+        done: list[str] = []
+        hops = 0
+        while todo:
+            part = todo.pop()
+            if part == "..":
+                done = done[:-1]
+                continue
+            inode = self.get("/".join([*done, part]))
+            if inode and inode.kind is Kind.SYMLINK and (todo or follow):
+                hops += 1
+                if hops > MOST_LINKS:
+                    raise Mistake(f"{shown(path)}: too many symlinks, probably a loop")
+                if inode.target.startswith("/"):
+                    done = []
+                todo += [step for step in reversed(inode.target.split("/")) if step not in ("", ".")]
+                continue
+            done.append(part)
+            if inode and todo and inode.kind is not Kind.DIRECTORY:
+                here = "/".join(done)
+                raise Mistake(f"{shown(path)} cannot be: {shown(here)} is a {inode.kind.value} ({inode.origin})")
+        return "/".join(done)
+
+    def find(self, path: str) -> tuple[str, Inode] | None:
+        """Return the real path and what is there, all symlinks followed, or None."""
+        real = self.resolve(path, follow=True)
+        inode = self.get(real)
+        return None if inode is None else (real, inode)
+
+    def make_directories(self, path: str, made: Inode | None = None) -> str:
+        """Make a directory and those above it where they are missing; return its real path."""
+        real = self.resolve(path, follow=True)
+        here = ""
+        for part in real.split("/") if real else ():
+            here = f"{here}/{part}" if here else part
+            inode = self.get(here)
+            if inode is None:
+                self._add(here, made if made and here == real else directory())
+            elif inode.kind is not Kind.DIRECTORY:
+                raise Mistake(f"{shown(here)} has to be a directory, but is a {inode.kind.value} ({inode.origin})")
+        return real
+
+    def put(self, path: str, inode: Inode) -> str:
+        """Set what a path stands for, the way to it resolved and made, the last part taken literally."""
+        real = self._place(path)
+        self._add(real, inode)
+        return real
+
+    def link(self, path: str, target: str) -> None:
+        """Make a path another name for what `target` (literal) stands for."""
+        real = self._place(path)
+        number = self._numbers[target]
+        if real != target:
+            self._remove(real)
+            self._numbers[real] = number
+            self._register(real)
+
+    def change(self, path: str, inode: Inode) -> None:
+        """Change what stands at a literal path, for all of its hard links."""
+        self._inodes[self._numbers[path]] = inode
+
+    def below(self, path: str) -> Iterator[str]:
+        """Give the literal paths below a directory, each after its parent, in byte order within a folder."""
+        for name in sorted(self._children.get(path, ()), key=encoded):
+            inner = f"{path}/{name}" if path else name
+            yield inner
+            yield from self.below(inner)
+
+    def children(self, path: str) -> list[str]:
+        """Return the names in a directory, in byte order."""
+        return sorted(self._children.get(path, ()), key=encoded)
+
+    def walk(self) -> Iterator[tuple[str, int, Inode]]:
+        """Give path, number (equal for hard links) and inode of everything, sorted by path; the root first."""
+        for path in sorted(self._numbers, key=encoded):
+            number = self._numbers[path]
+            yield path, number, self._inodes[number]
+
+    def subtree(self, top: str, *, without: Collection[str] = ()) -> Tree:
+        """Return what is below a literal path as a tree of its own, but what is below the paths in `without`."""
+        part = Tree()
+        part.change("", self._inodes[self._numbers[top]])
+        places: dict[int, str] = {}
+        for path in self.below(top):
+            if any(path.startswith(f"{other}/") for other in without):
+                continue
+            inner = path[len(top) + 1 :] if top else path
+            number = self._numbers[path]
+            if number in places:
+                part.link(inner, places[number])
+            else:
+                places[number] = part.put(inner, self._inodes[number])
+        return part
+
+    def _place(self, path: str) -> str:
+        parent, _, name = path.rpartition("/")
+        real = self.make_directories(parent)
+        return f"{real}/{name}" if real else name
+
+    def _add(self, path: str, inode: Inode) -> None:
+        self._remove(path)
+        self._numbers[path] = self._next
+        self._inodes[self._next] = inode
+        self._next += 1
+        self._register(path)
+        if inode.kind is Kind.DIRECTORY:
+            self._children[path] = set()
+
+    def _register(self, path: str) -> None:
+        parent, _, name = path.rpartition("/")
+        self._children[parent].add(name)
+
+    def _remove(self, path: str) -> None:
+        if self._children.get(path):
+            raise Mistake(f"{shown(path)} is a directory with something in it; it cannot become anything else")
+        if self._numbers.pop(path, None) is not None:
+            parent, _, name = path.rpartition("/")
+            self._children[parent].discard(name)
+            self._children.pop(path, None)
+
+
+def lay(tree: Tree, path: str, inode: Inode) -> None:
+    """Lay one member of a layer over a tree.
+
+    A directory goes into the one that is there (through a symlink to it, as in a merged /usr) and gives it its
+    owner and mode, but not to the root and not through a symlink. Everything else takes the place of what was
+    there, but a directory with something in it: that is a `Mistake` that names both.
+    """
+    try:
+        real = tree.resolve(path)
+        if inode.kind is Kind.DIRECTORY:
+            _lay_directory(tree, real, inode)
+            return
+        there = tree.get(real)
+        if there and there.kind is Kind.DIRECTORY and (inode.kind is not Kind.SYMLINK or tree.children(real)):
+            raise Mistake(
+                f"{shown(path)} is a {inode.kind.value} here, but {there.origin or 'the root'} has a directory there; "
+                "leave one of them out"
+            )
+        tree.put(real, inode)
+    except Mistake as mistake:
+        raise Mistake(*(f"{inode.origin}: {problem}" for problem in mistake.problems)) from mistake
+
+
+def _lay_directory(tree: Tree, real: str, inode: Inode) -> None:
+    there = tree.get(real)
+    if there is None:
+        tree.put(real, inode)
+    elif there.kind is Kind.SYMLINK:
+        tree.make_directories(real, inode)
+    elif there.kind is not Kind.DIRECTORY:
+        raise Mistake(
+            f"{shown(real)} is a directory here, but {there.origin or 'the root'} has a {there.kind.value} there; "
+            "leave one of them out"
+        )
+    elif real:
+        tree.change(real, replace(inode, origin=there.origin))
