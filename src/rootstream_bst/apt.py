@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from rootstream_bst import aptindex, process, transport
 from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
 from rootstream_bst.mirrors import Mirror
+from rootstream_bst.records import Package
 
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -30,6 +32,10 @@ UPDATE_TIMEOUT = 900  # seconds
 QUERY_TIMEOUT = 300
 NEAREST = 3
 KEPT = ("Acquire::http", "Acquire::https")  # the host's settings that still hold: proxies, certificates
+
+_LASTING = re.compile(
+    r"does not have a Release file|is not signed|404  Not Found|NO_PUBKEY|invalid signature", re.IGNORECASE
+)
 
 _lock = threading.Lock()
 _folders: dict[str, threading.Lock] = {}
@@ -64,8 +70,8 @@ def keyring(path: str) -> str:
 
 def cache_root() -> Path:
     """Return the folder that indexes are kept in."""
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "rootstream" / "apt"
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "rootstream" / "apt"
 
 
 def _quoted(value: str) -> str:
@@ -127,9 +133,7 @@ def sources_text(archive: Archive, mirror_of: Sequence[Mirror]) -> str:
 def _host_settings() -> tuple[str, ...]:
     """Return the host's settings for reaching the network, as lines of an apt.conf."""
     done = process.run(["apt-config", "dump"], env={**os.environ, "LC_ALL": "C"}, timeout=60)
-    return tuple(
-        line for line in done.stdout.splitlines() if line.startswith(tuple(f"{key}::" for key in KEPT))
-    )
+    return tuple(line for line in done.stdout.splitlines() if line.startswith(tuple(f"{key}::" for key in KEPT)))
 
 
 @contextmanager
@@ -174,7 +178,7 @@ class Apt:
                 "index-download",
                 f"the package indexes of {', '.join(self._archive.suites)} could not be downloaded or verified",
                 detail=process.tail("\n".join(lines) or done.stderr),
-                temporary=True,
+                temporary=not _LASTING.search(done.stderr),
             )
         _updated.add(str(self._folder))
 
@@ -183,7 +187,7 @@ class Apt:
 
     def _refuse_unknown(self, names: Sequence[str]) -> None:
         known = self._known_names()
-        unknown = sorted(set(names) - set(known))
+        unknown = sorted(set(names).difference(known))
         if not unknown:
             return
         virtual = set(self._run(["apt-cache", "pkgnames", "--all-names"]).stdout.split())
@@ -198,8 +202,8 @@ class Apt:
             f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}: {'; '.join(lines)}",
         )
 
-    def resolve(self, wanted: Sequence[str], *, recommends: bool) -> tuple[aptindex.Package, ...]:
-        """Return the packages that installing `wanted` (names, or name=version) on nothing takes, sorted by name.
+    def resolve(self, wanted: Sequence[str], *, recommends: bool) -> tuple[Package, ...]:
+        """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
 
         Raises `Fault` unknown-package, unresolvable or invalid-index.
         """

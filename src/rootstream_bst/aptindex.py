@@ -13,6 +13,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.records import Item, Package, architecture, item, name, version
 
 _INST = re.compile(r"Inst (\S+) (?:\[[^]]*\] )?\((\S+) .*\[(\S+)\]\)")
+_PROXY = re.compile(r'Acquire::(https?)::Proxy(::[^ ]+)? "(.*)";')
 _PARTS = re.compile(r"(\d+)")
 
 TARGET_FORMAT = "$(ORIGIN)|$(RELEASE)|$(REPO_URI)"
@@ -37,6 +38,16 @@ def targets(text: str) -> tuple[Target, ...]:
             origin = "" if origin.startswith("$(") else origin
             found[Target(origin=origin, suite=suite, root=root.rstrip("/"))] = None
     return tuple(found)
+
+
+def proxies(text: str) -> dict[str, str]:
+    """Return the proxies in the output of `apt-config dump`, by `http`, `https`, or with `::host` behind it."""
+    found = {}
+    for line in text.splitlines():
+        match = _PROXY.fullmatch(line)
+        if match and match[3]:
+            found[match[1] + (match[2] or "")] = match[3]
+    return found
 
 
 def stanzas(text: str) -> Iterator[Mapping[str, str]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from buildstream import MappingNode, Source, SourceError
+from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import apt, download, mirrors, process, records
+from rootstream_bst import apt, deb, download, process, records
+from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
 from rootstream_bst.records import Item
 from rootstream_bst.store import Store
@@ -21,28 +24,40 @@ from rootstream_bst.store import Store
 STAGE_TIMEOUT = 3600  # seconds
 STORE = "debian"  # below BuildStream's folder of sources
 
+Node: TypeAlias = Any  # a MappingNode; BuildStream's stub of it lacks half of what plugins use
 
-class ArchiveSource(Source):  # type: ignore[misc]  # buildstream is not typed throughout
+
+@functools.cache
+def _found(own: tuple[str, ...], _environment: str) -> tuple[mirrors_.Mirror, ...]:
+    return mirrors_.find(own)
+
+
+@functools.cache
+def _proxies() -> Mapping[str, str]:
+    return mirrors_.host_proxies(os.environ)
+
+
+class ArchiveSource(Source):
     """Base of sources whose content are files of a Debian archive, named by SHA-256 in the ref."""
 
     BST_MIN_VERSION = "2.0"
+    ARCHIVE_KEYS = ("suites", "components", "mirrors", "keyring", "ref")
 
     suites: tuple[str, ...]
     components: tuple[str, ...]
     mirrors: tuple[str, ...]
     keyring: str
 
-    COMMON_KEYS = ("suites", "components", "mirrors", "keyring", "ref")
-
-    def configure_archive(self, node: MappingNode) -> None:
-        """Read the keys that say where the archive is."""
+    def configure_archive(self, node: Node, *keys: str) -> None:
+        """Read the keys that say where the archive is; `keys` are the plugin's own."""
+        node.validate_keys([*Source.COMMON_CONFIG_KEYS, *self.ARCHIVE_KEYS, *keys])
         self.suites = self.checked_list(node, "suites", records.word)
         self.components = self.checked_list(node, "components", records.word, ["main"])
         self.mirrors = tuple(self._address(url) for url in node.get_str_list("mirrors", []))
         self.keyring = node.get_str("keyring", "")
 
     def checked_list(
-        self, node: MappingNode, key: str, check: Callable[[str, str], str], default: list[str] | None = None
+        self, node: Node, key: str, check: Callable[[str, str], str], default: list[str] | None = None
     ) -> tuple[str, ...]:
         """Return a list of checked words that is not empty; raises `SourceError` with the place."""
         given = default if default is not None and key not in node else node.get_str_list(key)
@@ -52,15 +67,23 @@ class ArchiveSource(Source):  # type: ignore[misc]  # buildstream is not typed t
         with self.faults():
             return tuple(dict.fromkeys(check(text, where) for text in given))
 
+    def checked_item(self, row: Node) -> Item:
+        """Return a file of the ref; raises `SourceError` invalid-ref with its place."""
+        where = str(row.get_provenance())
+        with self.faults():
+            return records.item(
+                path=row.get_str("path"), size=row.get_int("size"), sha256=row.get_str("sha256"), where=where
+            )
+
     def _address(self, url: str) -> str:
         """Return a mirror's base address, through the project's aliases if it uses one.
 
         A full address is no part of the project's content, so it is not held to its rule about aliases.
         """
-        if url.partition(":")[0].lower() not in mirrors.SCHEMES:
+        if url.partition(":")[0].lower() not in mirrors_.SCHEMES:
             url = self.translate_url(url, primary=False)
         with self.faults():
-            return mirrors.checked(url, f"{self}: mirrors")
+            return mirrors_.checked(url, "mirrors")
 
     @contextmanager
     def faults(self) -> Iterator[None]:
@@ -75,15 +98,17 @@ class ArchiveSource(Source):  # type: ignore[misc]  # buildstream is not typed t
     def preflight(self) -> None:
         """Check nothing: apt is needed to track only."""
 
+    def _mirrors(self) -> tuple[mirrors_.Mirror, ...]:
+        return _found(self.mirrors, os.environ.get(mirrors_.VARIABLE, ""))
+
     def archive(self, architecture: str, *, sources: bool = False) -> apt.Archive:
-        """Return what apt is to look at."""
-        path = self.keyring and os.path.join(self.get_project_directory(), self.keyring)
+        """Return what apt is to look at; raises `Fault` no-mirror or no-keyring."""
         return apt.Archive(
             suites=self.suites,
             components=self.components,
             architecture=architecture,
-            mirrors=mirrors.find(self.mirrors),
-            keyring=apt.keyring(path),
+            mirrors=self._mirrors(),
+            keyring=apt.keyring(self.keyring and str(Path(self.get_project_directory(), self.keyring))),
             sources=sources,
         )
 
@@ -91,19 +116,35 @@ class ArchiveSource(Source):  # type: ignore[misc]  # buildstream is not typed t
         """Return the store, common to both kinds of source."""
         return Store(Path(self.get_mirror_directory()).parent / STORE)
 
+    def has_items(self, items: Sequence[Item]) -> bool:
+        """Tell whether all files are in the store."""
+        store = self.store()
+        return all(store.has(item) for item in items)
+
     def fetch_items(self, items: Sequence[Item]) -> None:
         """Get files into the store, saying once a second how far it is."""
         began = time.monotonic()
         with self.faults():
             size = download.fetch(
                 items,
-                mirrors.find(self.mirrors),
+                self._mirrors(),
                 self.store(),
                 progress=lambda progress: self.status(str(progress)),
                 warn=self.warn,
+                proxies=_proxies(),
             )
         seconds = time.monotonic() - began
         self.info(f"{len(items)} files, {size / 1e6:.1f} MB downloaded in {seconds:.1f} s")
+
+    def stage_file(self, item: Item, path: str) -> None:
+        """Copy a file out of the store."""
+        stored = self.store().path(item)
+        with self.faults():
+            try:
+                deb.check_hash(stored, item.sha256)
+                shutil.copyfile(stored, path)
+            except OSError as error:
+                raise Fault("stage-failed", f"{error.filename}: {error.strerror}") from error
 
     def run_program(self, module: str, job: Mapping[str, Any], activity: str) -> dict[str, Any]:
         """Let a module of this package do a job in a process of its own; raises `SourceError` with its fault."""
@@ -111,11 +152,15 @@ class ArchiveSource(Source):  # type: ignore[misc]  # buildstream is not typed t
         env = {**os.environ, "PYTHONUTF8": "1"}
         with self.timed_activity(activity), self.faults():
             done = process.run(argv, env=env, timeout=STAGE_TIMEOUT, stdin=json.dumps(job))
-            try:
-                answer: dict[str, Any] = json.loads(done.stdout)
-            except ValueError as error:
-                message = f"{module} ended with status {done.status}"
-                raise Fault("unpack-failed", message, detail=process.tail(done.stderr)) from error
-            if "reason" in answer:
-                raise Fault(answer["reason"], answer["message"], detail=answer.get("detail"))
-        return answer
+            return _answer(module, done)
+
+
+def _answer(module: str, done: process.Completed) -> dict[str, Any]:
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as error:
+        message = f"{module} ended with status {done.status}"
+        raise Fault("unpack-failed", message, detail=process.tail(done.stderr)) from error
+    if "reason" in answer:
+        raise Fault(answer["reason"], answer["message"], detail=answer.get("detail"))
+    return answer

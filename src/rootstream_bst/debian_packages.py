@@ -1,7 +1,7 @@
 """BuildStream source: a whole Debian package set, resolved by apt, pinned by hash, unpacked as one tree.
 
-Maintainer scripts are not run. See `docs` for the keys; `ref` is a list of name, version, architecture, path
-relative to the mirror, size and SHA-256.
+Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `mirrors`, `keyring`, `fixups`,
+`unpack`. Maintainer scripts are not run. `ref` is a list of packages, made by tracking.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from buildstream import MappingNode, Source
+from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
 from rootstream_bst import apt, fixups, records
-from rootstream_bst.archive import ArchiveSource
+from rootstream_bst.archive import ArchiveSource, Node
 from rootstream_bst.records import Package
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
@@ -29,39 +29,45 @@ def _wanted(text: str, where: str) -> str:
     return text
 
 
+class Ref(list[dict[str, Any]]):
+    """A ref that BuildStream's messages show as one short line instead of hundreds of packages."""
+
+    def __str__(self) -> str:
+        return f"{len(self)} packages, {sum(row['size'] for row in self) / 1e6:.1f} MB"
+
+
 class DebianPackages(ArchiveSource):
     """The plugin."""
 
-    def configure(self, node: MappingNode) -> None:
+    architecture: str
+    packages: tuple[str, ...]
+    recommends: bool
+    fixups: bool
+    unpack: bool
+    ref: tuple[Package, ...] | None
+
+    def configure(self, node: Node) -> None:
         """Read and check the keys."""
-        node.validate_keys(
-            [
-                *Source.COMMON_CONFIG_KEYS,
-                *ArchiveSource.COMMON_KEYS,
-                "architecture",
-                "packages",
-                "recommends",
-                "fixups",
-            ]
-        )
-        self.configure_archive(node)
+        self.configure_archive(node, "architecture", "packages", "recommends", "fixups", "unpack")
         with self.faults():
             where = f"{node.get_provenance()}: architecture"
             self.architecture = records.architecture(node.get_str("architecture"), where)
         self.packages = self.checked_list(node, "packages", _wanted)
         self.recommends = node.get_bool("recommends", False)
-        self.fixups = node.get_bool("fixups", True)
+        self.unpack = node.get_bool("unpack", True)
+        self.fixups = node.get_bool("fixups", self.unpack)
+        if self.fixups and not self.unpack:
+            raise SourceError(
+                f"{node.get_provenance()}: fixups: true needs unpack: true", reason="fixups-without-unpack"
+            )
         self.load_ref(node)
 
-    def load_ref(self, node: MappingNode) -> None:
+    def load_ref(self, node: Node) -> None:
         """Take the ref from the YAML; raises `SourceError` invalid-ref with its place."""
-        self.ref: tuple[Package, ...] | None = None
         rows = node.get_sequence("ref", None)
-        if rows is None:
-            return
-        self.ref = tuple(self._package(rows.mapping_at(number)) for number in range(len(rows)))
+        self.ref = None if rows is None else tuple(self._package(rows.mapping_at(n)) for n in range(len(rows)))
 
-    def _package(self, row: MappingNode) -> Package:
+    def _package(self, row: Node) -> Package:
         row.validate_keys(REF_KEYS)
         where = str(row.get_provenance())
         with self.faults():
@@ -69,45 +75,44 @@ class DebianPackages(ArchiveSource):
                 name=records.name(row.get_str("name"), where),
                 version=records.version(row.get_str("version"), where),
                 architecture=records.architecture(row.get_str("architecture"), where),
-                item=records.item(
-                    path=row.get_str("path"),
-                    size=row.get_int("size"),
-                    sha256=row.get_str("sha256"),
-                    where=where,
-                ),
+                item=self.checked_item(row),
             )
 
     def get_ref(self) -> list[dict[str, Any]] | None:
         """Return the ref as plain data."""
         return None if self.ref is None else Ref(_plain(package) for package in self.ref)
 
-    def set_ref(self, ref: list[dict[str, Any]], node: MappingNode) -> None:
+    def set_ref(self, ref: Any, node: Node) -> None:  # noqa: ANN401  (as BuildStream declares it)
         """Take a new ref and write it to the YAML."""
         node["ref"] = list(ref)
         self.load_ref(node)
 
     def get_unique_key(self) -> list[Any]:
         """Return what decides the content: the files and their treatment, not where they come from."""
-        return [FORMAT, self.get_ref(), fixups.VERSION if self.fixups else None]
+        return [FORMAT, self.get_ref(), self.unpack, fixups.VERSION if self.fixups else None]
 
-    def track(self) -> list[dict[str, Any]]:
+    def track(self, *, previous_sources_dir: str | None = None) -> list[dict[str, Any]]:  # noqa: ARG002  (unused)
         """Resolve the set anew."""
-        with self.timed_activity(f"Resolving {len(self.packages)} packages"), self.faults():
-            with apt.opened(self.archive(self.architecture)) as archive:
-                packages = archive.resolve(self.packages, recommends=self.recommends)
+        activity = f"Resolving {len(self.packages)} packages"
+        with self.timed_activity(activity), self.faults(), apt.opened(self.archive(self.architecture)) as archive:
+            packages = archive.resolve(self.packages, recommends=self.recommends)
         return Ref(_plain(package) for package in packages)
 
     def is_cached(self) -> bool:
         """Tell whether every file is in the store."""
-        store = self.store()
-        return all(store.has(package.item) for package in self.ref or ())
+        return self.has_items([package.item for package in self.ref or ()])
 
-    def fetch(self) -> None:
+    def fetch(self, *, previous_sources_dir: str | None = None) -> None:  # noqa: ARG002  (unused)
         """Download what is missing."""
         self.fetch_items([package.item for package in self.ref or ()])
 
     def stage(self, directory: str) -> None:
-        """Unpack the set into a folder."""
+        """Unpack the set into a folder, or put the packages there."""
+        packages = self.ref or ()
+        if not self.unpack:
+            for package in packages:
+                self.stage_file(package.item, os.path.join(directory, package.item.name))  # noqa: PTH118
+            return
         store = self.store()
         job = {
             "root": directory,
@@ -115,14 +120,12 @@ class DebianPackages(ArchiveSource):
             "fixups": self.fixups,
             "packages": [
                 {"name": package.name, "path": str(store.path(package.item)), "sha256": package.item.sha256}
-                for package in self.ref or ()
+                for package in packages
             ],
         }
-        answer = self.run_program("rootstream_bst.unpack", job, f"Unpacking {len(self.ref or ())} packages")
+        answer = self.run_program("rootstream_bst.unpack", job, f"Unpacking {len(packages)} packages")
         if answer["overlaps"]:
-            self.info(
-                "Files of several packages; the last one's are taken", detail="\n".join(answer["overlaps"])
-            )
+            self.info("Files of several packages; the last one's are taken", detail="\n".join(answer["overlaps"]))
 
     def collect_source_info(self) -> list[Any]:
         """Describe every package, for a bill of materials."""
@@ -137,13 +140,6 @@ class DebianPackages(ArchiveSource):
             )
             for package in self.ref or ()
         ]
-
-
-class Ref(list[dict[str, Any]]):
-    """A ref that BuildStream's messages show as one short line instead of hundreds of packages."""
-
-    def __str__(self) -> str:
-        return f"{len(self)} packages, {sum(row['size'] for row in self) / 1e6:.1f} MB"
 
 
 def _plain(package: Package) -> dict[str, Any]:

@@ -1,21 +1,19 @@
 """BuildStream source: a Debian source package, found by apt, pinned by hash, unpacked or as its archive.
 
-Keys: `package`, `suites`, `version`, `patches`, `unpack`, `filename`; `ref` holds the version and the files.
+Keys: `package`, `suites`; optional `version`, `patches`, `unpack`, `filename`, `components`, `mirrors`, `keyring`.
+`ref` holds the version and the files, made by tracking.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from typing import Any
 
-from buildstream import MappingNode, Source, SourceError
+from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
 from rootstream_bst import apt, records, sourcefiles
-from rootstream_bst.archive import ArchiveSource
+from rootstream_bst.archive import ArchiveSource, Node
 from rootstream_bst.records import Item
 from rootstream_bst.sourcefiles import Part, Parts
-from rootstream_bst.unpack import check_hash
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
 ARCHITECTURE = "amd64"  # source packages have none, but apt wants to know one
@@ -24,20 +22,17 @@ ARCHITECTURE = "amd64"  # source packages have none, but apt wants to know one
 class DebianSource(ArchiveSource):
     """The plugin."""
 
-    def configure(self, node: MappingNode) -> None:
+    package: str
+    version: str
+    patches: bool
+    unpack: bool
+    filename: str
+    items: tuple[Item, ...]
+    locked_version: str
+
+    def configure(self, node: Node) -> None:
         """Read and check the keys."""
-        node.validate_keys(
-            [
-                *Source.COMMON_CONFIG_KEYS,
-                *ArchiveSource.COMMON_KEYS,
-                "package",
-                "version",
-                "patches",
-                "unpack",
-                "filename",
-            ]
-        )
-        self.configure_archive(node)
+        self.configure_archive(node, "package", "version", "patches", "unpack", "filename")
         where = str(node.get_provenance())
         self.version = node.get_str("version", "")
         with self.faults():
@@ -49,15 +44,14 @@ class DebianSource(ArchiveSource):
         self.filename = node.get_str("filename", "")
         if self.filename and (self.unpack or "/" in self.filename or self.filename in {".", ".."}):
             raise SourceError(
-                f"{where}: filename is {self.filename!r}; it is a name without folders, and for `unpack: false` only",
+                f"{where}: filename is {self.filename!r}; expected a name without folders, with `unpack: false`",
                 reason="invalid-filename",
             )
         self.load_ref(node)
 
-    def load_ref(self, node: MappingNode) -> None:
+    def load_ref(self, node: Node) -> None:
         """Take the ref from the YAML; raises `SourceError` invalid-ref with its place."""
-        self.items: tuple[Item, ...] = ()
-        self.locked_version = ""
+        self.items, self.locked_version = (), ""
         ref = node.get_mapping("ref", None)
         if ref is None:
             return
@@ -66,57 +60,57 @@ class DebianSource(ArchiveSource):
         with self.faults():
             self.locked_version = records.version(ref.get_str("version"), str(ref.get_provenance()))
             self.items = tuple(self._item(rows.mapping_at(number)) for number in range(len(rows)))
-            sourcefiles.parts(self.items)
+            sourcefiles.parts(self.items, str(ref.get_provenance()))
 
-    def _item(self, row: MappingNode) -> Item:
+    def _item(self, row: Node) -> Item:
         row.validate_keys(["path", "size", "sha256"])
-        return records.item(
-            path=row.get_str("path"),
-            size=row.get_int("size"),
-            sha256=row.get_str("sha256"),
-            where=str(row.get_provenance()),
-        )
+        return self.checked_item(row)
 
     def get_ref(self) -> dict[str, Any] | None:
         """Return the ref as plain data."""
         return _plain(self.locked_version, self.items) if self.items else None
 
-    def set_ref(self, ref: dict[str, Any], node: MappingNode) -> None:
+    def set_ref(self, ref: Any, node: Node) -> None:  # noqa: ANN401  (as BuildStream declares it)
         """Take a new ref and write it to the YAML."""
-        node["ref"] = ref
+        node["ref"] = dict(ref)
         self.load_ref(node)
 
     def get_unique_key(self) -> list[Any]:
         """Return what decides the content: the files and their treatment, not where they come from."""
         return [FORMAT, self.get_ref(), self.patches, self.unpack, self.filename]
 
-    def track(self) -> dict[str, Any]:
+    def track(self, *, previous_sources_dir: str | None = None) -> dict[str, Any]:  # noqa: ARG002  (unused)
         """Look for the package anew."""
-        with self.timed_activity(f"Looking for the source of {self.package}"), self.faults():
-            with apt.opened(self.archive(ARCHITECTURE, sources=True)) as archive:
-                found = archive.source(self.package, self.version)
-        return _plain(found.version, sourcefiles.kept(found.items))
+        activity = f"Looking for the source of {self.package}"
+        with (
+            self.timed_activity(activity),
+            self.faults(),
+            apt.opened(self.archive(ARCHITECTURE, sources=True)) as archive,
+        ):
+            found = archive.source(self.package, self.version)
+            items = sourcefiles.kept(found.items)
+            sourcefiles.parts(items, f"{found.name} {found.version}")
+        return _plain(found.version, items)
 
     def _parts(self) -> Parts:
-        return sourcefiles.parts(self.items)
+        return sourcefiles.parts(self.items, str(self))
 
     def is_cached(self) -> bool:
         """Tell whether every file that is needed is in the store."""
-        store = self.store()
-        return all(store.has(item) for item in self._parts().needed(patches=self.patches))
+        return self.has_items(self._parts().needed(patches=self.patches))
 
-    def fetch(self) -> None:
+    def fetch(self, *, previous_sources_dir: str | None = None) -> None:  # noqa: ARG002  (unused)
         """Download what is missing."""
         self.fetch_items(self._parts().needed(patches=self.patches))
 
     def stage(self, directory: str) -> None:
-        """Lay out the source, or its archives, in a folder."""
+        """Lay out the source, or put its archives in a folder."""
         parts = self._parts()
         if self.patches and not (parts.debian or parts.diff):
-            self.warn(f"{self.package} is a native package: there are no patches")
+            self.warn(f"{self}: {self.package} is a native package, there are no patches")
         if not self.unpack:
-            with self.faults():
-                self._stage_archives(parts, directory)
+            for name, part in parts.named(self.filename, patches=self.patches):
+                self.stage_file(part.item, f"{directory}/{name}")
             return
         job = {
             "root": directory,
@@ -136,18 +130,6 @@ class DebianSource(ArchiveSource):
             "sha256": part.item.sha256,
             "component": part.component,
         }
-
-    def _stage_archives(self, parts: Parts, directory: str) -> None:
-        named = [(self.filename or f"orig.tar.{parts.orig.suffix}", parts.orig)]
-        named += [(f"orig-{part.component}.tar.{part.suffix}", part) for part in parts.components]
-        if self.patches and parts.debian:
-            named.append((f"debian.tar.{parts.debian.suffix}", parts.debian))
-        if self.patches and parts.diff:
-            named.append((f"debian.diff.{parts.diff.suffix}", parts.diff))
-        for name, part in named:
-            path = str(self.store().path(part.item))
-            check_hash(path, part.item.sha256)
-            shutil.copyfile(path, os.path.join(directory, name))
 
     def collect_source_info(self) -> list[Any]:
         """Describe every file, for a bill of materials."""

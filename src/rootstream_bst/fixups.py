@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 
 from rootstream_bst import rooted
 
@@ -54,36 +55,39 @@ FOLDERS = ("tmp", "var/tmp", "dev", "proc", "sys", "run", "root", "home")
 LOCALHOST = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 
 
-def _new(root: str, path: str, content: bytes) -> None:
+def _inside(root: Path, path: str) -> Path:
+    """Return what a path of the tree means, links followed as in a chroot."""
+    return root / rooted.on_disk(str(root), path)
+
+
+def _new(root: Path, path: str, content: bytes) -> None:
     """Write a file of the tree unless something is there."""
     folder, _, name = path.rpartition("/")
-    place = f"{root}/{rooted.on_disk(root, folder)}"
-    os.makedirs(place, mode=0o755, exist_ok=True)
-    with suppress(FileExistsError), open(f"{place}/{name}", "xb") as file:
+    place = _inside(root, folder)
+    place.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError), (place / name).open("xb") as file:
         file.write(content)
 
 
-def _link(root: str, name: str, candidates: tuple[str, ...]) -> None:
-    folder = f"{root}/{rooted.on_disk(root, 'usr/bin')}"
-    if os.path.lexists(f"{folder}/{name}"):
+def _link(folder: Path, name: str, candidates: tuple[str, ...]) -> None:
+    if os.path.lexists(folder / name):
         return
     for candidate in candidates:
-        if os.path.lexists(f"{folder}/{candidate}"):
-            os.symlink(candidate, f"{folder}/{name}")
+        if os.path.lexists(folder / candidate):
+            (folder / name).symlink_to(candidate)
             return
 
 
-def apply(root: str) -> None:
+def apply(root: Path) -> None:
     """Make an unpacked set usable as the root of a build sandbox; what a package ships is left alone."""
     for name, candidates in ALTERNATIVES:
-        _link(root, name, candidates)
+        _link(_inside(root, "usr/bin"), name, candidates)
     for path, origin in COPIES:
-        source = f"{root}/{rooted.on_disk(root, origin)}"
-        if os.path.isfile(source):
-            with open(source, "rb") as file:
-                _new(root, path, file.read())
+        source = _inside(root, origin)
+        if source.is_file():
+            _new(root, path, source.read_bytes())
     for path in EMPTY:
         _new(root, path, b"")
     _new(root, "etc/hosts", LOCALHOST.encode())
     for path in FOLDERS:
-        os.makedirs(f"{root}/{rooted.on_disk(root, path)}", mode=0o755, exist_ok=True)
+        _inside(root, path).mkdir(parents=True, exist_ok=True)

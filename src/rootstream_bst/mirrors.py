@@ -18,6 +18,7 @@ from rootstream_bst.faults import Fault
 VARIABLE = "ROOTSTREAM_DEBIAN_MIRRORS"
 SECURITY = re.compile(r"(-security|/updates)$")
 SECURITY_POOL = "pool/updates/"
+HOST_TIMEOUT = 60  # seconds
 SCHEMES = ("http", "https", "file")
 SUITES = re.compile(
     r"((old)*stable|testing|unstable|sid|experimental|buster|bullseye|bookworm|trixie|forky|duke)"
@@ -66,15 +67,22 @@ def from_targets(targets: Sequence[aptindex.Target]) -> tuple[Mirror, ...]:
 
 def host_mirrors(env: Mapping[str, str]) -> tuple[Mirror, ...]:
     """Return the archives of Debian that the host's apt is configured for; empty without apt."""
+    return from_targets(
+        aptindex.targets(_apt(["apt-get", "indextargets", "--format", aptindex.TARGET_FORMAT], env))
+    )
+
+
+def host_proxies(env: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies of the host's apt configuration, by `scheme` or `scheme::host`; empty without apt."""
+    return aptindex.proxies(_apt(["apt-config", "dump"], env))
+
+
+def _apt(argv: Sequence[str], env: Mapping[str, str]) -> str:
     try:
-        done = process.run(
-            ["apt-get", "indextargets", "--format", aptindex.TARGET_FORMAT],
-            env={**env, "LC_ALL": "C"},
-            timeout=60,
-        )
+        done = process.run(argv, env={**env, "LC_ALL": "C"}, timeout=HOST_TIMEOUT)
     except Fault:
-        return ()
-    return from_targets(aptindex.targets(done.stdout)) if done.status == 0 else ()
+        return ""
+    return done.stdout if done.status == 0 else ""
 
 
 def find(own: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[Mirror, ...]:

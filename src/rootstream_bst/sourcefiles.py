@@ -43,8 +43,18 @@ class Parts:
         parts = (self.orig, *self.components, *((self.debian, self.diff) if patches else ()))
         return tuple(part.item for part in parts if part is not None)
 
+    def named(self, filename: str, *, patches: bool) -> tuple[tuple[str, Part], ...]:
+        """Return the names that the archives get when they are not unpacked; `filename` is upstream's or empty."""
+        named = [(filename or f"orig.tar.{self.orig.suffix}", self.orig)]
+        named += [(f"orig-{part.component}.tar.{part.suffix}", part) for part in self.components]
+        if patches and self.debian:
+            named.append((f"debian.tar.{self.debian.suffix}", self.debian))
+        if patches and self.diff:
+            named.append((f"debian.diff.{self.diff.suffix}", self.diff))
+        return tuple(named)
 
-def parts(items: Sequence[Item]) -> Parts:
+
+def parts(items: Sequence[Item], where: str) -> Parts:
     """Return what the files are; raises `Fault` invalid-ref when there is no upstream archive or several."""
     orig: list[Part] = []
     components: list[Part] = []
@@ -63,7 +73,9 @@ def parts(items: Sequence[Item]) -> Parts:
             orig.append(Part(item=item, suffix=match["ext"]))
     if len(orig) != 1 or len(debian) + len(diff) > 1:
         names = ", ".join(item.name for item in items) or "nothing"
-        raise Fault("invalid-ref", f"expected one upstream archive and at most one of Debian's, found {names}")
+        raise Fault(
+            "invalid-ref", f"{where}: expected one upstream archive and at most one of Debian's, found {names}"
+        )
     return Parts(
         orig=orig[0],
         components=tuple(components),

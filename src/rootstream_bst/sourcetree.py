@@ -17,60 +17,60 @@ from pathlib import Path
 from typing import Any
 
 from rootstream_bst import compression, rooted, tarstream
+from rootstream_bst.deb import check_hash
 from rootstream_bst.faults import Fault
+from rootstream_bst.merge import WORK
 from rootstream_bst.process import tail
 from rootstream_bst.tree import Tree
-from rootstream_bst.unpack import check_hash
 
-WORK = ".rootstream-unpacked"
 PATCH_TIMEOUT = 600  # seconds for one patch
 MAX_DIFF = 1 << 30  # bytes of an unpacked diff
 _TARGET = re.compile(rb"^(?:---|\+\+\+|rename (?:from|to)|copy (?:from|to)) ([^\t\n\r]+)", re.MULTILINE)
 _DEPTH = re.compile(r"-p(\d)")
 
 
-def _unpack(path: str, suffix: str, folder: str) -> None:
-    with open(path, "rb") as file:
-        blocks = compression.blocks(file.read, suffix)
-        tarstream.members(tarstream.Stream(blocks), Tree(folder).take)
+def _unpack(archive: Mapping[str, str], folder: Path) -> None:
+    folder.mkdir()
+    with Path(archive["path"]).open("rb") as file:
+        blocks = compression.blocks(file.read, archive["suffix"])
+        tarstream.members(tarstream.Stream(blocks), Tree(str(folder)).take)
 
 
-def _place(archive: Mapping[str, str], work: str, target: str) -> None:
+def _place(archive: Mapping[str, str], work: Path, target: Path) -> None:
     """Unpack an archive, without the one folder that everything is in, as `target`."""
-    os.mkdir(work)
-    _unpack(archive["path"], archive["suffix"], work)
-    names = os.listdir(work)
-    top = f"{work}/{names[0]}" if len(names) == 1 else work
-    if os.path.islink(top) or not os.path.isdir(top):
-        top = work
-    os.makedirs(target, exist_ok=True)
-    for name in os.listdir(top):
-        os.rename(f"{top}/{name}", f"{target}/{name}")
+    _unpack(archive, work)
+    entries = list(work.iterdir())
+    top = entries[0] if len(entries) == 1 and _is_folder(entries[0]) else work
+    target.mkdir(exist_ok=True)
+    for entry in list(top.iterdir()):
+        entry.rename(target / entry.name)
     shutil.rmtree(work)
 
 
-def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
+
+
+def _remove(path: Path) -> None:
+    if _is_folder(path):
         shutil.rmtree(path)
-    elif os.path.lexists(path):
-        os.unlink(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
-def _check_targets(root: str, text: bytes, depth: int, name: str) -> None:
+def _check_targets(root: Path, text: bytes, depth: int, name: str) -> None:
     """Refuse a patch for a file outside of the tree."""
     for match in _TARGET.finditer(text):
         target = match[1].split(b"\t")[0].strip().decode("utf-8", "surrogateescape")
         if target == "/dev/null":
             continue
-        if target.startswith("/"):
+        pieces = target.split("/")
+        if target.startswith("/") or ".." in pieces:
             raise Fault("unsafe-patch", f"{name} is for {target}, outside of the tree")
-        pieces = target.split("/")[depth:] or [target]
-        if ".." in target.split("/"):
-            raise Fault("unsafe-patch", f"{name} is for {target}, outside of the tree")
-        rooted.on_disk(root, "/".join(pieces[:-1]))
+        rooted.on_disk(str(root), "/".join(pieces[depth:-1]))
 
 
-def _patch(root: str, text: bytes, depth: int, name: str) -> None:
+def _patch(root: Path, text: bytes, depth: int, name: str) -> None:
     """Apply one patch with the host's `patch`, exactly (no fuzz), as dpkg-source does."""
     program = shutil.which("patch")
     if program is None:
@@ -100,16 +100,16 @@ def series(text: str) -> tuple[tuple[str, int], ...]:
     return tuple(found)
 
 
-def _apply_series(root: str) -> None:
-    folder = f"{root}/{rooted.on_disk(root, 'debian/patches')}"
+def _apply_series(root: Path) -> None:
+    folder = root / rooted.on_disk(str(root), "debian/patches")
     for name in ("debian.series", "series"):
-        path = Path(folder, name)
+        path = folder / name
         if path.is_file() and not path.is_symlink():
             break
     else:
         return
     for patch, depth in series(path.read_text(encoding="utf-8", errors="replace")):
-        real = Path(root, rooted.on_disk(root, f"debian/patches/{patch}"))
+        real = root / rooted.on_disk(str(root), f"debian/patches/{patch}")
         if not real.is_file():
             raise Fault("patch-failed", f"the series names {patch}, which is not there")
         _patch(root, real.read_bytes(), depth, f"debian/patches/{patch}")
@@ -117,7 +117,7 @@ def _apply_series(root: str) -> None:
 
 def _diff(archive: Mapping[str, str]) -> bytes:
     content = bytearray()
-    with open(archive["path"], "rb") as file:
+    with Path(archive["path"]).open("rb") as file:
         for block in compression.blocks(file.read, archive["suffix"]):
             content += block
             if len(content) > MAX_DIFF:
@@ -125,20 +125,19 @@ def _diff(archive: Mapping[str, str]) -> bytes:
     return bytes(content)
 
 
-def lay_out(root: str, job: Mapping[str, Any]) -> None:
+def lay_out(root: Path, job: Mapping[str, Any]) -> None:
     """Make the tree in the empty folder `root`; raises `Fault`."""
-    work = f"{root}/{WORK}"
+    work = root / WORK
     _place(job["orig"], work, root)
     for component in job["components"]:
-        target = f"{root}/{component['component']}"
+        target = root / component["component"]
         _remove(target)
         _place(component, work, target)
     if job["debian"]:
-        _remove(f"{root}/debian")
-        os.mkdir(work)
-        _unpack(job["debian"]["path"], job["debian"]["suffix"], work)
-        if os.path.isdir(f"{work}/debian") and not os.path.islink(f"{work}/debian"):
-            os.rename(f"{work}/debian", f"{root}/debian")
+        _remove(root / "debian")
+        _unpack(job["debian"], work)
+        if _is_folder(work / "debian"):
+            (work / "debian").rename(root / "debian")
         shutil.rmtree(work)
     if job["diff"]:
         _patch(root, _diff(job["diff"]), 1, "the package's diff")
@@ -153,8 +152,8 @@ def main() -> int:
     try:
         for archive in (job["orig"], *job["components"], job["debian"], job["diff"]):
             if archive:
-                check_hash(archive["path"], archive["sha256"])
-        lay_out(job["root"], job)
+                check_hash(Path(archive["path"]), archive["sha256"])
+        lay_out(Path(job["root"]), job)
     except Fault as fault:
         json.dump({"reason": fault.reason, "message": fault.message, "detail": fault.detail}, sys.stdout)
         return 2

@@ -121,7 +121,7 @@ def _text(field: bytes) -> str:
 
 
 def _pax(data: bytes) -> dict[str, str]:
-    """Return the records of a pax header: `length key=value\\n` each (POSIX.1-2001, pax interchange format)."""
+    """Return the records of a pax header, `length key=value` and a newline each (POSIX.1-2001)."""
     records: dict[str, str] = {}
     while data.strip(b"\0"):
         length, space, _ = data.partition(b" ")

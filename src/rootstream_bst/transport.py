@@ -13,7 +13,7 @@ import socket
 import ssl
 import stat
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -21,6 +21,7 @@ from typing import Self
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 REDIRECTS = 5
+HTTP, HTTPS = 80, 443
 DRAIN = 1 << 16  # bytes of an error page worth reading to keep the connection
 AGENT = "rootstream"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -63,13 +64,18 @@ def _credentials(split: SplitResult) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-def _proxy_for(split: SplitResult) -> SplitResult | None:
-    """Return the proxy that the environment names for an address (http_proxy, https_proxy, no_proxy)."""
+def proxy_for(split: SplitResult, configured: Mapping[str, str]) -> SplitResult | None:
+    """Return the proxy for an address: that of http_proxy, https_proxy and no_proxy, else a configured one.
+
+    `configured` has schemes or `scheme::host` as keys, as apt's configuration does; DIRECT means none.
+    """
     if split.hostname is None or urllib.request.proxy_bypass(split.netloc.rpartition("@")[2]):
         return None
-    proxies = urllib.request.getproxies()
-    proxy = proxies.get(split.scheme) or proxies.get("all")
+    environment = urllib.request.getproxies()
+    proxy = environment.get(split.scheme) or environment.get("all")
     if not proxy:
+        proxy = configured.get(f"{split.scheme}::{split.hostname}") or configured.get(split.scheme)
+    if not proxy or proxy == "DIRECT":
         return None
     return urlsplit(proxy if "://" in proxy else f"http://{proxy}")
 
@@ -77,8 +83,9 @@ def _proxy_for(split: SplitResult) -> SplitResult | None:
 class Transport:
     """Connections of one thread. `stall` is the number of seconds without a byte after which it gives up."""
 
-    def __init__(self, *, stall: float = 30.0) -> None:
+    def __init__(self, *, stall: float = 30.0, proxies: Mapping[str, str] | None = None) -> None:
         self._stall = stall
+        self._proxies = proxies or {}
         self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
         self._busy: http.client.HTTPConnection | None = None
 
@@ -132,36 +139,33 @@ class Transport:
 
     def _connect(self, split: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
         """Return a connection for an address, the request target and headers for a proxy."""
-        proxy = _proxy_for(split)
-        via = proxy or split
+        proxy = proxy_for(split, self._proxies)
         target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-        headers: dict[str, str] = {}
-        plain_proxy = proxy is not None and split.scheme == "http"
-        if proxy is not None and plain_proxy:
-            target = f"http://{split.netloc.rpartition('@')[2]}{target}"
-            headers = {name.replace("Auth", "Proxy-Auth"): value for name, value in _credentials(proxy).items()}
-        key = (f"{split.scheme}://{split.netloc}" if not plain_proxy else "proxy", via.netloc)
-        if key in self._open:
-            return self._open[key], target, headers
+        secure = split.scheme == "https"
+        via = proxy or split
         if not via.hostname:
             raise TransportError("the address names no host")
-        secure = split.scheme == "https"
-        connection: http.client.HTTPConnection
-        if secure:
-            context = ssl.create_default_context()
-            connection = http.client.HTTPSConnection(
-                via.hostname, via.port, timeout=self._stall, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection(via.hostname, via.port, timeout=self._stall)
-        if proxy is not None and secure:
-            tunnel = {name.replace("Auth", "Proxy-Auth"): value for name, value in _credentials(proxy).items()}
-            connection = http.client.HTTPSConnection(
-                via.hostname, via.port or 80, timeout=self._stall, context=ssl.create_default_context()
-            )
-            connection.set_tunnel(split.hostname or "", split.port or 443, tunnel)
-        self._open[key] = connection
-        return connection, target, headers
+        headers: dict[str, str] = {}
+        tunnel = proxy is not None and secure
+        if proxy is not None:
+            headers = {f"Proxy-{name}": value for name, value in _credentials(proxy).items()}
+        if proxy is not None and not secure:
+            target = f"http://{split.netloc.rpartition('@')[2]}{target}"
+        key = (f"{split.scheme}://{split.netloc}" if secure or not proxy else "", via.netloc)
+        connection = self._open.get(key)
+        if connection is None:
+            connection = self._new(via, secure=secure, tunnel=tunnel)
+            if tunnel:
+                connection.set_tunnel(split.hostname or "", split.port or HTTPS, headers)
+            self._open[key] = connection
+        return connection, target, {} if tunnel else headers
+
+    def _new(self, via: SplitResult, *, secure: bool, tunnel: bool) -> http.client.HTTPConnection:
+        host = via.hostname or ""
+        if not secure:
+            return http.client.HTTPConnection(host, via.port, timeout=self._stall)
+        port = via.port or (HTTP if tunnel else HTTPS)
+        return http.client.HTTPSConnection(host, port, timeout=self._stall, context=ssl.create_default_context())
 
     def _ask(self, split: SplitResult, offset: int) -> http.client.HTTPResponse:
         headers = {"User-Agent": AGENT, "Accept-Encoding": "identity", **_credentials(split)}
@@ -197,7 +201,11 @@ class Transport:
         if status >= _FINAL:
             text = f"HTTP {status} {response.reason}".strip()
             self._finish(response)
-            raise TransportError(text, gone=status in {403, 404, 410}, beyond=status == 416)
+            raise TransportError(
+                text,
+                gone=status in {403, 404, 410},
+                beyond=status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            )
         start, total = 0, response.length
         if status == http.HTTPStatus.PARTIAL_CONTENT:
             match = _CONTENT_RANGE.fullmatch(response.getheader("Content-Range", ""))

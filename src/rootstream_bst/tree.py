@@ -3,6 +3,8 @@
 The folder is the writer's own, so what it has written is all there is: links are known without asking the disk.
 Modes are reduced to what BuildStream's store keeps, the executable bit.
 """
+# Tens of thousands of entries: the plain functions take a third of the time of pathlib.
+# ruff: noqa: PTH102, PTH108, PTH211
 
 from __future__ import annotations
 
@@ -91,9 +93,7 @@ class Tree:
         try:
             member.target.encode()
         except UnicodeEncodeError as error:
-            raise Fault(
-                "unsafe-archive", f"{path} is a symbolic link with a target that is not UTF-8"
-            ) from error
+            raise Fault("unsafe-archive", f"{path} is a symbolic link with a target that is not UTF-8") from error
         os.symlink(member.target, f"{self.root}/{path}")
         self._links[path] = member.target
         self._parents.clear()
