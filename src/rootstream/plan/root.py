@@ -15,7 +15,7 @@ from rootstream.plan.sources import local
 PATH = "/root.tar"
 
 
-def spec(
+def spec(  # noqa: C901  (one case for each kind of layer)
     described: tuple[layers.Layer, ...],
     keys: Mapping[str, tuple[str, ...]],
     tables: Mapping[str, str],

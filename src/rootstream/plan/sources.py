@@ -9,10 +9,10 @@ from rootstream.description import Debian
 from rootstream.plan.model import Source
 from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, SourceTree
 
-# BuildStream imports a source file by file, which takes minutes for a kernel: tarballs are unpacked in the sandbox.
+# BuildStream imports a source file by file, minutes for a kernel: tarballs are unpacked in the sandbox.
 TARBALL = "source.tar"
-# The build folder of the sandbox lies on FUSE, where unpacking a kernel takes 25 s and capturing it afterwards 20 s;
-# in memory it takes 4 s and 0. A host with little memory gets the build folder all the same.
+# The build folder of the sandbox lies on FUSE, where unpacking a kernel takes 25 s and capturing it afterwards
+# 20 s; in memory it takes 4 s and 0. A host with little memory gets the build folder all the same.
 WORK = "work"
 MEMORY = "/tmp/work"  # noqa: S108  (in the sandbox)
 MEMORY_NEEDED = 4_000_000  # in KiB

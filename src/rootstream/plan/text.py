@@ -35,7 +35,7 @@ def _yaml(value: Json) -> str:
     yaml.Representer = _Representer
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # the stub says None
-    yaml.width = 110
+    yaml.width = 4096
     out = io.StringIO()
     yaml.dump(value, out)
     return out.getvalue()
