@@ -1,0 +1,59 @@
+"""Finds the UEFI firmware that distributions install for QEMU, and gives a machine its own variables."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+from rootstream.boot.boards import BOARDS
+from rootstream.errors import UserError
+from rootstream.system import Architecture
+
+# Code and template of variables, below /usr/share: Debian, Fedora, Arch
+_PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
+    {
+        "x86_64": (
+            ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
+            ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),
+            ("edk2/ovmf/OVMF_CODE.fd", "edk2/ovmf/OVMF_VARS.fd"),
+            ("edk2/x64/OVMF_CODE.4m.fd", "edk2/x64/OVMF_VARS.4m.fd"),
+        ),
+        "aarch64": (
+            ("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd"),
+            ("edk2/aarch64/QEMU_EFI-pflash.raw", "edk2/aarch64/vars-template-pflash.raw"),
+            ("edk2/aarch64/QEMU_CODE.fd", "edk2/aarch64/QEMU_VARS.fd"),
+        ),
+        "riscv64": (("qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Firmware:
+    """UEFI firmware: its code, and the file that holds its variables."""
+
+    code: Path
+    variables: Path
+
+
+def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
+    """Return the firmware installed, its variables a template. Raises `UserError` firmware-missing."""
+    for code, variables in _PLACES[arch]:
+        if (share / code).is_file() and (share / variables).is_file():
+            return Firmware(code=share / code, variables=share / variables)
+    package = BOARDS[arch].uefi_package
+    raise UserError(
+        "firmware-missing",
+        f"no UEFI firmware for {arch} is installed below {share}",
+        hint=f"Install it (Debian: `apt install {package}`), or set `machine: {{firmware: bios}}`.",
+    )
+
+
+def private(firmware: Firmware, folder: Path) -> Firmware:
+    """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was."""
+    variables = folder / "variables.fd"
+    shutil.copyfile(firmware.variables, variables)
+    return Firmware(code=firmware.code, variables=variables)

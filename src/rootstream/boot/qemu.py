@@ -1,0 +1,193 @@
+"""The QEMU command line of a machine. Pure: everything it needs from the host comes as an argument."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rootstream.boot.boards import BOARDS, Board
+from rootstream.boot.cmdline import bus, kernel_args
+from rootstream.boot.firmware import Firmware
+from rootstream.boot.media import Media
+from rootstream.errors import UserError
+from rootstream.machine import BootImage, Machine
+from rootstream.system import Architecture
+
+Accelerator = Literal["kvm", "tcg"]
+
+_KIB = 1024
+_IDE_UNITS = 4  # two channels with two drives each
+_AHCI_PORTS = 6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forward:
+    """A TCP port of this host, on 127.0.0.1, that leads to one of the guest; host 0 takes any free one."""
+
+    host: int
+    guest: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sockets:
+    """File descriptors that QEMU inherits: its ends of the serial console and of the monitor (QMP)."""
+
+    console: int
+    monitor: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """What the host gives to one run of a machine.
+
+    Without sockets the serial console and QEMU's own monitor are on the terminal (Ctrl-A X quits). `forwards`
+    lead to the first network card; `declared` says whether the description's own are there too. `disks` are the
+    files of the further disks, in the order of the description.
+    """
+
+    accelerator: Accelerator = "tcg"
+    sockets: Sockets | None = None
+    forwards: tuple[Forward, ...] = ()
+    declared: bool = True
+    disks: tuple[Path, ...] = ()
+    firmware: Firmware | None = None
+    reboot: bool = False
+
+
+def command(
+    machine: Machine, image: BootImage, *, arch: Architecture, media: Media, host: Host
+) -> tuple[str, ...]:
+    """Return the arguments of QEMU, program first.
+
+    The image is never written: what the guest changes is in a temporary file of QEMU's (snapshot=on) that goes
+    with the machine. Raises `UserError` unsupported-bus, too-many-disks, no-firmware.
+    """
+    board = BOARDS[arch]
+    return (
+        *_basis(machine, board, image, host),
+        *_firmware(machine, board, image, host),
+        *_start(machine, board, image, media),
+        *_disks(machine, board, image, media, host),
+        *_nics(machine, host),
+        *_lines(host.sockets),
+        *machine.extra_args,
+    )
+
+
+def first_nic(machine: Machine) -> int | None:
+    """Return the position of the first network card that there is."""
+    return next((index for index, nic in enumerate(machine.nics) if nic.model != "none"), None)
+
+
+def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
+    words = [board.program, "-name", quote(image.name), "-no-user-config", "-nodefaults", "-display", "none"]
+    kind = board.machine
+    if board.bios and image.kind == "disk":
+        kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
+    words += ["-machine", kind, "-accel", host.accelerator]
+    words += ["-cpu", "host" if host.accelerator == "kvm" else "max"]
+    words += ["-m", f"{max(1, machine.memory // _KIB)}K", "-smp", str(machine.cores)]
+    words += ["-device", "virtio-rng-pci"]
+    return words if host.reboot else [*words, "-no-reboot"]
+
+
+def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
+    if machine.firmware == "bios":
+        if image.kind == "disk" and not board.bios:
+            raise UserError(
+                "no-firmware",
+                f"{board.program} has no BIOS that could start a disk",
+                hint="Set `machine: {firmware: uefi}`, or boot from another image.",
+            )
+        return []
+    if host.firmware is None:
+        raise ValueError("firmware: uefi needs the firmware's files")
+    code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))
+    return [
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+    ]
+
+
+def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> list[str]:
+    """Return how the kernel is started; a disk does that itself."""
+    if image.kind == "disk":
+        return []
+    if image.kernel is None:
+        raise ValueError("a direct start needs a kernel")
+    words = ["-kernel", image.kernel]
+    if image.kind == "initramfs" or media.ramdisk:
+        words += ["-initrd", image.file]
+    return [*words, "-append", kernel_args(machine, image.kind, board=board, media=media)]
+
+
+def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
+    wanted: list[tuple[str, str, str]] = []  # bus, file, further options
+    if image.kind != "initramfs" and not media.ramdisk:
+        wanted.append((bus(machine, board), image.file, ",snapshot=on"))
+    wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
+    words = ["-device", "ich9-ahci,id=ahci"] if any(name == "ahci" for name, _, _ in wanted) else []
+    units = {"ide": 0, "ahci": 0, "virtio": 0}
+    for index, (name, file, options) in enumerate(wanted):
+        words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
+        words += ["-device", _disk(board, name, index, units[name])]
+        units[name] += 1
+    return words
+
+
+def _disk(board: Board, name: str, index: int, unit: int) -> str:
+    if name not in board.buses:
+        raise UserError(
+            "unsupported-bus",
+            f"the machine of {board.program} has no {name} bus for disks",
+            hint=f"Set `bus:` to one of: {', '.join(board.buses)}.",
+        )
+    if name == "virtio":
+        return f"virtio-blk-pci,drive=disk{index}"
+    limit = _IDE_UNITS if name == "ide" else _AHCI_PORTS
+    if unit >= limit:
+        raise UserError(
+            "too-many-disks",
+            f"only {limit} disks fit on the {name} bus",
+            hint="Attach the others with `bus: virtio`.",
+        )
+    if name == "ide":
+        return f"ide-hd,drive=disk{index},bus=ide.{unit // 2},unit={unit % 2}"
+    return f"ide-hd,drive=disk{index},bus=ahci.{unit}"
+
+
+def _nics(machine: Machine, host: Host) -> list[str]:
+    """Return the network cards; without `romfile=` QEMU would want a boot ROM for each."""
+    models = {"virtio": "virtio-net-pci", "e1000": "e1000", "rtl8139": "rtl8139"}
+    first = first_nic(machine)
+    words: list[str] = []
+    for index, nic in enumerate(machine.nics):
+        if nic.model == "none":
+            continue
+        forwards = [Forward(host=h, guest=g) for h, g in nic.forward.items()] if host.declared else []
+        if index == first:
+            forwards += host.forwards
+        mac = f",mac={nic.mac}" if nic.mac else ""
+        words += ["-netdev", f"user,id=net{index},net=10.0.{2 + index}.0/24{_hostfwd(forwards)}"]
+        words += ["-device", f"{models[nic.model]},netdev=net{index}{mac},romfile="]
+    return words
+
+
+def _hostfwd(forwards: Sequence[Forward]) -> str:
+    return "".join(f",hostfwd=tcp:127.0.0.1:{forward.host}-:{forward.guest}" for forward in forwards)
+
+
+def _lines(sockets: Sockets | None) -> list[str]:
+    if sockets is None:
+        return ["-serial", "mon:stdio"]
+    return [
+        *("-chardev", f"socket,id=console,fd={sockets.console}", "-serial", "chardev:console"),
+        *("-chardev", f"socket,id=monitor,fd={sockets.monitor}", "-mon", "chardev=monitor,mode=control"),
+    ]
+
+
+def quote(value: str) -> str:
+    """Return a value as QEMU's comma-separated options take it (qemu-options: a comma is doubled)."""
+    return value.replace(",", ",,")

@@ -1,0 +1,194 @@
+"""Boots a system from each of its images, runs its checks, measures, and writes down what happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rootstream import events
+from rootstream.boot import accel, checks
+from rootstream.boot.checks import Result
+from rootstream.boot.junit import Suite, junit
+from rootstream.boot.machine import prepare, run_host, start
+from rootstream.boot.qemu import Accelerator, Forward
+from rootstream.machine import BootFrom, BootImage, Check, Machine
+from rootstream.system import Architecture
+
+_END_LINES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Seconds from QEMU's start to what the console showed; None for what it didn't show.
+
+    `init_kernel` is the kernel's own clock at the start of init, which leaves out firmware and boot loader.
+    """
+
+    kernel: float | None
+    init: float | None
+    init_kernel: float | None
+    login: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """One boot: `started` in UTC (ISO 8601), `elapsed` in seconds, `console` the end of the log."""
+
+    kind: BootFrom
+    accelerator: Accelerator
+    started: str
+    elapsed: float
+    times: Times
+    results: tuple[Result, ...]
+    log: Path
+    console: str
+    paste: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(result.passed for result in self.results)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """All boots of a system, and where they are written down."""
+
+    system: str
+    arch: Architecture
+    boots: tuple[Boot, ...]
+    junit: Path
+    summary: Path
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check of every boot passed."""
+        return all(boot.passed for boot in self.boots)
+
+
+def verify(
+    system: str,
+    *,
+    arch: Architecture,
+    machine: Machine,
+    images: Sequence[BootImage],
+    wanted: Sequence[Check],
+    folder: Path,
+    report: events.Reporter = events.ignore,
+    env: Mapping[str, str] = os.environ,
+) -> Verdict:
+    """Boot each image in turn, run the checks on it, and return the verdict.
+
+    Writes into `folder`: `console-KIND.log` for each boot, `junit.xml` and `boot.json`. What the guest does wrong
+    is in the verdict; `UserError` is raised for what keeps QEMU from starting (see `machine.prepare`,
+    `machine.start`, `accel.choose`).
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    accelerator = accel.choose(machine, arch, report=report, env=env)
+    forwards = checks.forwards(wanted)
+    boots = []
+    for image in images:
+        report(events.Step(name="boot", text=f"Booting {system} from {image.kind}"))
+        log = folder / f"console-{image.kind}.log"
+        job = _Job(arch=arch, machine=machine, image=image, wanted=tuple(wanted), log=log, forwards=forwards)
+        boots.append(_boot(job, accelerator, report=report, env=env))
+    verdict = Verdict(
+        system=system,
+        arch=arch,
+        boots=tuple(boots),
+        junit=folder / "junit.xml",
+        summary=folder / "boot.json",
+    )
+    _write(verdict.junit, junit([_suite(verdict, boot) for boot in boots]))
+    _write(verdict.summary, json.dumps(summary(verdict), indent=2).encode() + b"\n")
+    return verdict
+
+
+def summary(verdict: Verdict) -> dict[str, object]:
+    """Return the verdict as data for JSON."""
+    return {
+        "system": verdict.system,
+        "arch": verdict.arch,
+        "passed": verdict.passed,
+        "boots": [
+            {
+                "kind": boot.kind,
+                "passed": boot.passed,
+                "accelerator": boot.accelerator,
+                "started": boot.started,
+                "elapsed": round(boot.elapsed, 3),
+                "times": {name: _rounded(value) for name, value in asdict(boot.times).items()},
+                "checks": [{**asdict(result), "elapsed": round(result.elapsed, 3)} for result in boot.results],
+                "console": boot.log.name,
+                "qemu": boot.paste,
+            }
+            for boot in verdict.boots
+        ],
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    arch: Architecture
+    machine: Machine
+    image: BootImage
+    wanted: tuple[Check, ...]
+    log: Path
+    forwards: tuple[Forward, ...]
+
+
+def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: Mapping[str, str]) -> Boot:
+    begun = time.monotonic()
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    host = run_host(accelerator, forwards=job.forwards)
+    with (
+        prepare(job.machine, job.image, arch=job.arch, host=host) as prepared,
+        start(prepared, log=job.log, report=report, env=env) as guest,
+    ):
+        deadline = guest.console.started + job.machine.timeout
+        results = checks.run(job.wanted, guest, deadline=deadline, report=report)
+        transcript = guest.console.transcript
+    return Boot(
+        kind=job.image.kind,
+        accelerator=accelerator,
+        started=started,
+        elapsed=time.monotonic() - begun,
+        times=Times(
+            kernel=transcript.marks.get("kernel"),
+            init=transcript.marks.get("init"),
+            init_kernel=transcript.init_stamp,
+            login=transcript.marks.get("login"),
+        ),
+        results=results,
+        log=job.log,
+        console=transcript.last_lines(_END_LINES),
+        paste=guest.paste,
+    )
+
+
+def _suite(verdict: Verdict, boot: Boot) -> Suite:
+    times = {f"time.{name}": f"{value:.3f}" for name, value in asdict(boot.times).items() if value is not None}
+    return Suite(
+        name=f"{verdict.system}.{boot.kind}",
+        elapsed=boot.elapsed,
+        timestamp=boot.started.removesuffix("+00:00"),
+        properties={"arch": verdict.arch, "accelerator": boot.accelerator, "qemu": boot.paste, **times},
+        results=boot.results,
+        console=boot.console,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one whole."""
+    new = path.with_name(f".{path.name}.new")
+    new.write_bytes(data)
+    new.replace(path)
