@@ -9,7 +9,7 @@ from pydantic import Field
 from rootstream.images import Image
 from rootstream.layers import Layer
 from rootstream.machine import Check, Machine
-from rootstream.system import Architecture, Kernel, Model, Name, Root
+from rootstream.system import Architecture, Kernel, Model, Name, PackageName, Root, Suite
 
 # 2025-01-01: any fixed day will do, as long as FAT can hold it.
 EPOCH = 1735689600
@@ -41,11 +41,11 @@ class System(Model):
 class Debian(Model):
     """Where the pinned packages of the build base, and Debian source packages, come from."""
 
-    suites: Annotated[tuple[str, ...], Field(min_length=1)] = ("trixie",)
+    suites: Annotated[tuple[Suite, ...], Field(min_length=1)] = ("trixie",)
     """Suites of Debian."""
     mirrors: tuple[str, ...] = ()
     """Mirrors to ask, in this order; by default those of this host's apt."""
-    packages: tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")], ...] = ()
+    packages: tuple[PackageName, ...] = ()
     """Packages to have in the build base beside the usual ones."""
 
 
@@ -78,16 +78,17 @@ class Description(Model):
         return tuple(described.target for described in self.systems)
 
 
-class Variant(Model):
-    """A named set of changes: words given here replace the system's; lists under `add` are appended."""
-
-    add: dict[str, Any] = {}
-
-
-class Schema(Model):
-    """`system.yaml` as an editor sees it; variants are checked on the merged system."""
+class Project(Model):
+    """A description of systems."""
 
     debian: Debian = Debian()
-    """Where packages and Debian sources come from."""
-    systems: Annotated[dict[Name, dict[str, Any]], Field(min_length=1)]
-    """The systems of the project."""
+    """Where the packages of the build base, and Debian source packages, come from."""
+    systems: Annotated[dict[Name, dict[Any, Any]], Field(min_length=1)]
+    """The systems of the project, each with a name."""
+
+
+class Variants(Model):
+    """The variants of a system; each is checked as the whole system that it makes."""
+
+    variants: dict[Name, dict[Any, Any]] = {}
+    """Named sets of changes: what a variant says replaces the system's, lists under `add` are appended."""

@@ -6,10 +6,14 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from rootstream.system import FileName, ImagePath, KernelArgs, Model, Size, first_of, word
+from rootstream.system import FileName, ImagePath, KernelArgs, Means, Model, Size, first_of, word
 
 Compression = Literal["none", "gzip", "xz", "zstd"]
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,16}$")]
+Label = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9_.-]{0,16}$"),
+    Means("at most 16 letters, digits, '_', '.' and '-'"),
+]
 
 
 class KernelImage(Model):
@@ -72,9 +76,16 @@ class Partition(Model):
     """Where it is mounted: `/` is the root, `/boot` the boot loader's."""
     size: Size | None = None
     """Size of the partition; by default computed from its contents (swap needs one)."""
-    label: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{0,11}$")] | None = None
+    label: (
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9_.-]{0,11}$"),
+            Means("at most 11 letters, digits, '_', '.' and '-'"),
+        ]
+        | None
+    ) = None
     """Volume label."""
-    options: Annotated[str, Field(pattern=r"^[^\s#]+$")] | None = None
+    options: Annotated[str, Field(pattern=r"^[^\s#]+$"), Means("mount options without spaces")] | None = None
     """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`."""
 
 
@@ -95,7 +106,7 @@ class Disk(Model):
     """Size of a sector in bytes."""
     partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=4)] = SEED_PARTITIONS
     """Partitions in their order on the disk."""
-    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$")] = "/dev/sda"
+    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] = "/dev/sda"
     """What the machine calls this disk; used in /etc/fstab and for the kernel's root=."""
     kernel_args: KernelArgs = ""
     """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
@@ -153,3 +164,21 @@ Image = Annotated[
     ),
     BeforeValidator(word),
 ]
+ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+
+
+def file_name(image: Image, kernel_file: str | None) -> str:
+    """Return the name of the exported file of an image; `kernel_file` is the kernel's own, such as bzImage."""
+    match image:
+        case MakeKernel():
+            return image.kernel.name or kernel_file or "kernel"
+        case MakeInitramfs():
+            return image.initramfs.name or "initramfs.cpio" + ENDINGS[image.initramfs.compression]
+        case MakeExt():
+            return image.ext.name or f"rootfs.{image.ext.type}" + (".gz" if image.ext.gzip else "")
+        case MakeSquashfs():
+            return image.squashfs.name or "rootfs.squashfs"
+        case MakeTar():
+            return image.tar.name or "rootfs.tar" + ENDINGS[image.tar.compression]
+        case MakeDisk():
+            return image.disk.name

@@ -6,19 +6,27 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
 
-from rootstream.system import Account, ImagePath, Mode, Model, ProjectPath, first_of
+from rootstream.system import (
+    Account,
+    ImagePath,
+    Means,
+    Mode,
+    Model,
+    Number,
+    ProjectFile,
+    ProjectFolder,
+    first_of,
+)
 
 
 def _hash(value: str) -> str:
     if not value.startswith("$") or ":" in value or "\n" in value or not value.isascii():
-        raise ValueError(
-            "expected a password hash such as $6$..., as `mkpasswd` or `openssl passwd -6` print it"
-        )
+        raise ValueError("expected a password hash such as $6$..., as `mkpasswd` or `openssl passwd -6` print it")
     return value
 
 
 class PasswordHash(Model):
-    hash: Annotated[str, AfterValidator(_hash)]
+    hash: Annotated[str, AfterValidator(_hash), Means("a password hash such as $6$...")]
     """The hash, as crypt(5) has it: `$6$salt$...`."""
 
 
@@ -40,11 +48,11 @@ class User(Model):
     """Home folder; by default /home/NAME."""
     shell: ImagePath = "/bin/sh"
     """Login shell."""
-    gecos: Annotated[str, Field(pattern=r"^[^:\n]*$")] = ""
+    gecos: Annotated[str, Field(pattern=r"^[^:\n]*$"), Means("text in one line, without ':'")] = ""
     """Full name or purpose."""
     password: Password = "locked"  # noqa: S105  (a word, not a password)
     """`locked`, `empty`, or `{hash: ...}`."""
-    authorized_keys: tuple[ProjectPath, ...] = ()
+    authorized_keys: tuple[ProjectFile, ...] = ()
     """Files with SSH public keys that may log in as this user."""
     sudo: bool | Literal["nopasswd"] = False
     """May become root through sudo, with the own password or (nopasswd) without."""
@@ -59,7 +67,7 @@ class RootLogin(Model):
     """`locked`, `empty`, or `{hash: ...}`."""
     console: bool = True
     """Root may log in on consoles (with `password: locked` nobody can)."""
-    authorized_keys: tuple[ProjectPath, ...] = ()
+    authorized_keys: tuple[ProjectFile, ...] = ()
     """Files with SSH public keys that may log in as root."""
 
 
@@ -79,15 +87,22 @@ class Permission(Model):
 
     path: ImagePath
     """Path in the image; `*` stands for any name in its last part."""
-    owner: Account | int | None = None
+    owner: Account | Number | None = None
     """Owner, by name or number."""
-    group: Account | int | None = None
+    group: Account | Number | None = None
     """Group, by name or number."""
     mode: Mode | None = None
     """Mode in octal, set-id and sticky bits included, such as 4755."""
     recursive: bool = False
     """Everything below the path, too."""
-    capabilities: str | None = None
+    capabilities: (
+        Annotated[
+            str,
+            Field(pattern=r"^[a-z0-9_,]*[=+-][eip+=-]*( [a-z0-9_,]*[=+-][eip+=-]*)*$"),
+            Means("capabilities such as cap_net_raw+ep"),
+        ]
+        | None
+    ) = None
     """File capabilities as setcap(8) writes them, such as `cap_net_raw+ep`."""
 
 
@@ -104,19 +119,23 @@ class Device(Model):
     """Minor number."""
     mode: Mode = 0o600
     """Mode in octal."""
-    owner: Account | int = 0
+    owner: Account | Number = 0
     """Owner, by name or number."""
-    group: Account | int = 0
+    group: Account | Number = 0
     """Group, by name or number."""
 
 
 class OverlayLayer(Model):
-    overlay: ProjectPath
+    overlay: ProjectFolder
     """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out."""
 
 
 class HostnameLayer(Model):
-    hostname: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$")]
+    hostname: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$"),
+        Means("a host name of letters, digits and '-'"),
+    ]
     """Name of the machine."""
 
 
@@ -151,7 +170,7 @@ class DevicesLayer(Model):
 
 
 class DeviceTableLayer(Model):
-    device_table: ProjectPath
+    device_table: ProjectFile
     """File in Buildroot's device table format (makedev): permissions and nodes."""
 
 

@@ -6,7 +6,19 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from rootstream.system import Account, Duration, FileName, KernelArgs, Model, Port, Size, first_of, word
+from rootstream.system import (
+    Account,
+    Duration,
+    FileName,
+    KernelArgs,
+    Means,
+    Model,
+    Port,
+    Size,
+    Terminal,
+    first_of,
+    word,
+)
 
 BootFrom = Literal["disk", "initramfs", "ext", "squashfs"]
 
@@ -16,7 +28,14 @@ class Nic(Model):
 
     model: Literal["virtio", "e1000", "rtl8139", "none"] = "virtio"
     """What the system sees."""
-    mac: Annotated[str, Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")] | None = None
+    mac: (
+        Annotated[
+            str,
+            Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"),
+            Means("an address such as 52:54:00:12:34:56"),
+        ]
+        | None
+    ) = None
     """Its address; by default QEMU's."""
     forward: dict[Port, Port] = {}
     """Ports of this host (on 127.0.0.1) that lead to ports of the system: `{2222: 22}`."""
@@ -53,7 +72,7 @@ class Machine(Model):
     """`auto` takes KVM where a guest really runs on it."""
     kernel_args: KernelArgs = ""
     """Kernel arguments when the kernel is started directly; console= and root= are added where missing."""
-    console: str = "ttyS0"
+    console: Terminal = "ttyS0"
     """Serial console of the system."""
     extra_args: tuple[str, ...] = ()
     """Further arguments for QEMU."""
@@ -113,7 +132,7 @@ class PortCheck(Model):
 
 
 class Http(Model):
-    path: Annotated[str, Field(pattern=r"^/[^\s]*$")] = "/"
+    path: Annotated[str, Field(pattern=r"^/[^\s]*$"), Means("a path that begins with '/'")] = "/"
     """Path to ask for."""
     port: Port = 80
     """Port of the system."""

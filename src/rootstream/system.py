@@ -5,7 +5,9 @@ The JSON Schema, the reference documentation and the validation all come from th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -20,6 +22,14 @@ class Model(BaseModel):
     """Frozen, with no unknown words, described by the text below each word."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """Says in a user's words what a value must be; with `path`, what it names must be in the project."""
+
+    text: str
+    path: Literal["file", "folder"] | None = None
 
 
 def _inside(value: str) -> str:
@@ -50,23 +60,48 @@ def _kernel_args(value: str) -> str:
 
 def _octal(value: object) -> int:
     """Return a file mode; YAML 1.2 reads `0644` as a decimal number, so digits are taken as octal."""
-    text = str(value).removeprefix("0o")
-    if isinstance(value, bool) or not text.isdigit() or any(c in "89" for c in text) or int(text, 8) > 0o7777:  # noqa: PLR2004
+    text = str(value)
+    if isinstance(value, bool) or not re.fullmatch(r"(0o)?0*[0-7]{1,4}", text):
         raise ValueError(f"{value!r} is not a mode: expected octal digits such as 0755 or 4755")
-    return int(text, 8)
+    return int(text.removeprefix("0o"), 8)
 
 
-Size = Annotated[int, BeforeValidator(parse_size, json_schema_input_type=int | str)]
-Duration = Annotated[float, BeforeValidator(parse_duration, json_schema_input_type=float | str)]
-Mode = Annotated[int, BeforeValidator(_octal, json_schema_input_type=int | str)]
-ProjectPath = Annotated[str, AfterValidator(_inside)]
-ImagePath = Annotated[str, AfterValidator(_absolute)]
-FileName = Annotated[str, AfterValidator(_file_name)]
-KernelArgs = Annotated[str, AfterValidator(_kernel_args)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$")]
-Symbol = Annotated[str, Field(pattern=r"^(CONFIG_)?[A-Za-z0-9_]+$")]
-Account = Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$")]
+Size = Annotated[
+    int,
+    BeforeValidator(parse_size, json_schema_input_type=int | str),
+    Means("a size such as 512M, or a number of bytes"),
+]
+Duration = Annotated[
+    float,
+    BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    Means("a duration such as 30s, or a number of seconds"),
+]
+Mode = Annotated[
+    int,
+    BeforeValidator(_octal, json_schema_input_type=int | str),
+    Means("a mode in octal such as 0755"),
+]
+ProjectFile = Annotated[str, AfterValidator(_inside), Means("the path of a file in the project", "file")]
+ProjectFolder = Annotated[str, AfterValidator(_inside), Means("the path of a folder in the project", "folder")]
+ImagePath = Annotated[str, AfterValidator(_absolute), Means("an absolute path in the image")]
+FileName = Annotated[str, AfterValidator(_file_name), Means("a plain file name")]
+KernelArgs = Annotated[str, AfterValidator(_kernel_args), Means("kernel arguments in one line")]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Means("a SHA-256 hash: 64 digits and letters a to f")]
+Name = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"),
+    Means("a name of lower-case letters, digits, '.', '_' and '-'"),
+]
+Symbol = Annotated[str, Field(pattern=r"^(CONFIG_)?[A-Za-z0-9_]+$"), Means("a Kconfig symbol such as CONFIG_NET")]
+Account = Annotated[
+    str,
+    Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"),
+    Means("a name of lower-case letters, digits, '_' and '-' that begins with a letter"),
+]
+Number = Annotated[int, Field(ge=0, le=4294967294)]
+Terminal = Annotated[str, Field(pattern=r"^[A-Za-z0-9/_-]{1,32}$"), Means("a terminal such as ttyS0")]
+Suite = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9./-]*$"), Means("a suite such as trixie")]
+PackageName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$"), Means("the name of a Debian package")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 
 
@@ -93,11 +128,14 @@ def first_of(*names: str) -> Callable[[Any], str | None]:
 class DebianSourcePackage(Model):
     """A Debian source package: the upstream tarball that Debian keeps, its version pinned by the lock."""
 
-    package: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+.-]+$")] | None = None
+    package: PackageName | None = None
     """Name of the source package; by default the obvious one (linux, busybox, musl)."""
-    suite: str | None = None
+    suite: Suite | None = None
     """Suite to take it from; by default the project's."""
-    version: str | None = None
+    version: (
+        Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+~:-]*$"), Means("a Debian version such as 6.12.43-1")]
+        | None
+    ) = None
     """Exact Debian version; by default the newest of the suite when the lock is written."""
     patches: bool = False
     """Apply Debian's patches."""
@@ -137,7 +175,7 @@ class FromGit(Model):
 
 
 class FromFolder(Model):
-    local: ProjectPath
+    local: ProjectFolder
     """A folder of the project."""
 
 
@@ -160,12 +198,12 @@ FROM_DEBIAN = FromDebian(debian=DebianSourcePackage())
 
 
 class NamedDefconfig(Model):
-    defconfig: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$")]
+    defconfig: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]+$"), Means("the name of a defconfig")]
     """Name of a defconfig in the tree, such as `multi_v7_defconfig`."""
 
 
 class ConfigFile(Model):
-    file: ProjectPath
+    file: ProjectFile
     """A full configuration of the project."""
 
 
@@ -186,7 +224,7 @@ class Kernel(Model):
     """Where the source comes from."""
     base: ConfigBase = "tinyconfig"
     """What the configuration starts from: tinyconfig, defconfig, a named defconfig, or a file."""
-    fragments: tuple[ProjectPath, ...] = ()
+    fragments: tuple[ProjectFile, ...] = ()
     """Kconfig fragments of the project, merged in this order over the base and the built-in fragment."""
     builtin: bool = True
     """Merge Rootstream's own small fragment for the architecture (drivers that QEMU and PCs need) first."""
@@ -207,15 +245,15 @@ class BusyboxRoot(Model):
     """Where the C library's source comes from."""
     base: ConfigBase = "defconfig"
     """What BusyBox's configuration starts from."""
-    fragments: tuple[ProjectPath, ...] = ()
+    fragments: tuple[ProjectFile, ...] = ()
     """Kconfig fragments of the project for BusyBox, merged in this order."""
     builtin: bool = True
     """Merge Rootstream's own fragment (what does not build with musl is off) first."""
     optional: tuple[Symbol, ...] = ()
     """Requested symbols that BusyBox may drop or change without that being an error."""
-    console: tuple[str, ...] = ("console",)
+    console: tuple[Terminal, ...] = ("console",)
     """Terminals that get a login prompt; `console` is the one the kernel was given."""
-    baud: int = 115200
+    baud: Annotated[int, Field(ge=50, le=4000000)] = 115200
     """Speed of these terminals."""
     network: Literal["dhcp", "none"] = "dhcp"
     """Bring the first network interface up with DHCP, or leave the network alone."""
@@ -224,9 +262,9 @@ class BusyboxRoot(Model):
 class ElementsRoot(Model):
     """A root built by the user's own BuildStream project, beside `system.yaml`."""
 
-    target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$")]
+    target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$"), Means("an element such as base.bst")]
     """Element whose files, with those it needs at run time, are the root."""
-    project: str = "."
+    project: ProjectFolder = "."
     """Folder of the BuildStream project, below the folder of system.yaml."""
 
 

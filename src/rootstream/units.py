@@ -9,6 +9,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _STEPS = ("", "K", "M", "G", "T")
 STEP = 1024
+MOST_BYTES = 1 << 50
+MOST_SECONDS = 7 * 86400.0
 
 
 def parse_size(value: object) -> int:
@@ -21,9 +23,10 @@ def parse_size(value: object) -> int:
         match = _SIZE.fullmatch(value.strip())
         if match is None:
             raise ValueError(f"{value!r} is not a size: expected a number with K, M, G or T, such as 512M")
-        size = int(float(match[1]) * STEP ** _STEPS.index(match[2].upper()))
-    if size < 0:
-        raise ValueError("a size cannot be negative")
+        wanted = float(match[1]) * STEP ** _STEPS.index(match[2].upper())
+        size = int(min(wanted, MOST_BYTES + 1.0))  # digits without end make an infinite float
+    if not 0 <= size <= MOST_BYTES:
+        raise ValueError(f"a size is between nothing and {MOST_BYTES >> 40}T")
     return size
 
 
@@ -38,8 +41,8 @@ def parse_duration(value: object) -> float:
         if match is None:
             raise ValueError(f"{value!r} is not a duration: expected a number with ms, s, m or h, such as 30s")
         seconds = float(match[1]) * _SECONDS[match[2] or "s"]
-    if seconds <= 0:
-        raise ValueError("a duration must be more than nothing")
+    if not 0 < seconds <= MOST_SECONDS:
+        raise ValueError("a duration is more than nothing and at most a week (168h)")
     return seconds
 
 

@@ -1,0 +1,221 @@
+"""Rules of a description that go across words: each alone is right, together they are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rootstream import disks
+from rootstream.description import Described, System
+from rootstream.errors import UserError
+from rootstream.images import Disk, MakeDisk, MakeExt, MakeInitramfs, MakeKernel, MakeSquashfs, file_name
+from rootstream.layers import GroupsLayer, UsersLayer
+from rootstream.located import Node, at
+from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
+from rootstream.system import Model
+from rootstream.units import show_size
+
+BUILT = ("x86_64",)  # what there are recipes for, of the architectures that the description knows
+KERNEL_FILES = {"x86_64": "bzImage"}
+RESERVED = ("SHA256SUMS", "manifest.json")
+LEAST_MEMORY = 8 << 20
+LEAST_SIZE = 64 << 10
+
+
+def names(systems: list[Described], node: Node) -> list[UserError]:
+    """Return what is wrong with the names of the systems: SYSTEM@VARIANT is SYSTEM--VARIANT in elements."""
+    taken: dict[str, str] = {}
+    found = []
+    for described in systems:
+        first = taken.setdefault(described.slug, described.target)
+        if first != described.target:
+            message = f"{described.target} and {first} would have the same elements: rename one of them"
+            found.append(UserError("duplicate-name", message, where=at(node, "systems", described.name)))
+    return found
+
+
+def check(system: System, node: Node) -> list[UserError]:
+    """Return every rule that a valid system breaks; `node` is its settled YAML."""
+    rules = (_architecture, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
+    found = [problem for rule in rules for problem in rule(system, node)]
+    for number, image in enumerate(system.images):
+        if isinstance(image, MakeDisk):
+            found += disks.check(image.disk, node, ("images", number, "disk"))
+            found += _started(system, image.disk, node, ("images", number, "disk"))
+    return found
+
+
+def _architecture(system: System, node: Node) -> Iterator[UserError]:
+    if system.arch not in BUILT:
+        message = f"{system.arch} cannot be built yet, only {', '.join(BUILT)}"
+        yield UserError("not-available", message, where=at(node, "arch"))
+
+
+def _files(system: System, node: Node) -> Iterator[UserError]:
+    """Yield images whose file has the name of another."""
+    taken: dict[str, int] = {}
+    for number, image in enumerate(system.images):
+        kind = type(image).__name__.removeprefix("Make").lower()
+        name = file_name(image, KERNEL_FILES.get(system.arch, "Image"))
+        where = at(node, "images", number, kind, "name")
+        if name in RESERVED:
+            yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
+        elif name in taken:
+            message = f"two images are called {name!r}; the other is number {taken[name] + 1}"
+            yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{kind}:`.")
+        taken.setdefault(name, number)
+
+
+def _kernel(system: System, node: Node) -> Iterator[UserError]:
+    """Yield images that need a kernel where there is none."""
+    if system.kernel is not None:
+        return
+    empty = at(node, "kernel") != node.where
+    hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
+    for number, image in enumerate(system.images):
+        kind = "a kernel" if isinstance(image, MakeKernel) else None
+        kind = "an initramfs" if isinstance(image, MakeInitramfs) else kind
+        if isinstance(image, MakeDisk) and image.disk.bootloader != "none":
+            kind = f"a disk with {image.disk.bootloader}"
+        if kind:
+            message = f"{kind} needs a kernel, and this system has none"
+            yield UserError("kernel-needed", message, where=at(node, "images", number), hint=hint)
+
+
+def _sizes(system: System, node: Node) -> Iterator[UserError]:
+    """Yield sizes that are too small: a number without a unit means bytes."""
+    sizes: list[tuple[int | None, int, tuple[str | int, ...]]] = [
+        (system.machine.memory, LEAST_MEMORY, ("machine", "memory"))
+    ]
+    for number, drive in enumerate(system.machine.disks):
+        sizes.append((drive.size, LEAST_SIZE, ("machine", "disks", number, "size")))
+    for number, image in enumerate(system.images):
+        if isinstance(image, MakeExt):
+            sizes.append((image.ext.size, LEAST_SIZE, ("images", number, "ext", "size")))
+        if isinstance(image, MakeDisk):
+            for part, partition in enumerate(image.disk.partitions):
+                steps = ("images", number, "disk", "partitions", part, "size")
+                sizes.append((partition.size, LEAST_SIZE, steps))
+    for size, least, path in sizes:
+        if size is not None and size < least:
+            message = f"{path[-1]}: {show_size(size)} is too little, the least is {show_size(least)}"
+            hint = "A number alone means bytes: write 512M for megabytes."
+            yield UserError("bad-value", message, where=at(node, *path), hint=hint)
+
+
+def _started(system: System, disk: Disk, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
+    """Yield what a disk's boot loader lacks in the rest of the system."""
+    if disk.initramfs:
+        where = at(node, *path, "initramfs")
+        if disk.bootloader == "none":
+            message = "initramfs: there is no boot loader on this disk that could load it"
+            yield UserError("bad-value", message, where=where)
+        elif not any(isinstance(image, MakeInitramfs) for image in system.images):
+            message = "initramfs: the system makes no initramfs"
+            yield UserError("image-needed", message, where=where, hint="Add `- initramfs` to the images.")
+    if disk.bootloader == "syslinux":
+        if system.arch != "x86_64":
+            message = f"syslinux starts x86_64 machines only, not {system.arch}"
+            yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
+        if system.machine.firmware != "bios":
+            message = f"firmware: syslinux starts from BIOS, not from {system.machine.firmware}"
+            yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
+
+
+def _boot(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what is to be booted but is not made, or cannot boot."""
+    kinds: dict[str, type[Model]] = {
+        "disk": MakeDisk,
+        "initramfs": MakeInitramfs,
+        "ext": MakeExt,
+        "squashfs": MakeSquashfs,
+    }
+    for number, kind in enumerate(system.machine.boot or ()):
+        where = at(node, "machine", "boot", number)
+        made = [image for image in system.images if isinstance(image, kinds[kind])]
+        if not made:
+            hint = f"Add `- {kind}` to the images."
+            yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
+        elif kind != "disk" and system.kernel is None:
+            yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
+        elif all(isinstance(image, MakeDisk) and image.disk.bootloader == "none" for image in made):
+            yield UserError("bad-value", "boot: the disk has no boot loader", where=where)
+    bootable = any(isinstance(image, tuple(kinds.values())) for image in system.images)
+    if system.checks and not bootable:
+        message = "checks: no image of this system can be booted"
+        hint = f"Make one of: {', '.join(kinds)}."
+        yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)
+    written = at(node, "machine", "firmware") not in (at(node, "machine"), at(node))
+    if system.arch != "x86_64" and written and system.machine.firmware == "bios":
+        message = f"firmware: {system.arch} machines have no BIOS"
+        yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
+
+
+def _network(system: System, node: Node) -> Iterator[UserError]:
+    """Yield ports forwarded twice, and what needs a network card where there is none."""
+    taken: set[int] = set()
+    for number, nic in enumerate(system.machine.nics):
+        for port in nic.forward:
+            where = at(node, "machine", "nics", number, "forward", port)
+            if port in taken:
+                yield UserError("port-taken", f"forward: port {port} of this host is forwarded twice", where=where)
+            taken.add(port)
+        if nic.forward and nic.model == "none":
+            where = at(node, "machine", "nics", number, "forward")
+            yield UserError("bad-value", "forward: there is no card to forward to (model: none)", where=where)
+    if not any(nic.model != "none" for nic in system.machine.nics):
+        for number, item in enumerate(system.checks):
+            if isinstance(item, PortCheck | HttpCheck):
+                message = "this check needs a network card, and the machine has none"
+                yield UserError("bad-value", message, where=at(node, "checks", number))
+
+
+def _accounts(system: System, node: Node) -> Iterator[UserError]:
+    """Yield accounts made twice, and numbers that two of them have."""
+    users: dict[str | int, str] = {}
+    groups: dict[str | int, str] = {}
+    for number, layer in enumerate(system.layers):
+        if isinstance(layer, UsersLayer):
+            for index, user in enumerate(layer.users):
+                path = ("layers", number, "users", index)
+                if user.name == "root":
+                    message = "root is no account to make"
+                    hint = "Its password and keys are set by `- root_login:`."
+                    yield UserError("bad-value", message, where=at(node, *path, "name"), hint=hint)
+                yield from _once(users, "user", user.name, user.uid, node, (*path, "uid"))
+        if isinstance(layer, GroupsLayer):
+            for index, group in enumerate(layer.groups):
+                path = ("layers", number, "groups", index)
+                yield from _once(groups, "group", group.name, group.gid, node, (*path, "gid"))
+
+
+def _once(
+    taken: dict[str | int, str], kind: str, name: str, number: int | None, node: Node, path: tuple[str | int, ...]
+) -> Iterator[UserError]:
+    if name in taken:
+        where = at(node, *path[:-1], "name")
+        yield UserError("duplicate-name", f"the {kind} {name!r} is made twice", where=where)
+    elif number is not None and number in taken:
+        message = f"{path[-1]}: {number} is the number of {taken[number]!r} already"
+        yield UserError("duplicate-name", message, where=at(node, *path))
+    taken[name] = name
+    if number is not None:
+        taken.setdefault(number, name)
+
+
+def _patterns(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what is no regular expression but should be one."""
+    for number, item in enumerate(system.checks):
+        patterns: list[tuple[str | None, tuple[str, ...]]] = []
+        if isinstance(item, ConsoleCheck) and item.regex:
+            patterns.append((item.console, ("console",)))
+        if isinstance(item, CommandCheck):
+            patterns.append((item.output, ("output",)))
+        if isinstance(item, HttpCheck):
+            patterns.append((item.http.body, ("http", "body")))
+        for pattern, path in patterns:
+            try:
+                re.compile(pattern or "")
+            except (re.error, OverflowError, RecursionError) as error:
+                message = f"{path[-1]}: not a regular expression: {error}"
+                yield UserError("bad-value", message, where=at(node, "checks", number, *path))
