@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,9 +11,9 @@ from typing import Literal
 from rootstream import process
 from rootstream.engine import session
 from rootstream.engine.elements import ElementLines, ElementState, element_format
-from rootstream.engine.faults import Outcome, fault, log_end, read_end
+from rootstream.engine.faults import Outcome, fault, read_end
 from rootstream.engine.messages import Reader
-from rootstream.engine.settings import Settings, configuration, environment_for, settings_from
+from rootstream.engine.settings import Settings, environment_for, settings_from
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Reporter, ignore
 
@@ -32,14 +32,12 @@ class Engine:
         """Return the engine for a user's environment. Raises `UserError` setting-invalid."""
         return cls(settings=settings_from(environment), env=environment_for(environment))
 
-    def show(
-        self, project: Path, targets: Sequence[str], *, depends: Depends = "all"
-    ) -> tuple[ElementState, ...]:
+    def show(self, project: Path, targets: Sequence[str], *, depends: Depends = "all") -> tuple[ElementState, ...]:
         """Return the elements that the targets need, in staging order, with key and state.
 
         Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
         """
-        with session.opened(self.settings, self.env) as run:
+        with _interruptible(), session.opened(self.settings, self.env) as run:
             words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
             out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
             lines = ElementLines(run.mark)
@@ -94,7 +92,7 @@ class Engine:
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
-        with session.opened(self.settings, self.env) as run:
+        with _interruptible(), session.opened(self.settings, self.env) as run:
             self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
 
     def log(self, project: Path, element: str) -> Path | None:
@@ -130,8 +128,7 @@ class Engine:
             element,
             *(("--", *argv) if argv else ()),
         )
-        with session.opened(self.settings, self.env) as run:
-            run.configuration.write_text(configuration(self.settings, mark=None), encoding="utf-8")
+        with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
             interactive = argv is None
             return process.hand_over(run.argv(words, interactive=interactive), env=run.env, cwd=project)
 
@@ -144,7 +141,7 @@ class Engine:
         *,
         counts: Literal["build", "fetch", ""],
     ) -> None:
-        with session.opened(self.settings, self.env) as run:
+        with _interruptible(), session.opened(self.settings, self.env, report=report) as run:
             self._run(run, project, (*words, *_checked(targets)), targets=targets, report=report, counts=counts)
 
     def _run(
@@ -158,28 +155,30 @@ class Engine:
         counts: Literal["build", "fetch", ""] = "",
     ) -> bytes:
         reader = Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
-        listening = _Listening(reader, report)
-        try:
-            ended = session.drive(
-                run, words, cwd=project, on_line=listening.line, on_quiet=listening.quiet, lost=listening.lost
-            )
-        except KeyboardInterrupt as error:
-            raise Interrupted("stopped; what was finished is kept") from error
+        ended = session.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
-        first = reader.failures[0].log if reader.failures else None
         raise fault(
             Outcome(
                 failures=reader.failures,
+                log=read_end(reader.failures[0].log if reader.failures else None),
                 core=reader.core_errors,
                 closing=reader.closing(),
                 status=ended.status,
                 casd_died=reader.casd_died or ended.gave_up,
                 project=project,
                 command=process.paste(("bst", *words), cwd=project),
-            ),
-            log_tail=log_end(read_end(first)),
+            )
         )
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into the error that says so; by then bst has been stopped."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; what was finished is kept") from error
 
 
 def _checked(targets: Sequence[str]) -> tuple[str, ...]:
@@ -188,27 +187,3 @@ def _checked(targets: Sequence[str]) -> tuple[str, ...]:
         if target.startswith("-") or not target:
             raise UserError("element-name-invalid", f"{target!r} is not the name of an element")
     return tuple(targets)
-
-
-class _Listening:
-    """Passes lines to the reader and its events on, and notices when a run cannot succeed any more."""
-
-    def __init__(self, reader: Reader, report: Reporter) -> None:
-        self._reader = reader
-        self._report = report
-        self._lost_at: float | None = None
-
-    def line(self, text: str) -> None:
-        for event in self._reader.line(text):
-            self._report(event)
-
-    def quiet(self) -> None:
-        for event in self._reader.flush():
-            self._report(event)
-
-    def lost(self) -> float | None:
-        if not self._reader.casd_died:
-            return None
-        if self._lost_at is None:
-            self._lost_at = time.monotonic()
-        return time.monotonic() - self._lost_at

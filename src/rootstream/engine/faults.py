@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,19 @@ _PROVENANCE = re.compile(
 _OWN_LINE = re.compile(
     r"\[(?:--:--:--|\d+:\d\d:\d\d)\] (?:START|SUCCESS|FAILURE|STATUS|INFO|LOG|WARNING|BUG|ERROR) "
 )
-_CASD_LINE = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+\+\d{4} \[\d+:\d+\] \[")
+_BUILDBOX_LINE = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+[+-]\d{4} \[\d+:\d+\] \[")
+_EXITED = re.compile(r"failed with exitcode (\d+)$")
+_INNERMOST = re.compile(r'errMsg = "([^"]+)"+$')
+NO_SPACE = "No space left on device"
+
+# what failed that is not a build, and what to do about it
+_TRANSFERS = {
+    "fetch": ("fetch-failed", "Check the network and run the same command again: what arrived is kept."),
+    "track": ("track-failed", "Check the network and the address, and run the same command again."),
+    "pull": ("pull-failed", "Check the remote caches in engine.yaml."),
+    "push": ("push-failed", "Check the remote caches in engine.yaml."),
+    "src-push": ("push-failed", "Check the remote caches in engine.yaml."),
+}
 
 # the words of BuildStream, buildbox and the system, and what they mean here
 _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
@@ -39,7 +52,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Find the versions of its sources first: rootstream update",
     ),
     (
-        ("Unable to find 'bwrap'", "Did not find bwrap", "bwrap: command not found"),
+        ('bubblewrap command "bwrap"',),
         "sandbox-missing",
         "Install bubblewrap; `rootstream doctor` shows how.",
     ),
@@ -54,16 +67,16 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (
         (
-            "No space left on device",
+            NO_SPACE,
+            "OutOfSpaceException",
             "RESOURCE_EXHAUSTED",
             "Insufficient storage quota",
-            "Cleanup operation failed",
         ),
         "cache-full",
         "Free disk space, or set a larger ROOTSTREAM_CACHE_QUOTA, or another disk in ROOTSTREAM_CACHE.",
     ),
     (
-        ("fusermount", "/dev/fuse", "fuse: "),
+        ("FUSE stager", "fusermount", "/dev/fuse"),
         "fuse-missing",
         "Building needs FUSE; `rootstream doctor` shows what is missing.",
     ),
@@ -89,9 +102,14 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What is known of a run that failed: its failed jobs, the errors of the core, its last words."""
+    """What is known of a run that failed.
+
+    That is: its failed jobs, the end of the log of the first of them, the errors of BuildStream's core, its last
+    words, its exit status as `subprocess` gives it, whether its casd died, and the command for a shell.
+    """
 
     failures: Sequence[Failure]
+    log: str
     core: Sequence[str]
     closing: str
     status: int
@@ -100,8 +118,8 @@ class Outcome:
     command: str
 
 
-def fault(outcome: Outcome, *, log_tail: Sequence[str]) -> UserError:
-    """Return the error for a failed run; `log_tail` is the end of the first failed job's log."""
+def fault(outcome: Outcome) -> UserError:
+    """Return the error for a failed run."""
     if outcome.casd_died:
         return UserError(
             "engine-died",
@@ -116,64 +134,70 @@ def fault(outcome: Outcome, *, log_tail: Sequence[str]) -> UserError:
             hint="Run the same command again: what was finished is kept. Perhaps memory ran out (see `dmesg`).",
         )
     if outcome.failures:
-        return _job(outcome, log_tail)
+        return _job(outcome)
     text = outcome.closing or "\n".join(outcome.core)
-    known = _known(text)
+    reason, hint = _known(text) or ("engine-failed", f"To try it by hand: {outcome.command}")
     first, _, rest = text.partition("\n")
     where, message = _place(first, outcome.project)
-    if known is not None:
-        reason, hint = known
-    else:
-        reason, hint = "engine-failed", f"To try it by hand: {outcome.command}"
     return UserError(
         reason,
         message or f"BuildStream ended with exit status {outcome.status} and did not say why",
         where=where,
         hint=hint or None,
-        detail=rest.strip("\n") or None,
+        detail=_detail(rest),
     )
 
 
-def _job(outcome: Outcome, log_tail: Sequence[str]) -> UserError:
-    # a failure of the surroundings shows in every job: name it instead of the element
+def _job(outcome: Outcome) -> UserError:
     failure = outcome.failures[0]
-    whole = "\n".join([failure.text, *log_tail])
-    surroundings = _known(whole) if failure.action != "build" or "failed with exitcode" not in whole else None
     others = len({other.element for other in outcome.failures}) - 1
-    more = f" (and {others} more)" if others > 0 else ""
+    what = f"{failure.action} of {failure.element} failed" + (f" (and {others} more)" if others > 0 else "")
+    ran, end = log_end(outcome.log)
     first, _, rest = failure.text.partition("\n")
     where, message = _place(first, outcome.project)
     log = f"The whole log: {failure.log}" if failure.log else ""
-    if surroundings is not None and surroundings[0] != "project-invalid":
-        reason, hint = surroundings
+    if failure.action != "build":
+        reason, hint = _known(failure.text) or _TRANSFERS.get(failure.action, ("engine-failed", ""))
         return UserError(
-            reason, f"{failure.action} of {failure.element}{more}: {message}", detail=rest or None, hint=hint
-        )
-    if failure.action == "build":
-        hint = f"To look into it: rootstream shell {failure.element}"
-        return UserError(
-            "element-failed",
-            f"build of {failure.element} failed{more}"
-            + ("" if message == "Command failed" else f": {message}"),
-            detail="\n".join(log_tail) or rest or None,
-            hint=f"{log}\n  {hint}" if log else hint,
+            reason,
+            f"{what}: {message}",
             where=where,
+            detail=_detail(rest),
+            hint=_lines(log, hint),
         )
-    reason = {"fetch": "fetch-failed", "track": "track-failed", "pull": "pull-failed"}.get(
-        failure.action, "push-failed"
-    )
-    advice = (
-        "Check the network and run the same command again; what arrived is kept."
-        if reason == "fetch-failed"
-        else ""
-    )
+    if ran is None:
+        # its commands did not get as far as to fail: the sandbox did
+        causes = sandbox_errors(outcome.log)
+        if causes:
+            known = _known("\n" + "\n".join(causes)) or (
+                "sandbox-failed",
+                "`rootstream doctor` checks what it needs.",
+            )
+            return UserError(known[0], what, detail="\n".join(causes), hint=_lines(log, known[1]))
+    if message == "Command failed":
+        message = f"a command ended with exit status {ran}" if ran is not None else ""
+    full = "The sandbox is on the cache's disk: if that is full, ROOTSTREAM_CACHE names another place."
     return UserError(
-        reason,
-        f"{failure.action} of {failure.element} failed{more}: {message}",
-        detail=rest.strip("\n") or None,
-        hint="\n  ".join(part for part in (log, advice) if part) or None,
+        "element-failed",
+        f"{what}: {message}" if message else what,
         where=where,
+        detail="\n".join(end) or _detail(rest),
+        hint=_lines(
+            full if any(NO_SPACE in line for line in end) else "",
+            log,
+            f"To look into it: rootstream shell {failure.element}",
+        ),
     )
+
+
+def _lines(*parts: str) -> str | None:
+    return "\n  ".join(part for part in parts if part) or None
+
+
+def _detail(text: str) -> str | None:
+    """Return the rest of an error of BuildStream without its advice to call `bst`."""
+    lines = [line for line in textwrap.dedent(text).split("\n") if "`bst " not in line]
+    return "\n".join(lines).strip("\n") or None
 
 
 def _known(text: str) -> tuple[str, str] | None:
@@ -196,13 +220,37 @@ def _place(text: str, project: Path | None) -> tuple[Where | None, str]:
     return Where(path=path, line=int(match["line"]), column=int(match["column"]) + 1), message
 
 
-def log_end(text: str, lines: int = TAIL_LINES) -> tuple[str, ...]:
-    """Return the last lines that a build itself printed: without BuildStream's own messages around them."""
-    kept = text.rstrip("\n").split("\n")
-    while kept and (_OWN_LINE.match(kept[-1]) or _CASD_LINE.match(kept[-1]) or not kept[-1].strip()):
+def log_end(text: str, lines: int = TAIL_LINES) -> tuple[int | None, tuple[str, ...]]:
+    """Return the exit status of the command that failed, if one did, and the last lines that it printed.
+
+    BuildStream's own messages and its repetition of the whole command are left out.
+    """
+    kept = [line for line in text.split("\n") if not _BUILDBOX_LINE.match(line)]
+    while kept and (_OWN_LINE.match(kept[-1]) or not kept[-1].strip()):
         kept.pop()
-    kept = [line for line in kept[-lines:] if not _CASD_LINE.match(line)]
-    return tuple(kept)
+    status = None
+    exited = _EXITED.search(kept[-1]) if kept else None
+    starts = [at for at, line in enumerate(kept) if line.startswith("Command '")]
+    if exited and starts:
+        status = int(exited[1])
+        kept = kept[: starts[-1]]
+    while kept and not kept[-1].strip():
+        kept.pop()
+    return status, tuple(kept[-lines:])
+
+
+def sandbox_errors(text: str) -> tuple[str, ...]:
+    """Return what buildbox and bubblewrap say in an element's log about a sandbox that did not work."""
+    found = []
+    for line in text.split("\n"):
+        if line.startswith("bwrap: "):
+            found.append(line)
+        elif _BUILDBOX_LINE.match(line) and "[ERROR]" in line:
+            cause = _INNERMOST.search(line)
+            # the innermost of the nested messages names the cause; OutOfSpaceException stands before it
+            kind = "OutOfSpaceException: " if "OutOfSpaceException" in line else ""
+            found.append(kind + (cause[1] if cause else line.partition("[ERROR] ")[2]))
+    return tuple(dict.fromkeys(found))
 
 
 def read_end(path: Path | None) -> str:

@@ -17,6 +17,7 @@ from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Tr
 
 CORE = "core activity"
 JOBS = frozenset({"fetch", "build", "pull", "push", "track", "src-push"})
+DISCARDED = "Discarded failed build"  # as it must be to try it again
 CASD_DIED = "buildbox-casd died"
 KEPT_LINES = 400  # of text outside messages, and of one message's detail
 
@@ -91,7 +92,6 @@ class Reader:
         self.frame: list[str] = []
         self.core_errors: list[str] = []
         self.casd_died = False
-        self.terminated = False
 
     @property
     def elements(self) -> tuple[ElementState, ...]:
@@ -224,8 +224,8 @@ class Reader:
         if message.element is None and message.kind in {"failure", "error", "bug"}:
             self.core_errors.append(text)
             return []
-        if message.element is None and message.text.endswith(" Terminated"):
-            self.terminated = True
+        if message.kind == "failure" or message.text.endswith((" Terminated", DISCARDED)):
+            # an activity inside a job or outside all jobs: what it was about is told by the job or at the end
             return []
         level: Literal["info", "warning", "error"] = "error"
         if message.kind == "info":

@@ -1,13 +1,8 @@
-"""One run of `bst`: started, listened to, ended without leaving anything behind.
-
-Every process of a run carries the run's mark in its environment, so what a killed run left (its casd lives in a
-process group of its own) is found and ended by the next one.
-"""
+"""One run of `bst`: started, listened to, ended without leaving anything behind."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import secrets
 import selectors
@@ -17,20 +12,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import process
-from rootstream.engine import leftovers
-from rootstream.engine.settings import Settings, configuration
+from rootstream.engine import leftovers, sharing
+from rootstream.engine.messages import Reader
+from rootstream.engine.settings import Settings, configuration, quota_of
 from rootstream.errors import UserError
+from rootstream.events import ElementFinished, Event, Notice, Reporter
 
 TICK = 0.25  # seconds
 POLITE = 30.0  # seconds for bst to end its jobs after SIGINT
-FIRM = 10.0  # seconds after SIGTERM
+FIRM = 10.0  # seconds after SIGTERM, or after its casd died
 DRAIN = 2.0  # seconds to read what is left once bst has ended
-MARK_VARIABLE = "ROOTSTREAM_ENGINE_RUN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,38 +44,55 @@ class Run:
 
 
 @contextlib.contextmanager
-def opened(settings: Settings, env: Mapping[str, str]) -> Iterator[Run]:
+def opened(
+    settings: Settings, env: Mapping[str, str], *, report: Reporter | None = None, for_people: bool = False
+) -> Iterator[Run]:
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
-    Raises `UserError` cache-unwritable.
+    With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
+    messages as they are. Raises `UserError` cache-unwritable, engine-settings-invalid.
     """
-    runs = settings.cache / "rootstream-runs"
+
+    def say() -> None:
+        if report is not None:
+            text = "the cache is at its limit: waiting for another build that uses it"
+            report(Notice(level="info", text=text))
+
+    token = secrets.token_hex(6)
+    temporary = Path(tempfile.mkdtemp(prefix=f"rootstream-{token}-"))
     try:
-        runs.mkdir(parents=True, exist_ok=True)
-        leftovers.clear(runs, settings.cache)
-        token = secrets.token_hex(6)
-        temporary = Path(tempfile.mkdtemp(prefix=f"rootstream-{token}-"))
-        record = runs / token
-        descriptor = os.open(record, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        mark = f"@{token}:"
+        wait = None if report is None else say
+        with (
+            _writable(settings.cache),
+            sharing.leased(
+                settings.cache, token=token, temporary=temporary, quota=quota_of(settings), wait=wait
+            ) as lease,
+        ):
+            file = temporary / "buildstream.conf"
+            text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
+            file.write_text(text, encoding="utf-8")
+            yield Run(
+                mark=mark, configuration=file, env={**env, leftovers.VARIABLE: token, "TMPDIR": str(temporary)}
+            )
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _writable(cache: Path) -> Iterator[None]:
+    """Turn a cache that is not ours into a clear error."""
+    try:
+        (cache / sharing.FOLDER).mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=cache / sharing.FOLDER):
+            pass
     except OSError as error:
         raise UserError(
             "cache-unwritable",
-            f"cannot write in the cache folder {settings.cache}: {error.strerror or error}",
+            f"cannot write in the cache folder {cache}: {error.strerror or error}",
             hint="Make it yours, or name another one in ROOTSTREAM_CACHE.",
         ) from error
-    try:
-        # held as long as this process lives: the next run sees by it that this one is over
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        os.write(descriptor, str(temporary).encode())
-        mark = f"@{token}:"
-        file = temporary / "buildstream.conf"
-        file.write_text(configuration(settings, mark=mark), encoding="utf-8")
-        yield Run(mark=mark, configuration=file, env={**env, MARK_VARIABLE: token, "TMPDIR": str(temporary)})
-    finally:
-        leftovers.end(token, settings.cache)
-        shutil.rmtree(temporary, ignore_errors=True)
-        record.unlink(missing_ok=True)
-        os.close(descriptor)
+    yield
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,53 +104,43 @@ class Ended:
     gave_up: bool
 
 
-Lines = Callable[[str], None]
+def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, report: Reporter) -> Ended:
+    """Run `bst` to its end and report what it says.
 
-
-def drive(
-    run: Run,
-    words: Sequence[str],
-    *,
-    cwd: Path | None,
-    on_line: Lines,
-    on_quiet: Callable[[], None],
-    lost: Callable[[], float | None],
-) -> Ended:
-    """Run `bst` to its end; `on_line` gets each line of its standard error, `on_quiet` is called between.
-
-    `lost` says since how many seconds the run cannot succeed any more (None: it can); after a while it is then
-    ended. On KeyboardInterrupt and every other exception bst is stopped before the exception goes on.
+    Once its casd has died it cannot succeed; it is ended if it does not end by itself. On KeyboardInterrupt and
+    every other exception bst is stopped before the exception goes on.
     """
     child = process.start(run.argv(words), env=run.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    listener = _Listener(child, on_line)
+    listener = _Listener(child, reader, report)
     gave_up = False
+    lost_at: float | None = None
     try:
         while not listener.ended():
-            if not listener.wait(TICK):
-                on_quiet()
-            since = lost()
-            if since is not None and since > FIRM:
-                gave_up = True
-                _stop(child, listener)
-                break
+            listener.wait(TICK)
+            if reader.casd_died:
+                lost_at = lost_at or time.monotonic()
+                if time.monotonic() - lost_at > FIRM:
+                    gave_up = True
+                    _stop(child, listener)
         listener.drain()
     except BaseException:
         _stop(child, listener)
         raise
     finally:
         listener.close()
-    on_quiet()
     return Ended(status=child.wait(), stdout=bytes(listener.stdout), gave_up=gave_up)
 
 
 class _Listener:
-    """Reads both pipes of a child: whole lines of the one to a function, the other as bytes."""
+    """Reads both pipes of a child: messages of the one to the reader, the other as bytes."""
 
-    def __init__(self, child: subprocess.Popen[bytes], on_line: Lines) -> None:
+    def __init__(self, child: subprocess.Popen[bytes], reader: Reader, report: Reporter) -> None:
         self._child = child
-        self._on_line = on_line
+        self._reader = reader
+        self._report = report
         self._rest = b""
         self.stdout = bytearray()
+        self.stopping = False
         self._selector = selectors.DefaultSelector()
         for pipe in (child.stdout, child.stderr):
             if pipe is not None:
@@ -163,6 +166,8 @@ class _Listener:
                 self.stdout += chunk
             else:
                 self._feed(chunk)
+        if not ready:
+            self._tell(self._reader.flush())
         return bool(ready)
 
     def drain(self) -> None:
@@ -172,21 +177,31 @@ class _Listener:
             pass
         if self._rest:
             self._feed(b"\n")
-
-    def _feed(self, chunk: bytes) -> None:
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            self._on_line(line.decode("utf-8", "replace"))
+        self._tell(self._reader.flush())
 
     def close(self) -> None:
+        """Close both pipes."""
         self._selector.close()
         for pipe in (self._child.stdout, self._child.stderr):
             if pipe is not None:
                 pipe.close()
 
+    def _feed(self, chunk: bytes) -> None:
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        for line in lines:
+            self._tell(self._reader.line(line.decode("utf-8", "replace")))
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        # once we stop bst, its jobs and their commands "fail": that is no news
+        for event in events:
+            broken = isinstance(event, ElementFinished) and event.result == "failure"
+            if not (self.stopping and (broken or isinstance(event, Notice))):
+                self._report(event)
+
 
 def _stop(child: subprocess.Popen[bytes], listener: _Listener) -> None:
     """End bst: SIGINT lets it end its jobs and its casd in order; a second Ctrl-C goes on to the next."""
+    listener.stopping = True
     for number, patience in ((signal.SIGINT, POLITE), (signal.SIGTERM, FIRM), (signal.SIGKILL, FIRM)):
         if child.poll() is not None:
             return

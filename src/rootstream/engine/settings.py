@@ -107,11 +107,21 @@ def default_quota(cache: Path) -> str:
     return str(min(shutil.disk_usage(folder).total // 2, LARGEST_QUOTA))
 
 
-def configuration(settings: Settings, *, mark: str | None) -> str:
+def quota_of(settings: Settings) -> str:
+    """Return the limit of the cache, which the user's own file may set too.
+
+    Raises `UserError` engine-settings-invalid.
+    """
+    cache = _read(settings.extra).get("cache")
+    return str(cache["quota"]) if isinstance(cache, dict) and "quota" in cache else settings.quota
+
+
+def configuration(settings: Settings, *, mark: str | None, expires: bool = True) -> str:
     """Return BuildStream's user configuration as YAML text.
 
-    With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Raises
-    `UserError` engine-settings-invalid for a fault in the user's file.
+    With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Unless
+    the run `expires` what the cache has not used for long, it has no limit. Raises `UserError`
+    engine-settings-invalid for a fault in the user's file.
     """
     ours: type_tree = {
         "cache": {"quota": settings.quota, "pull-buildtrees": False, "cache-buildtrees": "auto"},
@@ -124,6 +134,8 @@ def configuration(settings: Settings, *, mark: str | None) -> str:
         "build": {"max-jobs": settings.max_jobs, "retry-failed": True},
     }
     tree = _merged(ours, _read(settings.extra))
+    if not expires:
+        tree = _merged(tree, {"cache": {"quota": "infinity", "reserved-disk-space": "0"}})
     tree["cachedir"] = str(settings.cache)
     tree["sourcedir"] = str(settings.cache / "sources")
     tree["logdir"] = str(settings.cache / "logs")
@@ -151,8 +163,11 @@ def environment_for(environment: Mapping[str, str]) -> dict[str, str]:
         name: value for name, value in environment.items() if name in PASSED or name.startswith(PASSED_PREFIXES)
     }
     programs = str(Path(sys.executable).parent)
+    # buildbox-run aborts over a folder on PATH that it may not enter
     rest = [
-        entry for entry in environment.get("PATH", os.defpath).split(os.pathsep) if entry and entry != programs
+        entry
+        for entry in environment.get("PATH", os.defpath).split(os.pathsep)
+        if entry.startswith("/") and entry != programs and os.access(entry, os.X_OK)
     ]
     return {
         "HOME": str(Path.home()),
@@ -173,9 +188,7 @@ def _read(path: Path | None) -> type_tree:
         where = Where(path=path, line=mark.line + 1, column=mark.column + 1) if mark else Where(path=path)
         raise UserError("engine-settings-invalid", f"not valid YAML: {error.problem}", where=where) from error
     except (OSError, YAMLError, UnicodeError) as error:
-        raise UserError(
-            "engine-settings-invalid", f"cannot read it: {error}", where=Where(path=path)
-        ) from error
+        raise UserError("engine-settings-invalid", f"cannot read it: {error}", where=Where(path=path)) from error
     if read is None:
         return {}
     if not isinstance(read, dict) or not all(isinstance(key, str) for key in read):

@@ -45,7 +45,6 @@ class Terminal:
         self._clock = clock
         self._stream = stream
         self._console = RichConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
-        self._live = Live(get_renderable=self.view, console=self._console, transient=True, refresh_per_second=8)
         self._running: dict[tuple[str, str], _Running] = {}
         self._plan: Plan | None = None
         self._built = 0
@@ -53,6 +52,7 @@ class Terminal:
         self._step: tuple[str, float] | None = None
         self._begun = clock()
         self._midline = False
+        self._live = Live(get_renderable=self.view, console=self._console, transient=True, refresh_per_second=8)
 
     def __enter__(self) -> Self:
         self._live.start()

@@ -1,0 +1,152 @@
+"""Runs of `bst` that use one cache at the same time: who may expire its contents, and who has died.
+
+Each run starts a buildbox-casd of its own. They share the files well, but one that began later knows nothing of
+what an earlier one still needs and expires it at the cache's limit (the builds then see input/output errors). So
+only a run that began alone expires; a run that joins does so without a limit, or waits if the limit is reached.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream.engine import leftovers
+
+FOLDER = "rootstream-runs"
+MIXED = ".mixed"
+PATH_LIMIT = 4096
+PAUSE = 0.5  # seconds between two looks
+FREE_SHARE = 0.05  # of the disk: BuildStream's default reserve
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """The right to use the cache; `alone`: nobody else used it when the run began."""
+
+    token: str
+    alone: bool
+
+
+@contextlib.contextmanager
+def leased(
+    cache: Path, *, token: str, temporary: Path, quota: str, wait: Callable[[], None] | None
+) -> Iterator[Lease]:
+    """Take part in the use of the cache until the end of the block.
+
+    What dead runs left is cleared first. At the cache's limit, `wait` is called once and then others are waited
+    for; without it the run joins in any case.
+    """
+    runs = cache / FOLDER
+    runs.mkdir(parents=True, exist_ok=True)
+    said = False
+    while True:
+        with _locked(runs):
+            others = _living(runs, cache)
+            if not others or wait is None or not at_limit(cache, quota):
+                descriptor = _record(runs / token, temporary)
+                if others:
+                    (runs / MIXED).touch()
+                break
+        if not said:
+            wait()
+            said = True
+        time.sleep(PAUSE)
+    try:
+        yield Lease(token=token, alone=not others)
+    finally:
+        leftovers.end(token, cache)
+        with _locked(runs):
+            (runs / token).unlink(missing_ok=True)
+            os.close(descriptor)
+            if (runs / MIXED).exists() and not _living(runs, cache):
+                # each casd wrote the size that it knew of; without a number the next one counts
+                (cache / "cas" / "disk_usage").unlink(missing_ok=True)
+                (runs / MIXED).unlink()
+
+
+def at_limit(cache: Path, quota: str) -> bool:
+    """Whether the cache is so full that the next build may have to expire something."""
+    disk = shutil.disk_usage(cache)
+    if disk.free < disk.total * FREE_SHARE:
+        return True
+    limit = quota_bytes(quota, disk.total)
+    if limit is None:
+        return False
+    try:
+        used = int((cache / "cas" / "disk_usage").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        used = _count(cache / "cas" / "objects")
+    return used > limit * 0.9
+
+
+def quota_bytes(quota: str, total: int) -> int | None:
+    """Return a quota (`80G`, `50%`, `infinity`) in bytes for a disk of this size, None for no limit."""
+    match = re.fullmatch(r"(\d{1,18})([KMGT]?)(%?)", quota.strip())
+    if match is None:
+        return None
+    number = int(match[1])
+    return total * number // 100 if match[3] else number * UNITS[match[2]]
+
+
+def _count(objects: Path) -> int:
+    total = 0
+    for folder, _, names in os.walk(objects):
+        for name in names:
+            with contextlib.suppress(OSError):
+                total += Path(folder, name).stat().st_size
+    return total
+
+
+@contextlib.contextmanager
+def _locked(runs: Path) -> Iterator[None]:
+    descriptor = os.open(runs / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _record(path: Path, temporary: Path) -> int:
+    """Write the record of a run and hold a lock on it as long as this process lives."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    os.write(descriptor, os.fsencode(temporary))
+    return descriptor
+
+
+def _living(runs: Path, cache: Path) -> int:
+    """Count the runs that live, and clear what the dead ones left: nobody holds the lock on their record."""
+    living = 0
+    for record in sorted(runs.iterdir()):
+        if record.name.startswith("."):
+            continue
+        try:
+            descriptor = os.open(record, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            living += 1
+        else:
+            leftovers.end(record.name, cache)
+            _remove_temporary(Path(os.fsdecode(os.read(descriptor, PATH_LIMIT))), record.name)
+            record.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+    return living
+
+
+def _remove_temporary(folder: Path, token: str) -> None:
+    if folder.name.startswith(f"rootstream-{token}-") and folder.parent == Path(tempfile.gettempdir()):
+        shutil.rmtree(folder, ignore_errors=True)
