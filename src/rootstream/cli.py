@@ -36,9 +36,7 @@ def complete_systems(_context: click.Context, _parameter: click.Parameter, start
     return [CompletionItem(name) for name in names if name.startswith(start)]
 
 
-def complete_templates(
-    _context: click.Context, _parameter: click.Parameter, start: str
-) -> list[CompletionItem]:
+def complete_templates(_context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
     """Offer the templates."""
     from rootstream.templates import TEMPLATES
 
@@ -83,9 +81,12 @@ def _engine() -> Engine:
 
 
 def _reporter(style: str | None) -> AbstractContextManager[Reporter]:
+    """Return the reporter for --json (events are the result: stdout), --plain, or what suits the terminal."""
     from rootstream.progress import reporting
 
-    return reporting(style, stdout=sys.stdout, stderr=sys.stderr, environment=os.environ)
+    if style == "json":
+        return reporting("json", stream=sys.stdout, env=os.environ)
+    return reporting("plain" if style == "plain" else "auto", stream=sys.stderr, env=os.environ)
 
 
 def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
@@ -151,15 +152,20 @@ def update(missing: bool, folder: Path, style: str | None) -> None:
 @project_option
 @click.option("--boot", "kind", metavar="IMAGE", help="Boot from this image: disk, initramfs, ext, squashfs.")
 @progress_options
-def run(system: str | None, variant: str | None, folder: Path, kind: str | None, style: str | None) -> int:
-    """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed."""
-    from rootstream import trial
+def run(system: str | None, variant: str | None, folder: Path, kind: str | None, style: str | None) -> None:
+    """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed.
 
+    What the system writes to its disk is gone afterwards: out/ stays as it was built.
+    """
+    from rootstream import trial
+    from rootstream.progress import reporting
+
+    wanted = _named((system,) if system else (), variant)
     with _reporter(style) as report:
-        ready = trial.prepare(
-            _project(folder), _named((system,) if system else (), variant), _engine(), report, kind
-        )
-    return trial.run(ready, report)
+        ready = trial.prepare(_project(folder), wanted, _engine(), report, kind)
+    # The console takes the terminal: no live display beside it.
+    with reporting("json" if style == "json" else "plain", stream=sys.stderr, env=os.environ) as report:
+        trial.run(ready, report)
 
 
 @cli.command()
@@ -201,9 +207,7 @@ def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: b
     """Show systems, their elements and keys, and what is cached."""
     from rootstream import inspection
 
-    click.echo(
-        inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False
-    )
+    click.echo(inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False)
 
 
 @cli.command()

@@ -10,12 +10,12 @@ from rootstream.plan.sources import local
 FOLDER = "/rootstream"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
-PACKAGE = "rootstream_sandbox"
+PACKAGE = "rootstream/sandbox"
 
 
 def module(name: str) -> str:
     """Return the name of a program for `python3 -m` with PYTHONPATH at `FOLDER`."""
-    return f"{PACKAGE}.{name}"
+    return f"{PACKAGE.replace('/', '.')}.{name}"
 
 
 def _belongs(name: str) -> str | None:
@@ -32,6 +32,7 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
     for name in (KCONFIG, IMAGES):
         folder = f"files/{name.removesuffix('.bst')}"
         files[f"{folder}/{PACKAGE}/__init__.py"] = b""
+        files[f"{folder}/{PACKAGE.split('/')[0]}/__init__.py"] = b""
         for item in resources.files("rootstream.sandbox").iterdir():
             if item.is_file() and _belongs(item.name) == name:
                 files[f"{folder}/{PACKAGE}/{item.name}"] = item.read_bytes()

@@ -1,0 +1,211 @@
+"""Trying a built system: which machine, which images, which checks; then `run` or `verify`."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from rootstream import events, images, workflow
+from rootstream.boot.run import run as attend
+from rootstream.boot.verify import Verdict
+from rootstream.boot.verify import verify as judge
+from rootstream.description import Described
+from rootstream.engine import Engine
+from rootstream.errors import UserError, Where
+from rootstream.load import load
+from rootstream.machine import BootFrom, BootImage, Check, Machine
+from rootstream.project import Project
+from rootstream.system import Architecture, Model
+from rootstream.units import show_duration
+
+BOOTABLE: tuple[BootFrom, ...] = ("disk", "initramfs", "ext", "squashfs")
+KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """A system ready to boot: its exported images, machine and checks."""
+
+    name: str
+    arch: Architecture
+    machine: Machine
+    images: tuple[BootImage, ...]
+    checks: tuple[Check, ...]
+    folder: Path
+
+
+class Public(Model):
+    """What an element of a plain BuildStream project says of itself under `public: rootstream:`."""
+
+    arch: Architecture = "x86_64"
+    machine: Machine = Machine()
+    checks: tuple[Check, ...] = ()
+
+
+def prepare(
+    project: Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter, kind: str | None
+) -> tuple[Trial, ...]:
+    """Build what is not up to date and return what can be booted.
+
+    Raises `UserError` nothing-to-boot, not-an-image, and those of a build.
+    """
+    workflow.build(project, wanted, engine, report)
+    if project.kind == "plain":
+        trials = [_plain(project, element, engine) for element in wanted]
+    else:
+        description = load(project.description)
+        names = workflow.choose(description, wanted, project.description)
+        trials = [_described(project, each) for each in description.systems if each.target in names]
+    ready = [_choose(trial, kind) for trial in trials if trial.images or len(trials) == 1]
+    if not ready:
+        raise UserError("nothing-to-boot", "no system here has an image that boots")
+    return tuple(ready)
+
+
+def _choose(trial: Trial, kind: str | None) -> Trial:
+    chosen = [image for image in trial.images if kind in (None, image.kind)]
+    if chosen:
+        return Trial(
+            name=trial.name,
+            arch=trial.arch,
+            machine=trial.machine,
+            images=tuple(chosen),
+            checks=trial.checks,
+            folder=trial.folder,
+        )
+    if trial.images:
+        have = ", ".join(image.kind for image in trial.images)
+        raise UserError("not-an-image", f"{trial.name} has no bootable image {kind!r}; it has: {have}")
+    raise UserError(
+        "nothing-to-boot",
+        f"{trial.name} has no image that boots",
+        hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`, and `kernel` for all but disk.",
+    )
+
+
+def _described(project: Project, described: Described) -> Trial:
+    system = described.system
+    place = project.out(described.target)
+    manifest = json.loads((place / "manifest.json").read_text())
+    files: dict[str, str] = {}
+    for item in manifest["files"]:
+        files.setdefault(item["kind"], str(place / item["name"]))
+    for image in system.images:
+        # A compressed file system is a ramdisk for a boot loader, no disk.
+        if isinstance(image, images.MakeExt) and image.ext.gzip:
+            files.pop("ext", None)
+    kernel = files.get("kernel")
+    found = [
+        BootImage(kind=kind, kernel=None if kind == "disk" else kernel, file=files[kind], name=described.target)
+        for kind in system.machine.boot or BOOTABLE
+        if kind in files and (kind == "disk" or kernel)
+    ]
+    return Trial(
+        name=described.target,
+        arch=system.arch,
+        machine=system.machine,
+        images=tuple(found),
+        checks=system.checks,
+        folder=place / "verify",
+    )
+
+
+def _plain(project: Project, element: str, engine: Engine) -> Trial:
+    public = _public(engine.public(project.plan, element), element, project)
+    target = workflow.plain_target(element)
+    place = project.out(target)
+    files = sorted(path for path in place.rglob("*") if path.is_file())
+    kernel = next((str(path) for path in files if path.name.startswith(KERNELS)), None)
+    disks = [path for path in files if path.suffix in (".img", ".raw")]
+    archives = [path for path in files if ".cpio" in path.name or path.name.startswith("initramfs")]
+    found = [BootImage(kind="disk", kernel=None, file=str(path), name=target) for path in disks[:1]]
+    if kernel:
+        found += [BootImage(kind="initramfs", kernel=kernel, file=str(path), name=target) for path in archives[:1]]
+    return Trial(
+        name=target,
+        arch=public.arch,
+        machine=public.machine,
+        images=tuple(found),
+        checks=public.checks,
+        folder=place / "verify",
+    )
+
+
+def _public(data: Any, element: str, project: Project) -> Public:  # noqa: ANN401  (what the element's YAML held)
+    told = data.get("rootstream", {}) if isinstance(data, dict) else {}
+    try:
+        # BuildStream knows only strings; as JSON they are read by the lenient rules.
+        return TypeAdapter(Public).validate_python(_tuples(told), strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = ".".join(str(part) for part in first["loc"])
+        raise UserError(
+            "bad-public-data",
+            f"public: rootstream: {path}: {first['msg']}",
+            where=Where(path=project.folder / "elements" / element),
+            hint="It takes `machine` and `checks` with the words of system.yaml.",
+        ) from error
+
+
+def _tuples(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, dict):
+        return {key: _tuples(item) for key, item in value.items()}
+    return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def run(ready: Sequence[Trial], report: events.Reporter) -> None:
+    """Boot the first image of the first trial with its console on the terminal, until it or the user ends it."""
+    trial = ready[0]
+    attend(
+        arch=trial.arch,
+        machine=trial.machine,
+        image=trial.images[0],
+        report=report,
+        env=os.environ,
+    )
+
+
+def verify(ready: Sequence[Trial], report: events.Reporter, *, verbose: bool) -> tuple[Verdict, ...]:
+    """Boot every image of every trial and run its checks."""
+
+    def pass_on(event: events.Event) -> None:
+        if verbose or not isinstance(event, events.Console):
+            report(event)
+
+    return tuple(
+        judge(
+            trial.name,
+            arch=trial.arch,
+            machine=trial.machine,
+            images=trial.images,
+            wanted=trial.checks,
+            folder=trial.folder,
+            report=pass_on,
+            env=os.environ,
+        )
+        for trial in ready
+    )
+
+
+def summary(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
+    """Return the verdicts as lines for people."""
+    lines = []
+    for verdict in verdicts:
+        for each in verdict.boots:
+            failed = [result for result in each.results if not result.passed]
+            count = f"{len(each.results) - len(failed)} of {len(each.results)} checks passed"
+            init = each.times.init or each.times.login
+            speed = f", up after {show_duration(init)}" if init is not None else ""
+            word = "ok" if each.passed else "FAILED"
+            lines.append(f"{word:<6} {verdict.system} from {each.kind}: {count}{speed} ({each.accelerator})")
+            lines += [f"       {result.name}: {result.detail}" for result in failed]
+            if failed:
+                lines.append(f"       console: {each.log}")
+        lines.append(f"       {verdict.junit}")
+    return tuple(lines)
