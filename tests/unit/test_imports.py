@@ -1,0 +1,77 @@
+"""Who may import whom: the borders of docs/design.md, read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src"
+# What each part may import of Rootstream beside its own modules. Names are modules or folders of src/rootstream.
+DATA = {"errors", "events", "units", "system", "layers", "images", "machine", "description", "process", "leash"}
+MAY = {
+    "boot": DATA,
+    "engine": {"errors", "events", "process", "units"},
+    "plan": DATA | {"lock", "recipes", "sandbox"},
+    "progress": {"errors", "events", "units"},
+    "sandbox": set(),
+}
+# What answers `--help` must not wait for.
+HEAVY = {"pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
+
+
+def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+    tree = ast.parse(path.read_text())
+    nodes = tree.body if top_only else ast.walk(tree)
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("part", sorted(MAY))
+def test_a_part_imports_only_what_it_may(part: str) -> None:
+    found = set()
+    files = list((SOURCE / "rootstream" / part).rglob("*.py"))
+    assert files
+    for path in files:
+        for name in imports(path):
+            words = name.split(".")
+            if words[0] == "rootstream" and len(words) > 1:
+                found.add(words[1])
+            assert words[0] != "buildstream", path
+    assert found - {part} <= MAY[part]
+
+
+def test_plugins_import_only_buildstream() -> None:
+    for path in (SOURCE / "rootstream_bst").rglob("*.py"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            assert top in sys.stdlib_module_names | {"buildstream", "rootstream_bst"}, (path, name)
+
+
+def test_programs_of_the_sandbox_need_only_the_standard_library() -> None:
+    for path in (SOURCE / "rootstream" / "sandbox").rglob("*.py"):
+        for name in imports(path):
+            words = name.split(".")
+            assert words[0] in sys.stdlib_module_names or words[:2] == ["rootstream", "sandbox"], (path, name)
+
+
+def test_the_command_line_imports_nothing_heavy_at_its_top() -> None:
+    for name in imports(SOURCE / "rootstream" / "cli.py", top_only=True):
+        words = name.split(".")
+        assert words[0] not in HEAVY or name == "rootstream.__version__", name
+
+
+def test_nobody_starts_processes_but_one_module() -> None:
+    for path in (SOURCE / "rootstream").rglob("*.py"):
+        if "sandbox" in path.parts or path.name in ("process.py", "leash.py"):
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert not called.startswith(("subprocess.", "os.system", "os.popen", "os.exec", "os.spawn")), path
