@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rootstream import process
-from rootstream.engine import session
+from rootstream.engine import session, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import Outcome, fault, read_end
 from rootstream.engine.messages import Reader
@@ -18,6 +20,7 @@ from rootstream.errors import Interrupted, UserError
 from rootstream.events import Reporter, ignore
 
 Depends = Literal["none", "build", "run", "all"]
+Stage = Literal["auto", "tree", "build", "run"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,44 +96,61 @@ class Engine:
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
         with _interruptible(), session.opened(self.settings, self.env) as run:
-            self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+            try:
+                self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+            except UserError as error:
+                if error.reason != "artifact-missing":
+                    raise
+                text = f"{element} as it is now is not built, neither here nor in a remote cache"
+                raise UserError(error.reason, text, hint="Build it first.") from error
 
     def log(self, project: Path, element: str) -> Path | None:
         """Return the log of the last build of an element, also of one that failed; None if there is none."""
         _checked([element])
         name = element.rpartition(":")[2].removesuffix(".bst").replace("/", "-")
         logs = self.settings.cache / "logs"
-        found = [path for path in logs.glob(f"*/{name}/*-build.*.log") if path.is_file()]
         keys = {state.key for state in self.show(project, [element], depends="none")}
-        of_key = [path for path in found if path.name.partition("-build.")[0] in keys]
-        return max(of_key or found, key=lambda path: path.stat().st_mtime, default=None)
+        found = [path for key in keys if key for path in logs.glob(f"*/{glob.escape(name)}/{key}-build.*.log")]
+        return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
     def shell(
-        self,
-        project: Path,
-        element: str,
-        argv: Sequence[str] | None = None,
-        *,
-        buildtree: Literal["auto", "yes", "no"] = "auto",
+        self, project: Path, element: str, argv: Sequence[str] | None = None, *, stage: Stage = "auto"
     ) -> int:
         """Open a shell, or run a command, in an element's sandbox on our terminal; return its exit status.
 
-        With the tree of its build if that failed (`auto`), as a build sandbox with that tree (`yes`), or with
-        the finished element and what it needs to run (`no`).
+        What is staged: the `tree` of the last build with what it was built with, `build`: its sources instead, or
+        `run`: the finished element with what it needs to run. `auto` is `tree` if the last build failed, `run` if
+        it is cached, else `build`. Raises `UserError` project-invalid ..., Interrupted.
         """
         _checked([element])
-        use_tree = buildtree == "yes"
-        if buildtree == "auto":
-            use_tree = any(state.state == "failed" for state in self.show(project, [element], depends="none"))
-        words = (
-            "shell",
-            *(("--use-buildtree",) if use_tree else ()),
-            element,
-            *(("--", *argv) if argv else ()),
-        )
+        if stage == "auto":
+            states = {state.state for state in self.show(project, [element], depends="none")}
+            stage = "tree" if "failed" in states else "run" if "cached" in states else "build"
+        options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
+        words = ("shell", *options, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
-            interactive = argv is None
-            return process.hand_over(run.argv(words, interactive=interactive), env=run.env, cwd=project)
+            return process.hand_over(run.argv(words, interactive=argv is None), env=run.env, cwd=project)
+
+    def delete(self, project: Path, elements: Sequence[str]) -> None:
+        """Forget the artifacts of some elements as they are now: the next build makes them again.
+
+        Raises `UserError` project-invalid ..., Interrupted.
+        """
+        with _interruptible(), session.opened(self.settings, self.env) as run:
+            self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
+
+    def clean(self) -> None:
+        """Empty the cache: artifacts, sources and logs of all projects. Raises `UserError` cache-in-use."""
+        with _interruptible(), session.opened(self.settings, self.env) as run:
+            if not run.alone:
+                raise UserError(
+                    "cache-in-use",
+                    f"another build is using {self.settings.cache}",
+                    hint="Run this again when it has ended.",
+                )
+            for path in self.settings.cache.iterdir():
+                if path.name != sharing.FOLDER:
+                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def _session(
         self,

@@ -120,12 +120,16 @@ def required(elements: Sequence[ElementState], targets: Iterable[str]) -> tuple[
 
 
 def plan_of(elements: Sequence[ElementState], targets: Iterable[str], *, build: bool = True) -> Plan:
-    """Count what a build, or only a fetch, of the targets does at most: a remote cache may spare some."""
+    """Count what a build, or only a fetch, of the targets does at most: a remote cache may spare some.
+
+    A fetch does not look at artifacts, nor which sources are there before it begins: all may have to be fetched.
+    """
     needed = [element for element in required(elements, targets) if element.state != "junction"]
     cached = sum(element.state == "cached" for element in needed)
+    to_fetch = sum(element.state == "fetch needed" for element in needed) if build else len(needed) - cached
     return Plan(
         total=len(needed),
         cached=cached,
-        to_fetch=sum(element.state == "fetch needed" for element in needed),
+        to_fetch=to_fetch,
         to_build=len(needed) - cached if build else 0,
     )

@@ -24,6 +24,7 @@ _BUILDBOX_LINE = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+[+-]\d{4} \[\d+:\d+\] \[")
 _EXITED = re.compile(r"failed with exitcode (\d+)$")
 _INNERMOST = re.compile(r'errMsg = "([^"]+)"+$')
 NO_SPACE = "No space left on device"
+UNHANDLED = "An unhandled exception occured"  # as BuildStream spells it
 
 # what failed that is not a build, and what to do about it
 _TRANSFERS = {
@@ -156,6 +157,13 @@ def _job(outcome: Outcome) -> UserError:
     first, _, rest = failure.text.partition("\n")
     where, message = _place(first, outcome.project)
     log = f"The whole log: {failure.log}" if failure.log else ""
+    if UNHANDLED in failure.text:
+        return UserError(
+            "plugin-failed",
+            f"{what}: a defect in a plugin: {failure.text.rstrip().rpartition(chr(10))[2].strip()}",
+            detail=_detail(rest),
+            hint=_lines(log),
+        )
     if failure.action != "build":
         reason, hint = _known(failure.text) or _TRANSFERS.get(failure.action, ("engine-failed", ""))
         return UserError(

@@ -23,9 +23,9 @@ PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL
 def end(token: str, cache: Path) -> None:
     """End every process of the run with this token, and unmount what their death left mounted."""
     left = members(token)
-    if not left:
-        return
     for number in (signal.SIGTERM, signal.SIGKILL):
+        if not left:
+            break
         for pid in left:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)

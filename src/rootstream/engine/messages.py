@@ -222,7 +222,7 @@ class Reader:
             )
             return []
         if message.element is None and message.kind in {"failure", "error", "bug"}:
-            self.core_errors.append(text)
+            self.core_errors.append(message.text if message.kind == "failure" else text)
             return []
         if message.kind == "failure" or message.text.endswith((" Terminated", DISCARDED)):
             # an activity inside a job or outside all jobs: what it was about is told by the job or at the end

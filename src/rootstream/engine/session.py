@@ -31,8 +31,12 @@ DRAIN = 2.0  # seconds to read what is left once bst has ended
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """The surroundings of one run of `bst`: its mark, configuration file and environment."""
+    """The surroundings of one run of `bst`: its mark, configuration file and environment.
 
+    `alone`: no other run used the cache when this one began.
+    """
+
+    alone: bool
     mark: str
     configuration: Path
     env: Mapping[str, str]
@@ -72,9 +76,8 @@ def opened(
             file = temporary / "buildstream.conf"
             text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
             file.write_text(text, encoding="utf-8")
-            yield Run(
-                mark=mark, configuration=file, env={**env, leftovers.VARIABLE: token, "TMPDIR": str(temporary)}
-            )
+            marked = {**env, leftovers.VARIABLE: token, "TMPDIR": str(temporary)}
+            yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

@@ -1,0 +1,136 @@
+"""Failed runs as errors: the reason, the place and the next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from rootstream.engine.faults import Outcome, fault, log_end, sandbox_errors
+from rootstream.engine.messages import Failure, Reader
+from rootstream.errors import UserError
+
+DATA = Path(__file__).parent / "data" / "engine"
+
+
+def error_of(name: str, *, log: str = "", status: int = 255, counts: Literal["build", ""] = "build") -> UserError:
+    reader = Reader(mark="@0123456789ab:", logs=Path("logs"), targets=(), counts=counts)
+    for line in (DATA / f"{name}.log").read_text().split("\n"):
+        reader.line(line)
+    reader.flush()
+    return fault(
+        Outcome(
+            failures=reader.failures,
+            log=log,
+            core=reader.core_errors,
+            closing=reader.closing(),
+            status=status,
+            casd_died=reader.casd_died,
+            project=None,
+            command="bst build x.bst",
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("failed", "element-failed"),
+        ("failed-again", "element-failed"),
+        ("lost", "fetch-failed"),
+        ("unreachable", "fetch-failed"),
+        ("no-reference", "reference-missing"),
+        ("no-element", "project-invalid"),
+        ("wrong-element", "project-invalid"),
+        ("not-built", "artifact-missing"),
+        ("casd-killed", "engine-died"),
+        ("plugin-bug", "plugin-failed"),
+    ],
+)
+def test_the_reason(name: str, reason: str) -> None:
+    assert error_of(name).reason == reason
+
+
+def test_a_failed_command_shows_its_output_and_no_frame() -> None:
+    error = error_of("failed", log=(DATA / "element-failed.txt").read_text())
+    assert error.detail is not None
+    assert error.detail.split("\n")[-1] == "fatal: no such luck"
+    assert len(error.detail.split("\n")) == 20
+    assert "exit status 1" in error.message
+    assert error.hint is not None
+    assert "rootstream shell bad.bst" in error.hint
+    assert "logs/tiny/bad/" in error.hint
+
+
+def test_the_place_of_a_mistake_counts_from_one() -> None:
+    where = error_of("wrong-element").where
+    assert where is not None
+    assert (where.path.name, where.line, where.column) == ("wrong.bst", 2, 19)
+
+
+def test_a_bst_that_was_killed() -> None:
+    assert error_of("build", status=-9).reason == "engine-died"
+
+
+def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
+    error = fault(
+        Outcome(
+            failures=(), log="", core=(), closing="Strange\n\n    more", status=255, casd_died=False, project=None,
+            command="bst build x.bst",
+        )
+    )  # fmt: skip
+    assert (error.reason, error.message, error.detail) == ("engine-failed", "Strange", "more")
+    assert error.hint is not None
+    assert "bst build x.bst" in error.hint
+
+
+FUSE = (
+    "2026-11-21T01:24:42.426+0000 [7502:140666680158784] [runner.cpp:546] [ERROR] "
+    "[actionDigest=145f/178] Error executing command: std::runtime_error exception thrown at [x.cpp:707], errMsg = "
+    '"Error staging "b653/748" into "": "std::runtime_error exception thrown at [y.cpp:149], errMsg = '
+    '"The FUSE stager child process unexpectedly died with exit code 2"""\n'
+)
+SPACE = (
+    "2026-11-21T01:24:31.783+0000 [29000:140118469192256] [runner.cpp:546] [ERROR] Error executing "
+    'command: std::runtime_error exception thrown at [x.cpp:180], errMsg = "Error capturing "a/b" in "c": Out of '
+    'space error in `merklize()` for path "a": OutOfSpaceException exception thrown at [y.cpp:5], errMsg = "Blob '
+    'size exceeds total storage allocation (314572800 >= 104857600 bytes)""\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "reason"),
+    [
+        (FUSE, "fuse-missing"),
+        (SPACE, "cache-full"),
+        ("bwrap: setting up uid map: Permission denied\n", "sandbox-forbidden"),
+        ("2026-11-21T01:24:31.783+0000 [1:2] [x.cpp:1] [ERROR] odd\n", "sandbox-failed"),
+        ("nothing of the kind\n", "element-failed"),
+    ],
+)
+def test_a_sandbox_that_does_not_work_is_not_the_elements_fault(log: str, reason: str) -> None:
+    failure = Failure(
+        element="a.bst", action="build", key="", text="buildbox-run failed with returncode 1", log=None
+    )
+    error = fault(
+        Outcome(
+            failures=[failure], log=log, core=(), closing="", status=255, casd_died=False, project=None, command=""
+        )
+    )
+    assert error.reason == reason
+
+
+def test_the_innermost_cause() -> None:
+    assert sandbox_errors(FUSE) == ("The FUSE stager child process unexpectedly died with exit code 2",)
+
+
+def test_the_end_of_a_log_without_its_frame() -> None:
+    text = (DATA / "element-failed.txt").read_text()
+    status, lines = log_end(text, 3)
+    assert status == 1
+    assert lines == ("line 29", "line 30", "fatal: no such luck")
+
+
+def test_an_empty_log() -> None:
+    assert log_end("") == (None, ())
