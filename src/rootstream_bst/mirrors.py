@@ -37,13 +37,12 @@ class Mirror:
 
 def checked(url: str, where: str) -> str:
     """Return a base address without its last slash; raises `Fault` invalid-mirror."""
-    split = urlsplit(url)
-    if (
-        split.scheme not in SCHEMES
-        or (not split.netloc and split.scheme != "file")
-        or split.query
-        or split.fragment
-    ):
+    try:
+        split = urlsplit(url)
+        good = split.scheme == "file" or (split.scheme in SCHEMES and bool(split.hostname) and split.port != 0)
+    except ValueError:
+        good = False
+    if not good or "?" in url or "#" in url:
         raise Fault("invalid-mirror", f"{where}: {url!r} is no base address of a mirror (http, https or file)")
     if any(c.isspace() or c in '"<>\\' for c in url):
         raise Fault("invalid-mirror", f"{where}: {url!r} holds a character that an address cannot hold")
@@ -55,7 +54,7 @@ def from_targets(targets: Sequence[aptindex.Target]) -> tuple[Mirror, ...]:
     found: dict[str, Mirror] = {}
     for target in targets:
         known = target.origin == "Debian" or (not target.origin and SUITES.fullmatch(target.suite))
-        if known and urlsplit(target.root).scheme in SCHEMES:
+        if known and target.root.partition(":")[0] in SCHEMES:
             security = bool(SECURITY.search(target.suite))
             before = found.get(target.root)
             if before is not None and before.security != security:

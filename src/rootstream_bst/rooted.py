@@ -12,13 +12,14 @@ from rootstream_bst.faults import Fault
 
 MAX_LINKS = 40
 MAX_NAME = 4096
+MAX_DEPTH = 200
 
 
 def parts(name: str) -> list[str]:
     """Return the components of a member's name; raises `Fault` unsafe-archive for `..` and the like."""
     pieces = [piece for piece in name.split("/") if piece not in {"", "."}]
-    if ".." in pieces or len(name) > MAX_NAME or "\0" in name:
-        raise Fault("unsafe-archive", f"member {name[:200]!r} has a name that leaves the tree or is malformed")
+    if ".." in pieces or len(name) > MAX_NAME or len(pieces) > MAX_DEPTH or "\0" in name:
+        raise Fault("unsafe-archive", f"member {name[:200]!r} has a name that leaves the tree, or is malformed")
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -46,6 +47,8 @@ def walk(pieces: list[str], link: Callable[[str], str | None]) -> str:
         target = link(here)
         if target is None:
             done.append(piece)
+            if len(done) > MAX_DEPTH:
+                raise Fault("unsafe-archive", f"{here[:200]}: more than {MAX_DEPTH} folders in one another")
             continue
         links += 1
         if links > MAX_LINKS:

@@ -14,6 +14,7 @@ from rootstream_bst.faults import Fault
 
 BLOCK = 512
 MAX_HEADER = 1 << 20  # bytes of a long name or a pax header
+MAX_REST = 1 << 24  # bytes of padding behind the last member
 MAX_MEMBERS = 4_000_000
 MAX_BYTES = 1 << 37  # 128 GiB unpacked
 
@@ -91,6 +92,14 @@ class Stream:
         """Pass over `size` bytes."""
         for _ in self.chunks(size):
             pass
+
+    def drain(self) -> None:
+        """Read what follows the end of the archive, so that data cut off are noticed."""
+        rest = len(self._view)
+        for block in self._blocks:
+            rest += len(block)
+            if rest > MAX_REST:
+                raise Fault("unsafe-archive", f"more than {MAX_REST} bytes follow the archive")
 
     def ended(self) -> bool:
         """Tell whether nothing is left."""
@@ -194,6 +203,7 @@ def members(stream: Stream, take: Callable[[Member, Iterator[memoryview]], None]
     while not stream.ended():
         header = stream.take(BLOCK)
         if not header.strip(b"\0"):
+            stream.drain()
             return
         _check(header)
         if extra.read(header[156:157], _number(header[124:136]), stream):

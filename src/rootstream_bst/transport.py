@@ -123,6 +123,13 @@ class Transport:
 
     def get(self, url: str, offset: int) -> Reply:
         """Ask for an address from `offset` on; the reply may start earlier. Raises `TransportError`."""
+        try:
+            return self._follow(url, offset)
+        except ValueError as error:
+            self.close()
+            raise TransportError(f"leads to a malformed address: {error}") from error
+
+    def _follow(self, url: str, offset: int) -> Reply:
         for _ in range(REDIRECTS + 1):
             split = urlsplit(url)
             if split.scheme == "file":
@@ -172,9 +179,9 @@ class Transport:
         if offset:
             headers["Range"] = f"bytes={offset}-"
         for fresh in (False, True):
+            connection, target, extra = self._connect(split)
+            reused = connection.sock is not None
             try:
-                connection, target, extra = self._connect(split)
-                reused = connection.sock is not None
                 self._busy = connection
                 connection.request("GET", target, headers={**headers, **extra})
                 return connection.getresponse()
@@ -248,20 +255,22 @@ def _local(path: str, offset: int) -> Reply:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        raise TransportError(
-            error.strerror or "cannot be opened", gone=isinstance(error, FileNotFoundError)
-        ) from error
+        gone = isinstance(error, FileNotFoundError)
+        raise TransportError(error.strerror or "cannot be opened", gone=gone) from error
     status = os.fstat(handle)
-    file = os.fdopen(handle, "rb")
     if not stat.S_ISREG(status.st_mode):
-        file.close()
+        os.close(handle)
         raise TransportError("is no regular file")
-    file.seek(min(offset, status.st_size))
+    file = os.fdopen(handle, "rb")
+    start = file.seek(min(offset, status.st_size))
 
     def read(amount: int) -> bytes:
-        data = file.read(amount)
+        try:
+            data = file.read(amount)
+        except OSError as error:
+            raise TransportError(error.strerror or "cannot be read") from error
         if not data:
             file.close()
         return data
 
-    return Reply(start=min(offset, status.st_size), total=status.st_size, read=read)
+    return Reply(start=start, total=status.st_size, read=read)

@@ -1,0 +1,508 @@
+"""The downloader against a real server in a thread, with every way in which a mirror goes wrong."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from rootstream_bst import transport
+from rootstream_bst.download import fetch
+from rootstream_bst.faults import Fault
+from rootstream_bst.mirrors import Mirror
+from rootstream_bst.progress import Progress
+from rootstream_bst.records import MAX_SIZE, Item
+from rootstream_bst.store import Store
+from rootstream_bst.transfer import Limits, disk_fault
+
+QUICK = Limits(stall=0.5, backoff=0.01, report=0.02, attempts=2, connections=4)
+BODY = bytes(range(256)) * 4096  # 1 MiB
+Answer = Callable[["Handler"], None]
+
+
+@dataclass
+class Site:
+    """What the server has, how it answers for some paths, and what it was asked."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+    answers: dict[str, Answer] = field(default_factory=dict)
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+    connections: int = 0
+    address: str = ""
+    over: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def mirror(self) -> Mirror:
+        return Mirror(url=self.address)
+
+    def add(self, path: str, body: bytes = BODY, answer: Answer | None = None) -> Item:
+        self.files[f"/{path}"] = body
+        if answer:
+            self.answers[f"/{path}"] = answer
+        return Item(path=path, size=len(body), sha256=hashlib.sha256(body).hexdigest())
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    site: Site
+
+    def setup(self) -> None:
+        super().setup()
+        self.site.connections += 1
+
+    def log_message(self, *_words: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self.site.asked.append((self.path, self.headers.get("Range")))
+        self.site.answers.get(self.path, well)(self)
+
+    @property
+    def body(self) -> bytes:
+        return self.site.files[self.path]
+
+    def head(self, status: int, **headers: object) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+
+def well(handler: Handler) -> None:
+    """Answer as a good server does, ranges included."""
+    body = handler.site.files.get(handler.path)
+    wanted = handler.headers.get("Range")
+    if body is None:
+        handler.head(404, Content_Length=0)
+    elif wanted:
+        start = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])  # type: ignore[index]
+        if start >= len(body):
+            handler.head(416, Content_Length=0)
+            return
+        handler.head(
+            206, Content_Length=len(body) - start, Content_Range=f"bytes {start}-{len(body) - 1}/{len(body)}"
+        )
+        handler.wfile.write(body[start:])
+    else:
+        handler.head(200, Content_Length=len(body))
+        handler.wfile.write(body)
+
+
+def whole(handler: Handler) -> None:
+    """Answer with everything, whatever range was asked for."""
+    handler.head(200, Content_Length=len(handler.body))
+    handler.wfile.write(handler.body)
+
+
+def garbage(handler: Handler) -> None:
+    handler.head(200, Content_Length=len(handler.body))
+    handler.wfile.write(b"\0" * len(handler.body))
+
+
+def stalling(handler: Handler) -> None:
+    handler.head(200, Content_Length=len(handler.body))
+    handler.wfile.write(handler.body[:1000])
+    handler.wfile.flush()
+    handler.site.over.wait(10)
+    handler.close_connection = True
+
+
+def trickling(handler: Handler) -> None:
+    handler.head(200, Content_Length=len(handler.body))
+    for byte in handler.body:
+        if handler.site.over.wait(0.01):
+            break
+        try:
+            handler.wfile.write(bytes([byte]))
+        except OSError:
+            break
+    handler.close_connection = True
+
+
+def short_once(handler: Handler) -> None:
+    """Break off in the middle, then behave."""
+    handler.site.answers[handler.path] = well
+    handler.head(200, Content_Length=len(handler.body))
+    handler.wfile.write(handler.body[: len(handler.body) // 2])
+    handler.close_connection = True
+
+
+def endless(handler: Handler) -> None:
+    """Send more than the file, without a length."""
+    handler.send_response(200)
+    handler.end_headers()
+    handler.close_connection = True
+    try:
+        for _ in range(8):
+            handler.wfile.write(handler.body)
+    except OSError:
+        pass
+
+
+def longer(handler: Handler) -> None:
+    handler.head(200, Content_Length=len(handler.body) + 1)
+    handler.close_connection = True
+
+
+def failing(handler: Handler) -> None:
+    handler.head(503, Content_Length=0)
+
+
+def moved_to(address: str) -> Answer:
+    def answer(handler: Handler) -> None:
+        handler.head(302, Location=address, Content_Length=0)
+
+    return answer
+
+
+def serve(site: Site) -> Iterator[Site]:
+    class Mine(Handler):
+        pass
+
+    Mine.site = site
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Mine)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    site.address = f"http://127.0.0.1:{server.server_port}"
+    yield site
+    site.over.set()
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    yield from serve(Site())
+
+
+@pytest.fixture
+def other() -> Iterator[Site]:
+    yield from serve(Site())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+@dataclass
+class Said:
+    progress: list[Progress] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def get(items: list[Item], sites: list[Site | Mirror], store: Store, limits: Limits = QUICK) -> Said:
+    said = Said()
+    mirrors = [site.mirror if isinstance(site, Site) else site for site in sites]
+    fetch(items, mirrors, store, progress=said.progress.append, warn=said.warnings.append, limits=limits)
+    for item in items:
+        assert hashlib.sha256(store.path(item).read_bytes()).hexdigest() == item.sha256
+    return said
+
+
+def part(store: Store, item: Item, content: bytes) -> None:
+    path = store.path(item)
+    path.parent.mkdir(parents=True)
+    path.with_name(f"{path.name}.part").write_bytes(content)
+
+
+def test_many_files_over_few_connections(site: Site, store: Store) -> None:
+    items = [site.add(f"pool/{n}.deb", BODY[: n * 1000] + bytes([n])) for n in range(40)]
+    said = get(items, [site], store)
+    assert site.connections <= QUICK.connections
+    assert sorted(path for path, _ in site.asked) == sorted(f"/{item.path}" for item in items)
+    assert not list(store.root.rglob("*.part"))
+    assert said.warnings == []
+
+
+def test_what_is_there_is_not_asked_for_again(site: Site, store: Store) -> None:
+    item = site.add("a")
+    get([item], [site], store)
+    get([item, item], [site], store)
+    assert len(site.asked) == 1
+
+
+def test_progress_line(site: Site, store: Store) -> None:
+    item = site.add("slow", BODY, lambda handler: (time.sleep(0.3), well(handler))[0])
+    said = get([item, site.add("quick", b"1234")], [site], store, Limits(stall=5, report=0.02))
+    assert said.progress
+    assert re.fullmatch(rf"transfer files=[01]/2 bytes=\d+/{len(BODY) + 4} rate=\d+", str(said.progress[0]))
+    assert said.progress[-1].bytes in {0, 4, len(BODY), len(BODY) + 4}
+
+
+def test_empty_file(site: Site, store: Store) -> None:
+    get([site.add("empty", b"")], [site], store)
+
+
+def test_names_are_quoted(site: Site, store: Store) -> None:
+    item = site.add("pool/g++_1.0~rc1%2b.deb")
+    site.files["/pool/g++_1.0~rc1%252b.deb"] = BODY
+    get([item], [site], store)
+
+
+def test_resumes(site: Site, store: Store) -> None:
+    item = site.add("a")
+    part(store, item, BODY[:1000])
+    get([item], [site], store)
+    assert site.asked == [("/a", "bytes=1000-")]
+
+
+def test_complete_part_needs_no_server(site: Site, store: Store) -> None:
+    item = site.add("a")
+    part(store, item, BODY)
+    get([item], [site], store)
+    assert site.asked == []
+
+
+@pytest.mark.parametrize("content", [b"x" * 1000, b"x" * len(BODY), b"x" * (len(BODY) + 1)])
+def test_damaged_part_is_begun_again(site: Site, store: Store, content: bytes) -> None:
+    item = site.add("a")
+    part(store, item, content)
+    get([item], [site], store)
+    assert site.asked[-1] == ("/a", None)
+
+
+def test_server_without_ranges(site: Site, store: Store) -> None:
+    item = site.add("a", answer=whole)
+    part(store, item, BODY[:1000])
+    get([item], [site], store)
+    assert len(site.asked) == 1
+
+
+def test_goes_on_after_a_broken_connection(site: Site, store: Store) -> None:
+    item = site.add("a", answer=short_once)
+    get([item], [site], store)
+    assert site.asked == [("/a", None), ("/a", f"bytes={len(BODY) // 2}-")]
+
+
+def test_fault_that_passes(site: Site, store: Store) -> None:
+    def once(handler: Handler) -> None:
+        handler.site.answers[handler.path] = well
+        failing(handler)
+
+    get([site.add("a", answer=once)], [site], store)
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (stalling, "sent nothing for"),
+        (garbage, "other content"),
+        (longer, "bytes under this name"),
+        (endless, "more than the expected"),
+        (failing, "HTTP 503"),
+        (moved_to("/a"), "redirected more than"),
+        (moved_to("ftp://127.0.0.1/a"), "not http or https"),
+        (moved_to("file:///etc/passwd"), "not http or https"),
+        (moved_to(""), "not http or https"),
+        (moved_to("http://[/"), "malformed address"),
+        (moved_to("http://127.0.0.1:port/"), "malformed address"),
+    ],
+)
+def test_bad_mirror(site: Site, other: Site, store: Store, answer: Answer, text: str) -> None:
+    item = site.add("a", answer=answer)
+    with pytest.raises(Fault) as caught:
+        get([item], [site], store)
+    assert caught.value.reason == "download-failed"
+    assert caught.value.temporary
+    assert text in (caught.value.detail or "")
+    assert site.address in (caught.value.detail or "")
+    assert sum(path.stat().st_size for path in store.root.rglob("*.part")) <= len(BODY)
+    assert not store.has(item)
+    other.add("a")
+    said = get([item], [site, other], store)
+    assert len(said.warnings) == 1
+    assert text in said.warnings[0]
+
+
+def test_bad_mirror_is_tried_last_from_then_on(site: Site, other: Site, store: Store) -> None:
+    items = [site.add(f"{n}", bytes([n]) * 100, garbage) for n in range(20)]
+    for n in range(20):
+        other.add(f"{n}", bytes([n]) * 100)
+    said = get(items, [site, other], store)
+    assert len(said.warnings) == 1
+    assert len(site.asked) <= QUICK.connections
+
+
+def test_too_slow(site: Site, other: Site, store: Store) -> None:
+    item = site.add("a", answer=trickling)
+    limits = Limits(stall=5, window=0.5, rate=100_000, attempts=1, backoff=0.01)
+    with pytest.raises(Fault) as caught:
+        get([item], [site], store, limits)
+    assert "sent less than 100000 bytes/s" in (caught.value.detail or "")
+    other.add("a")
+    assert len(get([item], [site, other], store, limits).warnings) == 1
+
+
+def test_not_found_anywhere(site: Site, other: Site, store: Store) -> None:
+    item = Item(path="pool/gone_1.deb", size=1, sha256="0" * 64)
+    with pytest.raises(Fault) as caught:
+        get([item], [site, other], store)
+    assert caught.value.reason == "not-on-mirror"
+    assert not caught.value.temporary
+    detail = caught.value.detail or ""
+    assert detail.count("HTTP 404") == 2
+    assert "bst source track" in detail
+
+
+def test_not_found_on_one(site: Site, other: Site, store: Store) -> None:
+    items = [other.add(f"pool/{n}", bytes([n])) for n in range(20)]
+    said = get(items, [site, other], store)
+    assert len(said.warnings) == 1
+    assert len(site.asked) <= QUICK.connections
+
+
+def test_security_pool_is_looked_for_where_it_is(site: Site, other: Site, store: Store) -> None:
+    items = [other.add("pool/updates/main/a", b"a"), site.add("pool/main/b", b"b")]
+    mirrors = [Mirror(url=site.address, security=False), Mirror(url=other.address, security=True)]
+    said = get(items, list(mirrors), store)
+    assert said.warnings == []
+    assert [path for path, _ in site.asked] == ["/pool/main/b"]
+    assert [path for path, _ in other.asked] == ["/pool/updates/main/a"]
+
+
+def test_unreachable_mirror(site: Site, store: Store) -> None:
+    said = get([site.add("a")], [Mirror(url="http://127.0.0.1:1"), site], store)
+    assert "refused" in said.warnings[0]
+
+
+def test_redirect(site: Site, other: Site, store: Store) -> None:
+    item = other.add("b")
+    site.answers["/a"] = moved_to(f"{other.address}/b")
+    get([Item(path="a", size=item.size, sha256=item.sha256)], [site], store)
+
+
+def test_local_mirror(tmp_path: Path, store: Store) -> None:
+    (tmp_path / "mirror dir" / "pool").mkdir(parents=True)
+    (tmp_path / "mirror dir" / "pool" / "a").write_bytes(BODY)
+    item = Item(path="pool/a", size=len(BODY), sha256=hashlib.sha256(BODY).hexdigest())
+    part(store, item, BODY[:10])
+    url = (tmp_path / "mirror dir").as_uri()
+    get([item], [Mirror(url=url)], store)
+    with pytest.raises(Fault) as caught:
+        get([Item(path="pool/b", size=1, sha256="0" * 64)], [Mirror(url=url)], store)
+    assert caught.value.reason == "not-on-mirror"
+    with pytest.raises(Fault) as caught:
+        get([Item(path="pool", size=1, sha256="0" * 64)], [Mirror(url=url)], store)
+    assert "no regular file" in (caught.value.detail or "")
+
+
+def test_two_fetches_at_once_share_the_work(site: Site, store: Store) -> None:
+    items = [site.add(f"{n}", bytes([n]) * 200_000) for n in range(30)]
+    threads = [threading.Thread(target=get, args=(items, [site], store)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert all(store.has(item) for item in items)
+    assert len(site.asked) == len(items)
+
+
+def test_goes_on_after_being_killed(site: Site, store: Store) -> None:
+    item = site.add("a", answer=trickling)
+    code = (
+        "import sys; from pathlib import Path; from rootstream_bst import download, mirrors, records, store\n"
+        "item = records.Item(path=sys.argv[3], size=int(sys.argv[4]), sha256=sys.argv[5])\n"
+        "download.fetch([item], [mirrors.Mirror(url=sys.argv[1])], store.Store(Path(sys.argv[2])),"
+        " progress=lambda _: None, warn=lambda _: None)"
+    )
+    argv = [sys.executable, "-c", code, site.address, str(store.root), item.path, str(item.size), item.sha256]
+    unfinished = store.path(item).with_name(f"{item.sha256}.part")
+    with subprocess.Popen(argv) as child:
+        deadline = time.monotonic() + 20
+        while not (unfinished.exists() and unfinished.stat().st_size > 5):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        child.send_signal(signal.SIGKILL)
+    size = unfinished.stat().st_size
+    site.answers.clear()
+    get([item], [site], store)
+    assert site.asked[-1] == ("/a", f"bytes={size}-")
+
+
+def test_interruption_ends_the_threads(site: Site, store: Store) -> None:
+    item = site.add("a", answer=trickling)
+
+    def interrupt(_progress: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fetch([item], [site.mirror], store, progress=interrupt, warn=lambda _: None, limits=QUICK)
+    assert not [thread for thread in threading.enumerate() if thread.name == "rootstream-download"]
+
+
+def test_more_than_fits(store: Store, tmp_path: Path) -> None:
+    count = shutil.disk_usage(tmp_path).free // MAX_SIZE + 1
+    items = [Item(path=f"{n}", size=MAX_SIZE, sha256=f"{n:064x}") for n in range(count)]
+    with pytest.raises(Fault) as caught:
+        get(items, [Mirror(url="http://127.0.0.1:1")], store)
+    assert caught.value.reason == "disk-full"
+
+
+def test_disk_faults(store: Store) -> None:
+    assert disk_fault(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), store).reason == "disk-full"
+    assert disk_fault(OSError(errno.EACCES, os.strerror(errno.EACCES)), store).reason == "store-unusable"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_store_that_cannot_be_written(site: Site, tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o500)
+    with pytest.raises(Fault) as caught:
+        get([site.add("a")], [site], Store(tmp_path / "closed" / "store"))
+    assert caught.value.reason == "store-unusable"
+
+
+def test_proxy_of_the_environment(site: Site, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.files["http://mirror.invalid/debian/a"] = BODY
+    item = Item(path="a", size=len(BODY), sha256=hashlib.sha256(BODY).hexdigest())
+    monkeypatch.setenv("http_proxy", site.address)
+    get([item], [Mirror(url="http://mirror.invalid/debian")], store)
+    assert site.asked == [("http://mirror.invalid/debian/a", None)]
+
+
+@pytest.mark.parametrize(
+    ("url", "environment", "expected"),
+    [
+        ("http://mirror.invalid/", {}, "apt.invalid"),
+        ("http://direct.invalid/", {}, None),
+        ("https://mirror.invalid/", {}, None),
+        ("http://mirror.invalid/", {"http_proxy": "http://env.invalid:3128"}, "env.invalid"),
+        ("http://mirror.invalid/", {"http_proxy": "env.invalid:3128"}, "env.invalid"),
+        ("http://mirror.invalid/", {"http_proxy": "http://env.invalid", "no_proxy": "mirror.invalid"}, None),
+        ("https://mirror.invalid/", {"https_proxy": "http://env.invalid"}, "env.invalid"),
+    ],
+)
+def test_which_proxy(
+    url: str, environment: dict[str, str], expected: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    configured = {"http": "http://apt.invalid:8000", "http::direct.invalid": "DIRECT"}
+    proxy = transport.proxy_for(transport.urlsplit(url), configured)
+    assert (proxy and proxy.hostname) == expected
+
+
+def test_passwords_are_not_shown() -> None:
+    assert transport.shown("https://user:secret@mirror.invalid/debian") == "https://mirror.invalid/debian"
