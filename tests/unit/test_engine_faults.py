@@ -87,7 +87,7 @@ def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
 
 FUSE = (
     "2026-11-21T01:24:42.426+0000 [7502:140666680158784] [runner.cpp:546] [ERROR] "
-    "[actionDigest=145f/178] Error executing command: std::runtime_error exception thrown at [x.cpp:707], errMsg = "
+    "[actionDigest=145f] Error executing command: std::runtime_error exception thrown at [x.cpp:707], errMsg = "
     '"Error staging "b653/748" into "": "std::runtime_error exception thrown at [y.cpp:149], errMsg = '
     '"The FUSE stager child process unexpectedly died with exit code 2"""\n'
 )

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ruamel.yaml import YAML
+
 from rootstream import process
 from rootstream.engine import session, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
@@ -47,6 +49,17 @@ class Engine:
             for line in out.split("\n"):
                 lines.take(line)
             return lines.elements()
+
+    def public(self, project: Path, element: str) -> object:
+        """Return an element's public data, as its YAML says, with all variables expanded.
+
+        Needs no cache and no build. Raises `UserError` project-missing, project-invalid ...
+        """
+        with _interruptible(), session.opened(self.settings, self.env) as run:
+            words = ("show", "--deps", "none", "--format", "%{public}", *_checked([element]))
+            out = self._run(run, project, words, targets=[element])
+        data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
+        return data
 
     def track(
         self, project: Path, targets: Sequence[str], report: Reporter = ignore, *, depends: Depends = "none"

@@ -1,0 +1,119 @@
+"""Several runs on one cache: real locks, real processes."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import pytest
+
+from rootstream.engine import leftovers
+from rootstream.engine.sharing import FOLDER, at_limit, leased
+
+
+def temporary(token: str) -> Path:
+    return Path(tempfile.mkdtemp(prefix=f"rootstream-{token}-"))
+
+
+def test_who_comes_second_is_not_alone(tmp_path: Path) -> None:
+    with leased(tmp_path, token="a1", temporary=tmp_path, quota="infinity", wait=None) as first:
+        assert first.alone
+        with leased(tmp_path, token="a2", temporary=tmp_path, quota="infinity", wait=None) as second:
+            assert not second.alone
+    with leased(tmp_path, token="a3", temporary=tmp_path, quota="infinity", wait=None) as third:
+        assert third.alone
+    assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [".lock"]
+
+
+def test_at_the_limit_a_build_waits_for_the_others(tmp_path: Path) -> None:
+    (tmp_path / "cas").mkdir()
+    (tmp_path / "cas" / "disk_usage").write_text("95")
+    assert at_limit(tmp_path, "100")
+    said = threading.Event()
+    got: list[bool] = []
+
+    def second() -> None:
+        with leased(tmp_path, token="b2", temporary=tmp_path, quota="100", wait=said.set) as lease:
+            got.append(lease.alone)
+
+    waiting = threading.Thread(target=second)
+    with leased(tmp_path, token="b1", temporary=tmp_path, quota="100", wait=None):
+        waiting.start()
+        assert said.wait(20)
+        assert got == []
+    waiting.join(20)
+    assert got == [True]
+
+
+def test_a_mixed_use_makes_the_next_casd_count_again(tmp_path: Path) -> None:
+    usage = tmp_path / "cas" / "disk_usage"
+    usage.parent.mkdir()
+    with leased(tmp_path, token="c1", temporary=tmp_path, quota="infinity", wait=None):
+        usage.write_text("10")
+        with leased(tmp_path, token="c2", temporary=tmp_path, quota="infinity", wait=None):
+            pass
+        assert usage.exists()
+    assert not usage.exists()
+
+
+@pytest.mark.parametrize(("used", "full"), [("100", True), ("10", False), ("none", False), ("", False)])
+def test_the_limit(tmp_path: Path, used: str, full: bool) -> None:
+    (tmp_path / "cas" / "objects" / "ab").mkdir(parents=True)
+    (tmp_path / "cas" / "objects" / "ab" / "cd").write_bytes(b"x" * 50)
+    (tmp_path / "cas" / "disk_usage").write_text(used)
+    assert at_limit(tmp_path, "100") is full
+    assert not at_limit(tmp_path, "infinity")
+
+
+def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
+    token = "d00d" + os.urandom(4).hex()
+    folder = temporary(token)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(600)"],
+        env={leftovers.VARIABLE: token},
+        start_new_session=True,
+    )
+    runs = tmp_path / FOLDER
+    runs.mkdir()
+    (runs / token).write_text(str(folder))
+    try:
+        with leased(tmp_path, token="e1", temporary=tmp_path, quota="infinity", wait=None) as lease:
+            assert lease.alone
+        assert child.wait(20) != 0
+        assert not folder.exists()
+        assert not (runs / token).exists()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
+    token = "feed" + os.urandom(4).hex()
+    folder = temporary(token)
+    runs = tmp_path / FOLDER
+    runs.mkdir()
+    with (runs / token).open("w") as record:
+        record.write(str(folder))
+        record.flush()
+        fcntl.flock(record, fcntl.LOCK_EX)
+        with leased(tmp_path, token="f1", temporary=tmp_path, quota="infinity", wait=None) as lease:
+            assert not lease.alone
+        assert folder.exists()
+    folder.rmdir()
+
+
+def test_a_record_cannot_name_a_folder_of_others(tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    runs = tmp_path / "cache" / FOLDER
+    runs.mkdir(parents=True)
+    (runs / "0bad").write_text(str(precious))
+    with leased(tmp_path / "cache", token="a9", temporary=tmp_path, quota="infinity", wait=None):
+        pass
+    assert precious.exists()
+    assert not (runs / "0bad").exists()
