@@ -1,7 +1,7 @@
 """The pure parts of the Kconfig check.
 
-test_kconfig_facts.jsonl is what kconfig_explain.c said of the tree in tests/engine/test_kconfig_tree.py, linked with
-the Kconfig of Linux 6.12.
+test_kconfig_facts.jsonl is what kconfig_explain.c said of the tree in tests/engine/test_kconfig_tree.py, linked
+with the Kconfig of Linux 6.12.
 """
 
 from __future__ import annotations
@@ -14,7 +14,16 @@ from typing import Any
 import pytest
 
 from rootstream.sandbox import kconfig
-from rootstream.sandbox.kconfig import Reason, Request
+from rootstream.sandbox.kconfig_facts import Reason, expression, reason_for
+from rootstream.sandbox.kconfig_fragment import (
+    Request,
+    config_values,
+    fragment_requests,
+    last_requests,
+    merged,
+    same,
+)
+from rootstream.sandbox.kconfig_tree import KconfigError
 
 LINES = Path(__file__).with_name("test_kconfig_facts.jsonl").read_text("utf-8").splitlines()
 FACTS: Mapping[str, Any] = {entry["symbol"]: entry for line in LINES if "symbol" in (entry := json.loads(line))}
@@ -25,7 +34,7 @@ def request(symbol: str, value: str, file: str = "a.config", line: int = 1) -> R
 
 
 def holding(*requests: Request) -> dict[str, Request]:
-    return kconfig.last_requests(requests)
+    return last_requests(requests)
 
 
 def test_fragment_gives_requests_with_their_lines() -> None:
@@ -33,7 +42,7 @@ def test_fragment_gives_requests_with_their_lines() -> None:
         '# A comment\n\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="x \\"y\\" # z"  \r\n'
         "CONFIG_D=-12\nCONFIG_E=0xFf\n#CONFIG_F=y\n"
     )
-    requests, problems = kconfig.fragment_requests("a.config", text)
+    requests, problems = fragment_requests("a.config", text)
     assert problems == []
     assert [(each.symbol, each.value, each.line) for each in requests] == [
         ("A", "y", 3),
@@ -69,7 +78,7 @@ def test_fragment_gives_requests_with_their_lines() -> None:
     ],
 )
 def test_malformed_line_is_an_error_with_its_place(line: str) -> None:
-    requests, problems = kconfig.fragment_requests("a.config", f"CONFIG_GOOD=y\n{line}\n")
+    requests, problems = fragment_requests("a.config", f"CONFIG_GOOD=y\n{line}\n")
     assert [each.symbol for each in requests] == ["GOOD"]
     assert [(each.severity, each.kind, each.file, each.line) for each in problems] == [
         ("error", "malformed", "a.config", 2)
@@ -77,12 +86,12 @@ def test_malformed_line_is_an_error_with_its_place(line: str) -> None:
 
 
 def test_all_malformed_lines_are_reported_at_once() -> None:
-    _, problems = kconfig.fragment_requests("a.config", "x\nCONFIG_A=y\ny\nz")
+    _, problems = fragment_requests("a.config", "x\nCONFIG_A=y\ny\nz")
     assert [each.line for each in problems] == [1, 3, 4]
 
 
 def test_two_values_in_one_fragment_are_a_warning_and_the_same_twice_is_not() -> None:
-    _, problems = kconfig.fragment_requests("a", "CONFIG_A=y\nCONFIG_B=0x10\nCONFIG_B=0x0010\nCONFIG_A=n\n")
+    _, problems = fragment_requests("a", "CONFIG_A=y\nCONFIG_B=0x10\nCONFIG_B=0x0010\nCONFIG_A=n\n")
     assert [(each.severity, each.kind, each.symbol, each.line) for each in problems] == [
         ("warning", "contradiction", "A", 4)
     ]
@@ -125,19 +134,19 @@ def test_later_fragment_wins_and_moves_to_the_end() -> None:
     ],
 )
 def test_same(wanted: str, got: str | None, expected: bool) -> None:
-    assert kconfig.same(wanted, got) is expected
+    assert same(wanted, got) is expected
 
 
 def test_config_values_reads_what_kconfig_writes() -> None:
     text = '# Linux/x86 6.12 Kernel\n#\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="# x"\n# end of A\n'
-    assert kconfig.config_values(text) == {"A": "y", "B": "n", "C": '"# x"'}
+    assert config_values(text) == {"A": "y", "B": "n", "C": '"# x"'}
 
 
 def test_merged_replaces_and_orders_for_each_kconfig() -> None:
     base = "CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_KEPT=1\n"
     requests = holding(request("B", "y"), request("A", "n"))
-    assert kconfig.merged(base, requests, old=False) == "CONFIG_KEPT=1\nCONFIG_B=y\n# CONFIG_A is not set\n"
-    assert kconfig.merged(base, requests, old=True) == "# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_KEPT=1\n"
+    assert merged(base, requests, old=False) == "CONFIG_KEPT=1\nCONFIG_B=y\n# CONFIG_A is not set\n"
+    assert merged(base, requests, old=True) == "# CONFIG_A is not set\nCONFIG_B=y\nCONFIG_KEPT=1\n"
 
 
 def test_doubtful_are_the_differing_and_the_unknown() -> None:
@@ -167,14 +176,14 @@ def test_doubtful_are_the_differing_and_the_unknown() -> None:
     ],
 )
 def test_reason_for(symbol: str, wanted: str, got: str | None, kind: str, says: str) -> None:
-    reason = kconfig.reason_for(wanted, got, FACTS[symbol], FACTS)
+    reason = reason_for(wanted, got, FACTS[symbol], FACTS)
     assert reason.kind == kind
     assert says in reason.text
 
 
 def test_dependency_names_the_unmet_parts_and_what_can_be_set() -> None:
     facts = {**FACTS, "BRIDGE": {**FACTS["BRIDGE"], "prompts": [{**FACTS["WARP"]["prompts"][0]}]}}
-    reason = kconfig.reason_for("y", None, FACTS["DEVICE"], facts)
+    reason = reason_for("y", None, FACTS["DEVICE"], facts)
     assert reason.text.startswith(
         "depends on BRIDGE [=n] && (FOREIGN_ARCH [not in this tree] || !BLOCKER [=n]) (tiny.Kconfig:26)"
     )
@@ -186,7 +195,7 @@ def test_dependency_names_the_unmet_parts_and_what_can_be_set() -> None:
 
 
 def test_transitional_symbol_is_renamed_and_only_a_warning() -> None:
-    reason = kconfig.reason_for("y", None, {**FACTS["EXPERT"], "transitional": True}, FACTS)
+    reason = reason_for("y", None, {**FACTS["EXPERT"], "transitional": True}, FACTS)
     assert reason.kind == "renamed"
     problem = kconfig.problem_of(request("EXPERT", "y"), None, reason, optional=False)
     assert problem.severity == "warning"
@@ -201,7 +210,7 @@ def test_unknown_symbol_gets_the_nearest_names() -> None:
 
 
 def test_explained_refuses_silence() -> None:
-    with pytest.raises(kconfig.KconfigError):
+    with pytest.raises(KconfigError):
         kconfig.explained([request("ABSENT", "y")], LINES)
 
 
@@ -235,11 +244,11 @@ def test_another_choice_of_a_later_fragment_overrides() -> None:
 
 def test_expression_brackets() -> None:
     a, b, c = (["sym", 0, name, "bool", "n"] for name in "ABC")
-    assert kconfig.expression(["and", 0, [a, ["or", 0, [b, c]]]]) == "A [=n] && (B [=n] || C [=n])"
-    assert kconfig.expression(["or", 0, [a, ["and", 0, [b, c]]]]) == "A [=n] || B [=n] && C [=n]"
-    assert kconfig.expression(["not", 2, ["or", 0, [a, b]]]) == "!(A [=n] || B [=n])"
-    assert kconfig.expression(["not", 2, ["=", 0, a, ["sym", 1, "m", "constant", "m"]]]) == "!(A [=n]=m)"
-    assert kconfig.expression(["and", 0, [["sym", 2, "<choice>", "bool", "y"], a]]) == "A [=n]"
+    assert expression(["and", 0, [a, ["or", 0, [b, c]]]]) == "A [=n] && (B [=n] || C [=n])"
+    assert expression(["or", 0, [a, ["and", 0, [b, c]]]]) == "A [=n] || B [=n] && C [=n]"
+    assert expression(["not", 2, ["or", 0, [a, b]]]) == "!(A [=n] || B [=n])"
+    assert expression(["not", 2, ["=", 0, a, ["sym", 1, "m", "constant", "m"]]]) == "!(A [=n]=m)"
+    assert expression(["and", 0, [["sym", 2, "<choice>", "bool", "y"], a]]) == "A [=n]"
 
 
 def test_base_file_differences_leave_out_what_fragments_asked_for() -> None:
