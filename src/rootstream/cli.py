@@ -238,13 +238,19 @@ def shell(element: str, command: tuple[str, ...], folder: Path) -> int:
 
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def doctor(as_json: bool) -> int:
-    """Check what this host must have, with the command that mends each gap."""
+@click.option("--quiet", is_flag=True, help="Say only what is missing for a build.")
+def doctor(as_json: bool, quiet: bool) -> int:
+    """Check what this host must have, with the command that mends each gap.
+
+    Exit status 2 if nothing can be built here.
+    """
     from rootstream import needs
 
     found = needs.check(_engine(), os.environ)
-    click.echo(needs.as_json(found) if as_json else needs.as_text(found), nl=False)
-    return 0 if all(need.met or need.optional for need in found) else 2
+    shown = [need for need in found if not need.met and need.weight == "required"] if quiet else found
+    if shown:
+        click.echo(needs.as_json(shown) if as_json else needs.as_text(shown), nl=False)
+    return 0 if needs.enough(found) else 2
 
 
 @cli.command()

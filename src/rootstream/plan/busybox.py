@@ -142,3 +142,25 @@ def inittab(description: BusyboxRoot) -> str:
         lines.append(f"{name}::respawn:/sbin/getty -L {description.baud} {tty} linux")
     lines += ["::ctrlaltdel:/sbin/reboot", "::shutdown:/etc/init.d/rcK", "::restart:/sbin/init"]
     return "\n".join(lines) + "\n"
+
+
+def xattr_program(libc: Element, arch: str, epoch: int) -> tuple[Element, dict[str, bytes]]:
+    """Return the program that gives files in an initramfs their capabilities, which cpio cannot carry."""
+    folder = "files/apply-xattrs"
+    source = (resources.files("rootstream.sandbox") / "apply_xattrs.c").read_bytes()
+    place = '"%{install-root}/usr/lib/rootstream"'
+    commands = (
+        f"mkdir -p {place}",
+        f"{SYSROOT}/bin/musl-gcc -Os -s -static -o {place}/apply-xattrs apply_xattrs.c",
+    )
+    made = Element(
+        name=f"apply-xattrs-{arch}-{short_hash(commands, source.decode(), libc.name)}.bst",
+        kind="manual",
+        description=f"Sets the extended attributes of an initramfs, for {arch}",
+        builds_with=(Dependency(element=base.NAME), Dependency(element=libc.name)),
+        sources=(local(folder),),
+        commands=commands,
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+    return made, {f"{folder}/apply_xattrs.c": source}

@@ -108,7 +108,7 @@ def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> 
 
 
 def _initramfs(image: images.Initramfs, name: str) -> str:
-    words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--init-link"]
+    words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--link-init"]
     if image.level is not None:
         words.append(f"--level {image.level}")
     return _program("image", *words, "-o", _output(name))
@@ -123,12 +123,12 @@ def _ext(image: images.Ext, name: str) -> list[str]:
     plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
     return [
         _program("image", *words, "-o", plain),
-        _program("sparse", "pack", plain, "-o", _output(name + SPARSE)),
+        _program("disk", "pack", plain, "-o", _output(name + SPARSE)),
     ]
 
 
 def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | None) -> list[str]:
-    words = ["--spec spec/disk.json", f"--root {roots.PATH}"]
+    words = ["make", "--spec spec/disk.json", f"--root {roots.PATH}"]
     if context.kernel:
         words.append(f"--kernel /kernel/{context.kernel_file}")
     if image.initramfs and initramfs:
@@ -136,13 +136,14 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
     plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
     return [
         _program("disk", *words, "-o", plain),
-        _program("sparse", "pack", plain, "-o", _output(name + SPARSE)),
+        _program("disk", "pack", plain, "-o", _output(name + SPARSE)),
     ]
 
 
 def _disk_spec(image: images.Disk, name: str) -> dict[str, Json]:
-    told: dict[str, Json] = image.model_dump()
+    told: dict[str, Json] = image.model_dump(exclude={"initramfs", "fstab"})
     told["name"] = name
+    told["keep_fstab"] = image.fstab == "keep"
     told["kernel_args"] = kernel_args(image)
     return told
 

@@ -49,9 +49,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise UserError(
-            "file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)
-        ) from error
+        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
 
 
 def _text(path: Path) -> str:

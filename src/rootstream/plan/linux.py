@@ -29,9 +29,7 @@ class Built:
     image: str
 
 
-def kernel(
-    description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Fragment, ...], epoch: int
-) -> Built:
+def kernel(description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Fragment, ...], epoch: int) -> Built:
     """Return the element for a kernel."""
     karch, target, path = TARGETS[arch]
     folder, files = fragment_files(fragments)

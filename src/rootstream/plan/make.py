@@ -76,7 +76,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if built:
         draft.add(built.element)
         draft.files.update(built.files)
-    tree, first = _tree(draft, described, debian, read)
+    tree, first, libc = _tree(draft, described, debian, read)
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
     archives = [
         *first,
@@ -86,9 +86,20 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
         told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
+    trees = [tree]
+    if libc and any(permission.get("capabilities") for permission in told["permissions"]):
+        program, files = busybox.xattr_program(libc, system.arch, system.epoch)
+        draft.add(program)
+        draft.files.update(files)
+        trees.append(Dependency(element=program.name, location=TREE))
     modules = built.element.name if built and system.kernel and system.kernel.modules else None
     finished, files = root.element(
-        slug=described.slug, tree=tree, kernel=modules, archives=tuple(archives), told=told, epoch=system.epoch
+        slug=described.slug,
+        trees=tuple(trees),
+        kernel=modules,
+        archives=tuple(archives),
+        told=told,
+        epoch=system.epoch,
     )
     draft.add(finished)
     draft.files.update(files)
@@ -134,13 +145,13 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
 
 def _tree(
     draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs
-) -> tuple[Dependency, list[tuple[str, bytes]]]:
-    """Return the element that holds the root's files, and archives that go over it before the layers."""
+) -> tuple[Dependency, list[tuple[str, bytes]], Element | None]:
+    """Return the element that holds the root's files, archives that go over it before the layers, and its libc."""
     system = described.system
     if isinstance(system.root, FromElements):
         wanted = system.root.elements
         draft.junctions[inputs.JUNCTION] = wanted.project
-        return Dependency(element=f"{inputs.JUNCTION}:{wanted.target}", location=TREE), []
+        return Dependency(element=f"{inputs.JUNCTION}:{wanted.target}", location=TREE), [], None
     options = system.root.busybox
     libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), system.arch, system.epoch)
     tree = _source(draft, options.source, debian, "busybox", read)
@@ -150,9 +161,8 @@ def _tree(
     built = busybox.busybox(options, system.arch, tree, libc, fragments, system.epoch)
     draft.add(*built.elements)
     draft.files.update(built.files)
-    return Dependency(element=built.root, location=TREE), [
-        ("0-skeleton.tar", busybox.skeleton(options, system.epoch))
-    ]
+    archives = [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]
+    return Dependency(element=built.root, location=TREE), archives, libc
 
 
 def _source(draft: _Draft, tree: SourceTree, debian: Debian, package: str, read: inputs.Inputs) -> Unpacked:

@@ -29,9 +29,7 @@ class Source:
 
     def request(self) -> str:
         """Return the identity of what the lock pins: the words that decide the content."""
-        pinned = {
-            key: value for key, value in self.words.items() if key not in ("unpack", "filename", "fixups")
-        }
+        pinned = {key: value for key, value in self.words.items() if key not in ("unpack", "filename", "fixups")}
         return json.dumps({"kind": self.kind, **pinned}, sort_keys=True, separators=(",", ":"))
 
 

@@ -21,9 +21,9 @@ def module(name: str) -> str:
 def _belongs(name: str) -> str | None:
     if name == "__init__.py":
         return None
-    if name.endswith((".py", ".c", ".h")):
-        return KCONFIG if name.startswith("kconfig") else IMAGES
-    return None
+    if name.startswith("kconfig") and name.endswith((".py", ".c")):
+        return KCONFIG
+    return IMAGES if name.endswith(".py") else None
 
 
 def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
@@ -32,7 +32,7 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
     for name in (KCONFIG, IMAGES):
         folder = f"files/{name.removesuffix('.bst')}"
         files[f"{folder}/{PACKAGE}/__init__.py"] = b""
-        files[f"{folder}/{PACKAGE.split('/')[0]}/__init__.py"] = b""
+        files[f"{folder}/{PACKAGE.split('/', maxsplit=1)[0]}/__init__.py"] = b""
         for item in resources.files("rootstream.sandbox").iterdir():
             if item.is_file() and _belongs(item.name) == name:
                 files[f"{folder}/{PACKAGE}/{item.name}"] = item.read_bytes()

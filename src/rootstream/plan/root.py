@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from dataclasses import asdict
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rootstream import layers
+from rootstream.errors import Problems, UserError, Where
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Json
 from rootstream.plan.sources import local
+from rootstream.sandbox.devicetable import DeviceTable, parse_device_table
+from rootstream.sandbox.program import Mistake
 
 PATH = "/root.tar"
 
@@ -32,7 +36,6 @@ def spec(  # noqa: C901  (one case for each kind of layer)
         "users": [],
         "permissions": [],
         "devices": [],
-        "tables": [],
     }
     for layer in described:
         match layer:
@@ -51,12 +54,27 @@ def spec(  # noqa: C901  (one case for each kind of layer)
             case layers.DevicesLayer():
                 told["devices"] += [device.model_dump() for device in layer.devices]
             case layers.DeviceTableLayer():
-                told["tables"].append({"name": layer.device_table, "text": tables[layer.device_table]})
+                table = _table(tables[layer.device_table], layer.device_table)
+                told["permissions"] += [asdict(permission) for permission in table.permissions]
+                told["devices"] += [asdict(device) for device in table.devices]
             case layers.OverlayLayer():
                 pass
     # Nobody logs in as root unless the description says how.
     told.setdefault("root_login", _login(layers.RootLogin(), keys))
     return told
+
+
+def _table(text: str, path: str) -> DeviceTable:
+    try:
+        return parse_device_table(text, path)
+    except Mistake as mistake:
+        raise Problems(tuple(_problem(text) for text in mistake.problems)) from mistake
+
+
+def _problem(text: str) -> UserError:
+    path, _, rest = text.partition(":")
+    line, _, message = rest.partition(": ")
+    return UserError("device-table", message, where=Where(path=Path(path), line=int(line)))
 
 
 def _login(account: layers.User | layers.RootLogin, keys: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
@@ -68,7 +86,7 @@ def _login(account: layers.User | layers.RootLogin, keys: Mapping[str, tuple[str
 def element(
     *,
     slug: str,
-    tree: Dependency,
+    trees: tuple[Dependency, ...],
     kernel: str | None,
     archives: tuple[tuple[str, bytes], ...],
     told: dict[str, Json],
@@ -82,7 +100,7 @@ def element(
     files = {str(folder / name): content for name, content in archives}
     files[str(folder / "spec.json")] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
     words = [f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('rootfs')} assemble"]
-    words += ["--spec layers/spec.json", f"--tree {tree.location}"]
+    words += ["--spec layers/spec.json", f"--tree {trees[0].location}"]
     if kernel:
         words.append("--layer /kernel/modules.tar")
     words += [f"--layer layers/{name}" for name, _ in archives]
@@ -95,7 +113,7 @@ def element(
             Dependency(element=base.NAME),
             Dependency(element=programs.IMAGES),
             *((Dependency(element=kernel),) if kernel else ()),
-            tree,
+            *trees,
         ),
         sources=(local(str(folder), directory="layers"),),
         commands=('mkdir -p "%{install-root}"', " \\\n  ".join(words)),

@@ -1,0 +1,93 @@
+"""`rootstream doctor`: what the host must have for building, booting and locking, and what mends each gap."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rootstream.boot import accel
+from rootstream.boot.boards import BOARDS
+from rootstream.engine import Engine
+from rootstream.engine.needs import Need, host_needs, install_command
+from rootstream.errors import UserError
+from rootstream.events import Event, Notice
+from rootstream.machine import Machine
+
+
+def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
+    """Look at the host and return every need, met or not."""
+    try:
+        release = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        release = ""
+    install = install_command(release)
+    return (
+        *host_needs(engine.settings, environment),
+        _program("patch", "applies patches to sources", install, environment),
+        _program("apt-get", "resolves package sets for `rootstream update`", install, environment, package="apt"),
+        _program("gpgv", "verifies signatures of package archives", install, environment),
+        _program(
+            BOARDS["x86_64"].program, "boots systems", install, environment, package=BOARDS["x86_64"].package
+        ),
+        _acceleration(environment),
+    )
+
+
+def _program(
+    name: str, purpose: str, install: str, environment: Mapping[str, str], *, package: str | None = None
+) -> Need:
+    path = shutil.which(name, path=environment.get("PATH"))
+    return Need(
+        name=name,
+        met=path is not None,
+        found=path or f"missing; it {purpose}",
+        fix=None if path else f"{install} {package or name}",
+        weight="advised",
+    )
+
+
+def _acceleration(environment: Mapping[str, str]) -> Need:
+    told: list[str] = []
+
+    def listen(event: Event) -> None:
+        if isinstance(event, Notice):
+            told.append(event.text)
+
+    try:
+        chosen = accel.choose(Machine(), "x86_64", report=listen, env=environment)
+    except UserError as error:
+        return Need(name="KVM", met=False, found=error.message, weight="advised")
+    if chosen == "kvm":
+        return Need(name="KVM", met=True, found="a guest runs on it", weight="advised")
+    return Need(
+        name="KVM",
+        met=False,
+        found="; ".join(told) or "not usable",
+        fix="Systems boot without it, several times slower (TCG).",
+        weight="advised",
+    )
+
+
+def as_text(needs: Sequence[Need]) -> str:
+    """Return the needs as lines for people, what is missing with its remedy below it."""
+    width = max(len(need.name) for need in needs)
+    lines = []
+    for need in needs:
+        word = "ok" if need.met else ("MISSING" if need.weight == "required" else "advised")
+        lines.append(f"{word:<8} {need.name:<{width}}  {need.found}")
+        if not need.met and need.fix:
+            lines.append(f"{'':<8} {'':<{width}}  -> {need.fix}")
+    return "\n".join(lines) + "\n"
+
+
+def as_json(needs: Sequence[Need]) -> str:
+    """Return the needs as JSON."""
+    return json.dumps([asdict(need) for need in needs], indent=1) + "\n"
+
+
+def enough(needs: Sequence[Need]) -> bool:
+    """Say whether something can be built here."""
+    return all(need.met or need.weight != "required" for need in needs)
