@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from rootstream import disks
 from rootstream.description import Described, System
-from rootstream.errors import UserError
+from rootstream.errors import UserError, Where
 from rootstream.images import Disk, MakeDisk, MakeExt, MakeInitramfs, MakeKernel, MakeSquashfs, file_name
 from rootstream.layers import GroupsLayer, UsersLayer
-from rootstream.located import Node, at
+from rootstream.located import Mapping, Node, at
 from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
 from rootstream.system import Model
 from rootstream.units import show_size
@@ -22,15 +22,15 @@ LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
 
 
-def names(systems: list[Described], node: Node) -> list[UserError]:
-    """Return what is wrong with the names of the systems: SYSTEM@VARIANT is SYSTEM--VARIANT in elements."""
+def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]:
+    """Return names that become one: SYSTEM@VARIANT is SYSTEM--VARIANT in elements. `begins` has their places."""
     taken: dict[str, str] = {}
     found = []
     for described in systems:
         first = taken.setdefault(described.slug, described.target)
         if first != described.target:
             message = f"{described.target} and {first} would have the same elements: rename one of them"
-            found.append(UserError("duplicate-name", message, where=at(node, "systems", described.name)))
+            found.append(UserError("duplicate-name", message, where=begins.get(described.name)))
     return found
 
 
@@ -70,7 +70,7 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     """Yield images that need a kernel where there is none."""
     if system.kernel is not None:
         return
-    empty = at(node, "kernel") != node.where
+    empty = isinstance(node, Mapping) and "kernel" in node.entries
     hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
     for number, image in enumerate(system.images):
         kind = "a kernel" if isinstance(image, MakeKernel) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from rootstream.errors import UserError
 from rootstream.images import Disk, Partition
@@ -19,7 +18,7 @@ def check(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
         here = (*path, "partitions", number)
         yield from _partition(partition, node, here)
         if partition.mount is not None:
-            mount = str(PurePosixPath(partition.mount))
+            mount = partition.mount
             if mount in mounts:
                 message = f"mount: two partitions are mounted at {mount}"
                 yield UserError("duplicate-name", message, where=at(node, *here, "mount"))

@@ -69,10 +69,12 @@ class _Reading:
         project = self._valid(Project, node, title="system.yaml")
         systems: list[Described] = []
         named = node.get("systems") if isinstance(node, Mapping) else None
+        begins: dict[str, Where] = {}
         for entry in named.entries.values() if isinstance(named, Mapping) else ():
+            begins[entry.key.text] = entry.key.where
             if isinstance(entry.value, Mapping):
                 systems += self._systems(entry.key, entry.value)
-        self.problems += consistency.names(systems, node)
+        self.problems += consistency.names(systems, begins)
         debian = project.debian if project else Debian()
         return Description.model_construct(debian=debian, systems=tuple(systems))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn, Self, TypeAlias
 
@@ -315,6 +315,8 @@ class _Composer:
             merge = isinstance(found, ScalarEvent) and found.value == "<<" and found.implicit[0]
             key, _, _ = self._node(found, depth + 1)
             value, inner, below = self._node(self._next(), depth + 1)
+            if isinstance(value, Scalar) and value.value is None and not value.text:
+                value = replace(value, where=key.where)  # nothing was written: its place is the word before it
             size += 1 + inner
             height = max(height, below + 1)
             if merge:

@@ -119,10 +119,12 @@ def _wrong(error: ErrorDetails, spot: _Spot) -> UserError:
         return _choice(spot, spot.shape)
     if kind in ("too_short", "too_long") and isinstance(spot.shape, ListOf | Table):
         return _count(spot)
-    if kind == "value_error" and isinstance(spot.node, Scalar) and spot.node.value is not None:
-        message = str(error["ctx"]["error"])
-        if len(spot.node.text) <= _LONGEST:
-            return UserError("bad-value", f"{spot.title}: {message}", where=spot.where)
+    if kind == "value_error":
+        message = f"{spot.title}: {error['ctx']['error']}"
+        if isinstance(spot.shape, Record):
+            return UserError("bad-value", message, where=spot.begin)
+        if isinstance(spot.node, Scalar) and spot.node.value is not None and len(spot.node.text) <= _LONGEST:
+            return UserError("bad-value", message, where=spot.where)
     return _value(spot, wrong_type=kind.endswith("_type"))
 
 
@@ -262,8 +264,18 @@ def _value(spot: _Spot, *, wrong_type: bool) -> UserError:
         if _is_switch(shape) and node.text.lower() in _SWITCH:
             guess = f"; write {_SWITCH[node.text.lower()]}"
     message = f"{spot.title}: expected {expected(shape)}, not {show(node)}{guess}"
-    reason = "wrong-type" if wrong_type and not (words and isinstance(node, Scalar)) else "bad-value"
+    reason = "wrong-type" if _other_type(shape, node, wrong_type=wrong_type) else "bad-value"
     return UserError(reason, message, where=spot.where, hint=_type_hint(shape, node))
+
+
+def _other_type(shape: Shape, node: Node | None, *, wrong_type: bool) -> bool:
+    """Say whether a value is of another type than any that is expected."""
+    if not isinstance(node, Scalar) or node.value is None:
+        return True
+    if isinstance(shape, AnyOf):
+        kinds = [option.kind or str for option in shape.options if isinstance(option, Leaf)]
+        return not any(isinstance(node.value, kind) for kind in kinds)
+    return wrong_type and not _words(shape)
 
 
 def _words(shape: Shape) -> tuple[str | int, ...]:

@@ -43,7 +43,7 @@ def _absolute(value: str) -> str:
     path = PurePosixPath(value)
     if not path.is_absolute() or ".." in path.parts or "\0" in value or "\n" in value:
         raise ValueError(f"{value!r} must be an absolute path in the image, without '..'")
-    return value
+    return "/" + "/".join(path.parts[1:])
 
 
 def _file_name(value: str) -> str:
