@@ -28,6 +28,7 @@ def error_of(name: str, *, log: str = "", status: int = 255, counts: Literal["bu
             status=status,
             casd_died=reader.casd_died,
             project=None,
+            extra=None,
             command="bst build x.bst",
         )
     )
@@ -77,6 +78,7 @@ def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
     error = fault(
         Outcome(
             failures=(), log="", core=(), closing="Strange\n\n    more", status=255, casd_died=False, project=None,
+            extra=None,
             command="bst build x.bst",
         )
     )  # fmt: skip
@@ -115,7 +117,15 @@ def test_a_sandbox_that_does_not_work_is_not_the_elements_fault(log: str, reason
     )
     error = fault(
         Outcome(
-            failures=[failure], log=log, core=(), closing="", status=255, casd_died=False, project=None, command=""
+            failures=[failure],
+            log=log,
+            core=(),
+            closing="",
+            status=255,
+            casd_died=False,
+            project=None,
+            extra=None,
+            command="",
         )
     )
     assert error.reason == reason

@@ -142,7 +142,9 @@ class Engine:
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         words = ("shell", *options, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
-            return process.hand_over(run.argv(words, interactive=argv is None), env=run.env, cwd=project)
+            return process.hand_over(
+                run.argv(words, interactive=argv is None, colors=self._colors()), env=run.env, cwd=project
+            )
 
     def delete(self, project: Path, elements: Sequence[str]) -> None:
         """Forget the artifacts of some elements as they are now: the next build makes them again.
@@ -164,6 +166,9 @@ class Engine:
             for path in self.settings.cache.iterdir():
                 if path.name != sharing.FOLDER:
                     shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+    def _colors(self) -> bool:
+        return self.env.get("TERM", "dumb") != "dumb" and not self.env.get("NO_COLOR")
 
     def _session(
         self,
@@ -200,6 +205,7 @@ class Engine:
                 status=ended.status,
                 casd_died=reader.casd_died or ended.gave_up,
                 project=project,
+                extra=self.settings.extra,
                 command=process.paste(("bst", *words), cwd=project),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Sequence
@@ -37,6 +38,11 @@ _TRANSFERS = {
 
 # the words of BuildStream, buildbox and the system, and what they mean here
 _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        ("Error loading user configuration",),
+        "engine-settings-invalid",
+        "Its keys are those of the user configuration in BuildStream's manual.",
+    ),
     (
         ("No project.conf or active workspace", "Error loading project: "),
         "project-missing",
@@ -106,7 +112,8 @@ class Outcome:
     """What is known of a run that failed.
 
     That is: its failed jobs, the end of the log of the first of them, the errors of BuildStream's core, its last
-    words, its exit status as `subprocess` gives it, whether its casd died, and the command for a shell.
+    words, its exit status as `subprocess` gives it, whether its casd died, the user's settings file, and the
+    command for a shell.
     """
 
     failures: Sequence[Failure]
@@ -116,6 +123,7 @@ class Outcome:
     status: int
     casd_died: bool
     project: Path | None
+    extra: Path | None
     command: str
 
 
@@ -140,6 +148,9 @@ def fault(outcome: Outcome) -> UserError:
     reason, hint = _known(text) or ("engine-failed", f"To try it by hand: {outcome.command}")
     first, _, rest = text.partition("\n")
     where, message = _place(first, outcome.project)
+    if reason == "engine-settings-invalid":
+        # the place is in the file that ours and the user's made together
+        where = Where(path=outcome.extra) if outcome.extra else None
     return UserError(
         reason,
         message or f"BuildStream ended with exit status {outcome.status} and did not say why",
@@ -244,7 +255,12 @@ def log_end(text: str, lines: int = TAIL_LINES) -> tuple[int | None, tuple[str, 
         kept = kept[: starts[-1]]
     while kept and not kept[-1].strip():
         kept.pop()
-    return status, tuple(kept[-lines:])
+    kept = kept[-lines:]
+    frame = [at for at, line in enumerate(kept) if _OWN_LINE.match(line)]
+    if frame:
+        # a short output: BuildStream's last message before it, with its indented detail, ends here
+        kept = list(itertools.dropwhile(lambda line: not line or line.startswith("    "), kept[frame[-1] + 1 :]))
+    return status, tuple(kept)
 
 
 def sandbox_errors(text: str) -> tuple[str, ...]:

@@ -41,10 +41,12 @@ class Run:
     configuration: Path
     env: Mapping[str, str]
 
-    def argv(self, words: Sequence[str], *, interactive: bool = False) -> tuple[str, ...]:
+    def argv(self, words: Sequence[str], *, interactive: bool = False, colors: bool = False) -> tuple[str, ...]:
         """Return the command line for some words after `bst`."""
-        frame = () if interactive else ("--no-interactive", "--no-colors")
-        return (sys.executable, "-m", "buildstream", "--config", str(self.configuration), *frame, *words)
+        frame = ["--config", str(self.configuration)]
+        frame += [] if interactive else ["--no-interactive"]
+        frame += [] if colors else ["--no-colors"]
+        return (sys.executable, "-m", "buildstream", *frame, *words)
 
 
 @contextlib.contextmanager

@@ -32,6 +32,7 @@ PASSED = (
     "LOGNAME",
     "TERM",
     "COLORTERM",
+    "NO_COLOR",
     "LANG",
     "LANGUAGE",
     "TZ",
