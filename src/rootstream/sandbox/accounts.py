@@ -15,6 +15,7 @@ FIRST_SYSTEM, LAST_SYSTEM = 100, 999
 FIRST_USER, LAST_USER = 1000, 59999
 NOBODY = 65534
 PASSWD_FIELDS, GROUP_FIELDS, SHADOW_FIELDS = 7, 4, 9
+LOCKED, KEYS_ONLY = "!", "*"
 Row = list[str]
 
 
@@ -61,6 +62,8 @@ class _Book:
         for row in self.shadow:
             if len(row) == SHADOW_FIELDS and row[2].isdecimal() and int(row[2]) > day:
                 row[2] = str(day)  # a date of the machine that made this root
+        if files.passwd is None:
+            self.set_password("root", LOCKED)
 
     def files(self) -> AccountFiles:
         return AccountFiles(
@@ -160,13 +163,11 @@ def _user(book: _Book, user: User, reserved: set[int], shells: Sequence[str], pr
         book.passwd.append(row)
     else:
         _change_row(book, row, user, problems)
-    password = user.password
-    if password is None and new:
-        password = "!"
-    if password == "!" and user.authorized_keys:
-        password = "*"  # no password either, but sshd refuses the keys of an account with '!'
-    if password is not None:
-        book.set_password(user.name, password)
+    if not (row[2].isdecimal() and row[3].isdecimal()):
+        raise Mistake(f"user {user.name!r}: the root has it as {':'.join(row)!r}, without numbers")
+    field = LOCKED if user.password is None and new else user.password
+    if field is not None:
+        book.set_password(user.name, _keyed(field, user.authorized_keys))
     extra = list(user.groups)
     if user.sudo != "no":
         extra.append(_sudo_group(book, reserved))
@@ -181,9 +182,8 @@ def _new_row(book: _Book, user: User, reserved: set[int], shells: Sequence[str],
     gids = book.gids()
     taken = {*book.uids().values(), *reserved}
     own = user.gid is None and user.group is None and user.name not in gids
-    if user.uid is not None:
-        uid = user.uid
-    else:
+    uid = user.uid
+    if uid is None:
         uid = _free({*taken, *gids.values()} if own else taken, user.system)
     if own:
         gid = uid if uid not in {*gids.values()} else _free({*gids.values(), *reserved}, user.system)
@@ -225,13 +225,14 @@ def _sudo_group(book: _Book, reserved: set[int]) -> str:
 
 
 def _root(book: _Book, root: RootLogin) -> None:
-    password = root.password
-    if not root.console:
-        password = "!"
-    if password == "!" and root.authorized_keys:
-        password = "*"
-    if password is not None:
-        book.set_password("root", password)
+    field = root.password if root.console else LOCKED
+    if field is not None:
+        book.set_password("root", _keyed(field, root.authorized_keys))
+
+
+def _keyed(field: str, keys: Sequence[str]) -> str:
+    """Return the password field: no password either way, but sshd refuses the keys of an account with '!'."""
+    return KEYS_ONLY if field == LOCKED and keys else field
 
 
 def _free(taken: set[int], system: bool) -> int:
@@ -243,11 +244,7 @@ def _free(taken: set[int], system: bool) -> int:
 
 
 def _rows(text: str) -> list[Row]:
-    rows = [line.split(":") for line in text.split("\n") if line]
-    for row in rows:
-        if len(row) == PASSWD_FIELDS and not (row[2].isdecimal() and row[3].isdecimal()):
-            raise Mistake(f"etc/passwd of the root: {':'.join(row)!r} has no number for user or group")
-    return rows
+    return [line.split(":") for line in text.split("\n") if line]
 
 
 def _text(rows: Iterable[Row]) -> str:

@@ -67,8 +67,8 @@ def _mask(caps: str, actions: str) -> int:
 
 
 def _act(sets: dict[str, int], operator: str, flags: str, mask: int) -> None:
-    for flag in sets:
-        if operator == "=":
-            sets[flag] &= ~mask
+    for flag, old in sets.items():
+        kept = old & ~mask if operator == "=" else old
         if flag in flags:
-            sets[flag] = sets[flag] & ~mask if operator == "-" else sets[flag] | mask
+            kept = old & ~mask if operator == "-" else old | mask
+        sets[flag] = kept

@@ -17,7 +17,6 @@ from rootstream.sandbox.disklayout import (
     GRAIN,
     MEBIBYTE,
     DiskSpec,
-    Partition,
     Placed,
     aligned,
     disk_id,
@@ -79,7 +78,7 @@ def make_disk(spec: DiskSpec, root: Tree, image: Path, *, epoch: int, boot: dict
 
 
 def _split(spec: DiskSpec, root: Tree) -> dict[int, Tree]:
-    """Give each partition with a mount what is below it in the root; the mount points stay in the partition above."""
+    """Give each partition what is below its mount; the mount points stay in the partition above."""
     places: dict[int, str] = {}
     for number, part in enumerate(spec.partitions):
         if part.mount is not None:
@@ -127,10 +126,10 @@ def _make_partition(made: Made, number: int, position: int) -> int:
     tree = made.trees.get(number, Tree())
     try:
         if part.filesystem == "swap":
-            return _make_swap(made, part, position)
+            return _make_swap(made, number, position)
         if part.filesystem == "vfat":
-            return _make_fat(made, part, tree, position)
-        return _make_ext(made, part, tree, position)
+            return _make_fat(made, number, tree, position)
+        return _make_ext(made, number, tree, position)
     except Mistake as mistake:
         where = f"partition {number + 1} ({part.name})"
         raise Mistake(*(f"{where}: {problem}" for problem in mistake.problems)) from mistake
@@ -143,16 +142,18 @@ def _clear(image: Path, position: int, size: int) -> None:
         file.truncate(position + size)
 
 
-def _make_swap(made: Made, part: Partition, position: int) -> int:
+def _make_swap(made: Made, number: int, position: int) -> int:
+    part = made.spec.partitions[number]
     size = part.size or DEFAULT_SWAP
     _clear(made.image, position, size)
     with made.image.open("r+b") as file:
         file.seek(position)
-        file.write(swap_header(size, part.label, seeded_uuid(f"{made.spec.name}/{part.name}", "swap")))
+        file.write(swap_header(size, part.label, seeded_uuid(f"{made.spec.name}/{number}", "swap")))
     return size
 
 
-def _make_fat(made: Made, part: Partition, tree: Tree, position: int) -> int:
+def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
+    part = made.spec.partitions[number]
     needed = fat.auto_size(tree)
     size = part.size or needed
     _clear(made.image, position, size)
@@ -164,7 +165,7 @@ def _make_fat(made: Made, part: Partition, tree: Tree, position: int) -> int:
             size=size,
             sector_size=made.spec.sector_size,
             label=part.label,
-            serial=fat_serial(f"{made.spec.name}/{part.name}"),
+            serial=fat_serial(f"{made.spec.name}/{number}"),
             epoch=made.epoch,
         )
     except Mistake as mistake:
@@ -174,8 +175,9 @@ def _make_fat(made: Made, part: Partition, tree: Tree, position: int) -> int:
     return size
 
 
-def _make_ext(made: Made, part: Partition, tree: Tree, position: int) -> int:
-    ext = Ext(type=part.filesystem, label=part.label, seed=f"{made.spec.name}/{part.name}", size=part.size or 0)
+def _make_ext(made: Made, number: int, tree: Tree, position: int) -> int:
+    part = made.spec.partitions[number]
+    ext = Ext(type=part.filesystem, label=part.label, seed=f"{made.spec.name}/{number}", size=part.size or 0)
 
     def make(tried: Ext) -> None:
         _clear(made.image, position, tried.size)

@@ -1,4 +1,4 @@
-"""What a disk is made of: its description checked, partitions placed, and the bytes of MBR, swap and fstab. Pure."""
+"""What a disk is made of: its description checked, and the bytes of MBR, swap, fstab and syslinux.cfg. Pure."""
 
 from __future__ import annotations
 
@@ -19,14 +19,18 @@ FILESYSTEMS = ("vfat", "ext4", "ext2", "swap")
 LABELS = {"vfat": 11, "ext4": 16, "ext2": 16, "swap": 15}
 DEVICE = re.compile(r"/dev/[A-Za-z0-9/_-]+")
 MOUNT = re.compile(r"/([A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*)?")
+FAT_LABEL = re.compile(r"[A-Za-z0-9_-]{1,11}")
 LABEL = re.compile(r"[A-Za-z0-9._-]{1,16}")
 KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 ARGUMENTS = re.compile(r"[\x20-\x7e]{0,2000}")
-NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
+NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 MOST_PARTITIONS = 4
 LARGEST_DISK = 1 << 45
 MOST_SECTORS = (1 << 32) - 1
 ACTIVE = 0x80
+BOOT_CODE = 440
+LAST_CYLINDER = 1023
+SMALL_SECTOR = 512
 SMALLEST_SWAP = 10 * GRAIN
 DEFAULT_SWAP = 64 * MEBIBYTE
 
@@ -78,7 +82,7 @@ def parse_disk_spec(value: object) -> DiskSpec:
     top.choice("table", ("mbr",), "mbr")
     spec = DiskSpec(
         name=top.required("name", NAME, "on one line"),
-        sector_size=int(_sector_size(top)),
+        sector_size=_sector_size(top),
         bootloader=top.choice("bootloader", ("syslinux", "none"), "syslinux"),
         kernel_args=top.text("kernel_args", ARGUMENTS, "of at most 2000 printable ASCII characters"),
         kernel_name=top.text("kernel_name", KERNEL, "that is a file name") or "vmlinuz",
@@ -95,10 +99,10 @@ def parse_disk_spec(value: object) -> DiskSpec:
 
 
 def _sector_size(top: Entry) -> int:
-    size = top.number("sector_size", 512, GRAIN)
-    if size not in (None, 512, GRAIN):
+    size = top.number("sector_size", SMALL_SECTOR, GRAIN)
+    if size not in (None, SMALL_SECTOR, GRAIN):
         top.wrong(f"sector_size {size} has to be 512 or 4096")
-    return size or 512
+    return size or SMALL_SECTOR
 
 
 def _partition(entry: Entry) -> Partition:
@@ -121,6 +125,8 @@ def _partition(entry: Entry) -> Partition:
         entry.wrong(f"size {size} has to be a multiple of {GRAIN}; the next is {-(-size // GRAIN) * GRAIN}")
     if len(partition.label) > LABELS[filesystem]:
         entry.wrong(f"label {label!r} is too long: {filesystem} has room for {LABELS[filesystem]} characters")
+    if filesystem == "vfat" and not FAT_LABEL.fullmatch(partition.label):
+        entry.wrong(f"label {partition.label!r}: vfat takes letters, digits, '_' and '-'")
     if filesystem == "swap" and mount is not None:
         entry.wrong("a swap partition is not mounted; leave mount out")
     if filesystem == "swap" and size is not None and size < SMALLEST_SWAP:
@@ -140,7 +146,7 @@ def _contradictions(spec: DiskSpec) -> list[str]:
     ]
     if len(spec.partitions) > MOST_PARTITIONS:
         problems.append(f"partitions: an MBR table holds {MOST_PARTITIONS}, not {len(spec.partitions)}")
-    if spec.bootloader == "syslinux" and spec.sector_size != 512:
+    if spec.bootloader == "syslinux" and spec.sector_size != SMALL_SECTOR:
         problems.append(
             "sector_size 4096 and bootloader syslinux: a BIOS starts only from sectors of 512 bytes; "
             "take bootloader none (the kernel is then started from elsewhere) or sector_size 512"
@@ -157,10 +163,10 @@ def aligned(position: int) -> int:
 
 def mbr(placed: Sequence[Placed], *, sector_size: int, disk_id: int, code: bytes) -> bytes:
     """Return the first 512 bytes of a disk: boot code, disk id, four partitions and the signature."""
-    if len(code) > 440:
-        raise Mistake(f"the boot code has {len(code)} bytes; an MBR has room for 440")
+    if len(code) > BOOT_CODE:
+        raise Mistake(f"the boot code has {len(code)} bytes; an MBR has room for {BOOT_CODE}")
     entries = b"".join(_mbr_entry(part, sector_size) for part in placed)
-    return code.ljust(440, b"\0") + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
+    return code.ljust(BOOT_CODE, b"\0") + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
 
 
 def _mbr_entry(part: Placed, sector_size: int) -> bytes:
@@ -179,8 +185,8 @@ def _mbr_entry(part: Placed, sector_size: int) -> bytes:
 def _chs(sector: int) -> bytes:
     cylinder, rest = divmod(sector, 255 * 63)
     head, place = divmod(rest, 63)
-    if cylinder > 1023:
-        cylinder, head, place = 1023, 254, 62
+    if cylinder > LAST_CYLINDER:
+        cylinder, head, place = LAST_CYLINDER, 254, 62
     return bytes([head, (cylinder >> 2 & 0xC0) | (place + 1), cylinder & 0xFF])
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rootstream.sandbox.capability import XATTR as CAPABILITY
 from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.tarfiles import write_tar
-from rootstream.sandbox.tree import Kind, Tree
+from rootstream.sandbox.tree import Kind, Tree, encoded, shown
 
 BLOCK = 4096
 INODE = 256
@@ -24,6 +25,8 @@ FEATURES = {
     "ext4": COMMON + ",has_journal,extent,huge_file,flex_bg,metadata_csum,64bit,dir_nlink,extra_isize",
 }
 BYTES_PER_INODE = 16384
+INLINE_TARGET = 60  # a shorter symlink, and as many bytes of extended attributes, need no block of their own
+INLINE_XATTRS = 90
 JOURNALS = ((32768, 1024), (262144, 4096), (524288, 8192), (4194304, 16384))
 NAMESPACE = uuid.UUID("5d0e3f2a-8a54-5c8e-9a63-0c4f5ad2a7b1")
 
@@ -52,16 +55,14 @@ def content_bytes(tree: Tree) -> int:
             continue
         seen.add(number)
         if inode.kind is Kind.DIRECTORY:
-            entries = sum(
-                8 + (len(name.encode("utf-8", "surrogateescape")) + 3) // 4 * 4 for name in tree.children(path)
-            )
+            entries = sum(8 + (len(encoded(name)) + 3) // 4 * 4 for name in tree.children(path))
             blocks += 1 + entries * 4 // 3 // BLOCK
         elif inode.content is not None:
             data = -(-inode.content.size // BLOCK)
             blocks += data + data // 512
-        elif len(inode.target) >= 60:
+        elif len(encoded(inode.target)) >= INLINE_TARGET:
             blocks += 1
-        blocks += 1 if sum(len(name) + len(value) + 16 for name, value in inode.xattrs) > 90 else 0
+        blocks += 1 if sum(len(name) + len(value) + 16 for name, value in inode.xattrs) > INLINE_XATTRS else 0
     return blocks * BLOCK
 
 
@@ -90,7 +91,7 @@ def _journal(blocks: int) -> int:
 
 
 def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) -> None:
-    """Write a file system of exactly `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
+    """Write a file system of `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
     identity = seeded_uuid(ext.seed, "ext")
     extended = f"nodiscard,assume_storage_prezeroed=1,offset={offset},hash_seed={seeded_uuid(ext.seed, 'hash')}"
     argv = [
@@ -113,11 +114,33 @@ def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) 
     def contents(pipe: IO[bytes]) -> None:
         write_tar(tree, pipe, epoch)
 
-    with tempfile.NamedTemporaryFile("w", suffix=".conf") as settings:
-        settings.write(f"[defaults]\n  blocksize = {BLOCK}\n[fs_types]\n  {ext.type} = {{\n  }}\n")
-        settings.flush()
-        extra = {"MKE2FS_CONFIG": settings.name, "E2FSPROGS_FAKE_TIME": str(epoch)}
+    with tempfile.TemporaryDirectory(dir=image.parent, prefix=".ext.") as folder:
+        settings = Path(folder) / "mke2fs.conf"
+        settings.write_text(f"[defaults]\n  blocksize = {BLOCK}\n[fs_types]\n  {ext.type} = {{\n  }}\n")
+        extra = {"MKE2FS_CONFIG": str(settings), "E2FSPROGS_FAKE_TIME": str(epoch)}
         feed(argv, contents, epoch=epoch, extra=extra)
+        script = _xattr_script(tree, Path(folder))
+        if script:
+            (Path(folder) / "script").write_bytes(script)
+            target = f"{image}?offset={offset}" if offset else str(image)
+            said = feed(["debugfs", "-w", "-f", f"{folder}/script", target], epoch=epoch, extra=extra)
+            if "\nea_set: " in said:  # its exit status does not tell
+                raise Mistake(f"debugfs could not set all extended attributes:\n{said}")
+
+
+def _xattr_script(tree: Tree, folder: Path) -> bytes:
+    """Return debugfs's commands for the extended attributes that mke2fs leaves out: all but capabilities."""
+    lines: list[bytes] = []
+    for path, number, inode in tree.walk():
+        for name, value in inode.xattrs:
+            if name == CAPABILITY:
+                continue
+            if set(path + name) & set('"\n\r'):
+                raise Mistake(f"{shown(path)}: the extended attribute {name!r} of such a name cannot be set")
+            place = folder / f"{number}.{len(lines)}"
+            place.write_bytes(value)
+            lines.append(encoded(f'ea_set -f {place} "/{path}" {name}\n'))
+    return b"".join(lines)
 
 
 def fit(tree: Tree, ext: Ext, make: Callable[[Ext], None], *, free: int) -> Ext:

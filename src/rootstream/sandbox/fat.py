@@ -11,7 +11,7 @@ from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown
 
 MEBIBYTE = 1 << 20
-FAT12_BELOW, FAT16_BELOW = 8 * MEBIBYTE, 512 * MEBIBYTE
+FAT12_BELOW, FAT16_BELOW = 16 * MEBIBYTE, 512 * MEBIBYTE
 TYPES = {12: 0x01, 16: 0x0E, 32: 0x0C}
 FORBIDDEN = frozenset('"*:<>?|\\')
 CLUSTER = 32768

@@ -16,7 +16,7 @@ from rootstream.sandbox.cpio import write_cpio
 from rootstream.sandbox.ext import FEATURES, Ext, fit, is_full, make_ext
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.tarfiles import lay_path, write_tar
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
 
 XATTR_TABLE = "etc/rootstream/xattrs"
 SQUASHFS = ("gzip", "xz", "zstd", "lz4")
@@ -37,14 +37,14 @@ def xattr_table(tree: Tree) -> bytes:
         for name, value in inode.xattrs:
             if "\n" in path or any(letter.isspace() for letter in name):
                 raise Mistake(
-                    f"/{path!r}: an initramfs cannot carry the extended attribute {name!r} of such a name"
+                    f"{shown(path)}: an initramfs cannot carry the extended attribute {name!r} of such a name"
                 )
             lines.append(f"{value.hex() or '-'} {name} /{path}\n".encode("utf-8", "surrogateescape"))
     return b"".join(lines)
 
 
 def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
-    """Add what the kernel needs: /dev/console, and with `link_init` /init; `Mistake` if there is no init at all."""
+    """Add what the kernel needs: /dev/console, with `link_init` /init; `Mistake` if there is no init at all."""
     if tree.find("init") is None:
         if tree.find("sbin/init") is None:
             raise Mistake("the root has neither /init nor /sbin/init: the kernel would have nothing to start")

@@ -42,7 +42,7 @@ def tool_environment(epoch: int, extra: Mapping[str, str] | None = None) -> dict
         "PATH": os.environ.get("PATH", "/usr/bin:/usr/sbin:/bin:/sbin"),
         "TMPDIR": tempfile.gettempdir(),
         "HOME": "/",
-        "LC_ALL": "C",
+        "LC_ALL": "C.UTF-8",
         "TZ": "UTC0",
         "SOURCE_DATE_EPOCH": str(epoch),
     }
@@ -56,8 +56,8 @@ def feed(
     epoch: int,
     stdout: IO[bytes] | None = None,
     extra: Mapping[str, str] | None = None,
-) -> None:
-    """Run a tool to its end, `write` filling its standard input; `Mistake` with what it said if it fails."""
+) -> str:
+    """Run a tool to its end, `write` filling its standard input, and return what it said; `Mistake` if it fails."""
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(
@@ -76,10 +76,11 @@ def feed(
             process.wait()
             raise
         status = process.wait()
+        said.seek(0)
+        text = said.read(CHUNK).decode("utf-8", "replace").strip()
         if status != 0:
-            said.seek(0)
-            text = said.read(CHUNK).decode("utf-8", "replace").strip()
             raise Mistake(f"{shlex.join(argv)}\nfailed with status {status}:\n{text}")
+        return text
 
 
 def _fill(process: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None] | None) -> None:

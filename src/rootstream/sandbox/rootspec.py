@@ -11,21 +11,21 @@ from rootstream.sandbox.spec import Entry
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
 NAME_RULE = "of at most 32 letters, digits, '.', '_' or '-' that begins with a letter or '_'"
-FIELD = re.compile(r"[^:\x00-\x1f\x7f]*")
+FIELD = re.compile(r"[^:\x00-\x1f\x7f\ud800-\udfff]*")
 FIELD_RULE = "on one line without ':'"
-PATH = re.compile(r"/[^\x00-\x1f\x7f]*")
+PATH = re.compile(r"/[^\x00-\x1f\x7f\ud800-\udfff]*")
 PATH_RULE = "that is an absolute path"
-HOME = re.compile(r"/[^:\x00-\x1f\x7f]*")
+HOME = re.compile(r"/[^:\x00-\x1f\x7f\ud800-\udfff]*")
 HOSTNAME = re.compile(
     r"(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 )
 HASH = re.compile(r"\$[0-9a-z]{1,12}\$[./0-9A-Za-z$=,+-]{8,400}")
 KEY = re.compile(
-    r"([^\x00-\x1f\x7f]+ )?(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9-]+)(@openssh\.com)? "
-    r"[A-Za-z0-9+/]{16,}={0,3}( [^\x00-\x1f\x7f]*)?"
+    r"([^\x00-\x1f\x7f\ud800-\udfff]+ )?(ssh-[a-z0-9-]+|ecdsa-[a-z0-9-]+|sk-[a-z0-9-]+)(@openssh\.com)? "
+    r"[A-Za-z0-9+/]{16,}={0,3}( [^\x00-\x1f\x7f\ud800-\udfff]*)?"
 )
-WORD = re.compile(r"[^\s\x00-\x1f\x7f]+")
-LINES = re.compile(r"[^\x00]*")
+WORD = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]+")
+LINES = re.compile(r"[^\x00\ud800-\udfff]*")
 MOST_ID = (1 << 32) - 2
 MOST_MAJOR, MOST_MINOR = (1 << 12) - 1, (1 << 20) - 1
 
@@ -69,7 +69,7 @@ class RootLogin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
-    """An owner, mode or capabilities to set. `create` makes a missing directory, `optional` forgives a missing file."""
+    """Owner, mode or capabilities to set. `create` makes a missing directory, `optional` forgives its absence."""
 
     path: str
     owner: str | int | None = None
@@ -145,7 +145,7 @@ def parse_root_spec(value: object) -> RootSpec:
         ("users", [user.name for user in spec.users]),
     ):
         problems += [
-            f"{what}: {name!r} is there twice" for name in sorted({n for n in names if names.count(n) > 1})
+            f"{what}: {name!r} is there twice" for name in sorted({n for n in names if n and names.count(n) > 1})
         ]
     if problems:
         raise Mistake(*problems)

@@ -1,31 +1,31 @@
 """Files with holes carried through a store that keeps none: one tar member in GNU's sparse format 1.0.
 
-GNU tar and Python's tarfile unpack it too. Only the form that is written here is read back, every number in it checked:
-a packed file may come out of a cache that others can write to.
+GNU tar and Python's tarfile unpack it too. Only the form that is written here is read back, every number in it
+checked: a packed file may come out of a cache that others can write to.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from rootstream.sandbox.program import CHUNK, Mistake, whole_file
+from rootstream.sandbox.tarheader import BLOCK, LARGEST_SIZE, pax_header, ustar_header
 
-BLOCK = 512
 GRAIN = 4096
 MOST_EXTENTS = 1 << 22
 LARGEST = 1 << 44
-NAME = "image"
+NAME = b"image"
 _NUMBER = re.compile(rb"(0|[1-9][0-9]{0,15})\n")
 Extent = tuple[int, int]
 
 
 def data_extents(file: IO[bytes], size: int) -> list[Extent]:
-    """Return (offset, length) of what is not zero, in whole 4 KiB: the same for the same bytes on any filesystem."""
+    """Return (offset, length) of what is not zero, in 4 KiB steps: the same on any filesystem."""
     extents: list[list[int]] = []
     for start, end in _allocated(file.fileno(), size):
         file.seek(start)
@@ -51,8 +51,10 @@ def _allocated(handle: int, size: int) -> Iterator[Extent]:
         try:
             start = os.lseek(handle, done, os.SEEK_DATA) // GRAIN * GRAIN
             end = min(size, -(-os.lseek(handle, max(start, done), os.SEEK_HOLE) // GRAIN) * GRAIN)
-        except OSError:
-            return  # nothing but a hole is left
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nothing but a hole is left
+                return
+            start, end = done, size  # the filesystem cannot say: read it all
         yield max(start, done), end
         done = end
 
@@ -86,17 +88,10 @@ def pack_sparse(path: Path, output: Path) -> None:
 
 
 def _headers(stored: int, size: int) -> bytes:
-    member = tarfile.TarInfo(f"GNUSparseFile.0/{NAME}")
-    member.size = stored
-    member.mode = 0o644
-    member.pax_headers = {
-        "GNU.sparse.major": "1",
-        "GNU.sparse.minor": "0",
-        "GNU.sparse.name": NAME,
-        "GNU.sparse.realsize": str(size),
-        "size": str(stored),
-    }
-    return member.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+    records = {b"size": b"%d" % stored} if stored > LARGEST_SIZE else {}
+    records |= {b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.name": NAME}
+    records |= {b"GNU.sparse.realsize": b"%d" % size}  # last: Python's tarfile lets it override the size
+    return pax_header(records) + ustar_header(b"GNUSparseFile.0/" + NAME, size=stored)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], offset: int, length: int) -> None:
@@ -110,7 +105,7 @@ def _copy(source: IO[bytes], target: IO[bytes], offset: int, length: int) -> Non
 
 
 def unpack_sparse(path: Path, destination: Path, *, largest: int = LARGEST) -> None:
-    """Write the file that `pack_sparse` packed, holes and all; `Mistake` if a single byte is not as it writes them.
+    """Write the file that `pack_sparse` packed, holes and all; `Mistake` if anything in it is off.
 
     `destination` is replaced as a whole or not at all; `largest` bounds its length in bytes.
     """
@@ -138,9 +133,9 @@ def _read_map(source: IO[bytes], path: Path, largest: int) -> tuple[int, list[Ex
     for _ in range(count):
         offset, length = _number(source, path), _number(source, path)
         table += len(b"%d\n%d\n" % (offset, length))
-        if offset < end or offset + length > size or (offset < size and length == 0) or offset % GRAIN:
-            if (offset, length) != (size, 0):
-                raise Mistake(f"{path} is damaged: the extent {offset}+{length} is not where it can be")
+        possible = end <= offset < offset + length <= size and offset % GRAIN == 0
+        if not possible and (offset, length) != (size, 0):
+            raise Mistake(f"{path} is damaged: the extent {offset}+{length} is not where it can be")
         end = offset + length
         extents.append((offset, length))
     stored = table + -table % BLOCK + sum(length for _, length in extents)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rootstream.sandbox.program import Mistake
 
-PRINTABLE = re.compile(r"[^\x00-\x1f\x7f]*")
+PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
 
 
 class Entry:

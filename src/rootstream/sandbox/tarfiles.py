@@ -17,12 +17,21 @@ from pathlib import Path
 from typing import IO
 
 from rootstream.sandbox.program import CHUNK, Mistake
+from rootstream.sandbox.tarheader import (
+    BLOCK,
+    LARGEST_ID,
+    LARGEST_NAME,
+    LARGEST_SIZE,
+    RECORD,
+    pax_header,
+    ustar_header,
+)
 from rootstream.sandbox.tree import Inode, Kind, Slice, Tree, clean, directory, encoded, lay, shown
 
-BLOCK = 512
-RECORD = 20 * BLOCK
 SCHILY = "SCHILY.xattr."
 LIBARCHIVE = "LIBARCHIVE.xattr."
+# what a folder cannot say and every system expects: it knows 755 and 644 only
+USUAL_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "etc/shadow": 0o600, "etc/gshadow": 0o600}
 KINDS = {
     tarfile.REGTYPE: Kind.FILE,
     tarfile.AREGTYPE: Kind.FILE,
@@ -71,6 +80,10 @@ def lay_path(tree: Tree, path: Path, *, base: bool = False) -> None:
     """Lay a tar archive or a folder over a tree; the first one (`base`) also sets the root's owner and mode."""
     if path.is_dir():
         lay_folder(tree, path)
+        for usual, mode in USUAL_MODES.items() if base else ():
+            found = tree.get(usual)
+            if found is not None and found.kind is not Kind.SYMLINK:
+                tree.change(usual, replace(found, mode=mode))
     elif path.is_file():
         lay_tar(tree, path, base=base)
     else:
@@ -102,7 +115,7 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
     if stat.S_ISDIR(status.st_mode):
         return directory(origin=origin)
     if stat.S_ISLNK(status.st_mode):
-        target = readlink(entry.path).decode("utf-8", "surrogateescape")
+        target = readlink(entry.path).decode("utf-8", "surrogateescape")  # noqa: PTH115  (Path would tidy it)
         return Inode(kind=Kind.SYMLINK, mode=0o777, target=target, origin=origin)
     path = entry.path.decode("utf-8", "surrogateescape")
     if not stat.S_ISREG(status.st_mode):
@@ -227,49 +240,23 @@ def _header(path: str, inode: Inode, mtime: int, link: str | None) -> bytes:
     name = encoded(f"./{path}/" if inode.kind is Kind.DIRECTORY and path else f"./{path}")
     target = encoded(inode.target if link is None else f"./{link}")
     size = inode.content.size if inode.content and link is None else 0
-    records: dict[bytes, bytes] = {}
-    for limit, key, value in ((100, b"path", name), (100, b"linkpath", target)):
-        if len(value) > limit or not value.isascii():
+    # without it, libarchive fails on what the locale cannot say; it has to come first
+    records = {} if (name + target).isascii() else {b"hdrcharset": b"BINARY"}
+    for key, value in ((b"path", name), (b"linkpath", target)):
+        if len(value) > LARGEST_NAME or not value.isascii():
             records[key] = value
-    numbers = ((7, b"uid", inode.uid), (7, b"gid", inode.gid), (11, b"size", size))
-    records |= {key: b"%d" % value for digits, key, value in numbers if value >= 8**digits}
+    numbers = ((LARGEST_ID, b"uid", inode.uid), (LARGEST_ID, b"gid", inode.gid), (LARGEST_SIZE, b"size", size))
+    records |= {key: b"%d" % value for largest, key, value in numbers if value > largest}
     if link is None:
         records |= {encoded(SCHILY + key): value for key, value in inode.xattrs}
-    flag = FLAGS[inode.kind] if link is None else b"1"
-    head = _ustar(name, flag, inode.mode, (inode.uid, inode.gid), size, mtime, target, inode.device)
-    if not records:
-        return head
-    body = b"".join(_pax_record(key, records[key]) for key in sorted(records))
-    if not (name + target).isascii():
-        body = _pax_record(b"hdrcharset", b"BINARY") + body  # or libarchive fails on what the locale lacks
-    extended = _ustar(b"./PaxHeaders", b"x", 0o644, (0, 0), len(body), mtime, b"", (0, 0))
-    return extended + body + bytes(-len(body) % BLOCK) + head
-
-
-def _pax_record(key: bytes, value: bytes) -> bytes:
-    rest = b" %b=%b\n" % (key, value)
-    length = len(rest) + len(str(len(rest)))
-    if len(str(length)) + len(rest) != length:
-        length = len(rest) + len(str(length))
-    return b"%d" % length + rest
-
-
-def _ustar(
-    name: bytes, flag: bytes, mode: int, owner: tuple[int, int], size: int, mtime: int, target: bytes,
-    device: tuple[int, int],
-) -> bytes:  # fmt: skip
-    uid, gid = (0 if number >= 8**7 else number for number in owner)
-    fields = (
-        name[:100].ljust(100, b"\0"),
-        b"%07o\0%07o\0%07o\0" % (mode, uid, gid),
-        b"%011o\0%011o\0" % (0 if size >= 8**11 else size, mtime),
-        b" " * 8,
-        flag,
-        target[:100].ljust(100, b"\0"),
-        b"ustar\0" + b"00",
-        bytes(64),
-        b"%07o\0%07o\0" % device,
-        bytes(167),
+    head = ustar_header(
+        name,
+        flag=b"1" if link is not None else FLAGS[inode.kind],
+        mode=inode.mode,
+        owner=(inode.uid, inode.gid),
+        size=size,
+        mtime=mtime,
+        target=target,
+        device=inode.device,
     )
-    block = b"".join(fields)
-    return block[:148] + b"%06o\0 " % sum(block) + block[156:]
+    return pax_header(records, mtime) + head if records else head

@@ -272,16 +272,24 @@ def lay(tree: Tree, path: str, inode: Inode) -> None:
         real = tree.resolve(path)
         if inode.kind is Kind.DIRECTORY:
             _lay_directory(tree, real, inode)
-            return
-        there = tree.get(real)
-        if there and there.kind is Kind.DIRECTORY and (inode.kind is not Kind.SYMLINK or tree.children(real)):
-            raise Mistake(
-                f"{shown(path)} is a {inode.kind.value} here, but {there.origin or 'the root'} has a directory there; "
-                "leave one of them out"
-            )
-        tree.put(real, inode)
+        else:
+            _lay_other(tree, real, inode)
     except Mistake as mistake:
         raise Mistake(*(f"{inode.origin}: {problem}" for problem in mistake.problems)) from mistake
+
+
+def _lay_other(tree: Tree, real: str, inode: Inode) -> None:
+    there = tree.get(real)
+    if there and there.kind is Kind.DIRECTORY and (inode.kind is not Kind.SYMLINK or tree.children(real)):
+        raise Mistake(_conflict(real, inode, there))
+    tree.put(real, inode)
+
+
+def _conflict(real: str, inode: Inode, there: Inode) -> str:
+    return (
+        f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or 'the root'} it is "
+        f"a {there.kind.value}; leave one of them out"
+    )
 
 
 def _lay_directory(tree: Tree, real: str, inode: Inode) -> None:
@@ -291,9 +299,6 @@ def _lay_directory(tree: Tree, real: str, inode: Inode) -> None:
     elif there.kind is Kind.SYMLINK:
         tree.make_directories(real, inode)
     elif there.kind is not Kind.DIRECTORY:
-        raise Mistake(
-            f"{shown(real)} is a directory here, but {there.origin or 'the root'} has a {there.kind.value} there; "
-            "leave one of them out"
-        )
+        raise Mistake(_conflict(real, inode, there))
     elif real:
         tree.change(real, replace(inode, origin=there.origin))

@@ -1,0 +1,226 @@
+"""Disks: descriptions, the partition table, swap, fstab and the loader's configuration."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from rootstream.sandbox.disklayout import (
+    Placed,
+    aligned,
+    disk_id,
+    kernel_arguments,
+    mbr,
+    mounts,
+    parse_disk_spec,
+    swap_header,
+    syslinux_config,
+)
+from rootstream.sandbox.fat import auto_size, fat_bits, fat_files
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.settings import fstab_text
+from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, text_file
+
+MIB = 1 << 20
+BOOT: dict[str, object] = {"name": "boot", "filesystem": "vfat", "mount": "/boot", "size": 258048000}
+ROOT: dict[str, object] = {"filesystem": "ext4", "mount": "/"}
+SWAP: dict[str, object] = {"filesystem": "swap", "size": 64 * MIB}
+DISK: dict[str, object] = {"name": "box", "partitions": [BOOT, ROOT, SWAP]}
+
+
+def test_fstab_of_the_usual_disk() -> None:
+    assert fstab_text(mounts(parse_disk_spec(DISK))) == (
+        "/dev/sda2   /       ext4   defaults,rw,noatime   0   1\n"
+        "/dev/sda1   /boot   vfat   defaults              0   2\n"
+        "/dev/sda3   none    swap   defaults              0   0\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("device", "source"),
+    [("/dev/vda", "/dev/vda2"), ("/dev/mmcblk0", "/dev/mmcblk0p2"), ("/dev/nvme0n1", "/dev/nvme0n1p2")],
+)
+def test_partitions_are_named_as_the_kernel_does(device: str, source: str) -> None:
+    spec = parse_disk_spec({**DISK, "device": device})
+    assert spec.source(2) == source
+    assert kernel_arguments(spec) == f"root={source} rootfstype=ext4 rw"
+
+
+def test_loader_configuration() -> None:
+    spec = parse_disk_spec(
+        {**DISK, "kernel_args": "root=/dev/sda2 console=ttyS1,9600", "kernel_name": "bzImage", "timeout": 50}
+    )
+    assert syslinux_config(spec, "initramfs.img").splitlines() == [
+        "SERIAL 1 9600",
+        "PROMPT 0",
+        "TIMEOUT 50",
+        "DEFAULT linux",
+        "LABEL linux",
+        "  KERNEL /bzImage",
+        "  INITRD /initramfs.img",
+        "  APPEND root=/dev/sda2 console=ttyS1,9600",
+    ]
+    plain = syslinux_config(parse_disk_spec(DISK), None)
+    assert "SERIAL" not in plain
+    assert "INITRD" not in plain
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"partitions": []}, "exactly one of them has to be an ext2 or ext4 one mounted on /"),
+        ({"partitions": [BOOT, ROOT, ROOT]}, "exactly one of them"),
+        ({"partitions": [BOOT, BOOT, ROOT]}, "/boot is there twice"),
+        ({"partitions": [BOOT, ROOT, SWAP, SWAP, SWAP]}, "an MBR table holds 4, not 5"),
+        ({"partitions": [ROOT]}, "syslinux needs a vfat partition"),
+        ({"sector_size": 4096}, "a BIOS starts only from sectors of 512 bytes; take bootloader none"),
+        ({"sector_size": 1024}, "sector_size 1024 has to be 512 or 4096"),
+        ({"table": "gpt"}, "table 'gpt' has to be one of mbr"),
+        ({"bootloader": "grub"}, "bootloader 'grub' has to be one of syslinux, none"),
+        ({"device": "sda"}, "device 'sda'"),
+        ({"kernel_args": "a\nb"}, "kernel_args"),
+        ({"kernel_args": "a" * 2001}, "kernel_args"),
+        ({"kernel_name": "../vmlinuz"}, "kernel_name"),
+        ({"partitions": [BOOT, ROOT, {**SWAP, "mount": "/swap"}]}, "a swap partition is not mounted"),
+        ({"partitions": [BOOT, ROOT, {**SWAP, "size": 4096}]}, "too small for swap"),
+        (
+            {"partitions": [{**BOOT, "size": 5000}, ROOT]},
+            "size 5000 has to be a multiple of 4096; the next is 8192",
+        ),
+        ({"partitions": [{**BOOT, "label": "waytoolonglabel"}, ROOT]}, "vfat has room for 11 characters"),
+        ({"partitions": [{**BOOT, "mount": "/../x/"}, ROOT]}, "mount"),
+        ({"partitions": [{**BOOT, "kind": "x"}, ROOT]}, r"partitions\[1\] 'boot': unknown key 'kind'"),
+    ],
+)
+def test_a_wrong_description_is_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        parse_disk_spec({**DISK, **change})
+
+
+def test_sectors_of_4096_bytes_are_fine_without_a_loader() -> None:
+    assert parse_disk_spec({**DISK, "sector_size": 4096, "bootloader": "none"}).sector_size == 4096
+
+
+def test_partitions_begin_at_whole_mebibytes() -> None:
+    assert [aligned(position) for position in (0, 1, MIB, MIB + 1)] == [0, MIB, MIB, 2 * MIB]
+
+
+def test_partition_table() -> None:
+    placed = (
+        Placed(start=MIB, size=258048000, type=0x0E, active=True),
+        Placed(start=248 * MIB, size=4096 * MIB, type=0x83, active=False),
+    )
+    block = mbr(placed, sector_size=512, disk_id=0x12345678, code=b"\xfa" * 440)
+    assert len(block) == 512
+    assert block[:440] == b"\xfa" * 440
+    assert block[440:444] == b"\x78\x56\x34\x12"
+    assert block[510:] == b"\x55\xaa"
+    first, second = block[446:462], block[462:478]
+    assert first[0] == 0x80
+    assert second[0] == 0
+    assert struct.unpack("<II", first[8:]) == (2048, 504000)
+    assert struct.unpack("<II", second[8:]) == (507904, 8388608)
+    assert first[1:4] == bytes([32, 33, 0]), "sector 2048 is cylinder 0, head 32, sector 33"
+    assert second[5:8] == bytes([199, 0x80 | 30, 0x29]), "sector 8896511 is cylinder 553, head 199, sector 30"
+    assert block[478:510] == bytes(32)
+
+
+def test_far_sectors_get_the_last_cylinder() -> None:
+    block = mbr(
+        (Placed(start=100 << 30, size=MIB, type=0x83, active=False),), sector_size=512, disk_id=1, code=b""
+    )
+    assert block[447:450] == block[451:454] == bytes([254, 255, 255])
+
+
+def test_what_a_table_cannot_say() -> None:
+    with pytest.raises(Mistake, match="larger than an MBR"):
+        mbr((Placed(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=512, disk_id=1, code=b"")
+    assert mbr((Placed(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=4096, disk_id=1, code=b"")
+    with pytest.raises(Mistake, match="boot code"):
+        mbr((), sector_size=512, disk_id=1, code=bytes(441))
+
+
+@pytest.mark.skipif(shutil.which("sfdisk") is None, reason="sfdisk is not installed")
+def test_sfdisk_reads_the_table(tmp_path: Path) -> None:
+    disk = tmp_path / "disk.img"
+    placed = (
+        Placed(start=MIB, size=16 * MIB, type=0x0E, active=True),
+        Placed(start=17 * MIB, size=64 * MIB, type=0x83, active=False),
+    )
+    with disk.open("wb") as file:
+        file.write(mbr(placed, sector_size=512, disk_id=0xABCD, code=b""))
+        file.truncate(81 * MIB)
+    done = subprocess.run(["sfdisk", "-d", disk], check=True, capture_output=True, text=True, timeout=60)
+    rows = [
+        line.replace(" ", "").split(":", 1)[1] for line in done.stdout.splitlines() if line.startswith(str(disk))
+    ]
+    assert rows == ["start=2048,size=32768,type=e,bootable", "start=34816,size=131072,type=83"]
+    assert "label-id: 0x0000abcd" in done.stdout
+
+
+def test_the_same_name_gives_the_same_ids() -> None:
+    assert disk_id("box") == disk_id("box") == 0xBBA4028B
+    assert disk_id("box") != disk_id("other")
+
+
+@pytest.mark.skipif(shutil.which("mkswap") is None, reason="mkswap is not installed")
+def test_swap_is_what_mkswap_makes(tmp_path: Path) -> None:
+    identity = uuid.UUID("6a1f3c3e-0000-4000-8000-000000000001")
+    area = tmp_path / "swap"
+    with area.open("wb") as file:
+        file.truncate(16 * MIB)
+    area.chmod(0o600)
+    subprocess.run(
+        ["mkswap", "-q", "-L", "swap", "-U", str(identity), area], check=True, timeout=60, capture_output=True
+    )
+    assert swap_header(16 * MIB, "swap", identity) == area.read_bytes()[:4096]
+
+
+@pytest.mark.parametrize(
+    ("size", "sector", "bits"),
+    [(MIB, 512, 12), (16 * MIB, 512, 16), (16 * MIB, 4096, 12), (511 * MIB, 512, 16), (512 * MIB, 512, 32)],
+)
+def test_fat_types(size: int, sector: int, bits: int) -> None:
+    assert fat_bits(size, sector) == bits
+
+
+def test_what_fat_can_hold() -> None:
+    tree = Tree()
+    tree.put("boot/vmlinuz-6", text_file(b"k"))
+    tree.put("boot/vmlinuz", Inode(kind=Kind.SYMLINK, mode=0o777, target="vmlinuz-6"))
+    tree.put("boot/grub/x", text_file(b"x"))
+    files = fat_files(tree, "boot")
+    assert [path for path, _, _ in files.walk()] == ["", "grub", "grub/x", "vmlinuz", "vmlinuz-6"]
+    kernel = files.get("vmlinuz")
+    assert kernel is not None
+    assert kernel.content == Literal(b"k")
+
+
+@pytest.mark.parametrize(
+    ("path", "inode", "message"),
+    [
+        ("boot/link", Inode(kind=Kind.SYMLINK, mode=0o777, target="/absent"), "symlink to no file"),
+        ("boot/dev", Inode(kind=Kind.CHAR, mode=0o600), "is a character device; FAT holds files and folders only"),
+        ("boot/a:b", text_file(b""), "cannot hold such a name"),
+        ("boot/dot.", text_file(b""), "cannot hold such a name"),
+        ("boot/VMLINUZ", text_file(b""), "the same name as /VMLINUZ|the same name as /vmlinuz"),
+    ],
+)
+def test_what_fat_cannot_hold(path: str, inode: Inode, message: str) -> None:
+    tree = Tree()
+    tree.put("boot/vmlinuz", text_file(b"k"))
+    tree.put(path, inode)
+    with pytest.raises(Mistake, match=message):
+        fat_files(tree, "boot")
+
+
+def test_the_size_of_a_fat_has_room_for_its_files() -> None:
+    tree = Tree()
+    assert auto_size(tree) == 16 * MIB
+    tree.put("big", text_file(bytes(40 * MIB)))
+    assert 44 * MIB < auto_size(tree) < 60 * MIB

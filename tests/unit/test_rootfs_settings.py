@@ -1,0 +1,296 @@
+"""A description applied to a root: what `rootfs assemble --spec` sets."""
+
+from __future__ import annotations
+
+import pytest
+
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootspec import parse_root_spec
+from rootstream.sandbox.settings import apply_spec, read_text
+from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
+
+EPOCH = 1_700_000_000
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHyVdQ me@desk"
+
+
+def root() -> Tree:
+    tree = Tree()
+    tree.put("etc/passwd", text_file(b"root:x:0:0:root:/root:/bin/sh\n"))
+    tree.put("etc/group", text_file(b"root:x:0:\nshadow:x:42:\nsudo:x:27:\n"))
+    tree.put("etc/shadow", text_file(b"root:*:19000:0:99999:7:::\n", 0o644))
+    tree.put("etc/hosts", text_file(b"127.0.0.1 localhost\n::1 localhost\n"))
+    tree.put("etc/skel/.profile", text_file(b"# profile\n"))
+    tree.put("usr/bin/ping", text_file(b"elf", 0o755))
+    tree.put("usr/bin/pong", text_file(b"elf", 0o755))
+    tree.put("usr/bin/sh", Inode(kind=Kind.SYMLINK, mode=0o777, target="ping"))
+    tree.put("bin", Inode(kind=Kind.SYMLINK, mode=0o777, target="usr/bin"))
+    return tree
+
+
+def applied(spec: dict[str, object], tree: Tree | None = None) -> Tree:
+    tree = tree or root()
+    apply_spec(tree, parse_root_spec(spec), EPOCH)
+    return tree
+
+
+def rights(tree: Tree, path: str) -> tuple[int, int, str]:
+    inode = tree.get(path)
+    assert inode is not None, path
+    return inode.uid, inode.gid, f"{inode.mode:o}"
+
+
+def test_nothing_asked_changes_nothing() -> None:
+    before = [(path, inode) for path, _, inode in root().walk()]
+    assert [(path, inode) for path, _, inode in applied({}).walk()] == before
+
+
+def test_a_user_with_home_keys_and_sudo() -> None:
+    tree = applied(
+        {"users": [{"name": "admin", "sudo": "nopasswd", "authorized_keys": [KEY, KEY], "gecos": "A. Admin"}]}
+    )
+    assert rights(tree, "home/admin") == (1000, 1000, "700")
+    assert rights(tree, "home/admin/.profile") == (1000, 1000, "644")
+    assert rights(tree, "home/admin/.ssh") == (1000, 1000, "700")
+    assert rights(tree, "home/admin/.ssh/authorized_keys") == (1000, 1000, "600")
+    assert read_text(tree, "home/admin/.ssh/authorized_keys") == f"{KEY}\n"
+    assert rights(tree, "etc/sudoers.d/admin") == (0, 0, "440")
+    assert read_text(tree, "etc/sudoers.d/admin") == "admin ALL=(ALL:ALL) NOPASSWD: ALL\n"
+    assert rights(tree, "etc/shadow") == (0, 42, "640")
+    assert "sudo:x:27:admin" in (read_text(tree, "etc/group") or "")
+    assert "admin:x:1000:1000:A. Admin:/home/admin:/bin/sh" in (read_text(tree, "etc/passwd") or "")
+
+
+def test_sudoers_of_a_name_that_sudo_would_misread() -> None:
+    tree = applied({"users": [{"name": "J.Doe", "sudo": True}]})
+    assert read_text(tree, "etc/sudoers.d/J_Doe") == "#1000 ALL=(ALL:ALL) ALL\n"
+
+
+def test_a_home_that_an_overlay_brought_is_handed_over() -> None:
+    tree = root()
+    tree.put("home/admin/notes", text_file(b"mine"))
+    tree.put("home/admin/shared", text_file(b"theirs", uid=5, gid=5))
+    applied({"users": [{"name": "admin"}]}, tree)
+    assert rights(tree, "home/admin")[:2] == (1000, 1000)
+    assert rights(tree, "home/admin/notes")[:2] == (1000, 1000)
+    assert rights(tree, "home/admin/shared")[:2] == (5, 5)
+
+
+@pytest.mark.parametrize("home", ["/", "/etc", "/usr"])
+def test_a_folder_of_the_system_is_no_home_to_hand_over(home: str) -> None:
+    tree = applied({"users": [{"name": "odd", "home": home}]})
+    assert {inode.uid for _, _, inode in tree.walk()} == {0}
+
+
+def test_a_service_has_a_home_only_if_it_says_so() -> None:
+    tree = applied({"users": [{"name": "a", "system": True}, {"name": "b", "system": True, "home": "/var/lib/b"}]})
+    assert tree.get("nonexistent") is None
+    assert rights(tree, "var/lib/b") == (101, 101, "755")
+    assert "a:x:100:100::/nonexistent:/bin/false" in (read_text(tree, "etc/passwd") or "")
+    with pytest.raises(Mistake, match="user 'a': authorized_keys need a home"):
+        applied({"users": [{"name": "a", "system": True, "authorized_keys": [KEY]}]})
+
+
+def test_root_login() -> None:
+    tree = root()
+    tree.put("etc/securetty", text_file(b"tty1\nttyS0\n"))
+    applied({"root_login": {"console": False, "authorized_keys": [KEY]}}, tree)
+    assert "tty1" not in (read_text(tree, "etc/securetty") or "")
+    assert rights(tree, "root") == (0, 0, "700")
+    assert rights(tree, "root/.ssh/authorized_keys") == (0, 0, "600")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "expected"),
+    [
+        (
+            "127.0.0.1 localhost\n::1 localhost\n",
+            "127.0.0.1 localhost\n127.0.1.1\tbox.example.org box\n::1 localhost\n",
+        ),
+        (
+            "127.0.0.1 localhost\n127.0.1.1 old\n127.0.1.1 older\n",
+            "127.0.0.1 localhost\n127.0.1.1\tbox.example.org box\n",
+        ),
+        (
+            None,
+            "127.0.0.1\tlocalhost\n127.0.1.1\tbox.example.org box\n::1\tlocalhost ip6-localhost ip6-loopback\n",
+        ),
+    ],
+)
+def test_hostname(hosts: str | None, expected: str) -> None:
+    tree = Tree()
+    if hosts is not None:
+        tree.put("etc/hosts", text_file(hosts.encode()))
+    applied({"hostname": "box.example.org"}, tree)
+    assert read_text(tree, "etc/hostname") == "box.example.org\n"
+    assert read_text(tree, "etc/hosts") == expected
+
+
+def test_fstab_and_issue() -> None:
+    tree = applied(
+        {
+            "issue": "hello \\n\n",
+            "fstab": [
+                {
+                    "source": "/dev/sda2",
+                    "target": "/",
+                    "type": "ext4",
+                    "options": "defaults,rw,noatime",
+                    "pass": 1,
+                },
+                {"source": "tmpfs", "target": "/run/x", "type": "tmpfs"},
+            ],
+        }
+    )
+    assert read_text(tree, "etc/issue") == "hello \\n\n"
+    assert read_text(tree, "etc/fstab") == (
+        "/dev/sda2   /        ext4    defaults,rw,noatime   0   1\n"
+        "tmpfs       /run/x   tmpfs   defaults              0   0\n"
+    )
+
+
+def test_permissions_by_name_number_glob_and_below() -> None:
+    tree = root()
+    tree.put("srv/www/index", text_file(b"x"))
+    tree.put("srv/www/cgi/run", text_file(b"x"))
+    applied(
+        {
+            "users": [{"name": "web", "system": True}],
+            "permissions": [
+                {"path": "/srv", "owner": "web", "group": 42, "mode": 0o640, "recursive": True},
+                {"path": "/bin/p*ng", "group": "sudo"},
+                {"path": "/bin/sh", "mode": 0o4755},
+                {"path": "/bin/ping", "capabilities": "cap_net_raw+ep"},
+            ],
+        },
+        tree,
+    )
+    assert rights(tree, "srv") == rights(tree, "srv/www/cgi") == (100, 42, "750")
+    assert rights(tree, "srv/www/cgi/run") == (100, 42, "640")
+    assert rights(tree, "usr/bin/ping") == (0, 27, "4755"), "a link's target is meant, as with chmod"
+    assert rights(tree, "usr/bin/pong") == (0, 27, "755")
+    ping = tree.get("usr/bin/ping")
+    assert ping is not None
+    assert dict(ping.xattrs)["security.capability"].hex() == "0100000200200000000000000000000000000000"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (
+            {"path": "/usr/share/x/y", "mode": 1},
+            r"permission /usr/share/x/y: nothing .* nearest that exists is /usr$",
+        ),
+        ({"path": "/nowhere", "mode": 1}, r"nearest that exists is /$"),
+        ({"path": "/usr/bin/z*", "mode": 1}, r"nearest that exists is /usr/bin$"),
+        ({"path": "/usr/bin/ping", "owner": "ghost"}, "there is no user 'ghost'; the users are root"),
+        ({"path": "/usr/bin/ping", "group": "ghost"}, "there is no group 'ghost'"),
+        ({"path": "/usr/bin", "capabilities": "cap_chown+ep"}, "only files have capabilities"),
+    ],
+)
+def test_a_permission_that_cannot_be_set(entry: dict[str, object], message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        applied({"permissions": [entry]})
+
+
+def test_a_missing_path_may_be_made_or_forgiven() -> None:
+    tree = applied(
+        {"permissions": [{"path": "/var/x", "mode": 0o1777, "create": True}, {"path": "/no", "optional": True}]}
+    )
+    assert rights(tree, "var/x") == (0, 0, "1777")
+    assert tree.get("no") is None
+
+
+def test_a_hard_link_shares_its_rights() -> None:
+    tree = root()
+    tree.link("usr/bin/ping6", "usr/bin/ping")
+    applied({"permissions": [{"path": "/usr/bin/ping6", "mode": 0o4755}]}, tree)
+    assert rights(tree, "usr/bin/ping") == (0, 0, "4755")
+
+
+def test_devices() -> None:
+    tree = applied(
+        {
+            "devices": [
+                {"path": "/dev/console", "type": "char", "major": 5, "minor": 1},
+                {"path": "/dev/loop", "type": "block", "major": 7, "count": 3, "mode": 0o660, "group": "sudo"},
+                {"path": "/run/pipe", "type": "fifo"},
+            ]
+        }
+    )
+    loop = tree.get("dev/loop2")
+    assert loop is not None
+    assert (loop.kind, loop.device, loop.gid, loop.mode) == (Kind.BLOCK, (7, 2), 27, 0o660)
+    pipe = tree.get("run/pipe")
+    assert pipe is not None
+    assert pipe.kind is Kind.FIFO
+    tree.put("dev/file", text_file(b""))
+    with pytest.raises(Mistake, match="device /dev/file: there is a file already"):
+        applied({"devices": [{"path": "/dev/file", "type": "fifo"}]}, tree)
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"users": [{"name": "a:b"}]}, r"users\[1\] 'a:b': name 'a:b' has to be"),
+        ({"users": [{"name": "a\nroot::0:0"}]}, "has to be a text of at most 32"),
+        ({"users": [{"name": "-x"}]}, "begins with a letter"),
+        ({"users": [{"name": "root"}]}, "root is not set here but by root_login"),
+        ({"users": [{"name": "a"}, {"name": "a"}]}, "users: 'a' is there twice"),
+        ({"users": [{"name": "a", "gecos": "x:y"}]}, "gecos 'x:y' has to be a text on one line without ':'"),
+        ({"users": [{"name": "a", "home": "relative"}]}, "home 'relative'"),
+        ({"users": [{"name": "a", "shell": "/bin/sh\nx"}]}, "shell "),
+        ({"users": [{"name": "a", "uid": True}]}, "uid True has to be a whole number"),
+        ({"users": [{"name": "a", "gid": 1, "group": "b"}]}, "gid and group both"),
+        ({"users": [{"name": "a", "sudo": "maybe"}]}, "sudo 'maybe'"),
+        (
+            {"users": [{"name": "a", "authorized_keys": ["-----BEGIN OPENSSH PRIVATE KEY-----"]}]},
+            "one SSH public key",
+        ),
+        ({"users": [{"name": "a", "authorized_keys": [f"{KEY}\n{KEY}"]}]}, "one SSH public key"),
+        ({"users": [{"name": "a", "shel": "/bin/sh"}]}, "unknown key 'shel'; known are name, uid"),
+        ({"users": [{}]}, r"users\[1\]: name is missing"),
+        ({"users": {}}, "users has to be a list"),
+        ({"groups": [{"name": "g", "gid": -1}]}, "gid -1"),
+        ({"root_login": {"console": False, "password": "empty"}}, "console false locks the password"),
+        ({"hostname": "-box"}, "hostname '-box'"),
+        ({"hostname": "box\n"}, "hostname"),
+        ({"hostname": "a" * 64}, "hostname"),
+        ({"permissions": [{"path": "etc"}]}, "path 'etc'"),
+        ({"permissions": [{"path": "/a/../b"}]}, "'..'"),
+        ({"permissions": [{"path": "/a", "mode": 4096}]}, "mode 4096"),
+        ({"permissions": [{"path": "/a", "capabilities": "cap_fly+ep"}]}, "cap_fly"),
+        ({"fstab": [{"source": "a b", "target": "/", "type": "x"}]}, "source 'a b'"),
+        ({"epoch": -1}, "epoch -1"),
+        ([], "spec: has to be an object"),
+    ],
+)
+def test_a_wrong_description_is_refused_by_entry(spec: object, message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        parse_root_spec(spec)
+
+
+@pytest.mark.parametrize(
+    "password", ["secret", {"hash": "secret"}, {"hash": "$6$a$b:c"}, {"hash": "$6$salt$x\nroot::0"}, 7]
+)
+def test_a_password_in_plain_text_is_refused_and_not_shown(password: object) -> None:
+    with pytest.raises(Mistake, match="openssl passwd -6") as caught:
+        parse_root_spec({"users": [{"name": "a", "password": password}]})
+    assert "secret" not in str(caught.value)
+
+
+def test_all_mistakes_are_said_at_once() -> None:
+    with pytest.raises(Mistake) as caught:
+        parse_root_spec({"users": [{"name": "a:"}, {"name": "b:"}], "epoch": "x"})
+    assert len(caught.value.problems) == 3
+
+
+def test_account_files_behind_a_link_are_followed() -> None:
+    tree = root()
+    tree.put("etc/real", directory())
+    tree.put("etc/real/passwd", text_file(b"root:x:0:0::/root:/bin/sh\n"))
+    tree.put("etc/passwd", Inode(kind=Kind.SYMLINK, mode=0o777, target="real/passwd"))
+    applied({"users": [{"name": "a"}]}, tree)
+    assert "a:x:1000" in (read_text(tree, "etc/real/passwd") or "")
+    link = tree.get("etc/passwd")
+    assert link is not None
+    assert link.kind is Kind.SYMLINK
