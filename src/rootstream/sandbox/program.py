@@ -57,7 +57,7 @@ def feed(
     stdout: IO[bytes] | None = None,
     extra: Mapping[str, str] | None = None,
 ) -> str:
-    """Run a tool to its end, `write` filling its standard input, and return what it said; `Mistake` if it fails."""
+    """Run a tool to its end, `write` filling its input, and return what it said; `Mistake` if it fails."""
     with tempfile.TemporaryFile() as said:
         try:
             process = subprocess.Popen(

@@ -1,6 +1,6 @@
 """Make a finished root filesystem: a base and layers merged, a description applied, one deterministic tar written.
 
-Run as `python3 -m rootstream.sandbox.rootfs assemble --base base.tar --layer app.tar --spec spec.json -o root.tar`.
+Run as `python3 -m rootstream.sandbox.rootfs assemble --base base.tar --layer app.tar --spec spec.json -o FILE`.
 """
 
 from __future__ import annotations

@@ -242,9 +242,8 @@ def _header(path: str, inode: Inode, mtime: int, link: str | None) -> bytes:
     size = inode.content.size if inode.content and link is None else 0
     # without it, libarchive fails on what the locale cannot say; it has to come first
     records = {} if (name + target).isascii() else {b"hdrcharset": b"BINARY"}
-    for key, value in ((b"path", name), (b"linkpath", target)):
-        if len(value) > LARGEST_NAME or not value.isascii():
-            records[key] = value
+    texts = ((b"path", name), (b"linkpath", target))
+    records |= {key: text for key, text in texts if len(text) > LARGEST_NAME or not text.isascii()}
     numbers = ((LARGEST_ID, b"uid", inode.uid), (LARGEST_ID, b"gid", inode.gid), (LARGEST_SIZE, b"size", size))
     records |= {key: b"%d" % value for largest, key, value in numbers if value > largest}
     if link is None:
