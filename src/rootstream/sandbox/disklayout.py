@@ -23,6 +23,7 @@ FAT_LABEL = re.compile(r"[A-Za-z0-9_-]{1,11}")
 LABEL = re.compile(r"[A-Za-z0-9._-]{1,16}")
 KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 ARGUMENTS = re.compile(r"[\x20-\x7e]{0,2000}")
+OPTIONS = re.compile(r"[^\s#]{1,200}")
 NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
 MOST_PARTITIONS = 4
 LARGEST_DISK = 1 << 45
@@ -44,6 +45,7 @@ class Partition:
     mount: str | None
     size: int | None
     label: str
+    options: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +122,7 @@ def _partition(entry: Entry) -> Partition:
         mount=mount,
         size=size,
         label=fallback[: LABELS[filesystem]] if label is None else label,
+        options=entry.text("options", OPTIONS, "without blanks"),
     )
     if size is not None and size % GRAIN:
         entry.wrong(f"size {size} has to be a multiple of {GRAIN}; the next is {-(-size // GRAIN) * GRAIN}")
@@ -212,12 +215,13 @@ def mounts(spec: DiskSpec) -> tuple[Mount, ...]:
     for number, part in enumerate(spec.partitions, 1):
         source = spec.source(number)
         if part.filesystem == "swap":
-            lines.append((2, Mount(source=source, target="none", type="swap")))
+            options = part.options or "defaults"
+            lines.append((2, Mount(source=source, target="none", type="swap", options=options)))
         elif part.mount == "/":
-            options = "defaults,rw,noatime"
+            options = part.options or "defaults,rw,noatime"
             lines.append((0, Mount(source=source, target="/", type=part.filesystem, options=options, check=1)))
         elif part.mount is not None:
-            options = "defaults" if part.filesystem == "vfat" else "defaults,noatime"
+            options = part.options or ("defaults" if part.filesystem == "vfat" else "defaults,noatime")
             lines.append(
                 (1, Mount(source=source, target=part.mount, type=part.filesystem, options=options, check=2))
             )
