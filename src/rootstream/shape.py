@@ -129,6 +129,20 @@ def below(shape: Shape, key: str | int) -> Shape | None:
             return None
 
 
+def grows(shape: Shape) -> bool:
+    """Say whether there is a list in it that a variant can add to."""
+    match shape:
+        case ListOf():
+            return True
+        case Record():
+            return any(grows(each.shape) for each in shape.fields.values())
+        case Choice() | AnyOf():
+            options = shape.options.values() if isinstance(shape, Choice) else shape.options
+            return any(grows(option) for option in options)
+        case _:
+            return False
+
+
 def _either(shape: AnyOf) -> str:
     """Return the options in one sentence, words before mappings."""
     words: list[str] = []

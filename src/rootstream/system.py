@@ -13,8 +13,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
-from rootstream.units import parse_duration, parse_size
+from rootstream.units import DURATION, SIZE, parse_duration, parse_size
 
+_MODE = r"^(0o)?0*[0-7]{1,4}$"
 Architecture = Literal["x86_64", "aarch64", "riscv64"]
 
 
@@ -61,24 +62,28 @@ def _kernel_args(value: str) -> str:
 def _octal(value: object) -> int:
     """Return a file mode; YAML 1.2 reads `0644` as a decimal number, so digits are taken as octal."""
     text = str(value)
-    if isinstance(value, bool) or not re.fullmatch(r"(0o)?0*[0-7]{1,4}", text):
+    if isinstance(value, bool) or not re.match(_MODE, text):
         raise ValueError(f"{value!r} is not a mode: expected octal digits such as 0755 or 4755")
     return int(text.removeprefix("0o"), 8)
 
 
+Whole = Annotated[int, Field(ge=0)]
 Size = Annotated[
     int,
-    BeforeValidator(parse_size, json_schema_input_type=int | str),
+    BeforeValidator(parse_size, json_schema_input_type=Whole | Annotated[str, Field(pattern=SIZE)]),
     Means("a size such as 512M, or a number of bytes"),
 ]
 Duration = Annotated[
     float,
-    BeforeValidator(parse_duration, json_schema_input_type=float | str),
+    BeforeValidator(
+        parse_duration,
+        json_schema_input_type=Annotated[float, Field(gt=0)] | Annotated[str, Field(pattern=DURATION)],
+    ),
     Means("a duration such as 30s, or a number of seconds"),
 ]
 Mode = Annotated[
     int,
-    BeforeValidator(_octal, json_schema_input_type=int | str),
+    BeforeValidator(_octal, json_schema_input_type=Whole | Annotated[str, Field(pattern=_MODE)]),
     Means("a mode in octal such as 0755"),
 ]
 ProjectFile = Annotated[str, AfterValidator(_inside), Means("the path of a file in the project", "file")]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", re.IGNORECASE)
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h)?")
+# Written so that a JSON Schema can hold them, too.
+SIZE = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([KMGTkmgt]?)(?:[iI]?[bB])?\s*$"
+DURATION = r"^\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?\s*$"
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _STEPS = ("", "K", "M", "G", "T")
 STEP = 1024
@@ -20,7 +21,7 @@ def parse_size(value: object) -> int:
     if isinstance(value, int):
         size = value
     else:
-        match = _SIZE.fullmatch(value.strip())
+        match = re.match(SIZE, value)
         if match is None:
             raise ValueError(f"{value!r} is not a size: expected a number with K, M, G or T, such as 512M")
         wanted = float(match[1]) * STEP ** _STEPS.index(match[2].upper())
@@ -37,7 +38,7 @@ def parse_duration(value: object) -> float:
     if isinstance(value, int | float):
         seconds = float(value)
     else:
-        match = _DURATION.fullmatch(value.strip())
+        match = re.match(DURATION, value)
         if match is None:
             raise ValueError(f"{value!r} is not a duration: expected a number with ms, s, m or h, such as 30s")
         seconds = float(match[1]) * _SECONDS[match[2] or "s"]

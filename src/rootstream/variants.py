@@ -10,7 +10,7 @@ from typing import overload
 
 from rootstream.errors import UserError
 from rootstream.located import Entry, Mapping, Node, Scalar, Sequence
-from rootstream.shape import AnyOf, Choice, ListOf, Record, Shape, Table, below
+from rootstream.shape import AnyOf, Choice, ListOf, Record, Shape, Table, below, grows
 
 ADD = "add"
 
@@ -118,7 +118,7 @@ def _longer(old: Node | None, entry: Entry, shape: Shape | None, problems: list[
     name, more = entry.key.text, entry.value
     inner = below(shape, name) if shape else None
     where = entry.key.where
-    if isinstance(more, Scalar):
+    if isinstance(more, Scalar) or (inner is not None and not grows(inner)):
         message = f"{name}: `add` takes lists only"
         hint = f"To replace {name}, write it in the variant itself, not below `add`."
         raise UserError("wrong-type", message, where=more.where, hint=hint)
