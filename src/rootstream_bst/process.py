@@ -43,7 +43,7 @@ def run(
 ) -> Completed:
     """Run a program to its end, whatever its exit status.
 
-    `timeout` is in seconds. Raises `Fault` program-missing or process-timeout.
+    `timeout` is in seconds. Raises `Fault` program-missing, program-unusable or process-timeout.
     """
     try:
         child = subprocess.Popen(
@@ -60,6 +60,8 @@ def run(
         )
     except FileNotFoundError as error:
         raise Fault("program-missing", f"{argv[0]} is not installed or not on PATH") from error
+    except OSError as error:
+        raise Fault("program-unusable", f"{argv[0]} cannot be started: {error.strerror}") from error
     deadline = time.monotonic() + timeout
     text = stdin
     try:

@@ -97,8 +97,6 @@ class Job:
 
     def pass_over(self, path: str, answer: _Answer) -> None:
         """Try a mirror last from now on, and say so once."""
-        if len(self.mirrors) == 1:
-            return
         security = path.startswith(mirrors_.SECURITY_POOL)
         with self._lock:
             known = answer.url in self._failed or (answer.gone and (answer.url, security) in self._lacking)
@@ -162,13 +160,15 @@ class Worker(threading.Thread):
 
     def _from_mirrors(self, item: Item, handle: int) -> None:
         answers: list[_Answer] = []
-        for url in self._job.order(item.path):
+        urls = self._job.order(item.path)
+        for url in urls:
             try:
                 self._from_mirror(item, handle, url)
             except (TransportError, _WrongFileError) as error:
                 gone = isinstance(error, TransportError) and error.gone
                 answers.append(_Answer(url=url, text=str(error), gone=gone))
-                self._job.pass_over(item.path, answers[-1])
+                if url != urls[-1]:
+                    self._job.pass_over(item.path, answers[-1])
             else:
                 return
         raise _all_failed(item, answers)
