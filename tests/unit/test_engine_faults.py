@@ -27,6 +27,7 @@ def error_of(name: str, *, log: str = "", status: int = 255, counts: Literal["bu
             closing=reader.closing(),
             status=status,
             casd_died=reader.casd_died,
+            messages=Path("all.log"),
             project=None,
             extra=None,
             command="bst build x.bst",
@@ -74,17 +75,34 @@ def test_a_bst_that_was_killed() -> None:
     assert error_of("build", status=-9).reason == "engine-died"
 
 
-def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
-    error = fault(
+def unknown(closing: str) -> UserError:
+    return fault(
         Outcome(
-            failures=(), log="", core=(), closing="Strange\n\n    more", status=255, casd_died=False, project=None,
+            failures=(),
+            log="",
+            core=(),
+            closing=closing,
+            status=255,
+            casd_died=False,
+            messages=Path("all.log"),
+            project=None,
             extra=None,
             command="bst build x.bst",
         )
-    )  # fmt: skip
+    )
+
+
+def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
+    error = unknown("Strange\n\n    more")
     assert (error.reason, error.message, error.detail) == ("engine-failed", "Strange", "more")
     assert error.hint is not None
     assert "bst build x.bst" in error.hint
+    assert "all.log" in error.hint
+
+
+def test_a_traceback_of_bst_is_told_by_its_end() -> None:
+    text = "Traceback (most recent call last):\n  File x\nValueError: odd"
+    assert (unknown(text).message, unknown(text).detail) == ("ValueError: odd", text)
 
 
 FUSE = (
@@ -123,6 +141,7 @@ def test_a_sandbox_that_does_not_work_is_not_the_elements_fault(log: str, reason
             closing="",
             status=255,
             casd_died=False,
+            messages=Path("all.log"),
             project=None,
             extra=None,
             command="",

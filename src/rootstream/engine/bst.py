@@ -196,6 +196,9 @@ class Engine:
         ended = session.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
+        messages = self.settings.cache / "logs" / "rootstream-failed.log"
+        messages.parent.mkdir(exist_ok=True)
+        messages.write_text(ended.messages + "\n", encoding="utf-8")
         raise fault(
             Outcome(
                 failures=reader.failures,
@@ -204,6 +207,7 @@ class Engine:
                 closing=reader.closing(),
                 status=ended.status,
                 casd_died=reader.casd_died or ended.gave_up,
+                messages=messages,
                 project=project,
                 extra=self.settings.extra,
                 command=process.paste(("bst", *words), cwd=project),

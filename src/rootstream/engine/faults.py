@@ -112,8 +112,8 @@ class Outcome:
     """What is known of a run that failed.
 
     That is: its failed jobs, the end of the log of the first of them, the errors of BuildStream's core, its last
-    words, its exit status as `subprocess` gives it, whether its casd died, the user's settings file, and the
-    command for a shell.
+    words, its exit status as `subprocess` gives it, whether its casd died, the file with all its messages,
+    the user's settings file, and the command for a shell.
     """
 
     failures: Sequence[Failure]
@@ -122,6 +122,7 @@ class Outcome:
     closing: str
     status: int
     casd_died: bool
+    messages: Path
     project: Path | None
     extra: Path | None
     command: str
@@ -145,8 +146,13 @@ def fault(outcome: Outcome) -> UserError:
     if outcome.failures:
         return _job(outcome)
     text = outcome.closing or "\n".join(outcome.core)
-    reason, hint = _known(text) or ("engine-failed", f"To try it by hand: {outcome.command}")
+    reason, hint = _known(text) or (
+        "engine-failed",
+        _lines(f"All its messages: {outcome.messages}", f"To try it by hand: {outcome.command}") or "",
+    )
     first, _, rest = text.partition("\n")
+    if first.startswith("Traceback "):
+        first, rest = text.rstrip().rpartition("\n")[2], text
     where, message = _place(first, outcome.project)
     if reason == "engine-settings-invalid":
         # the place is in the file that ours and the user's made together

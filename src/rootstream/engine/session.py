@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from rootstream.events import ElementFinished, Event, Notice, Reporter
 TICK = 0.25  # seconds
 POLITE = 30.0  # seconds for bst to end its jobs after SIGINT
 FIRM = 10.0  # seconds after SIGTERM, or after its casd died
+KEPT_LINES = 5000  # of the messages of a run, for when it fails without good words
 DRAIN = 2.0  # seconds to read what is left once bst has ended
 
 
@@ -102,10 +104,11 @@ def _writable(cache: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run of `bst` ended: its status as `subprocess` gives it, and its standard output."""
+    """How a run of `bst` ended: status as `subprocess` gives it, standard output, the end of its messages."""
 
     status: int
     stdout: bytes
+    messages: str
     gave_up: bool
 
 
@@ -133,7 +136,8 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
         raise
     finally:
         listener.close()
-    return Ended(status=child.wait(), stdout=bytes(listener.stdout), gave_up=gave_up)
+    messages = "\n".join(listener.lines)
+    return Ended(status=child.wait(), stdout=bytes(listener.stdout), messages=messages, gave_up=gave_up)
 
 
 class _Listener:
@@ -145,6 +149,7 @@ class _Listener:
         self._report = report
         self._rest = b""
         self.stdout = bytearray()
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.stopping = False
         self._selector = selectors.DefaultSelector()
         for pipe in (child.stdout, child.stderr):
@@ -194,7 +199,9 @@ class _Listener:
     def _feed(self, chunk: bytes) -> None:
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         for line in lines:
-            self._tell(self._reader.line(line.decode("utf-8", "replace")))
+            text = line.decode("utf-8", "replace")
+            self.lines.append(text)
+            self._tell(self._reader.line(text))
 
     def _tell(self, events: Sequence[Event]) -> None:
         # once we stop bst, its jobs and their commands "fail": that is no news
