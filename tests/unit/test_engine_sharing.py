@@ -92,6 +92,23 @@ def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
         child.wait()
 
 
+def test_temporary_files_of_killed_processes_go_when_nobody_uses_the_cache(tmp_path: Path) -> None:
+    (tmp_path / "cas" / "tmp" / "fuse-x").mkdir(parents=True)
+    (tmp_path / "cas" / "tmp" / "fuse-x" / "blob").write_text("large")
+    (tmp_path / "cas" / "staging" / "cas-tmpdirx").mkdir(parents=True)
+    (tmp_path / "cas" / "staging" / "used").mkdir()
+    (tmp_path / "cas" / "staging" / "used" / "file").write_text("")
+    (tmp_path / "cas" / "objects").mkdir()
+    (tmp_path / "casserver-x.sock").write_text("")
+    with leased(tmp_path, token="aa", temporary=tmp_path, quota="infinity", wait=None):
+        (tmp_path / "cas" / "tmp" / "new").mkdir()
+        with leased(tmp_path, token="ab", temporary=tmp_path, quota="infinity", wait=None):
+            found = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("cas*/*/*")}
+            assert found == {"cas/tmp/new", "cas/staging/used"}
+    assert not (tmp_path / "casserver-x.sock").exists()
+    assert (tmp_path / "cas" / "objects").is_dir()
+
+
 def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
     token = "feed" + os.urandom(4).hex()
     folder = temporary(token)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -56,6 +57,21 @@ def unmount(cache: Path) -> None:
         if place.is_relative_to(cache.resolve()) and _dead(place):
             with contextlib.suppress(UserError):
                 process.run(["fusermount3", "-u", "-z", str(place)], env=os.environ, timeout=20, check=False)
+
+
+def tidy(cache: Path) -> None:
+    """Remove temporary files that killed processes left in a cache that nobody uses now."""
+    for socket in cache.glob("casserver-*.sock"):
+        socket.unlink(missing_ok=True)
+    for stage in cache.glob("cas/staging/*"):
+        # never by its content: that could be a mount that still works
+        with contextlib.suppress(OSError):
+            stage.rmdir()
+    for path in (*cache.glob("cas/tmp/*"), *cache.glob("tmp/*")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _mounts() -> list[Path]:

@@ -55,6 +55,8 @@ def leased(
                 descriptor = _record(runs / token, temporary)
                 if others:
                     (runs / MIXED).touch()
+                else:
+                    leftovers.tidy(cache)
                 break
         if not said:
             wait()
