@@ -184,6 +184,16 @@ def test_every_refusal_is_reported_at_once_with_its_kind(configure: Configure) -
     assert places["DEVICE"] == ("shown-1.config", 4)
 
 
+def test_check_finds_what_changed_after_configuring(configure: Configure, objects: Path, tmp_path: Path) -> None:
+    status, _ = configure("CONFIG_BUS=y\nCONFIG_SIZE=6\n")
+    assert status == 0
+    argv = ["check", "--report", str(tmp_path / "report.json"), "--config", str(objects / ".config")]
+    assert kconfig.main(argv) == 0
+    text = (objects / ".config").read_text()
+    (objects / ".config").write_text(text.replace("CONFIG_SIZE=6", "CONFIG_SIZE=5"))
+    assert kconfig.main(argv) == 2
+
+
 def test_dependency_on_a_module_caps_the_value(configure: Configure) -> None:
     status, report = configure("CONFIG_MODULES=y\nCONFIG_CORE_USER=m\nCONFIG_ON_CORE=y\n")
     assert status == 2

@@ -23,7 +23,6 @@ from rootstream.sandbox.kconfig_fragment import (
     merged,
     same,
 )
-from rootstream.sandbox.kconfig_tree import KconfigError
 
 LINES = Path(__file__).with_name("test_kconfig_facts.jsonl").read_text("utf-8").splitlines()
 FACTS: Mapping[str, Any] = {entry["symbol"]: entry for line in LINES if "symbol" in (entry := json.loads(line))}
@@ -67,6 +66,8 @@ def test_fragment_gives_requests_with_their_lines() -> None:
         'CONFIG_A="open',
         'CONFIG_A="open\\"',
         'CONFIG_A="one" two',
+        'CONFIG_A="one\x0btwo"',
+        'CONFIG_A="\0"',
         "CONFIG-A=y",
         "A=y",
         "config_a=y",
@@ -194,11 +195,55 @@ def test_dependency_names_the_unmet_parts_and_what_can_be_set() -> None:
     )
 
 
-def test_transitional_symbol_is_renamed_and_only_a_warning() -> None:
-    reason = reason_for("y", None, {**FACTS["EXPERT"], "transitional": True}, FACTS)
+def test_old_name_whose_value_arrived_is_only_a_warning() -> None:
+    old = {**FACTS["EXPERT"], "transitional": True, "successors": [["sym", 2, "FAST", "bool", "y"]]}
+    reason = reason_for("y", None, old, FACTS)
     assert reason.kind == "renamed"
     problem = kconfig.problem_of(request("EXPERT", "y"), None, reason, optional=False)
     assert problem.severity == "warning"
+
+
+def test_old_name_whose_value_was_lost_is_an_error_with_the_new_ones_reason() -> None:
+    old = {**FACTS["EXPERT"], "transitional": True, "successors": [["sym", 0, "WARP", "bool", "n"]]}
+    reason = reason_for("y", None, old, FACTS)
+    assert reason.kind == "dependency"
+    assert "WARP" in reason.text
+    assert kconfig.problem_of(request("EXPERT", "y"), None, reason, optional=False).severity == "error"
+    assert reason_for("y", None, {**old, "successors": []}, FACTS).kind == "unexplained"
+
+
+def test_change_after_the_report_is_found() -> None:
+    asked = holding(request("A", "y"), request("B", "n"), request("C", "4"))
+    report = json.loads(json.dumps(kconfig.report_of(asked, {"A": "y", "C": "4"}, [])))
+    assert kconfig.changed_since(report, {"A": "y", "B": "n", "C": "4", "D": "y"}) == []
+    problems = kconfig.changed_since(report, {"B": "y", "C": "5"})
+    assert [(each.symbol, each.kind, each.got) for each in problems] == [
+        ("A", "changed-later", None),
+        ("B", "changed-later", "y"),
+        ("C", "changed-later", "5"),
+    ]
+
+
+def test_check_verb(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text(json.dumps(kconfig.report_of(holding(request("A", "y")), {"A": "y"}, [])))
+    config = tmp_path / ".config"
+    argv = ["check", "--report", str(report), "--config", str(config)]
+    assert kconfig.main(argv) == 2
+    config.write_text("CONFIG_A=y\n")
+    assert kconfig.main(argv) == 0
+    config.write_text("# CONFIG_A is not set\n")
+    assert kconfig.main(argv) == 2
+    for nonsense in ("", "[]", "{}", '{"requested": [{}], "result": {}}'):
+        report.write_text(nonsense)
+        assert kconfig.main(argv) == 2
+
+
+def test_report_is_written_when_the_tree_cannot_be_configured(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), "--base", "tinyconfig"]
+    assert kconfig.main([*argv, "--report", str(report)]) == 2
+    assert [each["kind"] for each in json.loads(report.read_text())["problems"]] == ["not-configured"]
 
 
 def test_unknown_symbol_gets_the_nearest_names() -> None:
@@ -209,9 +254,10 @@ def test_unknown_symbol_gets_the_nearest_names() -> None:
     assert reason.details == ("nearest: CONFIG_BRIDGE",)
 
 
-def test_explained_refuses_silence() -> None:
-    with pytest.raises(KconfigError):
-        kconfig.explained([request("ABSENT", "y")], LINES)
+def test_silence_is_no_consent() -> None:
+    silence = kconfig.explained([request("ABSENT", "y")], LINES)["ABSENT"]
+    assert isinstance(silence, Reason)
+    assert silence.kind == "unexplained"
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,10 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from rootstream.sandbox.kconfig_facts import LEVELS, Facts, Reason, described, level, reason_for, unknown_reason
+from rootstream.sandbox.kconfig_facts import Reason, described, reason_for, unknown_reason
 from rootstream.sandbox.kconfig_fragment import (
     PREFIX,
     Problem,
@@ -25,7 +23,18 @@ from rootstream.sandbox.kconfig_fragment import (
     fragment_requests,
     last_requests,
     same,
-    shown,
+)
+from rootstream.sandbox.kconfig_problem import (
+    UNKNOWN,
+    base_differences,
+    changed_since,
+    chosen_later,
+    doubtful,
+    explained,
+    message_of,
+    problem_of,
+    report_of,
+    unmet_selections,
 )
 from rootstream.sandbox.kconfig_tree import (
     KconfigError,
@@ -47,118 +56,10 @@ ask for n, which a symbol that is hidden or not in the tree has as well; the lat
 A base given as file is not held to that: as with `cp old.config .config && make olddefconfig` it may come from
 another version, whose symbols are expected to come and go. What came out differently is counted in a warning
 and listed in the report. What must hold belongs in a fragment.
+
+`make` completes the configuration once more when it builds, and changes it without a word if it is given another
+compiler or architecture than here: `check` compares the .config with the report afterwards.
 """
-
-SHOWN_DIFFERENCES = 10
-_UNKNOWN = re.compile(r"warning: (?:unknown symbol:|trying to assign nonexistent symbol) (\w+)", re.ASCII)
-_UNMET_SELECTION = re.compile(r"unmet direct dependencies detected for (\w+)\n((?:  .*\n?)*)", re.ASCII)
-
-
-def doubtful(
-    requests: Mapping[str, Request], result: Mapping[str, str], unknown: Iterable[str] | None
-) -> list[Request]:
-    """Return the requests to explain: those that came out differently, and those for n of an unknown symbol.
-
-    Where the tree does not say which are unknown (None), that is every request for n that the result lacks.
-    """
-    names = set(requests) - set(result) if unknown is None else set(unknown)
-    return [
-        request
-        for request in requests.values()
-        if not same(request.value, result.get(request.symbol)) or request.symbol in names
-    ]
-
-
-def chosen_later(request: Request, facts: Facts, requests: Mapping[str, Request]) -> bool:
-    """Whether a later fragment asked for another member of the same choice, which overrides as a value would."""
-    if request.value != "y" or not facts["choice"]:
-        return False
-    order = list(requests)
-    later = [
-        requests[member[2]]
-        for member in facts["choice"]["members"]
-        if level(member) == LEVELS["y"] and member[2] in requests
-    ]
-    return any(
-        other.value == "y"
-        and other.file != request.file
-        and order.index(other.symbol) > order.index(request.symbol)
-        for other in later
-    )
-
-
-def problem_of(request: Request, got: str | None, reason: Reason, *, optional: bool) -> Problem:
-    """Return what to tell the user about a request that did not come out."""
-    met = same(request.value, got)
-    severity = "note" if optional else "warning" if met or reason.kind == "renamed" else "error"
-    if met:
-        message = f"{shown(request)} asks for nothing"
-    elif got is None:
-        message = f"{shown(request)} was asked for, but it is not in the result"
-    else:
-        quoted = got if got.startswith('"') else f'"{got}"'
-        message = f"{shown(request)} was asked for, the result has {quoted}"
-    return Problem(
-        severity=severity,
-        kind=reason.kind,
-        message=message,
-        symbol=request.symbol,
-        file=request.file,
-        line=request.line,
-        wanted=request.value,
-        got=got,
-        reason=reason.text,
-        details=reason.details,
-    )
-
-
-def explained(requests: Sequence[Request], lines: Iterable[str]) -> dict[str, Reason | Facts]:
-    """Return what kconfig_explain.c printed, by symbol: its facts, or why for one that the tree lacks."""
-    parsed = [json.loads(line) for line in lines if line.strip()]
-    names: list[str] = next((entry["names"] for entry in parsed if "names" in entry), [])
-    known: dict[str, Reason | Facts] = {entry["symbol"]: entry for entry in parsed if "symbol" in entry}
-    for entry in parsed:
-        if "unknown" in entry:
-            known[entry["unknown"]] = unknown_reason(entry["unknown"], mentioned=entry["mentioned"], names=names)
-    missing = [request.symbol for request in requests if request.symbol not in known]
-    if missing:
-        raise KconfigError(f"the tree's Kconfig code said nothing about {', '.join(missing)}")
-    return known
-
-
-def base_differences(
-    name: str, base: Mapping[str, str], result: Mapping[str, str], asked: Iterable[str]
-) -> list[Problem]:
-    """Return the values of a base file that came out differently and that no fragment asked to change."""
-    asked = set(asked)
-    return [
-        Problem(
-            severity="warning",
-            kind="base-changed",
-            message=f"{PREFIX}{symbol}={value} of the base "
-            + (f"became {result[symbol]}" if symbol in result else "is not in the result"),
-            symbol=symbol,
-            file=name,
-            wanted=value,
-            got=result.get(symbol),
-        )
-        for symbol, value in base.items()
-        if symbol not in asked and not same(value, result.get(symbol))
-    ]
-
-
-def unmet_selections(said: str) -> list[Problem]:
-    """Return a warning for each symbol that Kconfig reports as selected against its own dependencies."""
-    return [
-        Problem(
-            severity="warning",
-            kind="unmet-selection",
-            message=f"{PREFIX}{match[1]} was selected although its own dependencies are unmet",
-            symbol=match[1],
-            details=tuple(line.strip() for line in match[2].splitlines()),
-        )
-        for match in _UNMET_SELECTION.finditer(said)
-    ]
 
 
 def configure(
@@ -178,7 +79,7 @@ def configure(
     before = config_values(read_text(tree.config)) if base.startswith("file:") else {}
     said = complete(tree, holding)
     result = config_values(read_text(tree.config))
-    unknown = _UNKNOWN.findall(said) if says_unknown(tree) else None
+    unknown = UNKNOWN.findall(said) if says_unknown(tree) else None
     wanting = doubtful(holding, result, unknown)
     problems += _explained_problems(tree, wanting, holding, result, optional)
     problems += unmet_selections(said)
@@ -195,49 +96,25 @@ def _explained_problems(
 ) -> list[Problem]:
     if not requests:
         return []
+    problems: list[Problem] = []
     try:
         known = explained(requests, explain(tree, [request.symbol for request in requests]))
-    except KconfigError as error:
-        nothing = Reason(kind="unexplained", text=f"the tree's Kconfig code could not be asked why: {error}")
-        known = {request.symbol: nothing for request in requests}
+    except (KconfigError, ValueError) as error:
+        message = f"no reasons can be given, the tree's Kconfig code could not be asked: {error}"
+        problems.append(Problem(severity="warning", kind="no-reasons", message=message))
+        known = {request.symbol: Reason(kind="unexplained", text="") for request in requests}
     others = {name: facts for name, facts in known.items() if not isinstance(facts, Reason)}
-    problems = []
     for request in requests:
         got = result.get(request.symbol)
         about = known[request.symbol]
         if not isinstance(about, Reason):
-            if same(request.value, got):
-                continue
-            if chosen_later(request, about, holding):
+            if same(request.value, got) or chosen_later(request, about, holding):
                 continue
             about = reason_for(request.value, got, about, others)
+        elif same(request.value, got) and about.kind != "unknown":
+            continue
         problems.append(problem_of(request, got, about, optional=request.symbol in optional))
     return problems
-
-
-def report_of(
-    requests: Mapping[str, Request], result: Mapping[str, str], problems: Sequence[Problem]
-) -> dict[str, Any]:
-    """Return the report as JSON data: requested, result (of what was requested), problems, ok."""
-    return {
-        "requested": [asdict(request) for request in requests.values()],
-        "result": {symbol: result.get(symbol) for symbol in requests} if result else {},
-        "problems": [asdict(problem) for problem in problems],
-        "ok": not any(problem.severity == "error" for problem in problems),
-    }
-
-
-def message_of(problems: Sequence[Problem]) -> str:
-    """Return all problems as text; of a base file's differences only the first few."""
-    shown_ones = [problem for problem in problems if problem.kind != "base-changed"]
-    changed = [problem for problem in problems if problem.kind == "base-changed"]
-    lines = [str(problem) for problem in shown_ones]
-    if changed:
-        lines.append(f"{changed[0].file}: warning: {len(changed)} values of the base came out differently:")
-        lines += [f"    {problem.message}" for problem in changed[:SHOWN_DIFFERENCES]]
-        if changed[SHOWN_DIFFERENCES:]:
-            lines.append(f"    ... and {len(changed) - SHOWN_DIFFERENCES} more, listed in the report")
-    return "\n".join(lines)
 
 
 def _pair(text: str) -> tuple[str, Path]:
@@ -268,8 +145,14 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--fragment", type=_pair, action="append", default=[], metavar="SHOWN_NAME=PATH")
     verb.add_argument("--optional", action="append", default=[], metavar="SYMBOL")
     verb.add_argument("--report", type=Path, help="write requests, results and problems to this JSON file")
+    verb.set_defaults(run=configure_verb)
     verb = verbs.add_parser("explain", parents=[common], help="print what a configured tree says about symbols")
     verb.add_argument("--symbol", action="append", required=True)
+    verb.set_defaults(run=explain_verb)
+    verb = verbs.add_parser("check", help="compare a .config with the report: has `make` changed it since?")
+    verb.add_argument("--report", type=Path, required=True)
+    verb.add_argument("--config", type=Path, required=True)
+    verb.set_defaults(run=check_verb)
     return parser
 
 
@@ -289,13 +172,30 @@ def _bare(symbol: str) -> str:
 def configure_verb(options: argparse.Namespace) -> int:
     """Configure, print the problems on stderr, write the report; return the exit status."""
     optional = frozenset(_bare(symbol) for symbol in options.optional)
-    requests, result, problems = configure(_tree(options), options.base, options.fragment, optional)
+    requests: dict[str, Request] = {}
+    result: dict[str, str] = {}
+    try:
+        requests, result, problems = configure(_tree(options), options.base, options.fragment, optional)
+    except KconfigError as error:
+        problems = [Problem(severity="error", kind="not-configured", message=str(error))]
     report = report_of(requests, result, problems)
     if options.report:
         options.report.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", "utf-8")
     if problems:
         print(message_of(problems), file=sys.stderr)
     return 0 if report["ok"] else 2
+
+
+def check_verb(options: argparse.Namespace) -> int:
+    """Compare a .config with the report of its configuration; return the exit status."""
+    try:
+        report = json.loads(read_text(options.report))
+        problems = changed_since(report, config_values(read_text(options.config)))
+    except (ValueError, KeyError, TypeError) as error:
+        raise KconfigError(f"{options.report} is no report of `configure`: {error}") from error
+    if problems:
+        print(message_of(problems), file=sys.stderr)
+    return 2 if problems else 0
 
 
 def explain_verb(options: argparse.Namespace) -> int:
@@ -317,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the program; the exit status is 0, or 2 when the user has to act."""
     options = _parser().parse_args(argv)
     try:
-        return configure_verb(options) if options.verb == "configure" else explain_verb(options)
+        return int(options.run(options))
     except KconfigError as error:
         print(f"kconfig: {error}", file=sys.stderr)
         return 2

@@ -305,6 +305,33 @@ static void put_place(struct symbol *sym)
     put_string("");
 }
 
+#ifdef SYMBOL_TRANS
+/* the symbols whose default is a transitional one, an old name (Linux 6.18) */
+static void put_successors(struct symbol *sym)
+{
+    struct symbol **all = sym_re_search(".");
+    bool first = true;
+
+    fputs(",\"successors\":[", out);
+    for (; all && *all; all++) {
+        struct symbol *other = *all;
+        struct property *prop;
+
+        for_all_defaults(other, prop)
+            if (expr_contains_symbol(prop->expr, sym) || expr_contains_symbol(prop->visible.expr, sym))
+                break;
+        if (!prop)
+            continue;
+        if (!first)
+            fputc(',', out);
+        first = false;
+        put_symbol(other, false);
+        enqueue(other);
+    }
+    fputc(']', out);
+}
+#endif
+
 static void put_facts(struct symbol *sym)
 {
     bool transitional = false;
@@ -336,6 +363,10 @@ static void put_facts(struct symbol *sym)
     put_range(sym);
     fputs(",\"choice\":", out);
     put_choice(sym);
+#ifdef SYMBOL_TRANS
+    if (transitional)
+        put_successors(sym);
+#endif
     fputs("}\n", out);
 }
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rootstream.sandbox.kconfig_fragment import PREFIX
+from rootstream.sandbox.kconfig_fragment import PREFIX, same
 
 LEVELS = {"n": 0, "m": 1, "y": 2}
 LETTERS = "nmy"
@@ -95,12 +95,25 @@ def reason_for(wanted: str, got: str | None, facts: Facts, others: Mapping[str, 
     """
     kind = str(facts["type"])
     if facts.get("transitional"):
-        return Reason(kind="renamed", text="it is an old name that only hands its value on to another symbol")
+        return _renamed_reason(wanted, facts, others)
     if not _fits(kind, wanted):
         return Reason(kind="type", text=f"it is of type {kind}, which {wanted} does not fit ({facts['where']})")
     if kind in ("bool", "tristate"):
         return _switch_reason(LEVELS[wanted], LEVELS.get(got or "n", 0), facts, others)
     return _value_reason(wanted, facts, others)
+
+
+def _renamed_reason(wanted: str, facts: Facts, others: Mapping[str, Facts]) -> Reason:
+    for _, _, name, kind, value in facts["successors"]:
+        if same(wanted, f'"{value}"' if kind == "string" else value):
+            text = f"it is the old name of {name}, which has this value now: ask for {PREFIX}{name} instead"
+            return Reason(kind="renamed", text=text)
+    for _, _, name, _, value in facts["successors"]:
+        if name in others:
+            reason = reason_for(wanted, value, others[name], others)
+            text = f"it is the old name of {name} [={value}], for which: {reason.text}"
+            return Reason(kind=reason.kind, text=text, details=reason.details)
+    return Reason(kind="unexplained", text=f"it is an old name, and nothing takes its value ({facts['where']})")
 
 
 def _fits(kind: str, wanted: str) -> bool:
@@ -150,10 +163,17 @@ def _dependency_reason(kind: str, wanted: int, facts: Facts, others: Mapping[str
     prompt = min(facts["prompts"], key=lambda each: len(unmet(each["if"], wanted)))
     missing = unmet(prompt["if"], wanted)
     begin = "can only be changed with" if kind == "hidden" else "depends on"
-    details = ["unmet: " + ", ".join(expression(part, "and") for part in missing)]
+    details = ["unmet: " + ", ".join(_unmet_text(part) for part in missing)]
     details += _further(missing, wanted, others)
     text = f"{begin} {expression(prompt['if'])} ({prompt['where']})"
     return Reason(kind=kind, text=text, details=tuple(details))
+
+
+def _unmet_text(part: Any) -> str:  # noqa: ANN401
+    """Return a part as text; a plain n is left of a question to the compiler or about the architecture."""
+    if part[0] == "sym" and part[2] == "n":
+        return "n, which here is the answer to a question to the compiler, or for another architecture"
+    return expression(part, "and")
 
 
 def _further(missing: Sequence[Any], wanted: int, others: Mapping[str, Facts]) -> list[str]:

@@ -10,7 +10,7 @@ PREFIX = "CONFIG_"
 _REQUEST = re.compile(r"CONFIG_(\w+)=(.*)", re.ASCII)
 _UNSET = re.compile(r"# CONFIG_(\w+) is not set", re.ASCII)
 _NEARLY_UNSET = re.compile(r"#\s*CONFIG_\w+\s+is\s+not\s+set\b", re.ASCII | re.IGNORECASE)
-_VALUE = re.compile(r'[ymn]|-?\d+|0[xX][0-9a-fA-F]+|"(?:[^"\\]|\\.)*"', re.ASCII)
+_VALUE = re.compile(r'[ymn]|-?\d+|0[xX][0-9a-fA-F]+|"(?:[^"\\\0-\x1f]|\\[^\0-\x1f])*"', re.ASCII)
 _BARE_HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 
 
@@ -59,7 +59,7 @@ def fragment_requests(name: str, text: str) -> tuple[list[Request], list[Problem
     requests: list[Request] = []
     problems: list[Problem] = []
     seen: dict[str, Request] = {}
-    for number, line in enumerate(text.splitlines(), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         try:
             request = _line_request(name, number, line.rstrip())
         except ValueError as error:
@@ -118,7 +118,7 @@ def shown(request: Request) -> str:
 def config_values(text: str) -> dict[str, str]:
     """Return the values of a .config as Kconfig writes it, those that are not set as n."""
     values: dict[str, str] = {}
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if match := _REQUEST.fullmatch(line):
             values[match[1]] = match[2]
         elif match := _UNSET.fullmatch(line):
@@ -162,7 +162,7 @@ def merged(base: str, requests: Mapping[str, Request], *, old: bool) -> str:
     """
     kept = [
         line
-        for line in base.splitlines()
+        for line in base.rstrip("\n").split("\n")
         if not ((match := _REQUEST.fullmatch(line) or _UNSET.fullmatch(line)) and match[1] in requests)
     ]
     asked = [
