@@ -88,7 +88,7 @@ class Project(Model):
 
 
 class Variants(Model):
-    """The variants of a system; each is checked as the whole system that it makes."""
+    """The word beside those of a system that a user may write: its variants."""
 
     variants: dict[Name, dict[Any, Any]] = {}
     """Named sets of changes: what a variant says replaces the system's, lists under `add` are appended."""

@@ -26,6 +26,8 @@ def _hash(value: str) -> str:
 
 
 class PasswordHash(Model):
+    """A password, given by its hash."""
+
     hash: Annotated[str, AfterValidator(_hash), Means("a password hash such as $6$...")]
     """The hash, as crypt(5) has it: `$6$salt$...`."""
 

@@ -212,14 +212,13 @@ class ConfigFile(Model):
     """A full configuration of the project."""
 
 
-ConfigBase = Annotated[
+ConfigBase = (
     Literal["tinyconfig", "defconfig", "allnoconfig"]
     | Annotated[
         Annotated[NamedDefconfig, Tag("defconfig")] | Annotated[ConfigFile, Tag("file")],
         Discriminator(first_of("defconfig", "file")),
-    ],
-    Field(description="Where a configuration starts from."),
-]
+    ]
+)
 
 
 class Kernel(Model):

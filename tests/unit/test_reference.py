@@ -1,0 +1,58 @@
+"""The reference page: up to date, complete, and right in its examples."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+import pytest
+from loading import one, write
+
+from rootstream import reference
+from rootstream.load import load
+from rootstream.reference_texts import EXAMPLES
+from rootstream.schema import json_schema
+
+ROOT = Path(__file__).parents[2]
+DATA = Path(__file__).parent / "data" / "load"
+PAGE = reference.page()
+
+
+def test_the_page_is_up_to_date() -> None:
+    committed = (ROOT / "docs" / "reference" / "system-yaml.md").read_text()
+    assert committed == PAGE, "run: python -m rootstream.reference > docs/reference/system-yaml.md"
+
+
+def test_every_word_is_on_the_page() -> None:
+    schema = json_schema()
+    full = [each for name, each in schema["definitions"].items() if not name.endswith(("Change", "Addition"))]
+    words = {word for each in (schema, *full) for word in each["properties"]}
+    assert {word for word in words if f"| `{word}` |" not in PAGE} == set()
+
+
+def test_every_section_has_an_example() -> None:
+    titles = re.findall(r"^##+ (.*)$", PAGE, re.MULTILINE)
+    assert len(titles) == len(set(titles))
+    assert set(titles) == set(EXAMPLES)
+
+
+def test_links_lead_somewhere() -> None:
+    titles = re.findall(r"^##+ (.*)$", PAGE, re.MULTILINE)
+    anchors = {title.lower().replace(":", "").replace(" ", "-") for title in titles}
+    assert set(re.findall(r"\(#([^)]*)\)", PAGE)) <= anchors
+
+
+def test_every_row_of_a_table_has_as_many_cells() -> None:
+    for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
+
+
+@pytest.mark.parametrize("title", EXAMPLES)
+def test_examples(tmp_path: Path, title: str) -> None:
+    shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
+    (tmp_path / "debug.config").touch()
+    text = textwrap.dedent(EXAMPLES[title])
+    path = write(tmp_path, text if re.search(r"^systems:", text, re.MULTILINE) else one(text))
+    assert load(path).systems
