@@ -290,6 +290,10 @@ def test_busybox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "MD5_SMALL": ("error", "range"),
         "GONE": ("warning", "unknown"),
     }
+    full = tmp_path / "full.config"
+    shutil.copy(tmp_path / "out/.config", full)
+    shutil.rmtree(tmp_path / "out")
+    assert kconfig.main([*argv, "--base", f"file:{full}"]) == 0
     capsys.readouterr()
     assert kconfig.main(["explain", *common, "--symbol", "CONFIG_PIE"]) == 0
     assert "STATIC" in capsys.readouterr().out

@@ -162,7 +162,8 @@ def message_of(problems: Sequence[Problem]) -> str:
     changed = [problem for problem in problems if problem.kind == "base-changed"]
     lines = [str(problem) for problem in shown_ones]
     if changed:
-        lines.append(f"{changed[0].file}: warning: {len(changed)} values of the base came out differently:")
+        values = f"{len(changed)} values" if changed[1:] else "one value"
+        lines.append(f"{changed[0].file}: warning: {values} of the base came out differently:")
         lines += [f"    {problem.message}" for problem in changed[:SHOWN_DIFFERENCES]]
         if changed[SHOWN_DIFFERENCES:]:
             lines.append(f"    ... and {len(changed) - SHOWN_DIFFERENCES} more, listed in the report")

@@ -101,10 +101,12 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess
 def make_base(tree: Tree, base: str) -> None:
     """Write the base to .config; KconfigError for one that there is not."""
     if base.startswith("file:"):
+        content = _read(Path(base[5:]))
         tree.objects.mkdir(parents=True, exist_ok=True)
-        tree.config.write_bytes(_read(Path(base[5:])))
         if tree.old:
-            tree.make("scripts/kconfig/conf", "gen_build_files")
+            # nothing less makes its `conf` and its Config.in files
+            tree.make("allnoconfig")
+        tree.config.write_bytes(content)
         return
     plain = OLD_BASES if tree.old else PLAIN_BASES
     if base not in plain and not re.fullmatch(r"(?:\w[\w.+-]*/)*\w[\w.+-]*_defconfig", base, re.ASCII):
