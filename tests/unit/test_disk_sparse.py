@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.sparse import pack_sparse, unpack_sparse
+from rootstream.sandbox.sparse import knows_holes, pack_sparse, packed_file, unpack_sparse
 
 GRAIN = 4096
 
@@ -153,3 +153,32 @@ def test_a_bound_on_the_length_holds(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match="more than 4096 bytes"):
         unpack_sparse(tmp_path / "packed", tmp_path / "destination", largest=4096)
     assert not (tmp_path / "destination").exists()
+
+
+def test_an_image_is_packed_where_it_is_made(tmp_path: Path) -> None:
+    output = tmp_path / "packed"
+    with packed_file(output, needed=0) as scratch:
+        image(scratch, 10 * GRAIN, (2 * GRAIN, b"data"))
+        pack_sparse(scratch, tmp_path / "expected")
+    assert output.read_bytes() == (tmp_path / "expected").read_bytes()
+    assert {each.name for each in tmp_path.iterdir()} == {"packed", "expected"}
+
+
+def test_a_failure_while_an_image_is_made_leaves_what_was_there(tmp_path: Path) -> None:
+    output = tmp_path / "packed"
+    output.write_bytes(b"the old one")
+
+    def fail() -> None:
+        with packed_file(output, needed=0):
+            raise Mistake("no")
+
+    with pytest.raises(Mistake, match="no"):
+        fail()
+    assert output.read_bytes() == b"the old one"
+    assert [each.name for each in tmp_path.iterdir()] == ["packed"]
+
+
+def test_whether_holes_are_known_is_tried(tmp_path: Path) -> None:
+    known = knows_holes(tmp_path)
+    empty = image(tmp_path / "empty", 1 << 20)
+    assert known == (empty.stat().st_blocks == 0)

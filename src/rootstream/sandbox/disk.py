@@ -30,7 +30,7 @@ from rootstream.sandbox.disklayout import (
 from rootstream.sandbox.ext import Ext, content_bytes, fit, is_full, make_ext, seeded_uuid
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.settings import fstab_text
-from rootstream.sandbox.sparse import pack_sparse, unpack_sparse
+from rootstream.sandbox.sparse import pack_sparse, packed_file, unpack_sparse
 from rootstream.sandbox.spec import read_spec
 from rootstream.sandbox.tarfiles import lay_path
 from rootstream.sandbox.tree import Content, Inode, Kind, Slice, Tree, directory, text_file
@@ -203,7 +203,8 @@ def _make(options: argparse.Namespace) -> None:
     for name, path in ((spec.kernel_name, options.kernel), (INITRAMFS, options.initramfs)):
         if path is not None:
             boot[name] = Slice(path, 0, path.stat().st_size)
-    with whole_file(options.output) as draft:
+    needed = 2 * content_bytes(root) + sum(content.size for content in boot.values()) + LEAST_FREE
+    with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
         make_disk(spec, root, draft, epoch=source_date_epoch(), boot=boot)
 
 
@@ -215,6 +216,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--root", type=Path, required=True)
     make.add_argument("--kernel", type=Path, help="kernel to put on the boot partition as kernel_name")
     make.add_argument("--initramfs", type=Path)
+    make.add_argument("--packed", action="store_true", help="write what `pack` would make of the image")
     make.add_argument("-o", "--output", type=Path, required=True)
     make.set_defaults(run=_make)
     for verb, action in (("pack", pack_sparse), ("unpack", unpack_sparse)):

@@ -11,6 +11,7 @@ from typing import IO
 
 from rootstream.sandbox.capability import XATTR as CAPABILITY
 from rootstream.sandbox.program import Mistake, feed
+from rootstream.sandbox.superblock import forget_written
 from rootstream.sandbox.tarfiles import write_tar
 from rootstream.sandbox.tree import Kind, Tree, encoded, shown
 
@@ -96,18 +97,8 @@ def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) 
     extended = f"nodiscard,assume_storage_prezeroed=1,offset={offset},hash_seed={seeded_uuid(ext.seed, 'hash')}"
     argv = [
         *("mke2fs", "-q", "-F", "-t", ext.type, "-O", FEATURES[ext.type], "-b", str(BLOCK), "-I", str(INODE)),
-        *(
-            "-m",
-            "0",
-            "-e",
-            "remount-ro",
-            "-N",
-            str(inode_count(tree, ext.size)),
-            "-L",
-            ext.label,
-            "-U",
-            str(identity),
-        ),
+        *("-m", "0", "-e", "remount-ro", "-N", str(inode_count(tree, ext.size))),
+        *("-L", ext.label, "-U", str(identity)),
         *("-E", extended, "-d", "-", str(image), f"{ext.size // 1024}k"),
     ]
 
@@ -124,8 +115,9 @@ def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) 
             (Path(folder) / "script").write_bytes(script)
             target = f"{image}?offset={offset}" if offset else str(image)
             said = feed(["debugfs", "-w", "-f", f"{folder}/script", target], epoch=epoch, extra=extra)
-            if "\nea_set: " in said:  # its exit status does not tell
+            if any(line.startswith("ea_set: ") for line in said.splitlines()):  # its exit status does not tell
                 raise Mistake(f"debugfs could not set all extended attributes:\n{said}")
+    forget_written(image, offset=offset)
 
 
 def _xattr_script(tree: Tree, folder: Path) -> bytes:
@@ -139,7 +131,7 @@ def _xattr_script(tree: Tree, folder: Path) -> bytes:
                 raise Mistake(f"{shown(path)}: the extended attribute {name!r} of such a name cannot be set")
             place = folder / f"{number}.{len(lines)}"
             place.write_bytes(value)
-            lines.append(encoded(f'ea_set -f {place} "/{path}" {name}\n'))
+            lines.append(encoded(f'ea_set -f "{place}" "/{path}" {name}\n'))
     return b"".join(lines)
 
 

@@ -13,13 +13,15 @@ from typing import IO
 
 from rootstream.sandbox.compress import LEVELS, compressor, write_compressed
 from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.ext import FEATURES, Ext, fit, is_full, make_ext
+from rootstream.sandbox.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
+from rootstream.sandbox.sparse import packed_file
 from rootstream.sandbox.tarfiles import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
 
 XATTR_TABLE = "etc/rootstream/xattrs"
 SQUASHFS = ("gzip", "xz", "zstd", "lz4")
+SLACK = 64 << 20
 SQUASHFS_BLOCK = 131072
 
 
@@ -76,7 +78,8 @@ def _ext(options: argparse.Namespace) -> None:
     tree = read_root(options.root)
     wanted = 0 if options.size == "auto" else _bytes(options.size)
     ext = Ext(type=options.type, label=options.label, seed=options.uuid_seed, size=wanted)
-    with whole_file(options.output) as draft:
+    needed = 2 * content_bytes(tree) + SLACK
+    with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
 
         def make(tried: Ext) -> None:
             with draft.open("wb") as file:
@@ -116,17 +119,8 @@ def _squashfs(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
     tree = read_root(options.root)
     with whole_file(options.output) as draft:
-        argv = [
-            "tar2sqfs",
-            "-q",
-            "-f",
-            "-c",
-            options.compression,
-            "-b",
-            str(SQUASHFS_BLOCK),
-            "-d",
-            f"mtime={epoch}",
-        ]
+        argv = ["tar2sqfs", "-q", "-f", "-c", options.compression]
+        argv += ["-b", str(SQUASHFS_BLOCK), "-d", f"mtime={epoch}"]
         feed([*argv, "-k", str(draft)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
 
 
@@ -152,7 +146,9 @@ def _parser() -> argparse.ArgumentParser:
     ext.add_argument("--type", choices=sorted(FEATURES), default="ext4")
     ext.add_argument("--size", default="auto", help="in bytes, or auto")
     ext.add_argument("--free", type=int, default=0, help="bytes to spare with --size auto")
-    ext.add_argument("--gzip", action="store_true")
+    form = ext.add_mutually_exclusive_group()
+    form.add_argument("--gzip", action="store_true")
+    form.add_argument("--packed", action="store_true", help="write what `disk pack` would make of the image")
     ext.add_argument("--label", default="root")
     ext.add_argument("--uuid-seed", required=True, help="text that the UUID is derived from")
     ext.set_defaults(run=_ext)

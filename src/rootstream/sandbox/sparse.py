@@ -9,7 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +25,7 @@ LARGEST = 1 << 44
 NAME = b"image"
 _NUMBER = re.compile(rb"(0|[1-9][0-9]{0,15})\n")
 Extent = tuple[int, int]
+ZEROS = bytes(CHUNK)
 
 
 def data_extents(file: IO[bytes], size: int) -> list[Extent]:
@@ -60,12 +64,11 @@ def _allocated(handle: int, size: int) -> Iterator[Extent]:
 
 
 def _nonzero(piece: bytes) -> Iterator[Extent]:
-    if not piece.strip(b"\0"):
+    if piece in (ZEROS, ZEROS[: len(piece)]):
         return
-    zeros = bytes(GRAIN)
     for first in range(0, len(piece), GRAIN):
         part = piece[first : first + GRAIN]
-        if part != zeros[: len(part)]:
+        if part != ZEROS[: len(part)]:
             yield first, len(part)
 
 
@@ -85,6 +88,34 @@ def pack_sparse(path: Path, output: Path) -> None:
         for offset, length in extents:
             _copy(source, target, offset, length)
         target.write(bytes(-stored % BLOCK + 2 * BLOCK))
+
+
+@contextmanager
+def packed_file(output: Path, needed: int) -> Iterator[Path]:
+    """Give a path to write a sparse file to; its packed form takes the name of `output` if all went well.
+
+    The file lies beside `output`, or, where the filesystem there knows no holes, in the folder for temporary files
+    if that does and at most half of its room is `needed` (bytes that will be written).
+    """
+    folder, other = output.parent, Path(tempfile.gettempdir())
+    if not knows_holes(folder) and knows_holes(other) and shutil.disk_usage(other).free // 2 > needed:
+        folder = other
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".image.") as scratch:
+        image = Path(scratch) / "image"
+        image.write_bytes(b"")
+        yield image
+        pack_sparse(image, output)
+
+
+def knows_holes(folder: Path) -> bool:
+    """Tell whether the filesystem of a folder can say where a file has holes."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.truncate(CHUNK)
+        try:
+            os.lseek(file.fileno(), 0, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno == errno.ENXIO
+        return False
 
 
 def _headers(stored: int, size: int) -> bytes:
