@@ -13,6 +13,7 @@ from rootstream.system import Architecture, Kernel, Model, Name, PackageName, Ro
 
 # 2025-01-01: any fixed day will do, as long as FAT can hold it.
 EPOCH = 1735689600
+MOST_VARIANTS = 100
 
 
 class System(Model):
@@ -90,5 +91,5 @@ class Project(Model):
 class Variants(Model):
     """The word beside those of a system that a user may write: its variants."""
 
-    variants: dict[Name, dict[Any, Any]] = {}
+    variants: Annotated[dict[Name, dict[Any, Any]], Field(max_length=MOST_VARIANTS)] = {}
     """Named sets of changes: what a variant says replaces the system's, lists under `add` are appended."""

@@ -9,10 +9,10 @@ from typing import TypeVar
 from pydantic import ValidationError
 
 from rootstream import consistency, files
-from rootstream.description import Debian, Described, Description, Project, System, Variants
+from rootstream.description import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
 from rootstream.errors import Problems, UserError, Where
 from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, parse, places, plain
-from rootstream.mistakes import mistakes, same
+from rootstream.mistakes import identity, mistakes
 from rootstream.shape import record
 from rootstream.system import Model
 from rootstream.variants import ADD, resolve, settle
@@ -63,6 +63,7 @@ class _Reading:
 
     folder: Path
     problems: list[UserError] = field(default_factory=list)
+    told: set[tuple[Where | None, str]] = field(default_factory=set)
 
     def project(self, node: Node) -> Description:
         node = settle(record(Project), node)
@@ -96,7 +97,7 @@ class _Reading:
         node = settle(record(Variants), Mapping(where=written.where, entries=only))
         self._valid(Variants, node, title=VARIANTS)
         variants = node.get(VARIANTS)
-        return tuple(variants.entries.values()) if isinstance(variants, Mapping) else ()
+        return tuple(variants.entries.values())[:MOST_VARIANTS] if isinstance(variants, Mapping) else ()
 
     def _system(self, name: Scalar, variant: Scalar | None, node: Mapping, own: set[Where]) -> Described | None:
         """Return one target; a mistake that its base made already is not told again."""
@@ -110,10 +111,11 @@ class _Reading:
             reading.problems += consistency.check(system, node)
             reading.problems += files.check(record(System), node, self.folder)
         for problem in reading.problems:
-            if any(same(problem, other) for other in self.problems):
+            if identity(problem) in self.told:
                 continue
             if variant and problem.where not in own:
                 problem.message += f" (in {name.text}@{variant.text})"
+            self.told.add(identity(problem))
             self.problems.append(problem)
         return described
 

@@ -15,6 +15,7 @@ from rootstream.variants import container
 
 _SWITCH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _LONGEST = 60
+MOST = 200  # mistakes of one system that are told; nobody reads more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,17 +72,22 @@ def mistakes(
     begin = begin or node.where
     start = _Spot(shape=shape, node=node, where=node.where, begin=begin, title=title, also=also)
     unknown = {error["loc"] for error in errors if error["type"] == "extra_forbidden"}
-    found: list[UserError] = []
-    for error in errors:
+    found: dict[tuple[Where | None, str], UserError] = {}
+    for error in errors[:MOST]:
         kind, loc = error["type"], error["loc"]
         if kind in ("too_short", "too_long") and any(_inside(other["loc"], loc) for other in errors):
             continue
         if kind == "missing" and any(_slip(other, loc) for other in unknown):
             continue
         problem = _mistake(error, start)
-        if problem is not None and not any(same(problem, other) for other in found):
-            found.append(problem)
-    return found
+        if problem is not None:
+            found.setdefault(identity(problem), problem)
+    return list(found.values())
+
+
+def identity(problem: UserError) -> tuple[Where | None, str]:
+    """Return what is equal for two mistakes that are one."""
+    return problem.where, problem.message
 
 
 def _inside(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
@@ -91,11 +97,6 @@ def _inside(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
 def _slip(unknown: tuple[int | str, ...], missing: tuple[int | str, ...]) -> bool:
     """Say whether the unknown word is the missing one, misspelt."""
     return unknown[:-1] == missing[:-1] and bool(nearest(str(unknown[-1]), [str(missing[-1])]))
-
-
-def same(one: UserError, other: UserError) -> bool:
-    """Say whether two mistakes are one."""
-    return (one.where, one.message) == (other.where, other.message)
 
 
 def _mistake(error: ErrorDetails, start: _Spot) -> UserError | None:
@@ -247,11 +248,10 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
 
 
 def _count(spot: _Spot) -> UserError:
-    if isinstance(spot.shape, ListOf) and isinstance(spot.node, Sequence) and spot.node.items:
-        message = f"{spot.title}: {len(spot.node.items)} items, but at most {spot.shape.most} are allowed"
-    else:
-        message = f"{spot.title}: at least one is needed"
-    return UserError("bad-value", message, where=spot.where)
+    node, most = spot.node, spot.shape.most if isinstance(spot.shape, ListOf | Table) else None
+    size = len(node.items) if isinstance(node, Sequence) else len(node.entries) if isinstance(node, Mapping) else 0
+    allowed = f"{size} are written, but at most {most} are allowed" if size else "at least one is needed"
+    return UserError("bad-value", f"{spot.title}: {allowed}", where=spot.where)
 
 
 def _value(spot: _Spot, *, wrong_type: bool) -> UserError:

@@ -43,6 +43,7 @@ def json_schema() -> Schema:
     writer.definitions["System"]["properties"]["variants"] = {
         "type": ["object", "null"],
         "description": variants.description,
+        "maxProperties": variants.shape.most,
         "propertyNames": _leaf(variants.shape.key),
         "additionalProperties": change,
     }

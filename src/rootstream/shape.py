@@ -44,6 +44,7 @@ class Table:
 
     key: Leaf
     value: Shape
+    most: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +217,7 @@ def _shape(hint: Any) -> Shape:  # noqa: ANN401
         key = _shape(get_args(kind)[0])
         if not isinstance(key, Leaf):
             raise TypeError(f"{hint}: the words of a mapping are single values")
-        return Table(key=key, value=_shape(get_args(kind)[1]))
+        return Table(key=key, value=_shape(get_args(kind)[1]), most=_limits(metadata).get("most"))
     return _leaf(hint, kind, metadata)
 
 

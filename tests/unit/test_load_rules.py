@@ -75,6 +75,7 @@ def test_rules(tmp_path: Path, words: str, expected: list[tuple[str, int]]) -> N
 @pytest.mark.parametrize(
     "words",
     [
+        "checks: [{command: x, output: '[[a]'}]",
         "kernel: null\nimages: [tar, squashfs, ext]",
         "kernel: null\nimages: [{disk: {bootloader: none, partitions: [{filesystem: ext4, mount: /}]}}]",
         "images: [initramfs, {disk: {initramfs: true}}]",

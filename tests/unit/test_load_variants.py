@@ -49,6 +49,14 @@ def test_no_change(tmp_path: Path, change: tuple[str, ...]) -> None:
     assert base == variant
 
 
+def test_too_many(tmp_path: Path) -> None:
+    (tmp_path / "one.config").touch()
+    found = problems(tmp_path, BASE + "".join(f"      v{number}: {{}}\n" for number in range(101)))
+    assert [(p.reason, p.message) for p in found] == [
+        ("bad-value", "variants: 101 are written, but at most 100 are allowed")
+    ]
+
+
 def test_order(tmp_path: Path) -> None:
     text = BASE + "      z: {}\n      b: {}\n  c: {root: busybox, images: [tar], variants: }\n"
     (tmp_path / "one.config").touch()
@@ -172,6 +180,12 @@ def test_a_mistake_that_only_the_two_together_make_names_the_variant(tmp_path: P
     found_there = problems(tmp_path, text + "      v: {kernel: null}\n")
     assert [(p.reason, line(p)) for p in found_there] == [("kernel-needed", 6)]
     assert found_there[0].message.endswith("(in a@v)")
+
+
+def test_it_names_every_variant_that_has_it(tmp_path: Path) -> None:
+    (tmp_path / "one.config").touch()
+    text = BASE.replace("images: [tar]", "images: [disk]") + "      v: {kernel: null}\n      w: {kernel: null}\n"
+    assert [p.message[-8:] for p in problems(tmp_path, text)] == ["(in a@v)", "(in a@w)"]
 
 
 def test_a_list_with_a_default_is_not_appended_to_in_secret(tmp_path: Path) -> None:
