@@ -17,16 +17,20 @@ from rootstream.engine.sharing import FOLDER, at_limit, leased
 
 
 def temporary(token: str) -> Path:
-    return Path(tempfile.mkdtemp(prefix=f"rootstream-{token}-"))
+    folder = Path(tempfile.gettempdir(), f"rootstream-{token}")
+    folder.mkdir()
+    return folder
 
 
 def test_who_comes_second_is_not_alone(tmp_path: Path) -> None:
-    with leased(tmp_path, token="a1", temporary=tmp_path, quota="infinity", wait=None) as first:
+    with leased(tmp_path, quota="infinity", wait=None) as first:
         assert first.alone
-        with leased(tmp_path, token="a2", temporary=tmp_path, quota="infinity", wait=None) as second:
+        assert first.temporary.stat().st_mode & 0o777 == 0o700
+        with leased(tmp_path, quota="infinity", wait=None) as second:
             assert not second.alone
-    with leased(tmp_path, token="a3", temporary=tmp_path, quota="infinity", wait=None) as third:
+    with leased(tmp_path, quota="infinity", wait=None) as third:
         assert third.alone
+    assert not third.temporary.exists()
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [".lock"]
 
 
@@ -38,11 +42,11 @@ def test_at_the_limit_a_build_waits_for_the_others(tmp_path: Path) -> None:
     got: list[bool] = []
 
     def second() -> None:
-        with leased(tmp_path, token="b2", temporary=tmp_path, quota="100", wait=said.set) as lease:
+        with leased(tmp_path, quota="100", wait=said.set) as lease:
             got.append(lease.alone)
 
     waiting = threading.Thread(target=second)
-    with leased(tmp_path, token="b1", temporary=tmp_path, quota="100", wait=None):
+    with leased(tmp_path, quota="100", wait=None):
         waiting.start()
         assert said.wait(20)
         assert got == []
@@ -53,9 +57,9 @@ def test_at_the_limit_a_build_waits_for_the_others(tmp_path: Path) -> None:
 def test_a_mixed_use_makes_the_next_casd_count_again(tmp_path: Path) -> None:
     usage = tmp_path / "cas" / "disk_usage"
     usage.parent.mkdir()
-    with leased(tmp_path, token="c1", temporary=tmp_path, quota="infinity", wait=None):
+    with leased(tmp_path, quota="infinity", wait=None):
         usage.write_text("10")
-        with leased(tmp_path, token="c2", temporary=tmp_path, quota="infinity", wait=None):
+        with leased(tmp_path, quota="infinity", wait=None):
             pass
         assert usage.exists()
     assert not usage.exists()
@@ -82,7 +86,7 @@ def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
     runs.mkdir()
     (runs / token).write_text(str(folder))
     try:
-        with leased(tmp_path, token="e1", temporary=tmp_path, quota="infinity", wait=None) as lease:
+        with leased(tmp_path, quota="infinity", wait=None) as lease:
             assert lease.alone
         assert child.wait(20) != 0
         assert not folder.exists()
@@ -100,9 +104,9 @@ def test_temporary_files_of_killed_processes_go_when_nobody_uses_the_cache(tmp_p
     (tmp_path / "cas" / "staging" / "used" / "file").write_text("")
     (tmp_path / "cas" / "objects").mkdir()
     (tmp_path / "casserver-x.sock").write_text("")
-    with leased(tmp_path, token="aa", temporary=tmp_path, quota="infinity", wait=None):
+    with leased(tmp_path, quota="infinity", wait=None):
         (tmp_path / "cas" / "tmp" / "new").mkdir()
-        with leased(tmp_path, token="ab", temporary=tmp_path, quota="infinity", wait=None):
+        with leased(tmp_path, quota="infinity", wait=None):
             found = {str(path.relative_to(tmp_path)) for path in tmp_path.glob("cas*/*/*")}
             assert found == {"cas/tmp/new", "cas/staging/used"}
     assert not (tmp_path / "casserver-x.sock").exists()
@@ -118,7 +122,7 @@ def test_a_living_run_is_left_alone(tmp_path: Path) -> None:
         record.write(str(folder))
         record.flush()
         fcntl.flock(record, fcntl.LOCK_EX)
-        with leased(tmp_path, token="f1", temporary=tmp_path, quota="infinity", wait=None) as lease:
+        with leased(tmp_path, quota="infinity", wait=None) as lease:
             assert not lease.alone
         assert folder.exists()
     folder.rmdir()
@@ -130,7 +134,7 @@ def test_a_record_cannot_name_a_folder_of_others(tmp_path: Path) -> None:
     runs = tmp_path / "cache" / FOLDER
     runs.mkdir(parents=True)
     (runs / "0bad").write_text(str(precious))
-    with leased(tmp_path / "cache", token="a9", temporary=tmp_path, quota="infinity", wait=None):
+    with leased(tmp_path / "cache", quota="infinity", wait=None):
         pass
     assert precious.exists()
     assert not (runs / "0bad").exists()

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
@@ -66,24 +64,17 @@ def opened(
             text = "the cache is at its limit: waiting for another build that uses it"
             report(Notice(level="info", text=text))
 
-    token = secrets.token_hex(6)
-    temporary = Path(tempfile.mkdtemp(prefix=f"rootstream-{token}-"))
-    try:
-        mark = f"@{token}:"
-        wait = None if report is None else say
-        with (
-            _writable(settings.cache),
-            sharing.leased(
-                settings.cache, token=token, temporary=temporary, quota=quota_of(settings), wait=wait
-            ) as lease,
-        ):
-            file = temporary / "buildstream.conf"
-            text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
-            file.write_text(text, encoding="utf-8")
-            marked = {**env, leftovers.VARIABLE: token, "TMPDIR": str(temporary)}
-            yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    wait = None if report is None else say
+    with (
+        _writable(settings.cache),
+        sharing.leased(settings.cache, quota=quota_of(settings), wait=wait) as lease,
+    ):
+        mark = f"@{lease.token}:"
+        file = lease.temporary / "buildstream.conf"
+        text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
+        file.write_text(text, encoding="utf-8")
+        marked = {**env, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
+        yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked)
 
 
 @contextlib.contextmanager

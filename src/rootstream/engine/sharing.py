@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import os
 import re
+import secrets
 import shutil
 import tempfile
 import time
@@ -30,49 +31,70 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """The right to use the cache; `alone`: nobody else used it when the run began."""
+    """The right to use the cache, for the run with this token, and a folder for its temporary files.
+
+    `alone`: nobody else used the cache when the run began.
+    """
 
     token: str
+    temporary: Path
     alone: bool
 
 
 @contextlib.contextmanager
-def leased(
-    cache: Path, *, token: str, temporary: Path, quota: str, wait: Callable[[], None] | None
-) -> Iterator[Lease]:
-    """Take part in the use of the cache until the end of the block.
+def leased(cache: Path, *, quota: str, wait: Callable[[], None] | None) -> Iterator[Lease]:
+    """Take part in the use of the cache until the end of the block; no process of the run outlives it.
 
     What dead runs left is cleared first. At the cache's limit, `wait` is called once and then others are waited
     for; without it the run joins in any case.
     """
     runs = cache / FOLDER
     runs.mkdir(parents=True, exist_ok=True)
+    token = secrets.token_hex(6)
+    temporary = Path(tempfile.gettempdir(), f"rootstream-{token}")
+    # Ctrl-C can come anywhere: each step is undone whether or not it was reached
+    with contextlib.ExitStack() as held:
+        try:
+            others = _enter(runs, cache, held, token=token, temporary=temporary, quota=quota, wait=wait)
+            temporary.mkdir(mode=0o700)
+            yield Lease(token=token, temporary=temporary, alone=not others)
+        finally:
+            leftovers.end(token, cache)
+            shutil.rmtree(temporary, ignore_errors=True)
+            with _locked(runs):
+                (runs / token).unlink(missing_ok=True)
+                if (runs / MIXED).exists() and not _living(runs, cache):
+                    # each casd wrote the size that it knew of; without a number the next one counts
+                    (cache / "cas" / "disk_usage").unlink(missing_ok=True)
+                    (runs / MIXED).unlink()
+
+
+def _enter(
+    runs: Path,
+    cache: Path,
+    held: contextlib.ExitStack,
+    *,
+    token: str,
+    temporary: Path,
+    quota: str,
+    wait: Callable[[], None] | None,
+) -> int:
+    """Record a run as soon as it may begin and return how many others there are."""
     said = False
     while True:
         with _locked(runs):
             others = _living(runs, cache)
             if not others or wait is None or not at_limit(cache, quota):
-                descriptor = _record(runs / token, temporary)
+                _record(runs / token, temporary, held)
                 if others:
                     (runs / MIXED).touch()
                 else:
                     leftovers.tidy(cache)
-                break
+                return others
         if not said:
             wait()
             said = True
         time.sleep(PAUSE)
-    try:
-        yield Lease(token=token, alone=not others)
-    finally:
-        leftovers.end(token, cache)
-        with _locked(runs):
-            (runs / token).unlink(missing_ok=True)
-            os.close(descriptor)
-            if (runs / MIXED).exists() and not _living(runs, cache):
-                # each casd wrote the size that it knew of; without a number the next one counts
-                (cache / "cas" / "disk_usage").unlink(missing_ok=True)
-                (runs / MIXED).unlink()
 
 
 def at_limit(cache: Path, quota: str) -> bool:
@@ -118,12 +140,12 @@ def _locked(runs: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _record(path: Path, temporary: Path) -> int:
-    """Write the record of a run and hold a lock on it as long as this process lives."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.write(descriptor, os.fsencode(temporary))
-    return descriptor
+def _record(path: Path, temporary: Path, held: contextlib.ExitStack) -> None:
+    """Write the record of a run and hold a lock on it as long as this process lives, or the block lasts."""
+    file = held.enter_context(path.open("xb"))
+    fcntl.flock(file, fcntl.LOCK_EX)
+    file.write(os.fsencode(temporary))
+    file.flush()
 
 
 def _living(runs: Path, cache: Path) -> int:
@@ -150,5 +172,5 @@ def _living(runs: Path, cache: Path) -> int:
 
 
 def _remove_temporary(folder: Path, token: str) -> None:
-    if folder.name.startswith(f"rootstream-{token}-") and folder.parent == Path(tempfile.gettempdir()):
+    if folder.name == f"rootstream-{token}" and folder.parent == Path(tempfile.gettempdir()):
         shutil.rmtree(folder, ignore_errors=True)
