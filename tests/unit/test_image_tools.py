@@ -158,3 +158,19 @@ def test_what_is_on_the_disk(tmp_path: Path) -> None:
 def test_a_disk_without_kernel_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Mistake, match=r"there is no kernel: give one with --kernel, .* put bzImage in /boot"):
         disk(tmp_path, kernel_name="bzImage")
+
+
+@pytest.mark.parametrize("kind", ["ext2", "ext4"])
+def test_the_computed_size_fits_at_once(tmp_path: Path, kind: str) -> None:
+    tree, image, tried = Tree(), tmp_path / "root.img", []
+    for number in range(300):
+        tree.put(f"d{number % 7}/{number}", text_file(bytes([number % 255 + 1]) * 50_000))
+
+    def make(ext: Ext) -> None:
+        tried.append(ext.size)
+        with image.open("wb") as file:
+            file.truncate(ext.size)
+        make_ext(tree, ext, image, epoch=EPOCH)
+
+    fit(tree, Ext(type=kind, label="x", seed="x", size=0), make, free=0)
+    assert len(tried) == 1

@@ -28,6 +28,7 @@ FEATURES = {
 BYTES_PER_INODE = 16384
 INLINE_TARGET = 60  # a shorter symlink, and as many bytes of extended attributes, need no block of their own
 INLINE_XATTRS = 90
+DIRECT_BLOCKS = 12  # ext2 has a block of pointers for what is longer
 JOURNALS = ((32768, 1024), (262144, 4096), (524288, 8192), (4194304, 16384))
 NAMESPACE = uuid.UUID("5d0e3f2a-8a54-5c8e-9a63-0c4f5ad2a7b1")
 
@@ -60,7 +61,7 @@ def content_bytes(tree: Tree) -> int:
             blocks += 1 + entries * 4 // 3 // BLOCK
         elif inode.content is not None:
             data = -(-inode.content.size // BLOCK)
-            blocks += data + data // 512
+            blocks += data + data // 512 + (1 if data > DIRECT_BLOCKS else 0)
         elif len(encoded(inode.target)) >= INLINE_TARGET:
             blocks += 1
         blocks += 1 if sum(len(name) + len(value) + 16 for name, value in inode.xattrs) > INLINE_XATTRS else 0
