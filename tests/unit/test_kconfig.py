@@ -342,6 +342,15 @@ def test_missing_tree_is_the_users_to_mend(argv: list[str], capsys: pytest.Captu
     assert "/nonexistent" in capsys.readouterr().err
 
 
+def test_fragment_is_shown_by_the_users_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "scripts/kconfig").mkdir(parents=True)
+    fragment = tmp_path / "1.config"
+    fragment.write_text("nonsense\n")
+    argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), "--base", "tinyconfig"]
+    assert kconfig.main([*argv, "--fragment", f"mine=yours.config={fragment}"]) == 2
+    assert capsys.readouterr().err.startswith("mine=yours.config:1: ")
+
+
 @pytest.mark.parametrize("base", ["../../x_defconfig", "-f_defconfig", "oldconfig", "clean", "", "a b_defconfig"])
 def test_base_is_no_way_to_run_other_targets(tmp_path: Path, base: str) -> None:
     (tmp_path / "scripts/kconfig").mkdir(parents=True)

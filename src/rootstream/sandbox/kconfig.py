@@ -118,8 +118,8 @@ def _explained_problems(
 
 
 def _pair(text: str) -> tuple[str, Path]:
-    name, sign, path = text.partition("=")
-    if not (name and sign and path):
+    name, _, path = text.rpartition("=")  # the name is the user's and may have more of them
+    if not (name and path):
         raise argparse.ArgumentTypeError(f"{text!r} is not SHOWN_NAME=PATH")
     return name, Path(path)
 
