@@ -27,6 +27,7 @@ _PIECE = 1 << 16
 _OVERLAP = 1 << 14  # how far back a match may begin in text that was searched before
 _SETTLE = 0.5  # seconds that a failing kernel has to print the rest of its report
 _COALESCE = 0.01
+_GATHER = 0.001  # seconds between two reads: a serial port gives single characters
 _SEND_TIMEOUT = 5.0
 LAST_LINES = 30
 
@@ -203,6 +204,7 @@ class Console:
                 self._take(cleaner.feed(data, final=not data), ended=not data)
                 if not data or self.transcript.fault == "console-flood":
                     return
+                time.sleep(_GATHER)
 
     def _take(self, text: str, *, ended: bool) -> None:
         now = time.monotonic()

@@ -18,6 +18,7 @@ _PATIENCE = 3.0  # seconds without a known answer after which a shell is taken t
 _AFTER_PASSWORD = 6.0  # login(1) waits about three seconds before it refuses
 _ALREADY = 1.5  # seconds without output after which a prompt is one
 _PROBE = 5.0
+_CALM = 0.7
 _GONE = 2.0
 _WORD = 300  # characters of a command in one line: some shells' line editors take no more than 1024
 _BRIEF = 200
@@ -156,11 +157,8 @@ class Session:
                 return False
             self._console.wait_quiet(quiet=_ALREADY, deadline=deadline)
             start = self._console.position
-            if start == found.end:
-                token = self._send(":")
-                limit = min(deadline, time.monotonic() + _PROBE)
-                if self._ending(token, start=start, deadline=limit) is not None:
-                    return True
+            if start == found.end and self._answers(deadline=min(deadline, time.monotonic() + _PROBE)):
+                return True
 
     def _ending(self, token: str, *, start: int, deadline: float) -> Found | None:
         """Return where a command's marker is; None too if a login prompt shows that the shell ended."""
@@ -178,14 +176,25 @@ class Session:
             self.user = None
             self._from = start
             return "the shell ended with the command"
-        self._console.send("\x03")
-        probe = self._send(":")
-        limit = time.monotonic() + _PROBE
-        if self._ending(probe, start=self._console.position, deadline=limit) is None:
+        if not (self._interrupt("\x03") or self._interrupt("\x1c")):
             self.user = None
             self._from = self._console.position
         output = _output(text, token)[-_BRIEF:].strip()
         return f"the command did not end; last output: {output!r}"
+
+    def _interrupt(self, key: str) -> bool:
+        """Type a key that interrupts; whether the shell answers then.
+
+        What is typed before the command is gone would be lost with it.
+        """
+        self._console.send(key)
+        self._console.wait_quiet(quiet=_CALM, deadline=time.monotonic() + _PROBE)
+        return self._answers(deadline=time.monotonic() + _PROBE)
+
+    def _answers(self, *, deadline: float) -> bool:
+        start = self._console.position
+        token = self._send(":")
+        return self._ending(token, start=start, deadline=deadline) is not None
 
     def _send(self, command: str) -> str:
         """Type a command with its markers and return their token."""
@@ -203,14 +212,13 @@ def lines(command: str, token: str) -> tuple[str, ...]:
 
     POSIX shells: `printf %b` undoes the escapes, `command eval` survives a syntax error.
     """
-    pieces = _pieces(command)
+    *first, last = _pieces(command)
     begin, end = f"'RSB-' '{token}'", f"'RSE-' '{token}'"
-    finish = f"printf '%s%s:%s:\\n' {end} $R {end} $R"
-    return (
-        f"R='{pieces[0]}'",
-        *(f"R=\"$R\"'{piece}'" for piece in pieces[1:]),
-        f'printf \'%s%s\\n\' {begin} {begin}; command eval "$(printf %b "$R")"; R=$?; {finish}',
-    )
+    before = '"$R"' if first else ""
+    assign = (f"R={before}'{last}'", 'command eval "$(printf %b "$R")"', "R=$?")
+    steps = (f"printf '%s%s\\n' {begin} {begin}", *assign, f"printf '%s%s:%s:\\n' {end} $R {end} $R")
+    more = [f"R=\"$R\"'{piece}'" for piece in first[1:]]
+    return (*(f"R='{piece}'" for piece in first[:1]), *more, "; ".join(steps))
 
 
 def parse(text: str, token: str) -> Ran:
