@@ -209,7 +209,7 @@ class Apt:
         """
         self._refuse_unknown([name.partition("=")[0] for name in wanted])
         option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
-        done = self._run(["apt-get", "-s", "-q", "-o", option, "install", "--", *wanted])
+        done = self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, "install", "--", *wanted])
         if done.status != 0:
             raise Fault(
                 "unresolvable",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from rootstream_bst.faults import Fault
 from rootstream_bst.records import Item, Package, architecture, item, name, version
 
-_INST = re.compile(r"Inst (\S+) (?:\[[^]]*\] )?\((\S+) .*\[(\S+)\]\)")
+_FETCHED = re.compile(r"'[^']*' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb \d+")
 _PROXY = re.compile(r'Acquire::(https?)::Proxy(::[^ ]+)? "(.*)";')
 _PARTS = re.compile(r"(\d+)")
 
@@ -70,13 +71,12 @@ def stanzas(text: str) -> Iterator[Mapping[str, str]]:
 
 
 def resolved(text: str) -> tuple[tuple[str, str, str], ...]:
-    """Return (name, version, architecture) of what `apt-get -s install` would install, sorted by name."""
-    found = set()
-    for line in text.splitlines():
-        match = _INST.match(line)
-        if match:
-            found.add((match[1].partition(":")[0], match[2], match[3]))
-    return tuple(sorted(found))
+    """Return (name, version, architecture) of what `apt-get --print-uris install` would fetch, sorted by name.
+
+    Simulating the installation says the same, and takes four times as long.
+    """
+    matches = (_FETCHED.match(line) for line in text.splitlines())
+    return tuple(sorted({(match[1], unquote(match[2]), match[3]) for match in matches if match}))
 
 
 def packages(text: str) -> dict[tuple[str, str], Package]:

@@ -372,6 +372,14 @@ def test_dependency_that_cannot_be_met(bst: Bst, site: Site) -> None:
     assert "ref:" not in element.read_text()
 
 
+def test_mirror_of_files(bst: Bst, site: Site) -> None:
+    text = site.packages("tool").replace(site.address, site.repository.root.as_uri())
+    element = bst.element("set.bst", text)
+    bst.run("source", "track", "set.bst")
+    assert refs(element) == ["libtool1", "tool"]
+    assert (bst.checkout("set.bst") / "usr/bin/tool").is_file()
+
+
 def test_packages_unopened(bst: Bst, site: Site) -> None:
     bst.element("set.bst", site.packages("tool", more="unpack: false\n"))
     bst.run("source", "track", "set.bst")

@@ -23,21 +23,19 @@ $(ORIGIN)|noble|http://other.example/ubuntu/
 Debian|bookworm|cdrom://[Debian GNU/Linux 12]/
 rubbish
 """
-SIMULATION = """\
-NOTE: This is only a simulation!
+FETCHED = """\
 Reading package lists...
 Building dependency tree...
 The following NEW packages will be installed:
-  gcc-14-base hello libc6 libgcc-s1
-0 upgraded, 4 newly installed, 0 to remove and 0 not upgraded.
-Inst gcc-14-base (14.2.0-19 Debian:13.7/stable [amd64]) []
-Inst libgcc-s1 (14.2.0-19 Debian:13.7/stable [amd64]) []
-Inst libc6 (2.41-12+deb13u4 Debian:13.7/stable, Debian-Security:13/stable-security [amd64]) [libgcc-s1:amd64 ]
-Inst linux-libc-dev (6.12.107-1 Debian:13.7/stable [all])
-Inst hello [2.9-1] (2.10-5 Debian:13.7/stable [amd64])
-Conf gcc-14-base (14.2.0-19 Debian:13.7/stable [amd64])
-Conf hello (2.10-5 Debian:13.7/stable [amd64])
-"""
+  gcc gcc-14-base hello libc6 linux-libc-dev
+0 upgraded, 5 newly installed, 0 to remove and 0 not upgraded.
+Need to get 3004 kB of archives.
+'http://mirror.example/debian/pool/main/g/gcc-14/gcc-14-base_14.2.0-19_amd64.deb' gcc-14-base_14.2.0-19_amd64.deb 49432 MD5Sum:8c82dcf89447f04e600379a1a1871f3b
+'http://mirror.example/debian/pool/main/g/glibc/libc6_2.41-12%2bdeb13u4_amd64.deb' libc6_2.41-12+deb13u4_amd64.deb 2846580 MD5Sum:5559581916477ef1f57ea9f82cecf22e
+'http://mirror.example/debian/pool/main/g/gcc-defaults/gcc_14.2.0-1_amd64.deb' gcc_4%3a14.2.0-1_amd64.deb 5136 SHA256:00
+'file:/srv/mirror/pool/main/l/linux/linux-libc-dev_6.12.107-1_all.deb' linux-libc-dev_6.12.107-1_all.deb 2919204
+'http://mirror.example/debian/pool/main/h/hello/hello_2.10-5_amd64.deb' hello_2.10-5_amd64.deb 53184 MD5Sum:00
+"""  # noqa: E501  (as apt prints it)
 SHOWN = """\
 Package: hello
 Version: 2.10-5
@@ -156,11 +154,11 @@ def test_proxies() -> None:
 
 
 def test_resolved_set() -> None:
-    assert aptindex.resolved(SIMULATION) == (
+    assert aptindex.resolved(FETCHED) == (
+        ("gcc", "4:14.2.0-1", "amd64"),
         ("gcc-14-base", "14.2.0-19", "amd64"),
         ("hello", "2.10-5", "amd64"),
         ("libc6", "2.41-12+deb13u4", "amd64"),
-        ("libgcc-s1", "14.2.0-19", "amd64"),
         ("linux-libc-dev", "6.12.107-1", "all"),
     )
 
