@@ -16,11 +16,18 @@ need() { # PACKAGE COMMAND-OR-FILE...
 
 need bubblewrap bwrap
 need fuse3 fusermount3
+need apt apt-get
 need qemu-system-x86 qemu-system-x86_64
 need seabios /usr/share/seabios/bios-256k.bin
 need git git
 need patch patch
 need gpgv gpgv
+# Only the tests look into images with these.
+need squashfs-tools unsquashfs
+need cpio cpio
+need e2fsprogs /usr/sbin/debugfs
+need fdisk /usr/sbin/sfdisk
+need xz-utils xz
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 if [ "${PYTHON:-python3}" = python3 ]; then
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3 python3-venv"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -18,6 +19,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from rootstream.cli import cli  # noqa: PLC0415
     from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
 
+    # Being told to end is no different from Ctrl-C: what runs is stopped, what is done is kept.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         status = cli.main(
             args=list(argv) if argv is not None else None, prog_name="rootstream", standalone_mode=False

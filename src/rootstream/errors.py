@@ -62,7 +62,7 @@ class Problems(UserError):  # noqa: N818  (a collection of errors)
     """Several mistakes found at once, in the order of the file."""
 
     def __init__(self, problems: tuple[UserError, ...]) -> None:
-        super().__init__("several-problems", f"{len(problems)} mistakes")
+        super().__init__("several-problems", f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}")
         self.problems = problems
 
     def __str__(self) -> str:

@@ -52,8 +52,7 @@ def _table(target: str, told: dict[str, Any]) -> str:
     cached = sum(row["state"] == "cached" for row in rows)
     lines = [f"{target}: {cached} of {len(rows)} elements cached"]
     lines += [
-        f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}"
-        for row in rows
+        f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}" for row in rows
     ]
     return "\n".join(lines) + "\n"
 
@@ -108,9 +107,10 @@ def clean(project: Project, engine: Engine, *, out: bool, cache: bool) -> tuple[
     folders = [project.work]
     if out:
         folders.append(project.folder / "out")
-    if cache:
-        folders.append(engine.settings.cache)
     lines = []
+    if cache:
+        engine.clean()
+        lines.append(f"deleted {engine.settings.cache}")
     for folder in folders:
         if folder.exists():
             export.remove(folder)

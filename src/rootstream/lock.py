@@ -51,11 +51,7 @@ def from_text(text: str, path: Path) -> Lock:
         raise UserError(
             "lock-broken", "not a lock: it does not parse", where=Where(path=path, line=line), hint=hint
         ) from error
-    if (
-        not isinstance(data, dict)
-        or data.get("version") != VERSION
-        or not isinstance(data.get("sources"), list)
-    ):
+    if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), list):
         raise UserError("lock-broken", f"not a lock of version {VERSION}", where=Where(path=path), hint=hint)
     refs = {}
     for number, item in enumerate(data["sources"], 1):

@@ -49,9 +49,7 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
                 folder.rmdir()
             new.rename(folder)
     except OSError as error:
-        raise UserError(
-            "cannot-write", f"cannot be made: {error.strerror}", where=Where(path=folder)
-        ) from error
+        raise UserError("cannot-write", f"cannot be made: {error.strerror}", where=Where(path=folder)) from error
     return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
 
 

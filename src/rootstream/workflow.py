@@ -60,9 +60,7 @@ def choose(description: Description, wanted: tuple[str, ...], path: Path) -> tup
     return tuple(dict.fromkeys(wanted)) or names
 
 
-def prepare(
-    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
-) -> Prepared:
+def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> Prepared:
     """Read a project and plan the wanted systems; a project without a lock gets one first.
 
     Raises `UserError` for every mistake in the project, and lock-outdated.
@@ -201,9 +199,7 @@ def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.F
         arch=described.system.arch,
         digest=prepared.digest(target),
         kinds={file: kind for kind, file in prepared.outputs[target].files},
-        inputs=tuple(
-            {"source": json.loads(request), "ref": prepared.plan.refs[request]} for request in requests
-        ),
+        inputs=tuple({"source": json.loads(request), "ref": prepared.plan.refs[request]} for request in requests),
         elements=tuple({"name": name, "key": keys.get(name, "")} for name in names),
         version=__version__,
         epoch=described.system.epoch,

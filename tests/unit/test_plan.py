@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rootstream import images
 from rootstream.description import Debian, Described, Description, System
 from rootstream.errors import UserError
 from rootstream.lock import Lock
@@ -186,7 +187,7 @@ def test_private_keys_are_refused(folder: Path) -> None:
 def test_a_disk_names_its_root_where_the_arguments_do_not(given: str, expected: str) -> None:
     system = describe(images=({"disk": {"kernel_args": given}},)).systems[0].system
     disk = system.images[0]
-    assert isinstance(disk, image.images.MakeDisk)
+    assert isinstance(disk, images.MakeDisk)
     assert image.kernel_args(disk.disk) == expected
 
 

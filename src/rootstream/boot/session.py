@@ -29,7 +29,7 @@ _REFUSED = (
 )
 _LOGIN = f"(?P<login>{LOGIN_PROMPT.pattern})"
 _PROMPT = r"(?P<prompt>^[^\n]{0,120}[#$%>] ?\Z)"
-_PASSWORD = r"(?P<password>(?:password|passcode)[^\n]*: ?\Z)"  # noqa: S105
+_PASSWORD = r"(?P<password>(?:password|passcode)[^\n]{0,80}: ?\Z)"  # noqa: S105
 _ENTER = r"(?P<enter>Please press Enter to activate this console)"
 _FLAGS = re.MULTILINE | re.IGNORECASE
 _ANSWER = re.compile(f"{_PASSWORD}|{_REFUSED}|{_LOGIN}|{_PROMPT}", _FLAGS)

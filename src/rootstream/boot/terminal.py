@@ -14,7 +14,7 @@ _HELD = 4096  # an escape sequence that is longer than this is none
 _ESCAPE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*(?P<final>[@-~])|[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)|[ -/]*[0-OQ-WYZ\\`-~])"
 )
-_UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\n]*\x1b?|[ -/]*)|\r+)\Z")
+_UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\n]*\x1b?|[ -/]*)|(?<!\r)\r+)\Z")
 _RETURN = re.compile(r"\r+\n?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
 _MOVES = frozenset("Hf")  # the cursor goes elsewhere: what follows is not the same line

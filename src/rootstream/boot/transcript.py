@@ -14,7 +14,7 @@ _PIECE = 4096
 Fault = Literal["kernel-panic", "kernel-oops", "no-bootable-device", "console-flood"]
 Mark = Literal["kernel", "init", "login"]
 
-# Printed by Linux: kernel/panic.c, arch/*/mm/fault.c, arch/*/kernel/traps.c, init/main.c; and by SeaBIOS
+# Printed by Linux: kernel/panic.c, arch/*/mm/fault.c, arch/*/kernel/traps.c, init/main.c; by SeaBIOS and OVMF
 _STAMP = r"(?:^|\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? )"
 _FAULTS: tuple[tuple[Fault, re.Pattern[str]], ...] = (
     ("kernel-panic", re.compile(r"Kernel panic - not syncing|Attempted to kill init")),
@@ -26,7 +26,7 @@ _FAULTS: tuple[tuple[Fault, re.Pattern[str]], ...] = (
             re.MULTILINE,
         ),
     ),
-    ("no-bootable-device", re.compile(r"^No bootable device", re.MULTILINE)),
+    ("no-bootable-device", re.compile(r"^No bootable device|^BdsDxe: No bootable option or device", re.MULTILINE)),
 )
 LOGIN_PROMPT = re.compile(r"^(?![^\n]*Last login)[^\n]*\blogin: ", re.MULTILINE | re.IGNORECASE)
 _MARKS: tuple[tuple[Mark, re.Pattern[str]], ...] = (

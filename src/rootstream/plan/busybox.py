@@ -7,7 +7,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 
 from rootstream.plan import base, programs
-from rootstream.plan.kconfig import Fragment, configure
+from rootstream.plan.kconfig import Fragment, configure, still_right
 from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.overlay import archive_of
@@ -88,6 +88,7 @@ def busybox(
             optional=description.optional,
         ),
         compiling(f'make -C {WORK}/tree -j"$JOBS" CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n'),
+        still_right(),
         f'make -C {WORK}/tree CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',

@@ -12,7 +12,6 @@ from rootstream.plan import root as roots
 from rootstream.plan.model import Dependency, Element, Json, short_hash
 from rootstream.plan.sources import local
 
-ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 SPARSE = ".sparse"
 
 
@@ -37,23 +36,6 @@ class Made:
     file: str
 
 
-def file_name(image: images.Image, kernel_file: str | None) -> str:
-    """Return the name of the exported file of an image."""
-    match image:
-        case images.MakeKernel():
-            return image.kernel.name or kernel_file or "kernel"
-        case images.MakeInitramfs():
-            return image.initramfs.name or "initramfs.cpio" + ENDINGS[image.initramfs.compression]
-        case images.MakeExt():
-            return image.ext.name or f"rootfs.{image.ext.type}" + (".gz" if image.ext.gzip else "")
-        case images.MakeSquashfs():
-            return image.squashfs.name or "rootfs.squashfs"
-        case images.MakeTar():
-            return image.tar.name or "rootfs.tar" + ENDINGS[image.tar.compression]
-        case images.MakeDisk():
-            return image.disk.name
-
-
 def _program(name: str, *words: str) -> str:
     return f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module(name)} " + " ".join(words)
 
@@ -64,7 +46,7 @@ def _output(name: str) -> str:
 
 def element(image: images.Image, context: Context, initramfs: Made | None) -> Made:
     """Return an image's element; `initramfs` is the one that a disk's boot loader loads, if the disk wants one."""
-    name = file_name(image, context.kernel_file)
+    name = images.file_name(image, context.kernel_file)
     files: dict[str, bytes] = {}
     extra: tuple[Dependency, ...] = ()
     match image:
@@ -120,11 +102,7 @@ def _ext(image: images.Ext, name: str) -> list[str]:
     words += [f"--label {shlex.quote(image.label)}", f"--uuid-seed {shlex.quote(name)}"]
     if image.gzip:
         return [_program("image", *words, "--gzip", "-o", _output(name))]
-    plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
-    return [
-        _program("image", *words, "-o", plain),
-        _program("disk", "pack", plain, "-o", _output(name + SPARSE)),
-    ]
+    return [_program("image", *words, "--packed", "-o", _output(name + SPARSE))]
 
 
 def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | None) -> list[str]:
@@ -133,11 +111,7 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
         words.append(f"--kernel /kernel/{context.kernel_file}")
     if image.initramfs and initramfs:
         words.append(f"--initramfs /loaded/images/{initramfs.file}")
-    plain = f"/tmp/{name}"  # noqa: S108  (in the sandbox)
-    return [
-        _program("disk", *words, "-o", plain),
-        _program("disk", "pack", plain, "-o", _output(name + SPARSE)),
-    ]
+    return [_program("disk", *words, "--packed", "-o", _output(name + SPARSE))]
 
 
 def _disk_spec(image: images.Disk, name: str) -> dict[str, Json]:

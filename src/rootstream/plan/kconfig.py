@@ -37,6 +37,12 @@ def configure(
     return f"PYTHONPATH={programs.FOLDER} " + shlex.join(words)
 
 
+def still_right() -> str:
+    """Return the shell command that proves, after `make`, that it changed nothing of what was asked for."""
+    words = ["python3", "-m", programs.module("kconfig"), "check", "--report", "kconfig.json"]
+    return f"PYTHONPATH={programs.FOLDER} " + shlex.join([*words, "--config", f"{WORK}/tree/.config"])
+
+
 def _base(base: ConfigBase) -> str:
     if isinstance(base, NamedDefconfig):
         return base.defconfig

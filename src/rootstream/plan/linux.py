@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from rootstream.plan import base, programs
-from rootstream.plan.kconfig import Fragment, configure
+from rootstream.plan.kconfig import Fragment, configure, still_right
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.system import Kernel
@@ -43,6 +43,7 @@ def kernel(description: Kernel, arch: str, tree: Unpacked, fragments: tuple[Frag
         compiling(
             f'make -C {WORK}/tree -j"$JOBS" ARCH={karch} {target}' + (" modules" if description.modules else "")
         ),
+        still_right(),
         'mkdir -p "%{install-root}/kernel"',
         f'cp {WORK}/tree/{path} "%{{install-root}}/kernel/{name}"',
         f'cp {WORK}/tree/.config "%{{install-root}}/kernel/config"',

@@ -129,7 +129,7 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
         needs=tuple(done.element.name for done in made),
     )
     draft.add(target)
-    order = [image.file_name(each, context.kernel_file) for each in described.system.images]
+    order = [images.file_name(each, context.kernel_file) for each in described.system.images]
     files = sorted(((done.kind, done.file) for done in made), key=lambda item: order.index(item[1]))
     return Outputs(target=described.target, element=target.name, files=tuple(files))
 

@@ -1,0 +1,69 @@
+"""What tests of the whole product share: the command as a user runs it, and `examples/hello`, built once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HELLO = ROOT / "examples" / "hello"
+DERIVED = shutil.ignore_patterns("out", ".rootstream")
+LONG = 3600.0  # seconds; a cold build compiles a kernel
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def rootstream(
+    *words: str, cwd: Path, env: Mapping[str, str] | None = None, check: bool = False
+) -> subprocess.CompletedProcess[str]:
+    """Run the command line as a user would and return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rootstream", *words],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LONG,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr, done.stderr
+    if check:
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="session")
+def run() -> Command:
+    return rootstream
+
+
+@pytest.fixture(scope="session")
+def lock() -> Path:
+    """Return the lock of examples/hello; it is made once and kept, so that a second run needs no network."""
+    path = HELLO / "system.lock"
+    if not path.exists():
+        rootstream("update", cwd=HELLO, check=True)
+    return path
+
+
+@pytest.fixture
+def hello(tmp_path: Path, lock: Path) -> Path:
+    """Return a copy of examples/hello with its lock, not built."""
+    assert lock.exists()
+    return Path(shutil.copytree(HELLO, tmp_path / "hello", ignore=DERIVED))
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory, lock: Path) -> Path:
+    """Return a copy of examples/hello, built; tests leave it as it is."""
+    assert lock.exists()
+    folder = Path(shutil.copytree(HELLO, tmp_path_factory.mktemp("built") / "hello", ignore=DERIVED))
+    rootstream("build", "hello", cwd=folder, check=True)
+    return folder
