@@ -87,7 +87,7 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
     if board.bios and image.kind == "disk":
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
-    words += ["-cpu", "host" if host.accelerator == "kvm" else "max"]
+    words += ["-cpu", "host" if host.accelerator == "kvm" else board.cpu]
     words += ["-m", f"{max(1, machine.memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
     return words if host.reboot else [*words, "-no-reboot"]
