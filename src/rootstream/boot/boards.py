@@ -14,7 +14,8 @@ class Board:
     """A machine of QEMU and what Linux calls its parts.
 
     `buses` are those that a disk can be attached to, the first is taken where the description names none;
-    `cpu` is for emulation; `bios` says whether a disk starts without UEFI, `package` is Debian's name for where the program comes from.
+    `cpu` is for emulation; `bios` says whether a disk starts without UEFI. `package` and `uefi_package` are
+    Debian's names for where the program and the firmware come from.
     """
 
     program: str
