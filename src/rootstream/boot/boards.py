@@ -33,7 +33,7 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
         "x86_64": Board(
             program="qemu-system-x86_64",
             machine="pc",
-            cpu="max,la57=off",  # page tables of five levels cost a fifth of the time of a boot
+            cpu="max",
             console="ttyS0",
             buses=("ide", "virtio", "ahci"),
             bios=True,
@@ -43,7 +43,7 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
         "aarch64": Board(
             program="qemu-system-aarch64",
             machine="virt",
-            cpu="max,pauth-impdef=on",  # the architecture's own algorithm is slow to emulate
+            cpu="max,pauth-impdef=on",  # QEMU, docs/system/arm/cpu-features: the architected algorithm is slow
             console="ttyAMA0",
             buses=("virtio", "ahci"),
             bios=False,
