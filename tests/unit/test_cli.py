@@ -1,0 +1,90 @@
+"""The command line: it answers at once, its page is in step, mistakes are exit status 2 and never a traceback."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rootstream.commands_page import page
+
+ROOT = Path(__file__).parents[2]
+
+
+def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "rootstream", *words], cwd=cwd, capture_output=True, text=True, check=False
+    )
+
+
+def test_the_page_of_commands_is_in_step() -> None:
+    assert (ROOT / "docs" / "reference" / "commands.md").read_text() == page()
+
+
+def test_help_and_version(tmp_path: Path) -> None:
+    assert "verify" in run("--help", cwd=tmp_path).stdout
+    assert run("--version", cwd=tmp_path).stdout.startswith("rootstream ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("build",),
+        ("run",),
+        ("verify",),
+        ("show",),
+        ("update",),
+        ("log", "x"),
+        ("shell", "x"),
+        ("clean",),
+        ("buidl",),
+        ("build", "--nope"),
+        ("init", "nope"),
+        ("init", "x86-disk", "/proc/x"),
+        ("completion", "tcsh"),
+    ],
+)
+def test_mistakes_outside_a_project(tmp_path: Path, words: tuple[str, ...]) -> None:
+    done = run(*words, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.strip()
+    assert "Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "rootstream", "schema"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as child:
+        assert child.stdout
+        assert child.stderr
+        child.stdout.close()
+        assert b"Traceback" not in child.stderr.read()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(tmp_path: Path, shell: str) -> None:
+    assert "rootstream" in run("completion", shell, cwd=tmp_path).stdout
+
+
+def test_completion_offers_systems(tmp_path: Path) -> None:
+    (tmp_path / "system.yaml").write_text("systems: {abc: {root: busybox, images: [tar]}}\n")
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "rootstream")],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            "_ROOTSTREAM_COMPLETE": "bash_complete",
+            "COMP_WORDS": "rootstream build a",
+            "COMP_CWORD": "2",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "abc" in done.stdout
