@@ -57,6 +57,7 @@ class Bst:
         (self.path / "project.conf").write_text(PROJECT)
         self.env = {
             "PATH": os.environ["PATH"],
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "HOME": str(self.path),
             "XDG_CACHE_HOME": str(self.path / "cache"),
             "XDG_CONFIG_HOME": str(self.path / "config"),
