@@ -1,0 +1,32 @@
+"""Every measurement, one after the other: `make bench`. What lacks a program is left out, by name."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+RUNS = (
+    (["build.py", "--cold"], ("bwrap", "qemu-system-x86_64")),
+    (["package_set.py"], ("mmdebstrap",)),
+    (["disk_image.py"], ("mke2fs", "mkfs.fat", "mcopy", "mkswap", "sfdisk", "syslinux")),
+)
+
+
+def main() -> int:
+    """Run them all; return 1 if one failed."""
+    failed = 0
+    for words, needs in RUNS:
+        missing = [name for name in needs if not shutil.which(name)]
+        print(f"== {' '.join(words)}", flush=True)
+        if missing:
+            print(f"left out: {', '.join(missing)} not installed", flush=True)
+            continue
+        failed |= subprocess.run([sys.executable, str(HERE / words[0]), *words[1:]], check=False).returncode != 0
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
