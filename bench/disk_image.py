@@ -54,7 +54,7 @@ def in_tree(tree: Path, folder: Path, options: argparse.Namespace) -> int:
     argv = ["bwrap", "--unshare-all", "--uid", "0", "--gid", "0", "--cap-drop", "ALL", "--ro-bind", str(tree), "/"]
     argv += ["--dev", "/dev", "--proc", "/proc", "--tmpfs", "/run", "--dir", "/run/src", "--dir", "/run/bench"]
     argv += ["--ro-bind", str(SOURCE), "/run/src", "--ro-bind", str(Path(__file__).parent), "/run/bench"]
-    argv += ["--tmpfs", "/tmp"]  # noqa: S108  (that of the tree)
+    argv += ["--tmpfs", "/tmp"]
     argv += ["--bind", str(folder), "/mnt", "--chdir", "/mnt"]
     argv += ["--clearenv", "--setenv", "PATH", "/usr/bin:/usr/sbin"]
     argv += ["--", "python3", "-B", "/run/bench/disk_image.py", "--work", "/mnt", "--rounds", str(options.rounds)]

@@ -194,3 +194,25 @@ def test_a_disk_names_its_root_where_the_arguments_do_not(given: str, expected: 
 def test_partitions_of_disks_whose_name_ends_in_a_digit() -> None:
     assert image.partition_device("/dev/mmcblk0", 2) == "/dev/mmcblk0p2"
     assert image.partition_device("/dev/sda", 2) == "/dev/sda2"
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "locked"),
+    [
+        ({"debian": {"package": "linux", "patches": True}}, "debian_source", True),
+        ({"tar": {"url": "http://files.invalid/linux.tar.xz"}}, "remote", True),
+        ({"tar": {"url": "http://files.invalid/linux.tar.xz", "sha256": "0" * 64}}, "remote", False),
+        ({"git": {"url": "http://git.invalid/linux.git", "track": "v6.12"}}, "git", True),
+        ({"local": "overlay"}, "local", False),
+    ],
+)
+def test_a_kernel_comes_from_any_source(folder: Path, source: dict[str, Any], kind: str, *, locked: bool) -> None:
+    plan, rendered = planned(folder, describe(kernel={"source": source, "builtin": False}))
+    element = next(element for name, element in plan.elements.items() if name.startswith("linux-"))
+    assert (element.sources[0].kind, element.sources[0].locked) == (kind, locked)
+    if kind == "local":
+        path = str(element.sources[0].words["path"])
+        with tarfile.open(fileobj=BytesIO(rendered[path])) as tar:
+            assert "tree/etc/motd" in tar.getnames()
+    else:
+        assert "ref" in rendered[f"elements/{element.name}"].decode()

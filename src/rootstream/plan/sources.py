@@ -61,7 +61,9 @@ def source_tree(
     if isinstance(tree, FromDebian):
         return _from_debian(tree, debian, package)
     if isinstance(tree, FromTarball):
-        source = Source(kind="remote", words={"url": tree.tar.url, "filename": TARBALL}, locked=True)
+        words = {"url": tree.tar.url, "filename": TARBALL}
+        given = {"ref": tree.tar.sha256} if tree.tar.sha256 else {}
+        source = Source(kind="remote", words={**words, **given}, locked=not given)
         return Unpacked(sources=(source,), commands=(MAKE_WORK, *_unpack(TARBALL)))
     if isinstance(tree, FromGit):
         words = {"url": tree.git.url, "track": tree.git.track}

@@ -1,0 +1,55 @@
+"""The documents: every link leads somewhere, every description in them loads, the examples are what they say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from rootstream.load import load
+from rootstream.templates import TEMPLATES
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text):
+        if not re.match(r"[a-z]+:", target):
+            assert (page.parent / target).exists(), target
+
+
+def test_the_description_in_the_readme_loads(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
+    assert blocks
+    (tmp_path / "overlay").mkdir()
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys" / "admin.pub").touch()
+    (tmp_path / "linux.config").touch()
+    for block in blocks:
+        (tmp_path / "system.yaml").write_text(block)
+        assert load(tmp_path / "system.yaml").names() == ("box",)
+
+
+def test_the_variant_in_the_tutorial_loads(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs" / "tutorial.md").read_text(), flags=re.DOTALL)
+    variants = next(block for block in blocks if "variants:" in block)
+    for name in ("linux.config", "debug.config"):
+        (tmp_path / name).touch()
+    system = (
+        "systems:\n  hello:\n    root: busybox\n    kernel: {fragments: [linux.config]}\n    images: [kernel]\n"
+    )
+    (tmp_path / "system.yaml").write_text(system + variants)
+    both = load(tmp_path / "system.yaml").systems
+    assert [each.target for each in both] == ["hello", "hello@debug"]
+    assert both[1].system.kernel
+    assert both[1].system.kernel.fragments == ("linux.config", "debug.config")
+
+
+@pytest.mark.parametrize("template", sorted(TEMPLATES))
+def test_templates_are_there(template: str) -> None:
+    folder = ROOT / "examples" / TEMPLATES[template][0]
+    assert (folder / "system.yaml").exists() or (folder / "project.conf").exists()
