@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 from collections.abc import Callable
 
@@ -55,6 +56,18 @@ def test_the_person_can_leave(image: MakeImage) -> None:
     child.expect("ended: off")
     child.sendline("")
     child.expect(pexpect.EOF)
+
+
+def test_a_port_in_use_is_said_on_the_terminal_too(image: MakeImage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        machine = f"nics=(Nic(forward={{{port}: 22}}),)"
+        program = ON_TERMINAL.replace('accelerator="tcg"', f'accelerator="tcg", {machine}')
+        box = image(LOGIN)
+        argv = ["-c", program.replace("BootImage, Machine", "BootImage, Machine, Nic"), str(box.kernel), box.file]
+        child = pexpect.spawn(sys.executable, argv, timeout=PATIENCE, encoding="utf-8")
+        child.expect(f"UserError: port {port} of this host")
+        child.expect(pexpect.EOF)
 
 
 def test_without_a_terminal_the_console_is_shown_until_the_end(image: MakeImage) -> None:
