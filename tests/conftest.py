@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HELLO = ROOT / "examples" / "hello"
-DERIVED = shutil.ignore_patterns("out", ".rootstream")
+DERIVED = shutil.ignore_patterns("out", ".rootstream", ".bst")
 LONG = 3600.0  # seconds; a cold build compiles a kernel
 
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -16,7 +16,7 @@ TEMPLATES = {
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),
 }
-DERIVED = ("out", ".rootstream", ".bst", "__pycache__", "system.lock")
+DERIVED = ("out", ".rootstream", ".bst", "__pycache__", "system.lock", "project.refs")
 
 
 def _examples() -> Traversable:
