@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.conftest import DERIVED, LONG, ROOT, Command
 
 from rootstream.engine import settings_from
 from rootstream.engine.settings import configuration
-from tests.conftest import DERIVED, LONG, ROOT, Command
 
 pytestmark = pytest.mark.boot
 

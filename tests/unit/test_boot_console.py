@@ -227,14 +227,15 @@ def test_a_marker_that_the_kernel_cut_is_there_again() -> None:
 class Getty(threading.Thread):
     """The other end of a console: answers each line that is typed, as a login and a shell would."""
 
-    def __init__(self, its: socket.socket, answers: dict[str, str]) -> None:
+    def __init__(self, its: socket.socket, answers: dict[str, str], greeting: str = "\r\nbox login: ") -> None:
         super().__init__()
+        self._greeting = greeting
         self._its = its
         self._answers = answers
         self.start()
 
     def run(self) -> None:
-        self._its.sendall(b"[    0.1] noise\r\n\r\nbox login: ")
+        self._its.sendall(self._greeting.encode())
         with self._its.makefile("r") as typed:
             for text in typed:
                 self._its.sendall(self._answer(text).encode())
@@ -251,6 +252,7 @@ class Getty(threading.Thread):
     [
         ({"root": "root\r\n# "}, None),
         ({"root": "root\r\nPassword: ", "secret": "\r\nWelcome\r\n$ "}, None),
+        ({"root": "root\r\nPassword: [    4.570431] link\r\n", "secret": "\r\n$ "}, None),
         ({"root": "root\r\nPassword: ", "secret": "\r\nLogin incorrect\r\nbox login: "}, "Login incorrect"),
         ({"root": "root\r\nPassword: ", "secret": "\r\nbox login: "}, "box login:"),
         ({"root": "root\r\nThis account is currently not available.\r\n"}, "not available"),
@@ -268,6 +270,19 @@ def test_logins(answers: dict[str, str], refusal: str | None) -> None:
             with pytest.raises(Refused, match=refusal):
                 session.login("root", "secret", deadline=deadline)
         assert session.user == (None if refusal else "root")
+        its.shutdown(socket.SHUT_RDWR)
+        getty.join()
+
+
+def test_a_message_of_the_kernel_hides_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rootstream.boot.session._SILENCE", 0.1)
+    monkeypatch.setattr("rootstream.boot.session._ALREADY", 0.1)
+    with line() as (console, its, _):
+        its.sendall(b"/ # [    4.570431] eth0: link becomes ready\r\n")
+        getty = Getty(its, {"": "\r\n/ # "}, greeting="")
+        session = Session(console)
+        session.ensure(deadline=time.monotonic() + LONG)
+        assert session.run("true", deadline=time.monotonic() + LONG).status == 0
         its.shutdown(socket.SHUT_RDWR)
         getty.join()
 

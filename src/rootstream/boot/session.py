@@ -17,6 +17,7 @@ from rootstream.boot.transcript import LOGIN_PROMPT, Found
 _PATIENCE = 3.0  # seconds without a known answer after which a shell is taken to wait for input
 _AFTER_PASSWORD = 6.0  # login(1) waits about three seconds before it refuses
 _ALREADY = 1.5  # seconds without output after which a prompt is one
+_SILENCE = 5.0
 _PROBE = 5.0
 _CALM = 0.7
 _GONE = 2.0
@@ -29,7 +30,7 @@ _REFUSED = (
 )
 _LOGIN = f"(?P<login>{LOGIN_PROMPT.pattern})"
 _PROMPT = r"(?P<prompt>^[^\n]{0,120}[#$%>] ?\Z)"
-_PASSWORD = r"(?P<password>(?:password|passcode)[^\n]{0,80}: ?\Z)"  # noqa: S105
+_PASSWORD = r"(?P<password>(?:password|passcode)[^\n]{0,80}: ?(?:\Z|\[ *\d+\.))"  # noqa: S105
 _ENTER = r"(?P<enter>Please press Enter to activate this console)"
 _FLAGS = re.MULTILINE | re.IGNORECASE
 _ANSWER = re.compile(f"{_PASSWORD}|{_REFUSED}|{_LOGIN}|{_PROMPT}", _FLAGS)
@@ -150,15 +151,26 @@ class Session:
         """Wait for a prompt: True for a shell's, False for one of login."""
         start = self._from
         while True:
-            found = self._console.wait(_START_OR_SHELL, start=start, deadline=deadline)
+            limit = min(deadline, time.monotonic() + _SILENCE)
+            found = self._console.wait(_START_OR_SHELL, start=start, deadline=limit)
             if found is None:
-                raise Late("neither a login prompt nor a shell came")
+                if limit == deadline:
+                    raise Late("neither a login prompt nor a shell came")
+                self._nudge()
+                continue
             if found.name != "prompt":
                 return False
             self._console.wait_quiet(quiet=_ALREADY, deadline=deadline)
             start = self._console.position
             if start == found.end and self._answers(deadline=min(deadline, time.monotonic() + _PROBE)):
                 return True
+
+    def _nudge(self) -> None:
+        """Ask for the prompt again: a message of the kernel may stand behind the one that was there."""
+        before = self._console.position
+        self._console.wait_quiet(quiet=_ALREADY, deadline=time.monotonic() + _ALREADY)
+        if before == self._console.position:
+            self._type("")
 
     def _ending(self, token: str, *, start: int, deadline: float) -> Found | None:
         """Return where a command's marker is; None too if a login prompt shows that the shell ended."""
