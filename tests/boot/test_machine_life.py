@@ -137,7 +137,9 @@ def test_two_machines_at_once(image: MakeImage, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_no_qemu_is_left_when_the_tool_is_ended(disk: BootImage, number: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", HOLD, disk.file], stdout=subprocess.PIPE, text=True) as tool:
+    argv = [sys.executable, "-c", HOLD, disk.file]
+    env = {**os.environ, "TMPDIR": str(Path(disk.file).parent)}
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env=env) as tool:
         assert tool.stdout is not None
         pid, folder = tool.stdout.readline().split()
         assert alive(int(pid))
