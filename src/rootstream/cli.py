@@ -89,6 +89,16 @@ def _reporter(style: str | None) -> AbstractContextManager[Reporter]:
     return reporting("plain" if style == "plain" else "auto", stream=sys.stderr, env=os.environ)
 
 
+def _without_exports(report: Reporter) -> Reporter:
+    from rootstream.events import Event, Exported
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, Exported):
+            report(event)
+
+    return tell
+
+
 def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
     return tuple(f"{name}@{variant}" if variant and "@" not in name else name for name in systems)
 
@@ -126,7 +136,9 @@ def build(systems: tuple[str, ...], variant: str | None, folder: Path, style: st
 
     project = _project(folder)
     with _reporter(style) as report:
-        places = workflow.build(project, _named(systems, variant), _engine(), report)
+        # As text the files are the result, on stdout; as JSON they are events like all else.
+        tell = report if style == "json" else _without_exports(report)
+        places = workflow.build(project, _named(systems, variant), _engine(), tell)
     if style != "json":
         for place in places:
             for path in export.results(place):

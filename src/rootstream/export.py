@@ -21,9 +21,9 @@ from typing import Any
 from rootstream import events
 from rootstream.errors import UserError, Where
 from rootstream.lock import write_atomically
+from rootstream.progress import words
 from rootstream.project import Project, read_state
 from rootstream.sandbox.sparse import unpack_sparse
-from rootstream.units import show_size
 
 SPARSE = ".sparse"
 AT_FDCWD = -100
@@ -220,5 +220,5 @@ def line(path: Path, base: Path) -> str:
     """Return a line for people: the path from `base`, the size, and what the file occupies if that is less."""
     shown = path.relative_to(base) if path.is_relative_to(base) else path
     size = path.stat().st_size
-    sparse = f", {show_size(stored(path))} on disk" if stored(path) < size * 0.9 else ""
-    return f"{shown}  {show_size(size)}{sparse}"
+    sparse = f", {words.size(stored(path))} on disk" if stored(path) < size * 0.9 else ""
+    return f"{shown}  {words.size(size)}{sparse}"

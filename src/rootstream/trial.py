@@ -20,9 +20,9 @@ from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.machine import BootFrom, BootImage, Check, Machine
+from rootstream.progress import words
 from rootstream.project import Project
 from rootstream.system import Architecture, Model
-from rootstream.units import show_duration
 
 BOOTABLE: tuple[BootFrom, ...] = ("disk", "initramfs", "ext", "squashfs")
 KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
@@ -201,7 +201,7 @@ def summary(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
             failed = [result for result in each.results if not result.passed]
             count = f"{len(each.results) - len(failed)} of {len(each.results)} checks passed"
             init = each.times.init or each.times.login
-            speed = f", up after {show_duration(init)}" if init is not None else ""
+            speed = f", up after {words.duration(init)}" if init is not None else ""
             word = "ok" if each.passed else "FAILED"
             lines.append(f"{word:<6} {verdict.system} from {each.kind}: {count}{speed} ({each.accelerator})")
             lines += [f"       {result.name}: {result.detail}" for result in failed]

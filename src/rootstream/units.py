@@ -54,15 +54,3 @@ def show_size(size: float) -> str:
         size /= STEP
         step += 1
     return f"{size:.0f} B" if step == 0 else f"{size:.1f} {_STEPS[step]}iB"
-
-
-def show_duration(seconds: float) -> str:
-    """Return seconds for people: `0.4s`, `12s`, `3m05s`, `1h02m`."""
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f}s"
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004
-        return f"{whole}s"
-    if whole < 3600:  # noqa: PLR2004
-        return f"{whole // 60}m{whole % 60:02d}s"
-    return f"{whole // 3600}h{whole % 3600 // 60:02d}m"

@@ -49,6 +49,8 @@ systems:
     machine: {bus: virtio, memory: 192M, boot: [disk, initramfs, ext]}
     checks:
       - login: {user: root}
+      - command: mount
+        output: "^(/dev/root on / type ext4 \\(rw,noatime|rootfs on / )"
       - command: stat -c '%U:%G %a' /srv/secret /srv/tool /srv/table
         output: "^admin:staff 640\n(.|\n)*root:root 4755\n(.|\n)*admin:admin 600"
       - command: test -c /srv/node && test -p /srv/pipe && echo nodes
@@ -62,6 +64,8 @@ systems:
         output: 1 packets received
       - command: /usr/local/plain/ping -c 1 127.0.0.1
         exit: 1
+      - port: 80
+      - http: {path: /index.html, body: it serves}
 """
 
 
@@ -118,6 +122,12 @@ def full(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) ->
         place = folder / "overlay" / "srv" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text("x\n")
+    (folder / "overlay" / "var" / "www").mkdir(parents=True)
+    (folder / "overlay" / "var" / "www" / "index.html").write_text("it serves\n")
+    script = folder / "overlay" / "etc" / "init.d" / "S50httpd"
+    script.parent.mkdir(parents=True)
+    script.write_text('#!/bin/sh\n[ "$1" = start ] && httpd -h /var/www\n')
+    script.chmod(0o755)
     # A BusyBox that is only ping: the name it is called by decides.
     with subprocess.Popen(
         ["xz", "-dc", str(built / "out/hello/initramfs.cpio.xz")], stdout=subprocess.PIPE

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rootstream.units import parse_duration, parse_size, show_duration, show_size
+from rootstream.units import parse_duration, parse_size, show_size
 
 
 @pytest.mark.parametrize(
@@ -60,14 +60,4 @@ def test_sizes_for_people() -> None:
         "1.0 KiB",
         "5.0 MiB",
         "1.5 GiB",
-    ]
-
-
-def test_durations_for_people() -> None:
-    assert [show_duration(seconds) for seconds in (0.44, 9.96, 12, 185, 3720)] == [
-        "0.4s",
-        "10.0s",
-        "12s",
-        "3m05s",
-        "1h02m",
     ]
