@@ -24,6 +24,7 @@ need patch patch
 need gpgv gpgv
 # Only the tests look into images with these.
 need squashfs-tools unsquashfs
+need squashfs-tools-ng rdsquashfs
 need cpio cpio
 need e2fsprogs /usr/sbin/debugfs
 need fdisk /usr/sbin/sfdisk

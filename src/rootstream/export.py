@@ -115,7 +115,7 @@ def finish(checkout: Path, folder: Path) -> None:
             unpack_sparse(path, place.with_name(place.name.removesuffix(SPARSE)))
             path.unlink()
         else:
-            path.replace(place)
+            shutil.move(path, place)  # out/ may be on another file system
 
 
 def describe(folder: Path, facts: Facts) -> None:

@@ -70,7 +70,8 @@ def _element(project: Project, name: str, engine: Engine) -> str:
     begins = [each for each in names if each.startswith(name)]
     if len(begins) == 1:
         return begins[0]
-    near = begins or difflib.get_close_matches(name, names, 3)
+    stems = {each.removesuffix(".bst").split("-")[0]: each for each in names}
+    near = begins or [stems[stem] for stem in difflib.get_close_matches(name, stems, 3)]
     raise UserError(
         "unknown-element",
         f"{'several elements begin with' if begins else 'no element'} {name!r}",

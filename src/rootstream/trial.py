@@ -93,13 +93,12 @@ def _described(project: Project, described: Described) -> Trial:
     system = described.system
     place = project.out(described.target)
     manifest = json.loads((place / "manifest.json").read_text())
+    own = next((item["name"] for item in manifest["files"] if item["kind"] == "kernel"), None)
     files: dict[str, str] = {}
-    for item in manifest["files"]:
-        files.setdefault(item["kind"], str(place / item["name"]))
-    for image in system.images:
-        # A compressed file system is a ramdisk for a boot loader, no disk.
-        if isinstance(image, images.MakeExt) and image.ext.gzip:
-            files.pop("ext", None)
+    # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
+    for image in sorted(system.images, key=lambda each: isinstance(each, images.MakeExt) and each.ext.gzip):
+        kind = next(iter(type(image).model_fields))
+        files.setdefault(kind, str(place / images.file_name(image, own)))
     kernel = files.get("kernel")
     found = [
         BootImage(kind=kind, kernel=None if kind == "disk" else kernel, file=files[kind], name=described.target)

@@ -86,10 +86,7 @@ def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, rep
 
 def write_plan(prepared: Prepared) -> None:
     """Put the plan where the engine reads it."""
-    files = dict(prepared.files)
-    for name, folder in prepared.plan.junctions.items():
-        files.update(inputs.junction(prepared.project.folder, folder, name))
-    project.sync(prepared.project.plan, files, keep=(".bst",))
+    project.sync(prepared.project.plan, prepared.files, keep=(".bst",))
 
 
 def update(
@@ -137,10 +134,7 @@ def _track(
     where.work.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=where.work, prefix="update-") as scratch:
         folder = Path(scratch)
-        files = text.render(plan)
-        for name, path in plan.junctions.items():
-            files.update(inputs.junction(where.folder, path, name))
-        project.sync(folder, files)
+        project.sync(folder, text.render(plan))
         engine.track(folder, refs.trackable(plan), report)
         found = refs.read(plan, folder)
     left = [source for source in plan.missing() if source.request() not in found]

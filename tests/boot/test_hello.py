@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -50,7 +51,7 @@ systems:
     checks:
       - login: {user: root}
       - command: mount
-        output: "^(/dev/root on / type ext4 \\(rw,noatime|rootfs on / )"
+        output: /dev/vda2 on / type ext4 .rw,noatime|/dev/root on / type ext4 .rw|rootfs on /
       - command: stat -c '%U:%G %a' /srv/secret /srv/tool /srv/table
         output: "^admin:staff 640\n(.|\n)*root:root 4755\n(.|\n)*admin:admin 600"
       - command: test -c /srv/node && test -p /srv/pipe && echo nodes
@@ -187,9 +188,9 @@ def test_what_a_root_carries_is_in_the_gzipped_ext2(full: Path, tmp_path: Path) 
         ).stdout
 
     secret = ask("stat /srv/secret")
-    assert "Mode:  0640" in secret
-    assert "User:  1000" in secret
-    assert "Mode:  4755" in ask("stat /srv/tool")
+    assert re.search(r"Mode:\s+0+640\b", secret)
+    assert re.search(r"User:\s+1000\b", secret)
+    assert re.search(r"Mode:\s+0*4755\b", ask("stat /srv/tool"))
     assert "security.capability" in ask("ea_list /usr/local/bin/ping")
     assert "character special" in ask("stat /srv/node")
 
@@ -203,8 +204,10 @@ def test_what_a_root_carries_is_in_the_squashfs(full: Path) -> None:
     assert any(line.startswith("-rwsr-xr-x") and line.endswith("srv/tool") for line in lines)
     assert any(line.startswith("-rw-r----- 1000/500") and line.endswith("srv/secret") for line in lines)
     assert any(line.startswith("crw-rw-rw-") and line.endswith("srv/node") for line in lines)
-    pseudo = subprocess.run(["unsquashfs", "-pf", "-", image], capture_output=True, check=True).stdout
-    assert b"usr/local/bin/ping x security.capability" in pseudo
+    if not shutil.which("rdsquashfs"):
+        pytest.skip("rdsquashfs (squashfs-tools-ng) is not installed")
+    asked = ["rdsquashfs", "-x", "usr/local/bin/ping", image]
+    assert "security.capability" in subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
 def test_what_a_root_carries_is_in_the_tar(full: Path) -> None:

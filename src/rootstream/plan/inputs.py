@@ -12,22 +12,26 @@ from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.plan import overlay
 from rootstream.plan.kconfig import BASE_FILE, Fragment
-from rootstream.system import ConfigBase, ConfigFile, FromBusybox, FromFolder, SourceTree
+from rootstream.plan.model import short_hash
+from rootstream.system import ConfigBase, ConfigFile, FromBusybox, FromElements, FromFolder, SourceTree
 
-JUNCTION = "project.bst"
 VCS = (".git", ".svn", ".hg")
 DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Contents by path in the project: overlays as tars, public keys as lines, texts, fragments, source trees."""
+    """Contents by path in the project: overlays as tars, public keys as lines, texts, fragments, source trees.
+
+    `projects` holds BuildStream projects of the user as files of the plan.
+    """
 
     archives: Mapping[str, bytes] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, bytes] = field(default_factory=dict)
     trees: Mapping[str, bytes] = field(default_factory=dict)
+    projects: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
 
     def fragments(
         self, base: ConfigBase, names: tuple[str, ...], builtin: tuple[str, str] | None
@@ -76,13 +80,16 @@ def key_lines(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def gather(description: Description, folder: Path, *, only: tuple[str, ...] | None = None) -> Inputs:
+def gather(  # noqa: C901  (one look at each kind of file)
+    description: Description, folder: Path, *, only: tuple[str, ...] | None = None
+) -> Inputs:
     """Read what the description (or the named systems of it) names in the project's folder."""
     archives: dict[str, bytes] = {}
     keys: dict[str, tuple[str, ...]] = {}
     texts: dict[str, str] = {}
     configs: dict[str, bytes] = {}
     trees: dict[str, bytes] = {}
+    projects: dict[str, Mapping[str, bytes]] = {}
     for described in description.systems:
         if only is not None and described.target not in only:
             continue
@@ -93,6 +100,9 @@ def gather(description: Description, folder: Path, *, only: tuple[str, ...] | No
                 texts[layer.device_table] = _text(folder / layer.device_table)
             for path in _key_files(layer):
                 keys[path] = key_lines(folder / path)
+        if isinstance(described.system.root, FromElements):
+            path = described.system.root.elements.project
+            projects[path] = junction(folder, path, junction_name(path))
         for path in _config_files(described):
             configs[path] = _bytes(folder / path)
         for tree in _trees(described):
@@ -100,7 +110,7 @@ def gather(description: Description, folder: Path, *, only: tuple[str, ...] | No
                 trees[tree.local] = overlay.archive(
                     folder / tree.local, epoch=described.system.epoch, ignored=VCS, prefix="tree/"
                 )
-    return Inputs(archives=archives, keys=keys, texts=texts, configs=configs, trees=trees)
+    return Inputs(archives=archives, keys=keys, texts=texts, configs=configs, trees=trees, projects=projects)
 
 
 def _key_files(layer: layers.Layer) -> tuple[str, ...]:
@@ -130,6 +140,11 @@ def _trees(described: Described) -> tuple[SourceTree, ...]:
     if isinstance(system.root, FromBusybox):
         trees += [system.root.busybox.source, system.root.busybox.libc_source]
     return tuple(trees)
+
+
+def junction_name(project: str) -> str:
+    """Return the name of the junction element that leads to a project in a folder below ours."""
+    return "project.bst" if project in (".", "") else f"project-{short_hash(project)}.bst"
 
 
 def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:

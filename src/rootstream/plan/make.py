@@ -26,7 +26,6 @@ class _Draft:
     elements: dict[str, Element] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
-    junctions: dict[str, str] = field(default_factory=dict)
 
     def add(self, *elements: Element) -> None:
         for element in elements:
@@ -65,7 +64,6 @@ def plan(
         files=draft.files,
         targets=draft.targets,
         refs=refs,
-        junctions=draft.junctions,
     )
     return finished, outputs
 
@@ -150,8 +148,9 @@ def _tree(
     system = described.system
     if isinstance(system.root, FromElements):
         wanted = system.root.elements
-        draft.junctions[inputs.JUNCTION] = wanted.project
-        return Dependency(element=f"{inputs.JUNCTION}:{wanted.target}", location=TREE), [], None
+        name = inputs.junction_name(wanted.project)
+        draft.files.update(read.projects[wanted.project])
+        return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None
     options = system.root.busybox
     libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), system.arch, system.epoch)
     tree = _source(draft, options.source, debian, "busybox", read)

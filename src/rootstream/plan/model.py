@@ -71,7 +71,6 @@ class Plan:
     files: Mapping[str, bytes]
     targets: Mapping[str, str]
     refs: Mapping[str, Json]
-    junctions: Mapping[str, str] = field(default_factory=dict)
 
     def closure(self, target: str) -> tuple[str, ...]:
         """Return the names of the elements that one element is built from, itself included, sorted."""

@@ -123,6 +123,13 @@ def digest(plan: Plan, rendered: Mapping[str, bytes], target: str, also: Iterabl
             if source.kind == "local":
                 root = str(source.words["path"])
                 paths.update(path for path in rendered if path == root or path.startswith(root + "/"))
+        for used in plan.elements[name].uses():
+            # An element of another project: all of that project's files may decide what it is.
+            junction, colon, _ = used.rpartition(":")
+            if colon:
+                folder = f"junctions/{junction.removesuffix('.bst')}/"
+                paths.add(f"elements/{junction}")
+                paths.update(path for path in rendered if path.startswith(folder))
     for path in sorted(paths):
         content = rendered[path]
         state.update(f"{path}\0{len(content)}\0".encode())
