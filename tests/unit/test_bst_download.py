@@ -343,7 +343,8 @@ def test_bad_mirror_is_tried_last_from_then_on(site: Site, other: Site, store: S
         other.add(f"{n}", bytes([n]) * 100)
     said = get(items, [site, other], store)
     assert len(said.warnings) == 1
-    assert len(site.asked) <= QUICK.connections
+    # Each connection may have chosen its mirror, twice at most, before the first one failed.
+    assert len(site.asked) <= 2 * QUICK.connections < len(items)
 
 
 def test_too_slow(site: Site, other: Site, store: Store) -> None:
