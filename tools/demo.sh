@@ -5,5 +5,10 @@ rootstream=$(realpath "$1")
 
 cd examples/hello
 "$rootstream" doctor --quiet
-"$rootstream" build
-"$rootstream" verify --verbose
+"$rootstream" build hello
+"$rootstream" verify hello
+echo
+echo "The console of the boot from the disk, up to the login of the checks:"
+tr -d '\r' <out/hello/verify/console-disk.log | sed -e '/login: root/q' -e 's/^/    /'
+echo
+echo "Next: cd examples/hello, then $rootstream run"
