@@ -418,7 +418,8 @@ def test_two_fetches_at_once_share_the_work(site: Site, store: Store) -> None:
     for thread in threads:
         thread.join()
     assert all(store.has(item) for item in items)
-    assert len(site.asked) == len(items)
+    # Twice as many if they did not share; a file may be asked for again where a busy machine lets one stall.
+    assert len(items) <= len(site.asked) < 1.5 * len(items)
 
 
 def test_goes_on_after_being_killed(site: Site, store: Store) -> None:
