@@ -9,10 +9,20 @@ from collections.abc import Iterator
 from rootstream import disks
 from rootstream.description import Described, System
 from rootstream.errors import UserError, Where
-from rootstream.images import Disk, MakeDisk, MakeExt, MakeInitramfs, MakeKernel, MakeSquashfs, file_name
+from rootstream.images import (
+    Disk,
+    MakeDisk,
+    MakeExt,
+    MakeFiles,
+    MakeInitramfs,
+    MakeKernel,
+    MakeSquashfs,
+    file_name,
+)
 from rootstream.layers import GroupsLayer, UsersLayer
 from rootstream.located import Mapping, Node, at
 from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
+from rootstream.roots import FromBuildroot
 from rootstream.system import Model
 from rootstream.units import show_size
 
@@ -37,7 +47,7 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    rules = (_architecture, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
+    rules = (_architecture, _made_by, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
     found = [problem for rule in rules for problem in rule(system, node)]
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
@@ -47,9 +57,26 @@ def check(system: System, node: Node) -> list[UserError]:
 
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
-    if system.arch not in BUILT:
+    if system.arch not in BUILT and not isinstance(system.root, FromBuildroot):
         message = f"{system.arch} cannot be built yet, only {', '.join(BUILT)}"
         yield UserError("not-available", message, where=at(node, "arch"))
+
+
+def _made_by(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what is Buildroot's to make and is asked of others, and the other way round."""
+    ours = isinstance(system.root, FromBuildroot)
+    if ours and system.kernel is not None:
+        message = "kernel: the kernel of a buildroot root is built by Buildroot"
+        hint = "Its version belongs into the defconfig, its configuration below `configs: linux:` of the root."
+        yield UserError("bad-value", message, where=at(node, "kernel"), hint=hint)
+    for number, image in enumerate(system.images):
+        where = at(node, "images", number)
+        if isinstance(image, MakeFiles) and not ours:
+            yield UserError("bad-value", "files: only a buildroot root makes files of its own", where=where)
+        if isinstance(image, MakeDisk) and ours:
+            message = "disk: cannot be made from a buildroot root yet"
+            hint = "Let a post_image script make it (Buildroot has genimage), and export it with `- files`."
+            yield UserError("not-available", message, where=where, hint=hint)
 
 
 def _files(system: System, node: Node) -> Iterator[UserError]:
@@ -61,7 +88,7 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
         where = at(node, "images", number, kind, "name")
         if name in RESERVED:
             yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
-        elif name in taken:
+        elif name and name in taken:
             message = f"two images are called {name!r}; the other is number {taken[name] + 1}"
             yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{kind}:`.")
         taken.setdefault(name, number)
@@ -69,7 +96,7 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
 
 def _kernel(system: System, node: Node) -> Iterator[UserError]:
     """Yield images that need a kernel where there is none."""
-    if system.kernel is not None:
+    if system.kernel is not None or isinstance(system.root, FromBuildroot):
         return
     empty = isinstance(node, Mapping) and "kernel" in node.entries
     hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
@@ -123,6 +150,11 @@ def _started(system: System, disk: Disk, node: Node, path: tuple[str | int, ...]
             yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
 
 
+def _collects(system: System) -> bool:
+    """Say whether Buildroot decides which files there are."""
+    return any(isinstance(image, MakeFiles) for image in system.images)
+
+
 def _boot(system: System, node: Node) -> Iterator[UserError]:
     """Yield what is to be booted but is not made, or cannot boot."""
     kinds: dict[str, type[Model]] = {
@@ -134,15 +166,15 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
     for number, kind in enumerate(system.machine.boot or ()):
         where = at(node, "machine", "boot", number)
         made = [image for image in system.images if isinstance(image, kinds[kind])]
-        if not made:
+        if not made and not _collects(system):
             hint = f"Add `- {kind}` to the images."
             yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
-        elif kind != "disk" and system.kernel is None:
+        elif kind != "disk" and system.kernel is None and not isinstance(system.root, FromBuildroot):
             yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
-        elif all(isinstance(image, MakeDisk) and image.disk.bootloader == "none" for image in made):
+        elif made and all(isinstance(image, MakeDisk) and image.disk.bootloader == "none" for image in made):
             yield UserError("bad-value", "boot: the disk has no boot loader", where=where)
     bootable = any(isinstance(image, tuple(kinds.values())) for image in system.images)
-    if system.checks and not bootable:
+    if system.checks and not bootable and not _collects(system):
         message = "checks: no image of this system can be booted"
         hint = f"Make one of: {', '.join(kinds)}."
         yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)

@@ -9,7 +9,8 @@ from pydantic import Field
 from rootstream.images import Image
 from rootstream.layers import Layer
 from rootstream.machine import Check, Machine
-from rootstream.system import Architecture, Kernel, Model, Name, PackageName, Root, Suite
+from rootstream.roots import Root
+from rootstream.system import Architecture, Kernel, Model, Name, PackageName, Suite
 
 # 2025-01-01: any fixed day will do, as long as FAT can hold it.
 EPOCH = 1735689600

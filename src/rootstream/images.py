@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
 from rootstream.system import FileName, ImagePath, KernelArgs, Means, Model, Size, first_of, word
 
@@ -67,6 +68,17 @@ class Tar(Model):
     """Name of the file; by default rootfs.tar with the compressor's ending."""
 
 
+def _below(value: str) -> str:
+    path = PurePosixPath(value)
+    if not path.parts or path.is_absolute() or ".." in path.parts or any(ord(c) < 32 for c in value):  # noqa: PLR2004
+        raise ValueError(f"{value!r} must be a path below the folder, without '..'")
+    return str(path)
+
+
+BuiltFile = Annotated[str, AfterValidator(_below), Means("the name of a file that Buildroot makes")]
+ExportPath = Annotated[str, AfterValidator(_below), Means("a path below out/SYSTEM")]
+
+
 class Partition(Model):
     """A partition of a disk."""
 
@@ -120,6 +132,15 @@ class Disk(Model):
     """Name of the file."""
 
 
+class Files(Model):
+    """What Buildroot puts into its images folder, as it is: boot loaders, ISO files, vmlinux ..."""
+
+    names: Annotated[dict[BuiltFile, ExportPath], Field(max_length=200)] = {}
+    """Files to export under other names: those of Buildroot's images folder to those below out/SYSTEM."""
+    only: bool = False
+    """Export only the files that `names` names, not all of them."""
+
+
 class MakeKernel(Model):
     kernel: KernelImage
     """The kernel."""
@@ -150,25 +171,34 @@ class MakeDisk(Model):
     """A bootable disk."""
 
 
+class MakeFiles(Model):
+    files: Files
+    """The files that Buildroot made, all of them or those named."""
+
+
 Image = Annotated[
     Annotated[MakeKernel, Tag("kernel")]
     | Annotated[MakeInitramfs, Tag("initramfs")]
     | Annotated[MakeExt, Tag("ext")]
     | Annotated[MakeSquashfs, Tag("squashfs")]
     | Annotated[MakeTar, Tag("tar")]
-    | Annotated[MakeDisk, Tag("disk")],
+    | Annotated[MakeDisk, Tag("disk")]
+    | Annotated[MakeFiles, Tag("files")],
     Discriminator(
-        first_of("kernel", "initramfs", "ext", "squashfs", "tar", "disk"),
+        first_of("kernel", "initramfs", "ext", "squashfs", "tar", "disk", "files"),
         custom_error_type="choice",
-        custom_error_message="expected one of: kernel, initramfs, ext, squashfs, tar, disk",
+        custom_error_message="expected one of: kernel, initramfs, ext, squashfs, tar, disk, files",
     ),
     BeforeValidator(word),
 ]
 ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 
 
-def file_name(image: Image, kernel_file: str | None) -> str:
-    """Return the name of the exported file of an image; `kernel_file` is the kernel's own, such as bzImage."""
+def file_name(image: Image, kernel_file: str | None) -> str:  # noqa: PLR0911  (a table)
+    """Return the name of the exported file of an image; `kernel_file` is the kernel's own, such as bzImage.
+
+    It is empty for `files`: Buildroot says which there are.
+    """
     match image:
         case MakeKernel():
             return image.kernel.name or kernel_file or "kernel"
@@ -182,3 +212,5 @@ def file_name(image: Image, kernel_file: str | None) -> str:
             return image.tar.name or "rootfs.tar" + ENDINGS[image.tar.compression]
         case MakeDisk():
             return image.disk.name
+        case MakeFiles():
+            return ""

@@ -11,9 +11,22 @@ import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
 # What each part may import of Rootstream beside its own modules. Names are modules or folders of src/rootstream.
-DATA = {"errors", "events", "units", "system", "layers", "images", "machine", "description", "process", "leash"}
+DATA = {
+    "errors",
+    "events",
+    "units",
+    "system",
+    "roots",
+    "layers",
+    "images",
+    "machine",
+    "description",
+    "process",
+    "leash",
+}
 MAY = {
     "boot": DATA,
+    "buildroot": DATA | {"export", "located", "lock", "project", "sandbox", "__version__"},
     "engine": {"errors", "events", "process", "units"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},

@@ -13,7 +13,8 @@ from rootstream.errors import Problems, UserError
 from rootstream.images import MakeDisk, MakeInitramfs, MakeTar
 from rootstream.layers import DevicesLayer, PermissionsLayer, UsersLayer
 from rootstream.load import load
-from rootstream.system import FromBusybox, FromFolder
+from rootstream.roots import FromBusybox
+from rootstream.system import FromFolder
 
 DATA = Path(__file__).parent / "data" / "load"
 

@@ -11,7 +11,8 @@ from rootstream.description import System
 from rootstream.images import MakeDisk, MakeTar
 from rootstream.layers import HostnameLayer
 from rootstream.machine import Nic
-from rootstream.system import ConfigFile, FromBusybox, FromElements, FromTarball, NamedDefconfig
+from rootstream.roots import FromBusybox, FromElements
+from rootstream.system import ConfigFile, FromTarball, NamedDefconfig
 
 BASE = """\
 systems:

@@ -12,7 +12,7 @@ from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
-from rootstream.system import BusyboxRoot
+from rootstream.roots import BusyboxRoot
 
 SYSROOT = "/opt/musl"
 # Folders of kernel headers that musl does not have and BusyBox includes.

@@ -13,7 +13,8 @@ from rootstream.errors import UserError, Where
 from rootstream.plan import overlay
 from rootstream.plan.kconfig import BASE_FILE, Fragment
 from rootstream.plan.model import short_hash
-from rootstream.system import ConfigBase, ConfigFile, FromBusybox, FromElements, FromFolder, SourceTree
+from rootstream.roots import FromBusybox, FromElements
+from rootstream.system import ConfigBase, ConfigFile, FromFolder, SourceTree
 
 VCS = (".git", ".svn", ".hg")
 DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")

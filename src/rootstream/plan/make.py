@@ -14,7 +14,8 @@ from rootstream.plan import base, busybox, image, inputs, linux, programs, root
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.sources import Unpacked, source_tree
-from rootstream.system import FromBusybox, FromElements, FromFolder, SourceTree
+from rootstream.roots import FromBuildroot, FromBusybox, FromElements
+from rootstream.system import FromFolder, SourceTree
 
 TREE = "/tree"
 
@@ -55,6 +56,8 @@ def plan(
     draft.files.update(files)
     outputs = {}
     for described in description.systems:
+        if isinstance(described.system.root, FromBuildroot):
+            continue  # built in its own workspace
         if only is None or described.target in only:
             outputs[described.target] = _system(draft, described, description.debian, read)
             draft.targets[described.target] = outputs[described.target].element
@@ -151,6 +154,7 @@ def _tree(
         name = inputs.junction_name(wanted.project)
         draft.files.update(read.projects[wanted.project])
         return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None
+    assert isinstance(system.root, FromBusybox)  # noqa: S101  (Buildroot's roots are not planned)
     options = system.root.busybox
     libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), system.arch, system.epoch)
     tree = _source(draft, options.source, debian, "busybox", read)

@@ -1,0 +1,1 @@
+"""Buildroot driven from outside: the tree, its configuration, the workspace, what is stale, what came out."""

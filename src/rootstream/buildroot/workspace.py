@@ -1,0 +1,157 @@
+"""The workspace of a system: where its Buildroot tree, output folder, generated files, state and logs are.
+
+Everything in it is derived from the project and may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream.description import Described
+from rootstream.project import Project
+from rootstream.roots import BuildrootRoot, FromBuildroot
+
+FOLDER = "buildroot"
+EXTERNAL_NAME = "ROOTSTREAM"
+# What of the user's environment a build may see: the rest has changed results before.
+PASSED = (
+    "HOME",
+    "PATH",
+    "USER",
+    "LOGNAME",
+    "TERM",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "no_proxy",
+    "all_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "NO_PROXY",
+    "ALL_PROXY",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caches:
+    """Folders that all projects of a user share."""
+
+    trees: Path
+    downloads: Path
+    ccache: Path
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> Caches:
+        """Return the folders; ROOTSTREAM_BUILDROOT_CACHE or XDG_CACHE_HOME move them, BR2_DL_DIR the downloads."""
+        home = Path(env.get("HOME") or Path.home())
+        base = Path(env.get("XDG_CACHE_HOME") or home / ".cache") / "rootstream" / FOLDER
+        if env.get("ROOTSTREAM_BUILDROOT_CACHE"):
+            base = Path(env["ROOTSTREAM_BUILDROOT_CACHE"]).absolute()
+        downloads = Path(env["BR2_DL_DIR"]).absolute() if env.get("BR2_DL_DIR") else base / "dl"
+        return cls(trees=base / "trees", downloads=downloads, ccache=base / "ccache")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workspace:
+    """One system (or variant) and the folders of its build.
+
+    `tree` is the Buildroot tree, never written to. `project` is the folder of system.yaml.
+    """
+
+    described: Described
+    project: Path
+    folder: Path
+    tree: Path
+    caches: Caches
+    env: Mapping[str, str]
+
+    @property
+    def root(self) -> BuildrootRoot:
+        """Return what the description says of Buildroot."""
+        root = self.described.system.root
+        assert isinstance(root, FromBuildroot)  # noqa: S101  (workspaces are made for these only)
+        return root.buildroot
+
+    @property
+    def output(self) -> Path:
+        """Return Buildroot's output folder (O=)."""
+        return self.folder / "output"
+
+    @property
+    def config(self) -> Path:
+        """Return Buildroot's .config."""
+        return self.output / ".config"
+
+    @property
+    def images(self) -> Path:
+        """Return the folder where Buildroot puts the images."""
+        return self.output / "images"
+
+    @property
+    def generated(self) -> Path:
+        """Return the external tree that is made from the description; Buildroot calls it ROOTSTREAM."""
+        return self.folder / "external"
+
+    @property
+    def logs(self) -> Path:
+        """Return the folder of build logs."""
+        return self.folder / "logs"
+
+    @property
+    def state(self) -> Path:
+        """Return the folder with what is known about the last builds."""
+        return self.folder / "state"
+
+    @property
+    def externals(self) -> tuple[Path, ...]:
+        """Return the external trees in Buildroot's order: the user's, then the generated one."""
+        return (*((self.project / path).resolve() for path in self.root.external), self.generated)
+
+    def make(self, *targets: str) -> tuple[str, ...]:
+        """Return the command that runs Buildroot's make, never with -j (Buildroot's manual, "make tips")."""
+        externals = ":".join(str(path) for path in self.externals)
+        return (
+            "make",
+            "--no-print-directory",
+            "-C",
+            str(self.tree),
+            f"O={self.output}",
+            f"BR2_EXTERNAL={externals}",
+            *targets,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment of every make: the user's is cut down to what a build may see."""
+        env = {name: self.env[name] for name in PASSED if name in self.env}
+        env |= {
+            "LC_ALL": "C",
+            "TZ": "UTC",
+            "BR2_DL_DIR": str(self.caches.downloads),
+        }
+        if self.root.ccache:
+            env["BR2_CCACHE_DIR"] = str(self.caches.ccache)
+        return env
+
+
+def workspace(
+    project: Project, described: Described, tree: Path, env: Mapping[str, str] | None = None
+) -> Workspace:
+    """Return the workspace of a system whose tree is ready."""
+    given = os.environ if env is None else env
+    return Workspace(
+        described=described,
+        project=project.folder,
+        folder=project.work / FOLDER / described.slug,
+        tree=tree,
+        caches=Caches.of(given),
+        env=given,
+    )

@@ -1,0 +1,191 @@
+"""The part of the description that says where the root file system comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+
+from rootstream.system import (
+    FROM_DEBIAN,
+    ConfigBase,
+    ConfigFile,
+    FromGit,
+    FromTarball,
+    Means,
+    Model,
+    NamedDefconfig,
+    ProjectFile,
+    ProjectFolder,
+    SourceTree,
+    Symbol,
+    Terminal,
+    first_of,
+    word,
+)
+
+
+class BusyboxRoot(Model):
+    """A root made of BusyBox and musl, both compiled from source."""
+
+    libc: Literal["musl"] = "musl"
+    """The C library."""
+    source: SourceTree = FROM_DEBIAN
+    """Where BusyBox's source comes from."""
+    libc_source: SourceTree = FROM_DEBIAN
+    """Where the C library's source comes from."""
+    base: ConfigBase = "defconfig"
+    """What BusyBox's configuration starts from."""
+    fragments: tuple[ProjectFile, ...] = ()
+    """Kconfig fragments of the project for BusyBox, merged in this order."""
+    builtin: bool = True
+    """Merge Rootstream's own fragment (what does not build with musl is off) first."""
+    optional: tuple[Symbol, ...] = ()
+    """Requested symbols that BusyBox may drop or change without that being an error."""
+    console: tuple[Terminal, ...] = ("console",)
+    """Terminals that get a login prompt; `console` is the one the kernel was given."""
+    baud: Annotated[int, Field(ge=50, le=4000000)] = 115200
+    """Speed of these terminals."""
+    network: Literal["dhcp", "none"] = "dhcp"
+    """Bring the first network interface up with DHCP, or leave the network alone."""
+
+
+class ElementsRoot(Model):
+    """A root built by the user's own BuildStream project, beside `system.yaml`."""
+
+    target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$"), Means("an element such as base.bst")]
+    """Element whose files, with those it needs at run time, are the root."""
+    project: ProjectFolder = "."
+    """Folder of the BuildStream project, below the folder of system.yaml."""
+
+
+class FromBusybox(Model):
+    busybox: BusyboxRoot
+    """BusyBox and musl from source."""
+
+
+class FromElements(Model):
+    elements: ElementsRoot
+    """An element of the user's own BuildStream project."""
+
+
+# --- buildroot -----------------------------------------------------------------------------------------------
+
+
+def _one_line(value: str) -> str:
+    if not value or "\n" in value or "\0" in value:
+        raise ValueError("expected a path in one line")
+    return value
+
+
+class FromAnyFolder(Model):
+    local: Annotated[str, AfterValidator(_one_line), Means("the path of a folder, absolute or from system.yaml's")]
+    """A folder of this machine, also outside the project; it is read as it is and not pinned by the lock."""
+
+
+BuildrootTree = Annotated[
+    Annotated[FromGit, Tag("git")] | Annotated[FromTarball, Tag("tar")] | Annotated[FromAnyFolder, Tag("local")],
+    Discriminator(
+        first_of("git", "tar", "local"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: git, tar, local",
+    ),
+]
+
+
+class PackageConfig(Model):
+    """The configuration of a package that has Kconfig of its own: what it starts from, and fragments over it."""
+
+    base: (
+        Annotated[
+            Annotated[NamedDefconfig, Tag("defconfig")] | Annotated[ConfigFile, Tag("file")],
+            Discriminator(first_of("defconfig", "file")),
+        ]
+        | None
+    ) = None
+    """What it starts from: a defconfig of its tree, or a file of the project; by default what the Buildroot
+    configuration says."""
+    fragments: tuple[ProjectFile, ...] = ()
+    """Kconfig fragments of the project, merged in this order."""
+    optional: tuple[Symbol, ...] = ()
+    """Requested symbols that its tree may drop or change without that being an error."""
+
+
+class PackageConfigs(Model):
+    """Configurations of the packages that have Kconfig of their own."""
+
+    linux: PackageConfig | None = None
+    """The kernel."""
+    busybox: PackageConfig | None = None
+    """BusyBox."""
+    uclibc: PackageConfig | None = None
+    """The uClibc-ng C library of an internal toolchain."""
+    uboot: PackageConfig | None = None
+    """The U-Boot boot loader."""
+    barebox: PackageConfig | None = None
+    """The barebox boot loader."""
+    at91bootstrap3: PackageConfig | None = None
+    """The AT91 boot strap."""
+    swupdate: PackageConfig | None = None
+    """SWUpdate."""
+    xvisor: PackageConfig | None = None
+    """The Xvisor hypervisor."""
+
+
+class Scripts(Model):
+    """Programs of the project that Buildroot runs on this machine at the end of a build."""
+
+    post_build: tuple[ProjectFile, ...] = ()
+    """Run when all packages are installed, with the target folder as first argument."""
+    post_fakeroot: tuple[ProjectFile, ...] = ()
+    """Run under fakeroot before each file system is made, with the target folder as first argument."""
+    post_image: tuple[ProjectFile, ...] = ()
+    """Run when the images are made, with the images folder as first argument."""
+
+
+class BuildrootRoot(Model):
+    """A root, and usually a kernel, built by Buildroot in an output folder below .rootstream."""
+
+    tree: BuildrootTree
+    """Where Buildroot comes from."""
+    patches: tuple[ProjectFolder, ...] = ()
+    """Folders of the project with patches (*.patch) on Buildroot itself, applied in the order of their names."""
+    external: tuple[ProjectFolder, ...] = ()
+    """External trees (br2-external) of the project."""
+    defconfig: ProjectFile | NamedDefconfig | None = None
+    """File of the project to start from, or `{defconfig: NAME}` of Buildroot or an external tree; by default
+    Buildroot's own defaults."""
+    fragments: tuple[ProjectFile, ...] = ()
+    """Fragments of the project with further Buildroot symbols, merged in this order."""
+    optional: tuple[Symbol, ...] = ()
+    """Requested symbols that this Buildroot may drop or change without that being an error."""
+    configs: PackageConfigs = PackageConfigs()
+    """Configurations of the kernel, BusyBox and others that have Kconfig of their own."""
+    global_patches: tuple[ProjectFolder, ...] = ()
+    """Folders of the project with patches on packages, as BR2_GLOBAL_PATCH_DIR has them."""
+    scripts: Scripts = Scripts()
+    """Programs of the project to run at the end of a build."""
+    mirrors: tuple[str, ...] = ()
+    """Where to look for downloads first: URLs, or folders of this machine as file:// URLs."""
+    ccache: bool = False
+    """Keep compiler output in a cache that all projects of this user share."""
+    jobs: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Jobs of each package's own make (BR2_JLEVEL); 0 is one more than there are processors."""
+
+
+class FromBuildroot(Model):
+    buildroot: BuildrootRoot
+    """Buildroot."""
+
+
+Root = Annotated[
+    Annotated[FromBusybox, Tag("busybox")]
+    | Annotated[FromBuildroot, Tag("buildroot")]
+    | Annotated[FromElements, Tag("elements")],
+    Discriminator(
+        first_of("busybox", "buildroot", "elements"),
+        custom_error_type="choice",
+        custom_error_message="expected one of: busybox, buildroot, elements",
+    ),
+    BeforeValidator(word),
+]
