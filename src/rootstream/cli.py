@@ -129,8 +129,9 @@ def init(template: str, folder: Path | None) -> None:
 @systems_argument
 @variant_option
 @project_option
+@click.option("-n", "--dry-run", is_flag=True, help="Say what Buildroot would build again and why; build nothing.")
 @progress_options
-def build(systems: tuple[str, ...], variant: str | None, folder: Path, style: str | None) -> None:
+def build(systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: bool, style: str | None) -> None:
     """Build systems (default: all) into out/SYSTEM/."""
     from rootstream import export, workflow
 
@@ -138,11 +139,52 @@ def build(systems: tuple[str, ...], variant: str | None, folder: Path, style: st
     with _reporter(style) as report:
         # As text the files are the result, on stdout; as JSON they are events like all else.
         tell = report if style == "json" else _without_exports(report)
-        places = workflow.build(project, _named(systems, variant), _engine(), tell)
+        places = workflow.build(project, _named(systems, variant), _engine(), tell, dry_run=dry_run)
     if style != "json":
         for place in places:
             for path in export.results(place):
                 click.echo(export.line(path, Path.cwd()))
+
+
+@cli.command()
+@systems_argument
+@variant_option
+@project_option
+@progress_options
+def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, style: str | None) -> None:
+    """Fetch everything that systems (default: all) are built from; building needs no network then."""
+    from rootstream import workflow
+
+    project = _project(folder)
+    with _reporter(style) as report:
+        workflow.fetch(project, _named(systems, variant), _engine(), report)
+
+
+@cli.command(context_settings={"ignore_unknown_options": True})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TARGET...")
+@click.option("--system", help="System (or SYSTEM@VARIANT) to work on, where there are several.")
+@project_option
+def make(words: tuple[str, ...], system: str | None, folder: Path) -> int:
+    """Run targets of Buildroot's own make: help, list-defconfigs, show-info, sdk, PACKAGE-rebuild ..."""
+    from rootstream import workspaces
+
+    with _reporter("plain") as report:
+        work = workspaces.choose(_project(folder), system, _engine(), report)
+        return workspaces.make(work, words, report)
+
+
+@cli.command()
+@click.argument("system", required=False, shell_complete=complete_systems)
+@variant_option
+@project_option
+def env(system: str | None, variant: str | None, folder: Path) -> None:
+    """Print the cross environment of a Buildroot system: eval "$(rootstream env)" to compile by hand."""
+    from rootstream import workspaces
+
+    wanted = _named((system,) if system else (), variant)
+    with _reporter("plain") as report:
+        work = workspaces.choose(_project(folder), wanted[0] if wanted else None, _engine(), report)
+        click.echo(workspaces.environment(work), nl=False)
 
 
 @cli.command()

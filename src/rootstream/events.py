@@ -40,6 +40,14 @@ class ElementStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What an element (a package of Buildroot) that is being built does now: extracting, configuring ..."""
+
+    element: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ElementFinished:
     """The action ended; `elapsed` in seconds, `log` is the element's whole log if there is one."""
 
@@ -109,7 +117,19 @@ class Done:
     elapsed: float
 
 
-Event = Step | Plan | ElementStarted | ElementFinished | Transfer | Notice | Exported | Console | Checked | Done
+Event = (
+    Step
+    | Plan
+    | ElementStarted
+    | Phase
+    | ElementFinished
+    | Transfer
+    | Notice
+    | Exported
+    | Console
+    | Checked
+    | Done
+)
 Reporter = Callable[[Event], None]
 
 

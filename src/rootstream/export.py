@@ -200,6 +200,11 @@ def remember(project: Project, target: str, digest: str) -> None:
     write_atomically(path, (json.dumps(state) + "\n").encode())
 
 
+def forget(project: Project, target: str) -> None:
+    """Take back what `remember` noted: the next build looks at everything again."""
+    (project.work / "state" / f"{target}.json").unlink(missing_ok=True)
+
+
 def is_current(project: Project, target: str, digest: str) -> bool:
     """Say whether out/ holds exactly what a plan with this digest gives, untouched since it was exported."""
     state = read_state(project, target)

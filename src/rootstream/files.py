@@ -7,13 +7,38 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from rootstream.errors import UserError
 from rootstream.located import Mapping, Node, Scalar, Sequence
 from rootstream.mistakes import nearest
-from rootstream.shape import Leaf, ListOf, Shape, below
+from rootstream.shape import AnyOf, Leaf, ListOf, Shape, Table, below, record
 from rootstream.variants import narrow
 
 _NEAR = 1000
+
+
+def paths_of(model: BaseModel) -> tuple[str, ...]:
+    """Return the paths of all files and folders that a part of a description names, in its order."""
+    return tuple(dict.fromkeys(_paths(record(type(model)), model)))
+
+
+def _paths(shape: Shape, value: object) -> Iterator[str]:  # noqa: C901  (a table of shapes)
+    if isinstance(value, BaseModel):
+        for name, each in record(type(value)).fields.items():
+            yield from _paths(each.shape, getattr(value, name))
+    elif isinstance(value, dict) and isinstance(shape, Table):
+        for inner in value.values():
+            yield from _paths(shape.value, inner)
+    elif isinstance(shape, AnyOf):
+        for option in shape.options:
+            if isinstance(option, ListOf) == isinstance(value, tuple):
+                yield from _paths(option, value)
+    elif isinstance(shape, ListOf) and isinstance(value, tuple):
+        for inner in value:
+            yield from _paths(shape.item, inner)
+    elif isinstance(shape, Leaf) and shape.path and isinstance(value, str):
+        yield value
 
 
 def check(shape: Shape, node: Node, folder: Path) -> list[UserError]:

@@ -12,6 +12,7 @@ from rootstream import export, workflow
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
+from rootstream.load import load
 from rootstream.project import Project
 
 
@@ -29,6 +30,9 @@ def _targets(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[
 def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: bool) -> str:
     """Return the elements of targets with their keys and states, as text or JSON."""
     found: dict[str, dict[str, Any]] = {}
+    found |= _workspaces(project, wanted, engine)
+    if found and not workflow.native(load(project.description), wanted or None):
+        return _shown(found, as_json=as_json)
     for target, element in _targets(project, wanted, engine).items():
         states = engine.show(project.plan, (element,))
         found[target] = {
@@ -41,6 +45,24 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
                 for state in states
             ],
         }
+    return _shown(found, as_json=as_json)
+
+
+def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, dict[str, Any]]:
+    """Return what is known of the systems that Buildroot builds."""
+    if project.kind == "plain":
+        return {}
+    description = load(project.description)
+    targets = workflow.choose(description, wanted, project.description)
+    named = [each.target for each in workflow.workspaces(description, targets)]
+    if not named:
+        return {}
+    from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
+
+    return {target: workspaces.show(workspaces.choose(project, target, engine, ignore)) for target in named}
+
+
+def _shown(found: dict[str, dict[str, Any]], *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"systems": found}, indent=1) + "\n"
     return "".join(_table(target, told) for target, told in found.items())
@@ -81,6 +103,12 @@ def _element(project: Project, name: str, engine: Engine) -> str:
 
 def log(project: Project, name: str, engine: Engine) -> Path:
     """Return the log of the last build of an element. Raises `UserError` no-log."""
+    if project.kind == "described" and workflow.workspaces(load(project.description)):
+        from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
+
+        ours = workspaces.of_package(project, name, engine)
+        if ours:
+            return workspaces.log(*ours)
     element = _element(project, name, engine)
     path = engine.log(project.plan, element)
     if path is None:
@@ -92,6 +120,12 @@ def log(project: Project, name: str, engine: Engine) -> Path:
 
 def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine) -> int:
     """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
+    if project.kind == "described" and workflow.workspaces(load(project.description)):
+        from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
+
+        ours = workspaces.of_package(project, name, engine)
+        if ours:
+            return workspaces.shell(*ours, command)
     return engine.shell(project.plan, _element(project, name, engine), command or None)
 
 

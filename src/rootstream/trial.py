@@ -22,6 +22,7 @@ from rootstream.load import load
 from rootstream.machine import BootFrom, BootImage, Check, Machine
 from rootstream.progress import words
 from rootstream.project import Project
+from rootstream.roots import FromBuildroot
 from rootstream.system import Architecture, Model
 
 BOOTABLE: tuple[BootFrom, ...] = ("disk", "initramfs", "ext", "squashfs")
@@ -93,12 +94,17 @@ def _described(project: Project, described: Described) -> Trial:
     system = described.system
     place = project.out(described.target)
     manifest = json.loads((place / "manifest.json").read_text())
-    own = next((item["name"] for item in manifest["files"] if item["kind"] == "kernel"), None)
+    own = _kernel([item["name"] for item in manifest["files"] if item["kind"] == "kernel"])
+    if isinstance(system.root, FromBuildroot):
+        pairs = [(item["kind"], item["name"]) for item in manifest["files"]]
+        pairs.sort(key=lambda pair: pair[1] != own)
+    else:
+        # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
+        order = sorted(system.images, key=lambda each: isinstance(each, images.MakeExt) and each.ext.gzip)
+        pairs = [(next(iter(type(image).model_fields)), images.file_name(image, own)) for image in order]
     files: dict[str, str] = {}
-    # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
-    for image in sorted(system.images, key=lambda each: isinstance(each, images.MakeExt) and each.ext.gzip):
-        kind = next(iter(type(image).model_fields))
-        files.setdefault(kind, str(place / images.file_name(image, own)))
+    for kind, name in pairs:
+        files.setdefault(kind, str(place / name))
     kernel = files.get("kernel")
     found = [
         BootImage(kind=kind, kernel=None if kind == "disk" else kernel, file=files[kind], name=described.target)
@@ -113,6 +119,12 @@ def _described(project: Project, described: Described) -> Trial:
         checks=system.checks,
         folder=place / "verify",
     )
+
+
+def _kernel(names: Sequence[str]) -> str | None:
+    """Return the kernel to start of several, by Buildroot's names for them."""
+    first = (name for prefix in KERNELS for name in names if name.rpartition("/")[2].startswith(prefix))
+    return next(first, next(iter(names), None))
 
 
 def _plain(project: Project, element: str, engine: Engine) -> Trial:

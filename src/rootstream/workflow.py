@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -20,6 +21,7 @@ from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.plan import inputs, make, refs, text
 from rootstream.plan.model import Plan
+from rootstream.roots import FromBuildroot
 
 WAITING = events.Notice(level="info", text="another command works in this project: waiting for it")
 
@@ -67,21 +69,56 @@ def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, rep
     """
     description = load(where.description)
     targets = choose(description, wanted, where.description)
+    pinned = pins(where, engine, report)
+    return _planned(where, description, targets, pinned)
+
+
+def pins(where: project.Project, engine: Engine, report: events.Reporter) -> lock.Lock:
+    """Return the lock of a project; one without gets it now."""
     pinned = lock.read(where.lock)
     if pinned is None:
         report(events.Step(name="update", text=f"no {lock.FILE_NAME} yet: pinning every input"))
         pinned = update(where, engine, report)
-    read = inputs.gather(description, where.folder, only=targets)
-    plan, outputs = make.plan(description, read, pinned, only=targets)
-    missing = plan.missing()
+    return pinned
+
+
+def _planned(
+    where: project.Project, description: Description, targets: tuple[str, ...], pinned: lock.Lock
+) -> Prepared:
+    own = set(native(description, targets))
+    ours = tuple(target for target in targets if target in own)
+    read = inputs.gather(description, where.folder, only=ours)
+    plan, outputs = make.plan(description, read, pinned, only=ours)
+    _require(where, tuple(source.request() for source in plan.missing()) if ours else ())
+    return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
+
+
+def _require(where: project.Project, missing: tuple[str, ...]) -> None:
     if missing:
         raise UserError(
             "lock-outdated",
-            "has no entry for " + "; ".join(lock.describe(source.request()) for source in missing),
+            "has no entry for " + "; ".join(lock.describe(request) for request in missing),
             where=Where(path=where.lock),
             hint="`rootstream update --missing` adds what is missing, `rootstream update` renews everything.",
         )
-    return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
+
+
+def native(description: Description, targets: tuple[str, ...] | None = None) -> tuple[str, ...]:
+    """Return the targets that the engine builds: all but those of Buildroot."""
+    return tuple(
+        each.target
+        for each in description.systems
+        if (targets is None or each.target in targets) and not isinstance(each.system.root, FromBuildroot)
+    )
+
+
+def workspaces(description: Description, targets: tuple[str, ...] | None = None) -> tuple[Described, ...]:
+    """Return the systems that Buildroot builds."""
+    return tuple(
+        each
+        for each in description.systems
+        if (targets is None or each.target in targets) and isinstance(each.system.root, FromBuildroot)
+    )
 
 
 def write_plan(prepared: Prepared) -> None:
@@ -94,21 +131,47 @@ def update(
 ) -> lock.Lock:
     """Pin every input of a project by its content and write the lock, if all could be pinned."""
     description = load(where.description)
-    read = inputs.gather(description, where.folder)
     old = lock.read(where.lock)
-    plan, _ = make.plan(description, read, old if missing_only else None)
-    kept = {request: ref for request, ref in plan.refs.items() if request in refs.requests(plan)}
-    if plan.missing():
-        found = _track(where, plan, engine, report)
-        new = lock.Lock(refs={**kept, **found})
-    else:
-        new = lock.Lock(refs=kept)
+    new = lock.Lock(
+        refs={
+            **_native_pins(where, description, old if missing_only else None, engine, report),
+            **_tree_pins(description, old if missing_only else None, report),
+        }
+    )
     if lock.write(new, where.lock):
         for line in lock.changes(old, new)[:200]:
             report(events.Notice(level="info", text=line))
     else:
         report(events.Notice(level="info", text=f"{lock.FILE_NAME} is up to date"))
     return new
+
+
+def _native_pins(
+    where: project.Project,
+    description: Description,
+    old: lock.Lock | None,
+    engine: Engine,
+    report: events.Reporter,
+) -> dict[str, Any]:
+    ours = native(description)
+    if not ours:
+        return {}
+    plan, _ = make.plan(description, inputs.gather(description, where.folder, only=ours), old, only=ours)
+    kept = {request: ref for request, ref in plan.refs.items() if request in refs.requests(plan)}
+    return {**kept, **(_track(where, plan, engine, report) if plan.missing() else {})}
+
+
+def _tree_pins(description: Description, old: lock.Lock | None, report: events.Reporter) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for described in workspaces(description):
+        from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+
+        for request in buildroot.requests(described):
+            if old is not None and request in old.refs:
+                found[request] = old.refs[request]
+            elif request not in found:
+                found |= buildroot.pin(described, os.environ, report)
+    return found
 
 
 def locked_update(
@@ -148,23 +211,63 @@ def _track(
 
 
 def build(
-    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+    where: project.Project,
+    wanted: tuple[str, ...],
+    engine: Engine,
+    report: events.Reporter,
+    *,
+    dry_run: bool = False,
 ) -> tuple[Path, ...]:
-    """Bring out/ up to date for the wanted systems (or elements of a plain project); return their folders."""
+    """Bring out/ up to date for the wanted systems (or elements of a plain project); return their folders.
+
+    With `dry_run` only say what would be done.
+    """
     began = time.monotonic()
     with project.locked(where, lambda: report(WAITING)):
         if where.kind == "plain":
             places = _build_plain(where, wanted, engine, report)
         else:
-            places = _build_described(where, wanted, engine, report)
-    report(events.Done(text="built", elapsed=time.monotonic() - began))
+            places = _build_described(where, wanted, engine, report, dry_run=dry_run)
+    report(events.Done(text="would be built" if dry_run else "built", elapsed=time.monotonic() - began))
     return places
 
 
 def _build_described(
-    where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
+    where: project.Project,
+    wanted: tuple[str, ...],
+    engine: Engine,
+    report: events.Reporter,
+    *,
+    dry_run: bool,
 ) -> tuple[Path, ...]:
-    prepared = prepare(where, wanted, engine, report)
+    description = load(where.description)
+    targets = choose(description, wanted, where.description)
+    pinned = pins(where, engine, report)
+    if native(description, targets):
+        _build_native(_planned(where, description, targets, pinned), engine, report)
+    for described in workspaces(description, targets):
+        _build_workspace(where, described, pinned, report, dry_run=dry_run)
+    return tuple(where.out(target) for target in targets if not dry_run)
+
+
+def _build_workspace(
+    where: project.Project, described: Described, pinned: lock.Lock, report: events.Reporter, *, dry_run: bool
+) -> None:
+    from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+
+    require(where, described, pinned)
+    buildroot.build(where, described, pinned, os.environ, report, dry_run=dry_run)
+
+
+def require(where: project.Project, described: Described, pinned: lock.Lock) -> None:
+    """Raise `UserError` lock-outdated if the lock lacks what a system of Buildroot needs."""
+    from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+
+    _require(where, tuple(request for request in buildroot.requests(described) if request not in pinned.refs))
+
+
+def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -> None:
+    where = prepared.project
     todo = []
     for target in prepared.outputs:
         if export.is_current(where, target, prepared.digest(target)):
@@ -179,7 +282,26 @@ def _build_described(
         for target, element in elements.items():
             facts = _facts(prepared, target, keys)
             _checkout(where, element, facts, engine, report)
-    return tuple(where.out(target) for target in prepared.outputs)
+
+
+def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
+    """Fetch everything that the wanted systems (or elements of a plain project) are built from."""
+    with project.locked(where, lambda: report(WAITING)):
+        if where.kind == "plain":
+            engine.fetch(where.plan, wanted, report)
+            return
+        description = load(where.description)
+        targets = choose(description, wanted, where.description)
+        pinned = pins(where, engine, report)
+        if native(description, targets):
+            prepared = _planned(where, description, targets, pinned)
+            write_plan(prepared)
+            engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
+        for described in workspaces(description, targets):
+            from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+
+            require(where, described, pinned)
+            buildroot.fetch(where, described, pinned, os.environ, report)
 
 
 def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:

@@ -20,6 +20,7 @@ from rootstream.events import (
     ElementStarted,
     Event,
     Notice,
+    Phase,
     Plan,
     Step,
     Transfer,
@@ -36,6 +37,7 @@ BAR = 20  # columns
 class _Running:
     since: float
     transfer: Transfer | None = None
+    phase: str = ""
 
 
 class Terminal:
@@ -71,7 +73,7 @@ class Terminal:
         if not self._live.is_started:
             self._live.start()
         self._follow(event)
-        if isinstance(event, (Step, Transfer, ElementStarted)):
+        if isinstance(event, (Step, Transfer, ElementStarted, Phase)):
             return
         text = sentence(event)
         if text is not None:
@@ -86,13 +88,10 @@ class Terminal:
                 self._built = self._failed = 0
                 self._step = None
             case ElementStarted():
+                self._step = None
                 self._running[event.element, event.action] = _Running(self._clock())
-            case Transfer():
-                running = self._running.get((event.element, "fetch")) or self._running.get(
-                    (event.element, "track")
-                )
-                if running is not None:
-                    running.transfer = event
+            case Phase() | Transfer():
+                self._go_on(event)
             case ElementFinished():
                 self._running.pop((event.element, event.action), None)
                 if event.result == "failure":
@@ -105,6 +104,17 @@ class Terminal:
             case _:
                 pass
 
+    def _go_on(self, event: Phase | Transfer) -> None:
+        actions = ("build",) if isinstance(event, Phase) else ("fetch", "track")
+        running = next(
+            (job for (name, action), job in self._running.items() if name == event.element and action in actions),
+            None,
+        )
+        if running is not None and isinstance(event, Phase):
+            running.phase = clean(event.text)
+        elif running is not None and isinstance(event, Transfer):
+            running.transfer = event
+
     def view(self) -> Group:
         """Return the live part: the running actions that fit, and one line on the whole."""
         now = self._clock()
@@ -113,11 +123,11 @@ class Terminal:
         lines = [self._job_line(at, job, now) for at, job in shown[:room]]
         if len(shown) > room:
             lines.append(Text(f"  and {len(shown) - room} more", style="dim", no_wrap=True))
-        if self._plan is not None:
-            lines.append(self._plan_line(self._plan, now))
-        elif self._step is not None:
+        if self._step is not None:
             text, since = self._step
             lines.append(Text(f"{_frame(now)} {text} {_since(now, since)}", no_wrap=True, overflow="ellipsis"))
+        if self._plan is not None:
+            lines.append(self._plan_line(self._plan, now))
         return Group(*lines)
 
     def _job_line(self, at: tuple[str, str], job: _Running, now: float) -> Text:
@@ -127,6 +137,8 @@ class Terminal:
         line.append(f"{action} ", style="dim")
         line.append(clean(element), style="bold")
         line.append(f" {_since(now, job.since)}")
+        if job.phase:
+            line.append(f"  {job.phase}", style="dim")
         if job.transfer is not None:
             line.append(f"  {transferred(job.transfer)}", style="dim")
         return line

@@ -1,0 +1,219 @@
+"""Buildroot's make as a process: its output split into one log a package, its messages turned into events."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Self
+
+from rootstream import process
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import Interrupted, UserError, Where
+from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, Step
+
+# What Buildroot prints when a step begins: `>>> NAME VERSION Step`; without a package, two spaces stand for both.
+_MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.+-]*) (\S*) |\s+)([^\x1b]*)")
+KEPT_LOGS = 10
+TAIL_LINES = 30
+LONGEST_LINE = 1 << 20
+WHOLE = "build.log"
+
+
+@dataclass(slots=True)
+class _Package:
+    """A package at work; `spent` is the time of its steps, others may come between them."""
+
+    phase: str = ""
+    since: float = 0.0
+    spent: float = 0.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Follower:
+    """Reads make's output line by line: reports packages and their steps, and knows which one is at work."""
+
+    report: Reporter
+    clock: Callable[[], float]
+    logs: Path
+    open: dict[str, _Package] = field(default_factory=dict)
+    current: str | None = None
+    finished: list[str] = field(default_factory=list)
+
+    def take(self, line: bytes) -> str | None:
+        """Take a line of output; return the name of the log that it belongs to."""
+        match = _MESSAGE.match(line)
+        if match:
+            name = match[1].decode("ascii") if match[1] else None
+            self._step(name, match[3].decode("utf-8", "replace").strip())
+        return self.current
+
+    def _step(self, name: str | None, phase: str) -> None:
+        now = self.clock()
+        if self.current is not None:
+            before = self.open[self.current]
+            before.spent += now - before.since
+            if name != self.current and before.phase.startswith("Installing"):
+                self._end(self.current, "success")
+        self.current = name
+        if name is None:
+            self.report(Step(name="finalize", text=phase.lower() if phase[:1].isupper() else phase))
+            return
+        if name not in self.open:
+            self.open[name] = _Package()
+            self.report(ElementStarted(element=name, action="build", key="", log=self.logs / f"{name}.log"))
+        package = self.open[name]
+        package.phase, package.since = phase, now
+        self.report(Phase(element=name, text=phase))
+
+    def _end(self, name: str, result: str) -> None:
+        package = self.open.pop(name)
+        self.finished.append(name)
+        self.report(
+            ElementFinished(
+                element=name,
+                action="build",
+                key="",
+                result="success" if result == "success" else "failure",
+                elapsed=package.spent,
+                log=self.logs / f"{name}.log",
+            )
+        )
+
+    def close(self, *, failed: bool) -> str | None:
+        """End all that is open; return the package that failed, if one did."""
+        now = self.clock()
+        culprit = self.current if failed else None
+        if self.current is not None:
+            self.open[self.current].spent += now - self.open[self.current].since
+        for name in list(self.open):
+            if name == culprit:
+                self._end(name, "failure")
+            elif not failed:
+                self._end(name, "success")
+        return culprit
+
+
+class Logs:
+    """The logs of one run: all of it in build.log, each package's share in a file of its own."""
+
+    def __init__(self, folder: Path, *, header: str) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._all = (folder / WHOLE).open("wb")
+        self._all.write(header.encode())
+        self._name: str | None = None
+        self._own: IO[bytes] | None = None
+
+    def write(self, line: bytes, name: str | None) -> None:
+        """Write a line to the whole log and to that of its package."""
+        self._all.write(line)
+        self._all.flush()
+        if name != self._name:
+            self._switch(name)
+        if self._own is not None:
+            self._own.write(line)
+            self._own.flush()
+
+    def _switch(self, name: str | None) -> None:
+        if self._own is not None:
+            self._own.close()
+        self._own = (self.folder / f"{name}.log").open("ab") if name is not None else None
+        self._name = name
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._switch(None)
+        self._all.close()
+
+
+def header(argv: Sequence[str], env: dict[str, str], began: datetime) -> str:
+    """Return the first lines of a log: when, with which environment and command."""
+    lines = [f"# {began.isoformat(timespec='seconds')}", "# environment:"]
+    lines += [f"#   {name}={env[name]}" for name in sorted(env)]
+    return "\n".join([*lines, f"# {process.paste(argv)}", "", ""])
+
+
+def run(workspace: Workspace, targets: Sequence[str], report: Reporter, *, what: str) -> Path:
+    """Run make with these targets and return the folder of its logs.
+
+    Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
+    """
+    env = {**workspace.environment(), "TERM": "dumb"}
+    argv = workspace.make(*targets)
+    began = datetime.now(UTC)
+    folder = workspace.logs / began.strftime("%Y%m%dT%H%M%S.%fZ")
+    _tidy(workspace.logs)
+    follower = Follower(report=report, clock=time.monotonic, logs=folder)
+    with Logs(folder, header=header(argv, env, began)) as logs:
+        _link(workspace.logs / "latest", folder.name)
+        status = _follow(argv, env, follower, logs)
+    culprit = follower.close(failed=status != 0)
+    if status != 0:
+        raise failure(workspace, folder, culprit, status, process.paste(argv), what)
+    return folder
+
+
+def _follow(argv: Sequence[str], env: dict[str, str], follower: Follower, logs: Logs) -> int:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, "rb") as output:
+        with os.fdopen(writing, "wb") as end:
+            child = process.start(process.leashed(argv), env=env, stdout=end, stderr=end)
+        try:
+            while line := output.readline(LONGEST_LINE):
+                logs.write(line, follower.take(line))
+            return child.wait()
+        except KeyboardInterrupt as error:
+            raise Interrupted("stopped; packages that are finished are kept") from error
+        finally:
+            process.end(child)
+
+
+def failure(
+    workspace: Workspace, folder: Path, culprit: str | None, status: int, command: str, what: str
+) -> UserError:
+    """Return the error of a failed make: the end of the log, where all of it is, how to look inside."""
+    path = folder / (f"{culprit}.log" if culprit else WHOLE)
+    target = workspace.described.target
+    look = f"`rootstream shell {target}:{culprit}` opens a shell where it failed. " if culprit else ""
+    return UserError(
+        "buildroot-failed",
+        f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",
+        where=Where(path=path),
+        detail=process.tail(read_end(path), TAIL_LINES),
+        hint=f"{look}All output: {folder / WHOLE}. By hand: {command}",
+    )
+
+
+def read_end(path: Path, most: int = 64 << 10) -> str:
+    """Return the end of a log as text."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _link(link: Path, name: str) -> None:
+    new = link.with_name(".latest.new")
+    new.unlink(missing_ok=True)
+    new.symlink_to(name)
+    new.replace(link)
+
+
+def _tidy(logs: Path) -> None:
+    """Delete all but the last logs."""
+    if not logs.is_dir():
+        return
+    old = sorted(path for path in logs.iterdir() if path.is_dir() and not path.is_symlink())
+    for path in old[: -KEPT_LOGS + 1]:
+        shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,237 @@
+"""Buildroot's output as events and logs, what its images folder gives, and which targets its make may be given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rootstream import events
+from rootstream.buildroot import collect, contents, verbs
+from rootstream.buildroot.making import Follower, Logs
+from rootstream.errors import UserError
+from rootstream.images import Files, MakeFiles
+
+# Lines of a real build of Buildroot 2026.08-rc1, shortened.
+OUTPUT = b"""\
+>>> host-skeleton  Extracting
+>>> host-skeleton  Installing to host directory
+>>> busybox 1.38.0 Downloading
+/usr/bin/wget -O x
+>>> busybox 1.38.0 Extracting
+xzcat busybox.tar.xz | tar
+>>> busybox 1.38.0 Patching
+>>> toolchain  Extracting
+>>> toolchain  Installing to staging directory
+>>> busybox 1.38.0 Configuring
+>>> busybox 1.38.0 Building
+  CC      applets/applets.o
+>>> busybox 1.38.0 Installing to target
+\x1b[7m>>>   Finalizing target directory\x1b[27m
+>>>   Generating filesystem image rootfs.cpio
+"""
+
+
+class Told:
+    def __init__(self) -> None:
+        self.events: list[events.Event] = []
+        self.now = 0.0
+
+    def __call__(self, event: events.Event) -> None:
+        self.events.append(event)
+
+    def clock(self) -> float:
+        self.now += 1.0
+        return self.now
+
+    def finished(self) -> list[tuple[str, str, float]]:
+        return [
+            (event.element, event.result, event.elapsed)
+            for event in self.events
+            if isinstance(event, events.ElementFinished)
+        ]
+
+
+def follow(output: bytes, folder: Path, *, failed: bool) -> tuple[Told, str | None]:
+    told = Told()
+    follower = Follower(report=told, clock=told.clock, logs=folder)
+    with Logs(folder, header="# made by a test\n") as logs:
+        for line in output.splitlines(keepends=True):
+            logs.write(line, follower.take(line))
+    return told, follower.close(failed=failed)
+
+
+def test_each_package_begins_and_ends_once(tmp_path: Path) -> None:
+    told, culprit = follow(OUTPUT, tmp_path, failed=False)
+    assert culprit is None
+    assert [name for name, _, _ in told.finished()] == ["host-skeleton", "toolchain", "busybox"]
+    # its steps count, not what was built between them
+    assert {name: spent for name, _, spent in told.finished()}["busybox"] == 6.0
+    steps = [event.text for event in told.events if isinstance(event, events.Step)]
+    assert steps == ["finalizing target directory", "generating filesystem image rootfs.cpio"]
+    phases = [event.text for event in told.events if isinstance(event, events.Phase) if event.element == "busybox"]
+    assert phases == ["Downloading", "Extracting", "Patching", "Configuring", "Building", "Installing to target"]
+
+
+def test_the_package_at_work_is_the_one_that_failed(tmp_path: Path) -> None:
+    output = OUTPUT[: OUTPUT.index(b">>> busybox 1.38.0 Installing")] + b"applets.c:1: error: no\n"
+    told, culprit = follow(output, tmp_path, failed=True)
+    assert culprit == "busybox"
+    assert told.finished()[-1][:2] == ("busybox", "failure")
+
+
+def test_a_failure_outside_of_packages_blames_none(tmp_path: Path) -> None:
+    _, culprit = follow(OUTPUT + b"post-build.sh: not found\n", tmp_path, failed=True)
+    assert culprit is None
+
+
+def test_logs_are_split_by_package(tmp_path: Path) -> None:
+    follow(OUTPUT, tmp_path, failed=False)
+    assert (tmp_path / "build.log").read_bytes() == b"# made by a test\n" + OUTPUT
+    text = (tmp_path / "busybox.log").read_text()
+    assert "applets.o" in text
+    assert "toolchain" not in text
+
+
+@pytest.mark.parametrize("name", [b"../../etc/x", b"/x", b"..", b".hidden"])
+def test_a_package_cannot_name_a_log_elsewhere(tmp_path: Path, name: bytes) -> None:
+    told, _ = follow(b">>> " + name + b" 1 Building\n", tmp_path / "logs", failed=False)
+    assert not [event for event in told.events if isinstance(event, events.ElementStarted)]
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["build.log", "logs"]
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name in ("bzImage", "rootfs.cpio", "rootfs.cpio.xz", "rootfs.ext2", "vmlinux"):
+        (folder / name).write_text(name)
+    (folder / "rootfs.ext4").symlink_to("rootfs.ext2")
+    return folder
+
+
+def exported(images: Path, **words: object) -> dict[str, tuple[str, str]]:
+    files = MakeFiles(files=Files.model_validate(words))
+    return {each.name: (each.source.name, each.kind) for each in collect.chosen(images, (), (files,))}
+
+
+def test_all_files_are_exported_with_their_kinds(images: Path) -> None:
+    found = exported(images)
+    assert {name: kind for name, (_, kind) in found.items()} == {
+        "bzImage": "kernel",
+        "rootfs.cpio": "initramfs",
+        "rootfs.cpio.xz": "initramfs",
+        "rootfs.ext2": "ext",
+        "rootfs.ext4": "ext",
+        "vmlinux": "kernel",
+    }
+    assert collect.first_kernel(tuple(name for name, (_, kind) in found.items() if kind == "kernel")) == "bzImage"
+
+
+def test_files_are_exported_under_the_names_of_the_user(images: Path) -> None:
+    names = {"vmlinux": "boot/binaries/riscv64gc/supervisor", "rootfs.cpio.xz": "initrd.mistify"}
+    found = exported(images, names=names, only=True)
+    assert found == {
+        "boot/binaries/riscv64gc/supervisor": ("vmlinux", "kernel"),
+        "initrd.mistify": ("rootfs.cpio.xz", "initramfs"),
+    }
+
+
+def test_two_files_cannot_have_one_name(images: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        exported(images, names={"vmlinux": "bzImage"})
+    assert caught.value.reason == "name-taken"
+
+
+def test_a_file_that_was_not_made_is_told_with_those_that_were(images: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        exported(images, names={"rootfs.iso9660": "x.iso"})
+    assert caught.value.reason == "image-missing"
+    assert "bzImage" in (caught.value.hint or "")
+
+
+def test_a_link_out_of_the_images_folder_is_refused(images: Path) -> None:
+    (images / "shadow").symlink_to("/etc/shadow")
+    with pytest.raises(UserError) as caught:
+        exported(images)
+    assert caught.value.reason == "image-outside"
+
+
+def test_copies_are_whole_and_links_are_files(images: Path, tmp_path: Path) -> None:
+    files = collect.chosen(images, (), (MakeFiles(files=Files()),))
+    collect.copy(files, tmp_path / "copy", os.environ)
+    assert (tmp_path / "copy" / "rootfs.ext4").read_text() == "rootfs.ext2"
+    assert not (tmp_path / "copy" / "rootfs.ext4").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("word", "reason"),
+    [
+        ("menuconfig", "config-target"),
+        ("linux-menuconfig", "config-target"),
+        ("busybox-update-config", "config-target"),
+        ("linux-savedefconfig", "config-target"),
+        ("savedefconfig", "config-target"),
+        ("qemu_x86_64_defconfig", "config-target"),
+        ("olddefconfig", "config-target"),
+        ("allyesconfig", "config-target"),
+        ("randpackageconfig", "config-target"),
+        ("O=/tmp/x", "make-variable"),
+        ("BR2_EXTERNAL+=/x", "make-variable"),
+        ("-j4", "make-option"),
+        ("--jobs=4", "make-option"),
+        ("-C/tmp", "make-option"),
+        ("--eval=x", "make-option"),
+    ],
+)
+def test_what_make_may_not_be_given(word: str, reason: str) -> None:
+    with pytest.raises(UserError) as caught:
+        verbs.checked((word,))
+    assert caught.value.reason == reason
+
+
+def test_what_make_may_be_given() -> None:
+    words = ("help", "linux-reconfigure", "foo-rebuild", "host-finalize", "V=1", "-s", "legal-info", "sdk")
+    assert verbs.checked(words) == words
+
+
+@pytest.mark.parametrize(
+    ("words", "looks"),
+    [
+        (("help",), True),
+        (("list-defconfigs",), True),
+        (("-s", "printvars", "VARS=LINUX_VERSION"), True),
+        (("busybox-show-depends",), True),
+        (("source",), True),
+        (("graph-depends",), True),
+        (("busybox-rebuild",), False),
+        (("help", "all"), False),
+        ((), False),
+        (("sdk",), False),
+    ],
+)
+def test_which_targets_only_look(words: tuple[str, ...], looks: bool) -> None:
+    assert verbs.looks_only(words) is looks
+
+
+def test_a_digest_of_files_sees_every_change(tmp_path: Path) -> None:
+    folder = tmp_path / "overlay"
+    (folder / "etc").mkdir(parents=True)
+    (folder / "etc" / "motd").write_text("one")
+    seen = {contents.digest([folder])}
+    (folder / "etc" / "motd").write_text("two")
+    seen.add(contents.digest([folder]))
+    (folder / "etc" / "motd").chmod(0o755)
+    seen.add(contents.digest([folder]))
+    (folder / "link").symlink_to("etc/motd")
+    seen.add(contents.digest([folder]))
+    (folder / "empty").mkdir()
+    seen.add(contents.digest([folder]))
+    (folder / "etc" / "motd").unlink()
+    seen.add(contents.digest([folder]))
+    seen.add(contents.digest([tmp_path / "absent"]))
+    assert len(seen) == 7
+    (folder / "etc" / ".git").mkdir()
+    assert contents.digest([folder]) in seen
