@@ -50,6 +50,8 @@ def check(shape: Shape, node: Node, folder: Path) -> list[UserError]:
 def _named(shape: Shape | None, node: Node) -> Iterator[tuple[Leaf, Scalar]]:
     """Return every value that names a file or folder."""
     shape = narrow(shape, node) or shape
+    if isinstance(shape, AnyOf) and isinstance(node, Scalar):
+        shape = next((each for each in shape.options if isinstance(each, Leaf) and each.path), None)
     if isinstance(shape, Leaf) and shape.path and isinstance(node, Scalar) and isinstance(node.value, str):
         yield shape, node
     elif isinstance(shape, ListOf) and isinstance(node, Sequence):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -103,7 +102,7 @@ def test_a_package_cannot_name_a_log_elsewhere(tmp_path: Path, name: bytes) -> N
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Iterator[Path]:
+def images(tmp_path: Path) -> Path:
     folder = tmp_path / "images"
     folder.mkdir()
     for name in ("bzImage", "rootfs.cpio", "rootfs.cpio.xz", "rootfs.ext2", "vmlinux"):
