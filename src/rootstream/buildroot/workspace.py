@@ -135,6 +135,7 @@ class Workspace:
         env |= {
             "LC_ALL": "C",
             "TZ": "UTC",
+            "PYTHONDONTWRITEBYTECODE": "1",
             "BR2_DL_DIR": str(self.caches.downloads),
         }
         if self.root.ccache:

@@ -1,0 +1,315 @@
+"""The Buildroot tree: pinned by commit or hash, unpacked and patched once in the cache, shared, never touched.
+
+A folder of this machine is used as it is; with patches, a copy of it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import stat
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rootstream import events, process
+from rootstream.buildroot import git, transfer
+from rootstream.buildroot.workspace import Caches
+from rootstream.errors import UserError, Where
+from rootstream.roots import BuildrootTree, FromAnyFolder
+from rootstream.system import FromGit, FromTarball
+
+LARGEST = 1 << 31  # bytes of an unpacked tree; Buildroot's is 150 MB
+MOST_FILES = 400_000
+PATCHING = 300.0
+_VERSION = re.compile(r"^export BR2_VERSION\s*:?=\s*(\S+)", re.MULTILINE)
+_PARTS = ("Makefile", "Config.in", "package/Makefile.in", "support/kconfig/conf.c")
+
+
+def request(tree: BuildrootTree) -> str | None:
+    """Return the words under which the lock keeps a tree, as canonical JSON; None for a folder."""
+    if isinstance(tree, FromGit):
+        words = {"kind": "buildroot_git", "url": tree.git.url, "track": tree.git.track}
+    elif isinstance(tree, FromTarball):
+        words = {"kind": "buildroot_tar", "url": tree.tar.url}
+        words |= {"sha256": tree.tar.sha256} if tree.tar.sha256 else {}
+    else:
+        return None
+    return json.dumps(words, sort_keys=True, separators=(",", ":"))
+
+
+def pin(tree: BuildrootTree, *, env: Mapping[str, str], report: events.Reporter) -> dict[str, str]:
+    """Return what the lock keeps of a tree: the commit of its branch or tag as of now, or the tarball's hash.
+
+    Raises `UserError` tree-unreachable, unknown-ref, bad-url, download-failed.
+    """
+    if isinstance(tree, FromGit):
+        report(events.Step(name="pin", text=f"asking {tree.git.url} for {tree.git.track}"))
+        return {"commit": git.commit_of(tree.git.url, tree.git.track, env)}
+    assert isinstance(tree, FromTarball)  # noqa: S101  (folders are not pinned)
+    if tree.tar.sha256:
+        return {"sha256": tree.tar.sha256}
+    caches = Caches.of(env)
+    caches.trees.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=caches.trees, prefix=".pin-") as scratch:
+        place = Path(scratch) / "tree.tar"
+        found = transfer.download(tree.tar.url, place, expected=None, limit=LARGEST, progress=_shown(report))
+        kept = _tarball(caches, found)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        place.replace(kept)
+    return {"sha256": found}
+
+
+def _tarball(caches: Caches, sha256: str) -> Path:
+    return caches.trees.parent / "tarballs" / f"{sha256}.tar"
+
+
+def _shown(report: events.Reporter) -> transfer.Progress:
+    def tell(done: int, total: int, rate: float) -> None:
+        report(
+            events.Transfer(
+                element="buildroot", files_done=0, files_total=1, bytes_done=done, bytes_total=total, rate=rate
+            )
+        )
+
+    return tell
+
+
+def folder_of(tree: FromAnyFolder, project: Path) -> Path:
+    """Return the folder that a description names, absolute or from the project's."""
+    return (project / Path(tree.local).expanduser()).resolve()
+
+
+def identity(tree: BuildrootTree, ref: Any, patches: tuple[Path, ...], project: Path) -> str:  # noqa: ANN401
+    """Return what stands for the content of a tree with its patches.
+
+    A folder is read, but files that did not change since the last time are only looked at.
+    """
+    state = hashlib.sha256()
+    if isinstance(tree, FromAnyFolder):
+        state.update(folder_digest(folder_of(tree, project), Caches.of(os.environ)).encode())
+    else:
+        state.update(json.dumps(ref, sort_keys=True).encode())
+    for patch in _patch_files(patches):
+        state.update(b"\0" + patch.name.encode("utf-8", "surrogateescape") + b"\0" + patch.read_bytes())
+    return state.hexdigest()
+
+
+def _patch_files(folders: tuple[Path, ...]) -> Iterator[Path]:
+    for folder in folders:
+        found = sorted(folder.glob("*.patch"), key=lambda path: path.name)
+        if not found:
+            raise UserError(
+                "no-patches",
+                "there is no *.patch in this folder of patches",
+                where=Where(path=folder),
+                hint="Patches on Buildroot itself are files that end in .patch, applied in the order of their names.",
+            )
+        yield from found
+
+
+def folder_digest(folder: Path, caches: Caches) -> str:
+    """Return a digest of all files below a folder: paths, executable bits, contents, targets of links.
+
+    Contents are read again only where size, time or inode changed. Raises `UserError` no-buildroot.
+    """
+    require(folder)
+    note = caches.trees.parent / "local" / (hashlib.sha256(os.fsencode(folder)).hexdigest()[:20] + ".json")
+    known = _read_note(note)
+    found: dict[str, list[int | str]] = {}
+    state = hashlib.sha256()
+    fresh = False
+    for name, status in sorted(_walk(folder, "")):
+        stamp = [status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode]
+        old = known.get(name)
+        if old is not None and old[:4] == stamp:
+            digest = str(old[4])
+        else:
+            digest, fresh = _digest(folder / name, status), True
+        found[name] = [*stamp, digest]
+        state.update(f"{name}\0{digest}\n".encode("utf-8", "surrogateescape"))
+    if fresh or len(found) != len(known):
+        note.parent.mkdir(parents=True, exist_ok=True)
+        new = note.with_name(f".{note.name}.{os.getpid()}")
+        new.write_text(json.dumps(found), "utf-8", "surrogateescape")
+        new.replace(note)
+    return state.hexdigest()
+
+
+def _read_note(note: Path) -> dict[str, list[int | str]]:
+    try:
+        data = json.loads(note.read_text("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                # what a user's own builds leave in the tree is not part of it
+                if prefix or entry.name not in (".git", "output", "dl"):
+                    yield from _walk(Path(entry.path), f"{name}/")
+            elif not name.endswith(".pyc"):
+                yield name, entry.stat(follow_symlinks=False)
+
+
+def _digest(path: Path, status: os.stat_result) -> str:
+    if stat.S_ISLNK(status.st_mode):
+        return "link " + os.fsdecode(os.readlink(path))
+    if not stat.S_ISREG(status.st_mode):
+        return "special"
+    mark = "x" if status.st_mode & 0o100 else "-"
+    return mark + transfer.file_hash(path)
+
+
+def require(folder: Path) -> Path:
+    """Return a folder that is a Buildroot tree. Raises `UserError` no-buildroot."""
+    missing = next((name for name in _PARTS if not (folder / name).is_file()), None)
+    if missing:
+        raise UserError(
+            "no-buildroot",
+            f"is no Buildroot tree: it has no {missing}",
+            where=Where(path=folder),
+            hint="`tree:` of the root names a folder, tarball or repository with Buildroot at its top.",
+        )
+    return folder
+
+
+def version(folder: Path) -> str:
+    """Return the version that a tree gives itself, or an empty text."""
+    match = _VERSION.search((folder / "Makefile").read_text("utf-8", "replace"))
+    return match[1] if match else ""
+
+
+def ready(
+    tree: BuildrootTree,
+    ref: Any,  # noqa: ANN401  (what `pin` gave)
+    patches: tuple[Path, ...],
+    *,
+    project: Path,
+    caches: Caches,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> Path:
+    """Return the folder of a tree with its patches, made now if it is not in the cache.
+
+    Raises `UserError` tree-unreachable, download-failed, hash-mismatch, bad-archive, patch-failed, no-buildroot.
+    """
+    if isinstance(tree, FromAnyFolder) and not patches:
+        return require(folder_of(tree, project))
+    place = caches.trees / identity(tree, ref, patches, project)[:32]
+    if place.is_dir():
+        return place
+    with _alone(caches.trees, place.name):
+        if place.is_dir():
+            return place
+        _sweep(caches.trees, place.name)
+        scratch = Path(tempfile.mkdtemp(dir=caches.trees, prefix=f".{place.name}."))
+        try:
+            new = scratch / "tree"
+            _fill(tree, ref, new, project=project, caches=caches, env=env, report=report)
+            apply(new, patches, env)
+            require(new).rename(place)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    return place
+
+
+@contextlib.contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """Hold one tree of the cache; the kernel lets go when the holder dies."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / f".{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _sweep(folder: Path, name: str) -> None:
+    """Delete what interrupted runs left of a tree; its lock is held."""
+    for path in folder.glob(f".{name}.*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _fill(
+    tree: BuildrootTree,
+    ref: Any,  # noqa: ANN401
+    new: Path,
+    *,
+    project: Path,
+    caches: Caches,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> None:
+    if isinstance(tree, FromAnyFolder):
+        source = folder_of(tree, project)
+        report(events.Step(name="tree", text=f"copying {source}"))
+        shutil.copytree(source, new, symlinks=True, ignore=_not_ours(source))
+    elif isinstance(tree, FromGit):
+        report(events.Step(name="tree", text=f"fetching Buildroot {tree.git.track} from {tree.git.url}"))
+        bare = git.fetch(caches.trees.parent / "git", tree.git.url, ref["commit"], tree.git.track, env)
+        git.unpack(bare, ref["commit"], new, env)
+    else:
+        kept = _tarball(caches, ref["sha256"])
+        if not kept.is_file():
+            report(events.Step(name="tree", text=f"fetching {tree.tar.url}"))
+            transfer.download(tree.tar.url, kept, expected=ref["sha256"], limit=LARGEST, progress=_shown(report))
+        report(events.Step(name="tree", text="unpacking Buildroot"))
+        unpack(kept, new)
+
+
+def _not_ours(source: Path) -> Any:  # noqa: ANN401  (what shutil calls an ignore function)
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        return {name for name in names if name in (".git", "output", "dl")} if Path(folder) == source else set()
+
+    return ignored
+
+
+def unpack(archive: Path, place: Path) -> None:
+    """Unpack a tarball of any compression, without its single top folder; bounded. Raises `UserError` bad-archive."""
+    place.mkdir(parents=True)
+    total = count = 0
+    try:
+        with tarfile.open(archive) as packed:
+            for member in packed:
+                total += member.size
+                count += 1
+                if total > LARGEST or count > MOST_FILES:
+                    raise UserError("bad-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
+                packed.extract(member, place, filter="data")
+    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+        raise UserError("bad-archive", f"cannot be unpacked: {error}", where=Where(path=archive)) from error
+    inner = list(place.iterdir())
+    if len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink():
+        top = place.with_name(f"{place.name}.top")
+        inner[0].rename(top)
+        place.rmdir()
+        top.rename(place)
+
+
+def apply(tree: Path, patches: tuple[Path, ...], env: Mapping[str, str]) -> None:
+    """Apply the patches of some folders to a tree. Raises `UserError` patch-failed with what `patch` said."""
+    for patch in _patch_files(patches):
+        argv = ["patch", "-p1", "--forward", "--batch", "--fuzz=0", "--no-backup-if-mismatch", "-d", str(tree)]
+        done = process.run([*argv, "-i", str(patch)], env={**env, "LC_ALL": "C"}, timeout=PATCHING, check=False)
+        if done.status != 0:
+            raise UserError(
+                "patch-failed",
+                "does not apply to this Buildroot",
+                where=Where(path=patch),
+                detail=process.tail(done.stdout or done.stderr),
+                hint="It was made for another version: make it anew, or take it out of `patches:`.",
+            )
