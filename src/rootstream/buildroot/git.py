@@ -122,7 +122,7 @@ def fetch(cache: Path, url: str, commit: str, name: str, env: Mapping[str, str])
         "tree-unreachable",
         f"{url} does not give commit {commit}",
         detail=process.tail(last) if last else None,
-        hint="Check the address and the network; `rootstream update` asks again what its branch or tag stands for.",
+        hint="Check the address and the network; `rootstream update` asks again what its name stands for.",
     )
 
 

@@ -84,7 +84,7 @@ def download(
         raise UserError(
             "hash-mismatch",
             f"{url} has {algorithm} {found}, expected {expected}",
-            hint="It is another file than the one pinned: a changed release, or a server that answers with a page.",
+            hint="It is another file than the one pinned: a changed release, or a page instead of a file.",
         )
     part.replace(place)
     return found

@@ -110,7 +110,7 @@ def _patch_files(folders: tuple[Path, ...]) -> Iterator[Path]:
                 "no-patches",
                 "there is no *.patch in this folder of patches",
                 where=Where(path=folder),
-                hint="Patches on Buildroot itself are files that end in .patch, applied in the order of their names.",
+                hint="Patches are files that end in .patch, applied in the order of their names.",
             )
         yield from found
 
@@ -165,7 +165,7 @@ def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
 
 def _digest(path: Path, status: os.stat_result) -> str:
     if stat.S_ISLNK(status.st_mode):
-        return "link " + os.fsdecode(os.readlink(path))
+        return "link " + str(path.readlink())
     if not stat.S_ISREG(status.st_mode):
         return "special"
     mark = "x" if status.st_mode & 0o100 else "-"
@@ -279,7 +279,7 @@ def _not_ours(source: Path) -> Any:  # noqa: ANN401  (what shutil calls an ignor
 
 
 def unpack(archive: Path, place: Path) -> None:
-    """Unpack a tarball of any compression, without its single top folder; bounded. Raises `UserError` bad-archive."""
+    """Unpack a tarball of any compression, without its single top folder. Raises `UserError` bad-archive."""
     place.mkdir(parents=True)
     total = count = 0
     try:
