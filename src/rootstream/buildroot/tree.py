@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import stat
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import events, process
-from rootstream.buildroot import git, transfer
+from rootstream.buildroot import contents, git, transfer
 from rootstream.buildroot.workspace import Caches
 from rootstream.errors import UserError, Where
 from rootstream.roots import BuildrootTree, FromAnyFolder
@@ -30,6 +29,11 @@ LARGEST = 1 << 31  # bytes of an unpacked tree; Buildroot's is 150 MB
 MOST_FILES = 400_000
 PATCHING = 300.0
 _VERSION = re.compile(r"^export BR2_VERSION\s*:?=\s*(\S+)", re.MULTILINE)
+# What decides single packages only, or none: the files of a package folder, file systems, documentation, Kconfig.
+_BESIDE = re.compile(
+    r"(package|boot)/[^/]+/|(linux|fs|configs|docs|board|utils|support/testing|support/docker|\.\w+)/"
+    r"|(.*/)?Config\.in[^/]*$|CHANGES$|DEVELOPERS$|README$|SECURITY\.md$|COPYING$|\.[^/]*$"
+)
 _PARTS = ("Makefile", "Config.in", "package/Makefile.in", "support/kconfig/conf.c")
 
 
@@ -121,55 +125,18 @@ def folder_digest(folder: Path, caches: Caches) -> str:
     Contents are read again only where size, time or inode changed. Raises `UserError` no-buildroot.
     """
     require(folder)
+    return contents.together(listing(folder, caches))
+
+
+def listing(folder: Path, caches: Caches) -> dict[str, str]:
+    """Return the digest of every file of a tree, by its path in it."""
     note = caches.trees.parent / "local" / (hashlib.sha256(os.fsencode(folder)).hexdigest()[:20] + ".json")
-    known = _read_note(note)
-    found: dict[str, list[int | str]] = {}
-    state = hashlib.sha256()
-    fresh = False
-    for name, status in sorted(_walk(folder, "")):
-        stamp = [status.st_mtime_ns, status.st_size, status.st_ino, status.st_mode]
-        old = known.get(name)
-        if old is not None and old[:4] == stamp:
-            digest = str(old[4])
-        else:
-            digest, fresh = _digest(folder / name, status), True
-        found[name] = [*stamp, digest]
-        state.update(f"{name}\0{digest}\n".encode("utf-8", "surrogateescape"))
-    if fresh or len(found) != len(known):
-        note.parent.mkdir(parents=True, exist_ok=True)
-        new = note.with_name(f".{note.name}.{os.getpid()}")
-        new.write_text(json.dumps(found), "utf-8", "surrogateescape")
-        new.replace(note)
-    return state.hexdigest()
+    return contents.listing(folder, note, skip=(".git", "output", "dl"))
 
 
-def _read_note(note: Path) -> dict[str, list[int | str]]:
-    try:
-        data = json.loads(note.read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
-        return {}
-    return data if isinstance(data, dict) else {}
-
-
-def _walk(folder: Path, prefix: str) -> Iterator[tuple[str, os.stat_result]]:
-    with os.scandir(folder) as entries:
-        for entry in entries:
-            name = prefix + entry.name
-            if entry.is_dir(follow_symlinks=False):
-                # what a user's own builds leave in the tree is not part of it
-                if prefix or entry.name not in (".git", "output", "dl"):
-                    yield from _walk(Path(entry.path), f"{name}/")
-            elif not name.endswith(".pyc"):
-                yield name, entry.stat(follow_symlinks=False)
-
-
-def _digest(path: Path, status: os.stat_result) -> str:
-    if stat.S_ISLNK(status.st_mode):
-        return "link " + str(path.readlink())
-    if not stat.S_ISREG(status.st_mode):
-        return "special"
-    mark = "x" if status.st_mode & 0o100 else "-"
-    return mark + transfer.file_hash(path)
+def core(found: Mapping[str, str]) -> str:
+    """Return what stands for the parts of a tree that decide every package: all but packages and documentation."""
+    return contents.together({name: value for name, value in found.items() if not _BESIDE.match(name)})
 
 
 def require(folder: Path) -> Path:

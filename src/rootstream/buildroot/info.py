@@ -1,0 +1,180 @@
+"""What Buildroot says of the packages of a configuration: `make show-info` and `make show-vars`, read once.
+
+Asking takes 6 to 15 s, so the answer is kept until the configuration, the tree or an external tree changes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from rootstream import process
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError
+from rootstream.events import Reporter, Step
+from rootstream.lock import write_atomically
+
+ASKING = 600.0
+NOTE = "info.json"
+# Buildroot's own packages without a build of their own
+_NO_PACKAGE = ("rootfs",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """A package of a configuration.
+
+    Paths are those of Buildroot: `folder` below the tree or absolute, `build` below the output folder.
+    """
+
+    name: str
+    kind: str
+    version: str
+    folder: str
+    build: str
+    dependencies: tuple[str, ...]
+    downloads: tuple[tuple[str, tuple[str, ...]], ...]
+    download_folder: str
+    hashes: tuple[str, ...]
+    patches: tuple[str, ...]
+    to_target: bool
+
+    @property
+    def prefix(self) -> str:
+        """Return what the package's make variables begin with (Buildroot, package/pkg-utils.mk, UPPERCASE)."""
+        return re.sub(r"[-.]", "_", self.name).upper() + "_"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """All packages by name, and the expanded make variables of each."""
+
+    packages: Mapping[str, Package]
+    variables: Mapping[str, Mapping[str, str]]
+
+
+def package(name: str, told: Mapping[str, Any]) -> Package:
+    """Return a package from its part of `make show-info`."""
+    downloads = tuple(
+        (str(each["source"]), tuple(map(str, each.get("uris", ())))) for each in told.get("downloads", ())
+    )
+    return Package(
+        name=name,
+        kind=str(told.get("type", "")),
+        version=str(told.get("version", "")),
+        folder=str(told.get("package_dir", "")),
+        build=str(told.get("stamp_dir", "")),
+        dependencies=tuple(map(str, told.get("dependencies", ()))),
+        downloads=downloads,
+        download_folder=str(told.get("dl_dir", name)),
+        hashes=tuple(map(str, told.get("hashes", ()))),
+        patches=tuple(map(str, told.get("patches", ()))),
+        to_target=bool(told.get("install_target", False)),
+    )
+
+
+def packages_of(text: str) -> dict[str, Package]:
+    """Return the packages of the output of `make show-info`, in its order. Raises `UserError` buildroot-answer."""
+    begin = text.find("{")
+    try:
+        data = json.loads(text[begin:])
+        return {name: package(name, told) for name, told in data.items() if told.get("type") not in _NO_PACKAGE}
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise UserError(
+            "buildroot-answer",
+            f"`make show-info` of this Buildroot gave no answer that can be read: {error}",
+            detail=process.tail(text[-2000:]),
+        ) from error
+
+
+def variables_of(text: str, packages: Mapping[str, Package]) -> dict[str, dict[str, str]]:
+    """Return the expanded variables of each package from the output of `make show-vars`.
+
+    A variable belongs to the package with the longest prefix that fits: LINUX_HEADERS_DIR is not linux's.
+    """
+    data = json.loads(text[text.find("{") :])
+    prefixes = {each.prefix: each.name for each in packages.values()}
+    found: dict[str, dict[str, str]] = {name: {} for name in packages}
+    for variable, told in data.items():
+        parts = variable.split("_")
+        for end in range(len(parts) - 1, 0, -1):
+            owner = prefixes.get("_".join(parts[:end]) + "_")
+            if owner:
+                found[owner][variable] = str(told.get("expanded", ""))
+                break
+    return found
+
+
+def ask(space: Workspace, key: str, report: Reporter) -> Info:
+    """Return what Buildroot says of the present configuration; `key` stands for all that decides the answer.
+
+    Raises `UserError` process-failed with what Buildroot said, buildroot-answer.
+    """
+    kept = _kept(space)
+    if kept and kept.get("key") == key:
+        return _info(kept)
+    report(events_step("asking Buildroot for its packages"))
+    shown = _make(space, "show-info")
+    packages = packages_of(shown)
+    patterns = " ".join(f"{each.prefix}%" for each in packages.values())
+    variables = variables_of(_make(space, "show-vars", f"VARS={patterns}"), packages)
+    kept = {"key": key, "packages": json.loads(shown[shown.find("{") :]), "variables": variables}
+    space.state.mkdir(parents=True, exist_ok=True)
+    write_atomically(space.state / NOTE, json.dumps(kept).encode("utf-8", "surrogateescape"))
+    return _info(kept)
+
+
+def events_step(text: str) -> Step:
+    """Return the event of a question to Buildroot."""
+    return Step(name="info", text=text)
+
+
+def _make(space: Workspace, *targets: str) -> str:
+    env = {**space.environment(), "TERM": "dumb"}
+    return process.run(space.make("-s", *targets), env=env, timeout=ASKING).stdout
+
+
+def _kept(space: Workspace) -> dict[str, Any]:
+    try:
+        data = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        return {}
+    return data if isinstance(data, dict) and "packages" in data and "variables" in data else {}
+
+
+def _info(kept: Mapping[str, Any]) -> Info:
+    packages = {
+        name: package(name, told) for name, told in kept["packages"].items() if told.get("type") not in _NO_PACKAGE
+    }
+    return Info(packages=packages, variables=kept["variables"])
+
+
+def known(space: Workspace) -> dict[str, Package]:
+    """Return the packages that Buildroot named last, or none."""
+    kept = _kept(space)
+    return dict(_info(kept).packages) if kept else {}
+
+
+def is_installed(space: Workspace, each: Package) -> bool:
+    """Say whether a package has been built and installed (Buildroot, pkg-generic.mk, .stamp_installed)."""
+    folder = space.output / each.build
+    names = (".stamp_installed", ".stamp_host_installed")
+    return bool(each.build) and any((folder / name).exists() for name in names)
+
+
+def packages(space: Workspace) -> tuple[str, ...]:
+    """Return the names of the packages that Buildroot named last."""
+    return tuple(known(space))
+
+
+def installed(space: Workspace) -> frozenset[str]:
+    """Return the packages that have been built and installed."""
+    return frozenset(name for name, each in known(space).items() if is_installed(space, each))
+
+
+def versions(space: Workspace) -> dict[str, str]:
+    """Return the packages that Buildroot named last with their versions."""
+    return {name: each.version for name, each in known(space).items()}

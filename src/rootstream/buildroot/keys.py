@@ -1,0 +1,138 @@
+"""Keys of packages: what stands for everything that decides what a package's build gives.
+
+Two parts: `base` (variables of its make rules, its folder, patches, symbols, local sources, the keys of what it
+depends on) and `kconfig` (the files of its own Kconfig configuration), since only a change of the latter can be
+built on. Pure but for reading the files that are named.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream.buildroot.info import Info, Package
+
+# What of the variables says nothing about the result, or is said better by something else.
+_IDLE = re.compile(
+    r"_(CPE_ID\w*|IGNORE_CVES|DL_DIR|DL_SUBDIR|ALL_DOWNLOADS|ACTUAL_SOURCE_SITE|SITE|REDISTRIBUTE|LICENSE\w*"
+    r"|RDEPENDENCIES|R?DEPENDS\w*|FINAL_\w*DEPENDENCIES|FINAL_RECURSIVE\w*|LEGAL_\w+|MANIFEST_\w+|KCONFIG_FILE"
+    r"|KCONFIG_FRAGMENT_FILES|PKGDIR|HASH_FILES?|PATCHES_?\w*|BUILD_ORDER)$"
+)
+_KCONFIG = re.compile(r"_(KCONFIG_FILE|KCONFIG_FRAGMENT_FILES)$")
+_LOCAL = re.compile(r"_OVERRIDE_SRCDIR$")
+_SYMBOL = re.compile(r"\bBR2_\w+")
+# Symbols that decide how everything is compiled; the package `toolchain` stands for them.
+_EVERYWHERE = re.compile(
+    r"BR2_(ARCH|GCC_|TOOLCHAIN|BINFMT|OPTIMIZE|DEBUG|STATIC|SHARED|SSP|PIC_PIE|RELRO|FORTIFY|ENDIAN|KERNEL_HEADERS"
+    r"|TARGET_OPTIMIZATION|TARGET_LDFLAGS|HOST_GCC|x86|X86|ARM_|arm|aarch64|RISCV|riscv|mips|MIPS|powerpc|POWERPC"
+    r"|USE_MMU|USE_WCHAR|ENABLE_LOCALE|REPRODUCIBLE|STRIP|CCACHE|PER_PACKAGE|TIME_BITS|INIT_|PACKAGE_GLIBC"
+    r"|PACKAGE_MUSL|PACKAGE_UCLIBC|UCLIBC|BINUTILS|COMPILER|ENABLE_DEBUG|ENABLE_RUNTIME_DEBUG|ROOTFS_MERGED_USR"
+    r"|ROOTFS_MERGED_BIN|ROOTFS_SKELETON)"
+)
+NOT_THAT = ("BR2_TOOLCHAIN_EXTERNAL_PATH_CHANGED",)
+TOOLCHAIN = "toolchain"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """What decides a package: `base`, and `kconfig` (empty for a package without Kconfig files of the user)."""
+
+    base: str
+    kconfig: str
+
+
+def digest(*parts: object) -> str:
+    """Return a hash of JSON-like parts."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+
+def compute(
+    info: Info,
+    *,
+    config: Mapping[str, str],
+    core: str,
+    files: Callable[[str], str],
+    named: Callable[[str], Iterable[str]],
+    hide: Mapping[str, str],
+) -> dict[str, Key]:
+    """Return the keys of all packages.
+
+    `config` are the values of the .config by symbol, `core` stands for the tree without its packages, `files`
+    gives the digest of a file or folder that Buildroot names, `named` the symbols that a package's own files name.
+    `hide` are texts of this machine to take out of variables (PATH ...).
+    """
+    found: dict[str, Key] = {}
+    everywhere = {symbol: value for symbol, value in config.items() if _EVERYWHERE.match(symbol)}
+    for name in in_order(info.packages):
+        each = info.packages[name]
+        variables = info.variables.get(name, {})
+        below = [_for_dependents(info.packages, known, found) for known in sorted(set(each.dependencies))]
+        base = digest(
+            core,
+            everywhere if name == TOOLCHAIN else "",
+            each.version,
+            {key: _hidden(value, hide) for key, value in variables.items() if not _IDLE.search(key)},
+            files(each.folder) if each.folder else "",
+            [files(patch) for patch in each.patches],
+            {symbol: config.get(symbol) for symbol in named(each.folder)} if each.folder else {},
+            [files(value) for key, value in variables.items() if _LOCAL.search(key) and value.strip()],
+            below,
+        )
+        kconfig = [
+            files(path)
+            for key, value in sorted(variables.items())
+            if _KCONFIG.search(key)
+            for path in value.split()
+        ]
+        found[name] = Key(base=base, kconfig=digest(kconfig) if kconfig else "")
+    return found
+
+
+def _for_dependents(packages: Mapping[str, Package], name: str, found: Mapping[str, Key]) -> str:
+    """Return what of a dependency's key decides those that depend on it.
+
+    A kernel's configuration decides its modules; that of BusyBox and others nothing outside of them.
+    """
+    key = found.get(name)
+    if key is None:
+        return name
+    return f"{key.base}{key.kconfig}" if name == "linux" and name in packages else key.base
+
+
+def _hidden(value: str, hide: Mapping[str, str]) -> str:
+    for text, stand_in in hide.items():
+        value = value.replace(text, stand_in)
+    return value
+
+
+def in_order(packages: Mapping[str, Package]) -> tuple[str, ...]:
+    """Return the packages so that each comes after what it depends on (a cycle is cut where it is met)."""
+    order: list[str] = []
+    seen: set[str] = set()
+    for start in sorted(packages):
+        stack = [(start, iter(sorted(packages[start].dependencies)))]
+        if start in seen:
+            continue
+        seen.add(start)
+        while stack:
+            name, rest = stack[-1]
+            below = next((each for each in rest if each in packages and each not in seen), None)
+            if below is None:
+                order.append(name)
+                stack.pop()
+            else:
+                seen.add(below)
+                stack.append((below, iter(sorted(packages[below].dependencies))))
+    return tuple(order)
+
+
+def symbols_in(folder: Path) -> frozenset[str]:
+    """Return the symbols of Buildroot that the make files of a package name."""
+    found: set[str] = set()
+    for path in sorted(folder.glob("*.mk*")) if folder.is_dir() else ():
+        found |= set(_SYMBOL.findall(path.read_text("utf-8", "replace")))
+    return frozenset(found)
