@@ -122,8 +122,15 @@ def decide(
     )
     known = _read(space)
     there = frozenset(path.name for path in (space.output / "build").glob("*") if path.is_dir())
+    left = any((space.output / name).exists() for name in ("target", "host", "per-package"))
     return compare(
-        planned, told, known, there, inputs, per_package=config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y"
+        planned,
+        told,
+        known,
+        there,
+        inputs,
+        left=left,
+        per_package=config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y",
     )
 
 
@@ -185,9 +192,7 @@ def compare(
     if known is None:
         reason = None if first else "nothing is known about what is in the output folder"
         return _clean(reason, planned, told, inputs, first=first)
-    fundamental = [
-        name for name in _ALL if name in planned and name in known.keys and planned[name] != known.keys[name]
-    ]
+    fundamental = [name for name in _ALL if name in known.keys and planned.get(name) != known.keys[name]]
     stale = _changed(planned, told, known, builds, there)
     if fundamental and not first:
         words = "the toolchain or how it compiles" if "toolchain" in fundamental else "Buildroot's core"

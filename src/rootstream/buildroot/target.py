@@ -93,5 +93,5 @@ def message(space: Workspace, names: tuple[str, ...]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (
         f"{space.described.target}: changed by hand in {folder(space)}: {shown}{more}. They are in the "
-        "next image, and gone when target/ is made again: put them into an overlay, or their source into `packages:`."
+        "next image, and gone when target/ is made again: an overlay keeps them, or `packages:` their source."
     )
