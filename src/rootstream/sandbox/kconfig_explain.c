@@ -26,6 +26,19 @@
 
 struct property *sym_get_range_prop(struct symbol *sym);
 
+// Buildroot's Kconfig keeps its own to itself: then this one is linked, which does the same.
+__attribute__((weak)) struct property *sym_get_range_prop(struct symbol *sym)
+{
+    struct property *prop;
+
+    for_all_properties(sym, prop, P_RANGE) {
+        prop->visible.tri = expr_calc_value(prop->visible.expr);
+        if (prop->visible.tri != no)
+            return prop;
+    }
+    return NULL;
+}
+
 #define MAX_SYMBOLS 4096
 
 static FILE *out;

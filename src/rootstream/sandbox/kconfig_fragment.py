@@ -5,23 +5,42 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 PREFIX = "CONFIG_"
-_REQUEST = re.compile(r"CONFIG_(\w+)=(.*)", re.ASCII)
-_UNSET = re.compile(r"# CONFIG_(\w+) is not set", re.ASCII)
-_NEARLY_UNSET = re.compile(r"#\s*CONFIG_\w+\s+is\s+not\s+set\b", re.ASCII | re.IGNORECASE)
 _VALUE = re.compile(r'[ymn]|-?\d+|0[xX][0-9a-fA-F]+|"(?:[^"\\\0-\x1f]|\\[^\0-\x1f])*"', re.ASCII)
 _BARE_HEX = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 
 
+@cache
+def request_line(prefix: str) -> re.Pattern[str]:
+    """Return the pattern of SYMBOL=VALUE: group 1 is the symbol without the prefix, group 2 the value."""
+    return re.compile(rf"{prefix}(\w+)=(.*)", re.ASCII)
+
+
+@cache
+def unset_line(prefix: str) -> re.Pattern[str]:
+    """Return the pattern of "# SYMBOL is not set": group 1 is the symbol without the prefix."""
+    return re.compile(rf"# {prefix}(\w+) is not set", re.ASCII)
+
+
+@cache
+def _nearly_unset(prefix: str) -> re.Pattern[str]:
+    return re.compile(rf"#\s*{prefix}\w+\s+is\s+not\s+set\b", re.ASCII | re.IGNORECASE)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What a fragment asks of a symbol; `value` is n, m, y, a number, or a string with its quotes."""
+    """What a fragment asks of a symbol; `value` is n, m, y, a number, or a string with its quotes.
+
+    `prefix` is what files write before the symbol's name, which is without it: CONFIG_, or nothing for Buildroot.
+    """
 
     symbol: str
     value: str
     file: str
     line: int
+    prefix: str = PREFIX
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +69,7 @@ class Problem:
         return "\n    ".join(lines)
 
 
-def fragment_requests(name: str, text: str) -> tuple[list[Request], list[Problem]]:
+def fragment_requests(name: str, text: str, prefix: str = PREFIX) -> tuple[list[Request], list[Problem]]:
     """Return the requests of a fragment in their order, and what is wrong with its lines.
 
     The format is that of `conf_read_simple` in scripts/kconfig/confdata.c without its leniency: what that would
@@ -61,7 +80,7 @@ def fragment_requests(name: str, text: str) -> tuple[list[Request], list[Problem
     seen: dict[str, Request] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         try:
-            request = _line_request(name, number, line.rstrip())
+            request = _line_request(name, number, line.rstrip(), prefix)
         except ValueError as error:
             problems.append(
                 Problem(severity="error", kind="malformed", message=str(error), file=name, line=number)
@@ -77,25 +96,25 @@ def fragment_requests(name: str, text: str) -> tuple[list[Request], list[Problem
     return requests, problems
 
 
-def _line_request(name: str, number: int, line: str) -> Request | None:
+def _line_request(name: str, number: int, line: str, prefix: str) -> Request | None:
     if not line.strip():
         return None
-    if match := _UNSET.fullmatch(line):
-        return Request(symbol=match[1], value="n", file=name, line=number)
+    if match := unset_line(prefix).fullmatch(line):
+        return Request(symbol=match[1], value="n", file=name, line=number, prefix=prefix)
     if line.startswith("#"):
-        if _NEARLY_UNSET.match(line):
-            raise ValueError(f'{line!r} is only a comment; the form is "# CONFIG_NAME is not set", nothing more')
+        if _nearly_unset(prefix).match(line):
+            raise ValueError(f'{line!r} is only a comment; the form is "# {prefix}NAME is not set", nothing more')
         return None
-    match = _REQUEST.fullmatch(line)
+    match = request_line(prefix).fullmatch(line)
     if not match:
-        raise ValueError(f'{line!r} is neither "CONFIG_NAME=value" nor "# CONFIG_NAME is not set" nor a comment')
+        raise ValueError(f'{line!r} is neither "{prefix}NAME=value" nor "# {prefix}NAME is not set" nor a comment')
     symbol, value = match[1], match[2]
     if not _VALUE.fullmatch(value):
         raise ValueError(
-            f"{value!r} is no value for {PREFIX}{symbol}: y, m, n, a number, 0x and hex digits, or a string in"
+            f"{value!r} is no value for {prefix}{symbol}: y, m, n, a number, 0x and hex digits, or a string in"
             " double quotes, with nothing after it"
         )
-    return Request(symbol=symbol, value=value, file=name, line=number)
+    return Request(symbol=symbol, value=value, file=name, line=number, prefix=prefix)
 
 
 def _contradiction(earlier: Request, later: Request) -> Problem:
@@ -112,16 +131,24 @@ def _contradiction(earlier: Request, later: Request) -> Problem:
 
 def shown(request: Request) -> str:
     """Return a request as a user writes it."""
-    return f"{PREFIX}{request.symbol}={request.value}"
+    return f"{request.prefix}{request.symbol}={request.value}"
 
 
-def config_values(text: str) -> dict[str, str]:
+def written(request: Request) -> str:
+    """Return a request as Kconfig writes it to a file."""
+    if request.value == "n":
+        return f"# {request.prefix}{request.symbol} is not set"
+    return shown(request)
+
+
+def config_values(text: str, prefix: str = PREFIX) -> dict[str, str]:
     """Return the values of a .config as Kconfig writes it, those that are not set as n."""
     values: dict[str, str] = {}
+    request, unset = request_line(prefix), unset_line(prefix)
     for line in text.split("\n"):
-        if match := _REQUEST.fullmatch(line):
+        if match := request.fullmatch(line):
             values[match[1]] = match[2]
-        elif match := _UNSET.fullmatch(line):
+        elif match := unset.fullmatch(line):
             values[match[1]] = "n"
     return values
 
@@ -154,19 +181,17 @@ def last_requests(requests: Iterable[Request]) -> dict[str, Request]:
     return last
 
 
-def merged(base: str, requests: Mapping[str, Request], *, old: bool) -> str:
+def merged(base: str, requests: Mapping[str, Request], *, old: bool, prefix: str = PREFIX) -> str:
     """Return the base's text with the requests laid over it.
 
     When two members of a choice are y, the newer Kconfig takes the last and the old one the first, hence the
     order. What the requests replace is left out, so nothing is assigned twice.
     """
+    request_of, unset = request_line(prefix), unset_line(prefix)
     kept = [
         line
         for line in base.rstrip("\n").split("\n")
-        if not ((match := _REQUEST.fullmatch(line) or _UNSET.fullmatch(line)) and match[1] in requests)
+        if not ((match := request_of.fullmatch(line) or unset.fullmatch(line)) and match[1] in requests)
     ]
-    asked = [
-        f"# {PREFIX}{request.symbol} is not set" if request.value == "n" else shown(request)
-        for request in requests.values()
-    ]
+    asked = [written(request) for request in requests.values()]
     return "\n".join([*reversed(asked), *kept] if old else [*kept, *asked]) + "\n"

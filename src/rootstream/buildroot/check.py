@@ -1,0 +1,157 @@
+"""Requested symbols against the result: what was dropped or changed, is unknown, renamed or legacy, and why."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from rootstream.buildroot import configuration, kconfig
+from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError
+from rootstream.sandbox.kconfig_facts import Reason, reason_for
+from rootstream.sandbox.kconfig_fragment import Problem, Request, same
+from rootstream.sandbox.kconfig_problem import chosen_later, doubtful
+
+FULL = 400  # symbols in a file from which on it is no defconfig but a whole .config
+_LEGACY = re.compile(r"^config (BR2_\w+)\n((?:\t.*\n|\n)*)", re.MULTILINE)
+
+
+def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
+    """Return everything that is wrong or doubtful about a configuration."""
+    optional = frozenset(space.root.optional)
+    return (
+        *composed.problems,
+        *_requests(space, composed, optional),
+        *_whole(space),
+        *_headers(composed),
+        *_by_hand(space),
+    )
+
+
+def as_error(problem: Problem, project: Path) -> UserError:
+    """Return a problem as an error with its place."""
+    return configuration.as_error(problem, project)
+
+
+def _requests(space: Workspace, composed: Composed, optional: frozenset[str]) -> Iterator[Problem]:
+    legacy = legacy_symbols(space)
+    wanting = doubtful(composed.requests, composed.result, None)
+    if not wanting:
+        return
+    known = kconfig.facts(space, wanting)
+    others = {name: about for name, about in known.items() if not isinstance(about, Reason)}
+    for request in wanting:
+        got = composed.result.get(request.symbol)
+        about = known[request.symbol]
+        if request.symbol in legacy:
+            if request.value not in ("n", '""'):
+                yield _legacy(request, legacy[request.symbol], optional)
+        elif isinstance(about, Reason):
+            if not same(request.value, got) or about.kind == "unknown":
+                yield _problem(request, got, about, optional)
+        elif not same(request.value, got) and not chosen_later(request, about, composed.requests):
+            yield _problem(request, got, reason_for(request.value, got, about, others), optional)
+
+
+def _problem(request: Request, got: str | None, reason: Reason, optional: frozenset[str]) -> Problem:
+    asked_for_nothing = same(request.value, got)
+    shown = "is not in the result" if got is None else f"came out as {got}"
+    wanted = f"{request.symbol}={request.value}"
+    message = f"{wanted} asks for nothing" if asked_for_nothing else f"{wanted} was asked for, but it {shown}"
+    severity = "note" if request.symbol in optional else "warning" if asked_for_nothing else "error"
+    return Problem(
+        severity=severity,
+        kind=f"symbol-{reason.kind}",
+        message=message,
+        symbol=request.symbol,
+        file=request.file,
+        line=request.line,
+        wanted=request.value,
+        got=got,
+        reason=kconfig.plain(reason.text),
+        details=tuple(map(kconfig.plain, reason.details)),
+    )
+
+
+def _legacy(request: Request, told: str, optional: frozenset[str]) -> Problem:
+    return Problem(
+        severity="note" if request.symbol in optional else "error",
+        kind="symbol-legacy",
+        message=f"{request.symbol}={request.value} is of an older Buildroot",
+        symbol=request.symbol,
+        file=request.file,
+        line=request.line,
+        wanted=request.value,
+        reason=told,
+    )
+
+
+def legacy_symbols(space: Workspace) -> dict[str, str]:
+    """Return the symbols that Buildroot gave up, with what it says about each (Config.in.legacy)."""
+    try:
+        content = (space.tree / "Config.in.legacy").read_text("utf-8", "replace")
+    except OSError:
+        return {}
+    found = {}
+    for match in _LEGACY.finditer(content):
+        help_text = match[2].partition("\thelp\n")[2]
+        words = " ".join(line.strip() for line in help_text.split("\n\n")[0].splitlines())
+        found[match[1]] = words or "it is in Config.in.legacy"
+    return found
+
+
+def _whole(space: Workspace) -> Iterator[Problem]:
+    """Yield files that hold a whole .config where a defconfig belongs."""
+    for name, path in configuration.own_files(space)[:1]:
+        lines = path.read_text("utf-8", "replace").splitlines()
+        count = sum(1 for line in lines if line.startswith(("BR2_", "# BR2_")))
+        if count > FULL and isinstance(space.root.defconfig, str):
+            yield Problem(
+                severity="warning",
+                kind="whole-config",
+                message=f"{count} symbols: this is a whole .config, which hides what you chose and goes stale",
+                file=name,
+                line=1,
+                reason="`rootstream config minimize` makes a defconfig of it.",
+            )
+
+
+_HEADERS = re.compile(r"BR2_TOOLCHAIN_HEADERS_AT_LEAST_(\d+)_(\d+)")
+
+
+def _headers(composed: Composed) -> Iterator[Problem]:
+    """Yield kernel headers that are newer than the kernel that is built (Buildroot looks only while building)."""
+    result = composed.result
+    found = [
+        (int(match[1]), int(match[2]))
+        for symbol, value in result.items()
+        if value == "y" and (match := _HEADERS.fullmatch(symbol))
+    ]
+    version = re.match(r'"?v?(\d+)\.(\d+)', result.get("BR2_LINUX_KERNEL_VERSION", ""))
+    if not found or not version or result.get("BR2_LINUX_KERNEL") != "y":
+        return
+    kernel, headers = (int(version[1]), int(version[2])), max(found)
+    if headers > kernel:
+        request = composed.requests.get("BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE") or composed.requests.get(
+            "BR2_LINUX_KERNEL"
+        )
+        yield Problem(
+            severity="error",
+            kind="headers-newer",
+            message=f"kernel headers are {headers[0]}.{headers[1]}, the kernel is {kernel[0]}.{kernel[1]}",
+            file=request.file if request else "",
+            line=request.line if request else 0,
+            reason="Programs may call what this kernel does not have: choose headers of its version or older.",
+        )
+
+
+def _by_hand(space: Workspace) -> Iterator[Problem]:
+    for name, path in configuration.edited_packages(space).items():
+        yield Problem(
+            severity="error",
+            kind="hand-edited",
+            message=f"{path} was changed by hand since {name} was built",
+            reason="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
+        )

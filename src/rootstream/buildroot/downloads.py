@@ -1,0 +1,215 @@
+"""Everything that a configuration downloads, by content: each file is looked for in several places.
+
+In order: what is there, the description's mirrors, Buildroot's own mirrors and upstream, Debian's pool. What has no
+strong hash (Git, Subversion, vendored sources) is left to Buildroot's own download wrapper.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+import urllib.parse
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rootstream.buildroot import debianpool, info, transfer
+from rootstream.buildroot.info import Package
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError
+from rootstream.events import Reporter, Step, Transfer
+from rootstream.process import tail
+
+AT_ONCE = 8
+SILENCE = 15.0
+STRONG = ("sha512", "sha384", "sha256")
+_METHOD = re.compile(r"(https?|ftp|file)(\|[\w|]+)?\+(.*)", re.DOTALL)
+_HASH = re.compile(r"(sha256|sha384|sha512)\s+([0-9a-fA-F]+)\s+(\S+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A file to download: its package, its place, its strongest hash (algorithm and value), where it may be."""
+
+    package: str
+    place: Path
+    algorithm: str
+    digest: str
+    sha256: str
+    urls: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """What became of the downloads: file names by where they were found; `missing` with every place tried."""
+
+    there: tuple[str, ...] = ()
+    fetched: Mapping[str, str] = field(default_factory=dict)
+    missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    left: tuple[str, ...] = ()
+
+
+def hashes_of(package: Package, tree: Path) -> dict[str, dict[str, str]]:
+    """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file)."""
+    found: dict[str, dict[str, str]] = {}
+    for name in package.hashes:
+        try:
+            lines = (tree / name).read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        for line in lines:
+            match = _HASH.fullmatch(line.strip())
+            if match:
+                found.setdefault(match[3], {})[match[1]] = match[2].lower()
+    return found
+
+
+def wanted(
+    packages: Iterable[Package], tree: Path, downloads: Path, mirrors: tuple[str, ...]
+) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
+    """Return the files that can be looked for by content, and those that are left to Buildroot."""
+    found: dict[Path, Wanted] = {}
+    left: dict[str, None] = {}
+    for package in packages:
+        known = hashes_of(package, tree)
+        for source, uris in package.downloads:
+            name = source.rpartition("/")[2]
+            folder = downloads / package.download_folder
+            strong = next((word for word in STRONG if word in known.get(name, {})), None)
+            addresses = [_METHOD.fullmatch(uri) for uri in uris]
+            plain = [match[3] for match in addresses if match]
+            by_url = bool(addresses) and addresses[0] is not None
+            if strong is None or not by_url or ".." in source:
+                left[f"{package.name}: {source}"] = None
+                continue
+            layouts = (f"{package.download_folder}/{name}", name)
+            urls = [f"{mirror.rstrip('/')}/{layout}" for mirror in mirrors for layout in layouts]
+            urls += [f"{uri.rstrip('/')}/{urllib.parse.quote(source, safe='/+~@:')}" for uri in plain]
+            found[folder / name] = Wanted(
+                package=package.name,
+                place=folder / name,
+                algorithm=strong,
+                digest=known[name][strong],
+                sha256=known[name].get("sha256", ""),
+                urls=tuple(dict.fromkeys(urls)),
+            )
+    return tuple(found.values()), tuple(left)
+
+
+@dataclass(slots=True)
+class _Fetching:
+    """One run: what has come so far, and hosts that did not answer."""
+
+    report: Reporter
+    total: int
+    done: int = 0
+    received: dict[str, tuple[int, int]] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+    shown: float = 0.0
+    dead: dict[str, str] = field(default_factory=dict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def progress(self, name: str, done: int, total: int) -> None:
+        with self.lock:
+            self.received[name] = (done, total)
+            now = time.monotonic()
+            if now - self.shown >= transfer.SHOWN_EVERY:
+                self.shown = now
+                self._tell(now)
+
+    def finish(self) -> None:
+        with self.lock:
+            self.done += 1
+            self._tell(time.monotonic())
+
+    def _tell(self, now: float) -> None:
+        got = sum(done for done, _ in self.received.values())
+        whole = sum(total for _, total in self.received.values())
+        rate = got / max(now - self.began, 1e-6)
+        self.report(
+            Transfer(
+                element="downloads",
+                files_done=self.done,
+                files_total=self.total,
+                bytes_done=got,
+                bytes_total=whole,
+                rate=rate,
+            )
+        )
+
+    def get(self, each: Wanted, urls: Iterable[str]) -> tuple[str | None, list[str]]:
+        """Try the places of one file in order; return the one that had it, and what the others said."""
+        said: list[str] = []
+        for url in urls:
+            host = urllib.parse.urlsplit(url).netloc
+            if host in self.dead:
+                said.append(f"{url}: {self.dead[host]}")
+                continue
+            try:
+                transfer.download(
+                    url,
+                    each.place,
+                    expected=each.digest,
+                    algorithm=each.algorithm,
+                    silence=SILENCE,
+                    progress=lambda done, total, _rate: self.progress(each.place.name, done, total),
+                )
+            except UserError as error:
+                said.append(error.message)
+                if error.reason == "download-failed" and host:
+                    self.dead[host] = "did not answer before"
+                continue
+            self.finish()
+            return url, said
+        return None, said
+
+
+def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summary:
+    """Bring every file that the configuration needs and that has a hash to its place; `info.ask` has run before.
+
+    What is missing afterwards is in the summary: Buildroot may still get it its own way.
+    """
+    files, left = wanted(info.known(space).values(), space.tree, space.caches.downloads, space.root.mirrors)
+    there = [each for each in files if _is_there(each)]
+    todo = [each for each in files if each not in there]
+    fetched: dict[str, str] = {}
+    missing: dict[str, tuple[str, ...]] = {}
+    if todo and not offline:
+        report(Step(name="fetch", text=f"fetching {len(todo)} files"))
+        run = _Fetching(report=report, total=len(todo))
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = list(pool.map(lambda each: run.get(each, each.urls), todo))
+        again = [(each, said) for each, (url, said) in zip(todo, answers, strict=True) if url is None]
+        fetched = {each.place.name: url for each, (url, _) in zip(todo, answers, strict=True) if url}
+        cache = space.caches.trees.parent / "debian-pool"
+        cache.mkdir(parents=True, exist_ok=True)
+        pool_urls = debianpool.locate([each.sha256 for each, _ in again if each.sha256], cache, space.env, report)
+        for each, said in again:
+            place = pool_urls.get(each.sha256)
+            url, more = run.get(each, [place] if place else [])
+            if url:
+                fetched[each.place.name] = url
+            else:
+                missing[f"{each.package}: {each.place.name}"] = (*said, *more)
+    elif todo:
+        missing = {f"{each.package}: {each.place.name}": () for each in todo}
+    return Summary(there=tuple(each.place.name for each in there), fetched=fetched, missing=missing, left=left)
+
+
+def _is_there(each: Wanted) -> bool:
+    return each.place.is_file() and each.place.stat().st_size > 0
+
+
+def lines(summary: Summary) -> tuple[str, ...]:
+    """Return a summary as lines for people: where files were found, and what is missing."""
+    places: dict[str, int] = {}
+    for url in summary.fetched.values():
+        place = "Debian's pool" if "/pool/" in url else urllib.parse.urlsplit(url).netloc or url.rpartition("/")[0]
+        places[place] = places.get(place, 0) + 1
+    found = [f"fetched {count} from {place}" for place, count in sorted(places.items())]
+    for name, said in summary.missing.items():
+        last = tail("; ".join(said[-3:]), 3) or "not looked for"
+        found.append(f"not found by its hash, left to Buildroot: {name} ({last})")
+    return tuple(found)

@@ -1,0 +1,26 @@
+"""The generated external tree on the disk: exactly the files that the description means, others go."""
+
+from __future__ import annotations
+
+from rootstream import project
+from rootstream.buildroot.generate import Generated
+from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
+
+DESCRIPTION = f"name: {EXTERNAL_NAME}\ndesc: made from system.yaml, not to be edited\n"
+
+
+def files(generated: Generated) -> dict[str, bytes]:
+    """Return the files of the external tree; Buildroot wants three of them to be there."""
+    wanted = {"external.desc": DESCRIPTION.encode(), "Config.in": b"", "external.mk": b""}
+    return wanted | {path: each.content for path, each in generated.files.items()}
+
+
+def write(space: Workspace, generated: Generated) -> None:
+    """Bring the external tree in step; files that are right are not touched. Its scripts' data is ours alone."""
+    space.generated.mkdir(parents=True, exist_ok=True)
+    space.generated.chmod(0o700)
+    project.sync(space.generated, files(generated))
+    for path, each in generated.files.items():
+        place = space.generated / path
+        if place.stat().st_mode & 0o777 != each.mode:
+            place.chmod(each.mode)

@@ -1,0 +1,331 @@
+"""What a description means to Buildroot: symbols, and an external tree with overlay, tables, scripts and packages.
+
+Pure but for reading the key files that the description names.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from rootstream import images, layers
+from rootstream.buildroot import collect, thirdparty
+from rootstream.description import Described
+from rootstream.errors import UserError, Where
+from rootstream.project import DESCRIPTION
+
+FINISH = ("post_build", "post_fakeroot")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A symbol that the description sets; `value` is Kconfig's text for it: y, n, 12, "text".
+
+    `append`: joined by a space to what the user's own configuration has. `weak`: only where that says nothing.
+    """
+
+    symbol: str
+    value: str
+    file: str = DESCRIPTION
+    line: int = 0
+    append: bool = False
+    weak: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratedFile:
+    """A file of the generated external tree."""
+
+    content: bytes
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """What a description becomes: symbols, and files by their path below the generated external tree."""
+
+    settings: tuple[Setting, ...]
+    files: Mapping[str, GeneratedFile]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Draft:
+    """What is generated, as it grows."""
+
+    project: Path
+    folder: Path
+    settings: list[Setting] = field(default_factory=list)
+    files: dict[str, GeneratedFile] = field(default_factory=dict)
+    users: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    build: dict[str, Any] = field(default_factory=dict)
+    fakeroot: dict[str, Any] = field(default_factory=dict)
+
+    def set(self, symbol: str, value: str, *, append: bool = False, weak: bool = False) -> None:
+        self.settings.append(Setting(symbol=symbol, value=value, append=append, weak=weak))
+
+    def file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
+        self.files[path] = GeneratedFile(content=data, mode=mode)
+
+    def mode(self, path: str, mode: int) -> None:
+        told = {"path": path, "mode": mode, "owner": 0, "group": 0}
+        self.fakeroot.setdefault("modes", []).append(told)
+
+
+def text(value: str) -> str:
+    """Return a text as a Kconfig string."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def path_value(path: Path, what: str) -> str:
+    """Return a path as the value of a symbol that make reads. Raises `UserError` path-not-possible."""
+    if not thirdparty.is_plain(str(path)):
+        raise UserError(
+            "path-not-possible",
+            f"{what} has a space or a sign in its path that Buildroot's make cannot take",
+            where=Where(path=path),
+            hint="Move the project to a path of letters, digits, '/', '.', '_', '+' and '-'.",
+        )
+    return text(str(path))
+
+
+def generate(described: Described, project: Path, folder: Path) -> Generated:
+    """Return what a system means to Buildroot; `folder` is where the external tree will be.
+
+    Raises `UserError` path-not-possible, not-a-public-key, not-possible.
+    """
+    draft = _Draft(project=project, folder=folder)
+    path_value(folder, "the project's folder")
+    _system(draft, described)
+    for layer in described.system.layers:
+        _layer(draft, layer)
+    for each in described.system.images:
+        _image(draft, each)
+    _finish(draft)
+    made = thirdparty.external(described.system.layers, project)
+    for path, content in made.files.items():
+        draft.file(path, content)
+    for symbol in made.symbols:
+        draft.set(symbol, "y")
+    return Generated(settings=tuple(draft.settings), files=dict(sorted(draft.files.items())))
+
+
+def _system(draft: _Draft, described: Described) -> None:
+    if not any(isinstance(layer, layers.RootLoginLayer) for layer in described.system.layers):
+        draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n", weak=True)
+
+
+def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  (a table of layers)
+    match layer:
+        case layers.OverlayLayer():
+            place = (draft.project / layer.overlay).resolve()
+            draft.set("BR2_ROOTFS_OVERLAY", path_value(place, "the overlay"), append=True)
+        case layers.HostnameLayer():
+            draft.set("BR2_TARGET_GENERIC_HOSTNAME", text(layer.hostname))
+        case layers.IssueLayer():
+            draft.set("BR2_TARGET_GENERIC_ISSUE", text(""))
+            draft.build["issue"] = layer.issue
+        case layers.UsersLayer():
+            for user in layer.users:
+                _user(draft, user)
+        case layers.GroupsLayer():
+            for group in layer.groups:
+                number = group.gid if group.gid is not None else -1 if group.system else -2
+                draft.users.append(f"- -1 {group.name} {number} - - - - -")
+        case layers.RootLoginLayer():
+            _root_login(draft, layer.root_login)
+        case layers.PermissionsLayer():
+            for permission in layer.permissions:
+                _permission(draft, permission)
+        case layers.DevicesLayer():
+            for device in layer.devices:
+                _device(draft, device)
+        case layers.DeviceTableLayer():
+            place = (draft.project / layer.device_table).resolve()
+            draft.set("BR2_ROOTFS_DEVICE_TABLE", path_value(place, "the device table"), append=True)
+
+
+def _user(draft: _Draft, user: layers.User) -> None:
+    number = user.uid if user.uid is not None else -1 if user.system else -2
+    home = user.home or ("-" if user.system else f"/home/{user.name}")
+    for word, what in ((home, "home"), (user.shell, "shell")):
+        if not thirdparty.is_plain(word):
+            message = f"users: {user.name}: {what}: Buildroot's table of users cannot hold {word!r}"
+            raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+    words = [
+        user.name,
+        str(number),
+        user.group or user.name,
+        "-1" if user.system else "-2",
+        password_field(user.password, otherwise="*", empty="="),
+        home,
+        user.shell,
+        ",".join((*user.groups, *(("wheel",) if user.sudo and "wheel" not in user.groups else ()))) or "-",
+        user.gecos if "#" not in user.gecos and user.gecos.strip() == user.gecos else "",
+    ]
+    draft.users.append(" ".join(words).rstrip())
+    if user.gecos != words[-1]:
+        draft.fakeroot.setdefault("comments", {})[user.name] = user.gecos
+    if user.sudo:
+        tag = "NOPASSWD: " if user.sudo == "nopasswd" else ""
+        draft.set("BR2_PACKAGE_SUDO", "y")
+        draft.file(f"overlay/etc/sudoers.d/{user.name}", f"{user.name} ALL=(ALL:ALL) {tag}ALL\n")
+        draft.mode(f"/etc/sudoers.d/{user.name}", 0o440)
+    if user.authorized_keys:
+        _keys(draft, user.name, home if home != "-" else "/", user.authorized_keys)
+
+
+def _keys(draft: _Draft, user: str, home: str, names: tuple[str, ...]) -> None:
+    lines: list[str] = []
+    for name in names:
+        lines += key_lines(draft.project / name)
+    draft.file(f"overlay{home}/.ssh/authorized_keys".replace("//", "/"), "".join(f"{line}\n" for line in lines))
+    draft.fakeroot.setdefault("keys", {})[user] = home
+
+
+def key_lines(path: Path) -> list[str]:
+    """Return the public keys of a file in OpenSSH's format. Raises `UserError` not-a-public-key."""
+    try:
+        content = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError("file-unreadable", f"cannot be read: {error}", where=Where(path=path)) from error
+    if "PRIVATE KEY" in content:
+        raise UserError(
+            "not-a-public-key",
+            "this is a private key; an image takes public ones",
+            where=Where(path=path),
+            hint="Name the file that ends in .pub.",
+        )
+    return [line.strip() for line in content.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def password_field(password: layers.Password, *, otherwise: str, empty: str) -> str:
+    """Return what stands for a password: its hash, or the words for locked and empty."""
+    if isinstance(password, layers.PasswordHash):
+        return password.hash
+    return empty if password == "empty" else otherwise  # noqa: S105  (a word, not a password)
+
+
+def _root_login(draft: _Draft, login: layers.RootLogin) -> None:
+    # The hash goes into a file that a script reads: Buildroot would put it into .config and its output.
+    locked = login.password == "locked"  # noqa: S105
+    draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n" if locked else "y")
+    if not locked:
+        draft.set("BR2_TARGET_GENERIC_ROOT_PASSWD", text(""))
+    draft.build["password"] = password_field(login.password, otherwise="*", empty="")
+    if not login.console:
+        draft.build["securetty"] = True
+    if login.authorized_keys:
+        _keys(draft, "root", "/root", login.authorized_keys)
+    if "sshd" not in draft.build:
+        policy = "prohibit-password" if login.authorized_keys else "no"
+        draft.build["sshd"] = {"root": "yes" if not locked and not login.authorized_keys else policy}
+
+
+def _permission(draft: _Draft, permission: layers.Permission) -> None:
+    told = {
+        "path": permission.path,
+        "owner": permission.owner,
+        "group": permission.group,
+        "mode": permission.mode,
+        "recursive": permission.recursive,
+    }
+    draft.fakeroot.setdefault("permissions", []).append(told)
+    if permission.capabilities:
+        # a line of its own below the file's: "Makedev syntax documentation" in Buildroot's manual
+        if not thirdparty.is_plain(permission.path) or "*" in permission.path:
+            message = f"permissions: {permission.path}: capabilities need one plain path on a buildroot root"
+            raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+        draft.set("BR2_ROOTFS_DEVICE_TABLE_SUPPORTS_EXTENDED_ATTRIBUTES", "y")
+        draft.devices.append(f"{permission.path} f -1 -1 -1 - - - - -\n|xattr {permission.capabilities}")
+
+
+def _device(draft: _Draft, device: layers.Device) -> None:
+    if not thirdparty.is_plain(device.path):
+        message = f"devices: Buildroot's device table cannot hold the path {device.path!r}"
+        raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+    kind = {"char": "c", "block": "b", "fifo": "p"}[device.type]
+    draft.devices.append(f"{device.path} {kind} {device.mode:o} 0 0 {device.major} {device.minor} - - -")
+    if device.owner or device.group:
+        told = {"path": device.path, "owner": device.owner, "group": device.group}
+        draft.fakeroot.setdefault("permissions", []).append(told)
+
+
+_COMPRESSED = {"none": "NONE", "gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD", "lz4": "LZ4"}
+
+
+def _image(draft: _Draft, image: images.Image) -> None:
+    match image:
+        case images.MakeKernel():
+            draft.set("BR2_LINUX_KERNEL", "y")
+        case images.MakeInitramfs():
+            draft.set("BR2_TARGET_ROOTFS_CPIO", "y")
+            draft.set(f"BR2_TARGET_ROOTFS_CPIO_{_COMPRESSED[image.initramfs.compression]}", "y")
+        case images.MakeExt():
+            draft.set("BR2_TARGET_ROOTFS_EXT2", "y")
+            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{image.ext.type.removeprefix('ext')}", "y")
+            draft.set("BR2_TARGET_ROOTFS_EXT2_LABEL", text(image.ext.label))
+            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{'GZIP' if image.ext.gzip else 'NONE'}", "y")
+            if image.ext.size:
+                draft.set("BR2_TARGET_ROOTFS_EXT2_SIZE", text(f"{image.ext.size // 1024}K"))
+        case images.MakeSquashfs():
+            draft.set("BR2_TARGET_ROOTFS_SQUASHFS", "y")
+            draft.set(f"BR2_TARGET_ROOTFS_SQUASHFS4_{_COMPRESSED[image.squashfs.compression]}", "y")
+        case images.MakeTar():
+            draft.set("BR2_TARGET_ROOTFS_TAR", "y")
+            draft.set(f"BR2_TARGET_ROOTFS_TAR_{_COMPRESSED[image.tar.compression]}", "y")
+        case _:
+            pass
+
+
+def image_files(described: Described) -> tuple[tuple[str, tuple[str, ...], str | None], ...]:
+    """Return, for each image asked for by kind: the kind, Buildroot's names for its file, and ours."""
+    found: list[tuple[str, tuple[str, ...], str | None]] = []
+    for image in described.system.images:
+        name = images.file_name(image, None)
+        match image:
+            case images.MakeKernel():
+                found.append(("kernel", collect.kernel_names(described.system.arch), image.kernel.name))
+            case images.MakeInitramfs():
+                ending = images.ENDINGS[image.initramfs.compression]
+                found.append(("initramfs", (f"rootfs.cpio{ending}",), name))
+            case images.MakeExt():
+                ending = ".gz" if image.ext.gzip else ""
+                found.append(("ext", (f"rootfs.{image.ext.type}{ending}", f"rootfs.ext2{ending}"), name))
+            case images.MakeSquashfs():
+                found.append(("squashfs", ("rootfs.squashfs",), name))
+            case images.MakeTar():
+                found.append(("tar", (f"rootfs.tar{images.ENDINGS[image.tar.compression]}",), name))
+            case _:
+                pass
+    return tuple(found)
+
+
+def _finish(draft: _Draft) -> None:
+    """Write tables, and the scripts that run at the end where there is something for them to do."""
+    if draft.users:
+        draft.file("tables/users", "".join(f"{line}\n" for line in draft.users))
+        draft.set("BR2_ROOTFS_USERS_TABLES", text(str(draft.folder / "tables/users")), append=True)
+    if draft.devices:
+        draft.file("tables/devices", "".join(f"{line}\n" for line in draft.devices))
+        draft.set("BR2_ROOTFS_DEVICE_TABLE", text(str(draft.folder / "tables/devices")), append=True)
+    if any(path.startswith("overlay/") for path in draft.files):
+        draft.set("BR2_ROOTFS_OVERLAY", text(str(draft.folder / "overlay")), append=True)
+    for name, data in zip(FINISH, (draft.build, draft.fakeroot), strict=True):
+        if not data:
+            continue
+        program = (resources.files("rootstream.buildroot.finish") / f"{name}.py").read_bytes()
+        draft.file(f"scripts/{name}.py", program)
+        draft.file(f"scripts/{name}.json", json.dumps(data, indent=1, sort_keys=True) + "\n", 0o600)
+        base = draft.folder / "scripts"
+        command = shlex.join([sys.executable, "-I", str(base / f"{name}.py"), str(base / f"{name}.json")])
+        draft.file(f"scripts/{name}", f'#!/bin/sh\nexec {command} "$1"\n', 0o755)
+        symbol = f"BR2_ROOTFS_{name.upper()}_SCRIPT"
+        draft.set(symbol, text(str(base / name)), append=True)

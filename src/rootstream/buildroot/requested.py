@@ -1,0 +1,119 @@
+"""What the description asks of Buildroot's own symbols beside layers and images: files, folders and scripts."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from rootstream.buildroot.generate import Setting, path_value, text
+from rootstream.buildroot.workspace import Workspace
+from rootstream.roots import PackageConfig, PackageConfigs
+from rootstream.system import ConfigFile, NamedDefconfig
+
+# For each package with Kconfig: what selects it, what says where its configuration comes from (the symbols of a
+# file, of a defconfig, of fragments). From the Config.in of each package in Buildroot.
+_LINUX = "BR2_LINUX_KERNEL"
+_UBOOT = "BR2_TARGET_UBOOT"
+_BAREBOX = "BR2_TARGET_BAREBOX"
+SYMBOLS: dict[str, dict[str, str]] = {
+    "linux": {
+        "use_file": f"{_LINUX}_USE_CUSTOM_CONFIG",
+        "file": f"{_LINUX}_CUSTOM_CONFIG_FILE",
+        "use_defconfig": f"{_LINUX}_USE_DEFCONFIG",
+        "defconfig": f"{_LINUX}_DEFCONFIG",
+        "fragments": f"{_LINUX}_CONFIG_FRAGMENT_FILES",
+    },
+    "busybox": {
+        "file": "BR2_PACKAGE_BUSYBOX_CONFIG",
+        "fragments": "BR2_PACKAGE_BUSYBOX_CONFIG_FRAGMENT_FILES",
+    },
+    "uclibc": {"file": "BR2_UCLIBC_CONFIG", "fragments": "BR2_UCLIBC_CONFIG_FRAGMENT_FILES"},
+    "uboot": {
+        "use_file": f"{_UBOOT}_USE_CUSTOM_CONFIG",
+        "file": f"{_UBOOT}_CUSTOM_CONFIG_FILE",
+        "use_defconfig": f"{_UBOOT}_USE_DEFCONFIG",
+        "defconfig": f"{_UBOOT}_BOARD_DEFCONFIG",
+        "fragments": f"{_UBOOT}_CONFIG_FRAGMENT_FILES",
+    },
+    "barebox": {
+        "use_file": f"{_BAREBOX}_USE_CUSTOM_CONFIG",
+        "file": f"{_BAREBOX}_CUSTOM_CONFIG_FILE",
+        "use_defconfig": f"{_BAREBOX}_USE_DEFCONFIG",
+        "defconfig": f"{_BAREBOX}_BOARD_DEFCONFIG",
+        "fragments": f"{_BAREBOX}_CONFIG_FRAGMENT_FILES",
+    },
+    "at91bootstrap3": {
+        "use_file": "BR2_TARGET_AT91BOOTSTRAP3_USE_CUSTOM_CONFIG",
+        "file": "BR2_TARGET_AT91BOOTSTRAP3_CUSTOM_CONFIG_FILE",
+        "use_defconfig": "BR2_TARGET_AT91BOOTSTRAP3_USE_DEFCONFIG",
+        "defconfig": "BR2_TARGET_AT91BOOTSTRAP3_DEFCONFIG",
+    },
+    "swupdate": {"file": "BR2_PACKAGE_SWUPDATE_CONFIG"},
+    "xvisor": {
+        "use_file": "BR2_PACKAGE_XVISOR_USE_CUSTOM_CONFIG",
+        "file": "BR2_PACKAGE_XVISOR_CUSTOM_CONFIG_FILE",
+        "use_defconfig": "BR2_PACKAGE_XVISOR_USE_DEFCONFIG",
+        "defconfig": "BR2_PACKAGE_XVISOR_DEFCONFIG",
+    },
+}
+
+
+def named(configs: PackageConfigs) -> dict[str, PackageConfig]:
+    """Return the configurations of packages that the description has, by package."""
+    found = ((name, getattr(configs, name)) for name in type(configs).model_fields)
+    return {name: each for name, each in found if each is not None}
+
+
+def settings(space: Workspace) -> tuple[Setting, ...]:
+    """Return the symbols that the words of the root set. Raises `UserError` path-not-possible."""
+    root = space.root
+    found: list[Setting] = []
+    for name, each in named(root.configs).items():
+        found += _package(space, name, each)
+    for folder in root.global_patches:
+        found.append(_path(space, "BR2_GLOBAL_PATCH_DIR", folder))
+    for word, paths in (
+        ("POST_BUILD", root.scripts.post_build),
+        ("POST_FAKEROOT", root.scripts.post_fakeroot),
+        ("POST_IMAGE", root.scripts.post_image),
+    ):
+        found += [_path(space, f"BR2_ROOTFS_{word}_SCRIPT", path) for path in paths]
+    if root.jobs:
+        found.append(Setting(symbol="BR2_JLEVEL", value=str(root.jobs)))
+    if root.ccache:
+        found.append(Setting(symbol="BR2_CCACHE", value="y"))
+    return tuple(found)
+
+
+def _path(space: Workspace, symbol: str, path: str) -> Setting:
+    return Setting(symbol=symbol, value=path_value((space.project / path).resolve(), path), append=True)
+
+
+def _package(space: Workspace, name: str, wanted: PackageConfig) -> list[Setting]:
+    symbols = SYMBOLS[name]
+    found: list[Setting] = []
+    if isinstance(wanted.base, ConfigFile):
+        if "use_file" in symbols:
+            found.append(Setting(symbol=symbols["use_file"], value="y"))
+        place = (space.project / wanted.base.file).resolve()
+        found.append(Setting(symbol=symbols["file"], value=path_value(place, wanted.base.file)))
+    elif isinstance(wanted.base, NamedDefconfig) and "defconfig" in symbols:
+        found.append(Setting(symbol=symbols["use_defconfig"], value="y"))
+        stem = re.sub(r"_defconfig$", "", wanted.base.defconfig)
+        found.append(Setting(symbol=symbols["defconfig"], value=text(stem)))
+    if wanted.fragments and "fragments" in symbols:
+        found += [_path(space, symbols["fragments"], path) for path in wanted.fragments]
+    return found
+
+
+def defconfig_file(space: Workspace) -> Path | None:
+    """Return the file that the configuration starts from: the project's, or a named one of the trees."""
+    wanted = space.root.defconfig
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        return space.project / wanted
+    name = wanted.defconfig if wanted.defconfig.endswith("_defconfig") else f"{wanted.defconfig}_defconfig"
+    # a later tree's defconfig goes before an earlier one's of the same name (Buildroot's manual, br2-external)
+    places = [*reversed(space.externals), space.tree]
+    return next((each / "configs" / name for each in places if (each / "configs" / name).is_file()), None)

@@ -1,0 +1,144 @@
+"""The verbs that work in the output folder of a Buildroot system: make, env, shell, log, show."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rootstream import process, project, workflow
+from rootstream.buildroot import build, env, info, verbs
+from rootstream.buildroot.workspace import Workspace, workspace
+from rootstream.description import Described
+from rootstream.engine import Engine
+from rootstream.errors import UserError, Where
+from rootstream.events import Reporter, ignore
+from rootstream.load import load
+from rootstream.lock import Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """A Buildroot system of a project, with the project's lock."""
+
+    project: project.Project
+    described: Described
+    pinned: Lock
+
+    @property
+    def space(self) -> Workspace:
+        """Return the workspace as it is, without making sure that its tree is there."""
+        return workspace(self.project, self.described, self.project.folder, os.environ)
+
+
+def choose(where: project.Project, wanted: str | None, engine: Engine, report: Reporter) -> Work:
+    """Return the Buildroot system that a verb works on: the one named, or the only one.
+
+    Raises `UserError` not-buildroot, several-systems, lock-outdated.
+    """
+    if where.kind == "plain":
+        raise UserError("not-buildroot", "this is a plain BuildStream project", where=Where(path=where.folder))
+    description = load(where.description)
+    if wanted:
+        workflow.choose(description, (wanted,), where.description)
+    found = [each for each in workflow.workspaces(description) if wanted in (None, each.target)]
+    names = ", ".join(each.target for each in found)
+    if not found:
+        message = f"{wanted} is not built by Buildroot" if wanted else "no system here is built by Buildroot"
+        hint = "This verb is for systems with `root: {buildroot: ...}`."
+        raise UserError("not-buildroot", message, where=Where(path=where.description), hint=hint)
+    plain = [each for each in found if each.variant is None]
+    if len(found) > 1 and len(plain) != 1:
+        raise UserError(
+            "several-systems",
+            f"there are several systems of Buildroot: {names}",
+            where=Where(path=where.description),
+            hint="Name one of them (`rootstream make --system NAME ...`).",
+        )
+    described = (plain or found)[0]
+    pinned = workflow.pins(where, engine, report)
+    workflow.require(where, described, pinned)
+    return Work(project=where, described=described, pinned=pinned)
+
+
+def opened(work: Work, report: Reporter) -> build.Opened:
+    """Return the workspace with its tree and its generated files in place; the project must be locked."""
+    return build.opened(work.project, work.described, work.pinned, os.environ, report)
+
+
+def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
+    """Run targets of Buildroot's make on our own terminal, in step with the project; return its exit status."""
+    targets = verbs.checked(words)
+    with project.locked(work.project, lambda: report(workflow.WAITING)):
+        ready = opened(work, report)
+        if verbs.looks_only(targets):
+            if _needs_configuration(targets):
+                build.configured(ready, work.project, report)
+            return verbs.hand_to_make(ready.workspace, targets)
+        return build.hand_to_make(ready, work.project, targets, report)
+
+
+def _needs_configuration(targets: tuple[str, ...]) -> bool:
+    return not set(targets) <= {"help", "list-defconfigs", "print-version"}
+
+
+def environment(work: Work) -> str:
+    """Return the cross environment as shell text. Raises `UserError` not-built."""
+    return env.exports(work.space)
+
+
+def split(name: str) -> tuple[str | None, str]:
+    """Return the system and the package of SYSTEM:PACKAGE, or no system and the name."""
+    system, colon, package = name.rpartition(":")
+    return (system, package) if colon else (None, name)
+
+
+def of_package(where: project.Project, name: str, engine: Engine) -> tuple[Work, str | None] | None:
+    """Return the work that SYSTEM:PACKAGE, PACKAGE or SYSTEM names, or None if no Buildroot system is meant."""
+    if where.kind == "plain" or name.endswith(".bst"):
+        return None
+    description = load(where.description)
+    ours = workflow.workspaces(description)
+    if not ours:
+        return None
+    if name in description.names():
+        return (choose(where, name, engine, ignore), None) if name in {each.target for each in ours} else None
+    system, package = split(name)
+    if system is None and workflow.native(description) and not re.fullmatch(r"[a-z0-9][\w.+-]*", package):
+        return None
+    return choose(where, system, engine, ignore), package
+
+
+def log(work: Work, package: str | None) -> Path:
+    """Return the newest log of a package or of the last build. Raises `UserError` no-log."""
+    return verbs.log(work.space, package)
+
+
+def shell(work: Work, package: str | None, command: tuple[str, ...]) -> int:
+    """Open a shell (or run a command) in a package's build folder with the cross environment."""
+    space = work.space
+    folder = verbs.build_folder(space, package) if package else space.output
+    if not folder.is_dir():
+        raise build.not_built(space)
+    variables: Mapping[str, str] = env.variables(space) if env.available(space) else {}
+    argv = command or (os.environ.get("SHELL") or "/bin/sh", "-i")
+    return process.hand_over(argv, env={**os.environ, **variables}, cwd=folder)
+
+
+def show(work: Work) -> dict[str, Any]:
+    """Return the packages of a system with version and state: installed, or to build."""
+    space = work.space
+    installed = info.installed(space)
+    rows = [
+        {
+            "name": name,
+            "kind": "package",
+            "key": version,
+            "state": "cached" if name in installed else "buildable",
+        }
+        for name, version in info.versions(space).items()
+    ]
+    return {"element": "buildroot", "out": str(work.project.out(work.described.target)), "elements": rows}
