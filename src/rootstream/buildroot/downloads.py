@@ -1,7 +1,7 @@
 """Everything that a configuration downloads, by content: each file is looked for in several places.
 
-In order: what is there, the description's mirrors, Buildroot's own mirrors and upstream, Debian's pool. What has no
-strong hash (Git, Subversion, vendored sources) is left to Buildroot's own download wrapper.
+In order: what is there, the description's mirrors, Buildroot's own and upstream, Debian's pool. What has no strong
+hash (Git, Subversion, vendored sources) is left to Buildroot's own download wrapper.
 """
 
 from __future__ import annotations
@@ -171,7 +171,8 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
 
     What is missing afterwards is in the summary: Buildroot may still get it its own way.
     """
-    files, left = wanted(info.known(space).values(), space.tree, space.caches.downloads, space.root.mirrors)
+    packages = [each for each in info.known(space).values() if not info.overridden(space, each)]
+    files, left = wanted(packages, space.tree, space.caches.downloads, space.root.mirrors)
     there = [each for each in files if _is_there(each)]
     todo = [each for each in files if each not in there]
     fetched: dict[str, str] = {}

@@ -158,6 +158,12 @@ def known(space: Workspace) -> dict[str, Package]:
     return dict(_info(kept).packages) if kept else {}
 
 
+def overridden(space: Workspace, each: Package) -> bool:
+    """Say whether a package is built from a folder of the user's, without any download (Buildroot's local.mk)."""
+    variables = _kept(space).get("variables", {}).get(each.name, {})
+    return bool(str(variables.get(f"{each.prefix}OVERRIDE_SRCDIR", "")).strip())
+
+
 def is_installed(space: Workspace, each: Package) -> bool:
     """Say whether a package has been built and installed (Buildroot, pkg-generic.mk, .stamp_installed)."""
     folder = space.output / each.build

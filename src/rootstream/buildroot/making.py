@@ -19,6 +19,8 @@ from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, 
 
 # What Buildroot prints when a step begins: `>>> NAME VERSION Step`; without a package, two spaces stand for both.
 _MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.+-]*) (\S*) |\s+)([^\x1b]*)")
+# After these, what a package depends on may come first; after all others a package goes on to its end.
+_BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating")
 KEPT_LOGS = 10
 TAIL_LINES = 30
 LONGEST_LINE = 1 << 20
@@ -58,7 +60,7 @@ class Follower:
         if self.current is not None:
             before = self.open[self.current]
             before.spent += now - before.since
-            if name != self.current and before.phase.startswith("Installing"):
+            if name != self.current and not before.phase.startswith(_BEGINNING):
                 self._end(self.current, "success")
         self.current = name
         if name is None:
