@@ -19,7 +19,7 @@ from rootstream.images import (
     MakeSquashfs,
     file_name,
 )
-from rootstream.layers import GroupsLayer, UsersLayer
+from rootstream.layers import GroupsLayer, PackagesLayer, ServicesLayer, SshdLayer, UsersLayer
 from rootstream.located import Mapping, Node, at
 from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
 from rootstream.roots import FromBuildroot
@@ -47,7 +47,7 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    rules = (_architecture, _made_by, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
+    rules = (_architecture, _made_by, _layers, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
     found = [problem for rule in rules for problem in rule(system, node)]
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
@@ -77,6 +77,25 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
             message = "disk: cannot be made from a buildroot root yet"
             hint = "Let a post_image script make it (Buildroot has genimage), and export it with `- files`."
             yield UserError("not-available", message, where=where, hint=hint)
+
+
+_ONLY_BUILDROOT = (SshdLayer, ServicesLayer, PackagesLayer)
+
+
+def _layers(system: System, node: Node) -> Iterator[UserError]:
+    """Yield layers that a root cannot take yet, and services that wait for others that are not there."""
+    for number, layer in enumerate(system.layers):
+        word = next(iter(type(layer).model_fields))
+        if isinstance(layer, _ONLY_BUILDROOT) and not isinstance(system.root, FromBuildroot):
+            message = f"{word}: there is nothing for it on this root yet, only on buildroot"
+            yield UserError("not-available", message, where=at(node, "layers", number, word))
+        if isinstance(layer, ServicesLayer):
+            names = [service.name for service in layer.services]
+            for index, service in enumerate(layer.services):
+                where = at(node, "layers", number, word, index)
+                for name in (each for each in service.after if each not in names[:index]):
+                    message = f"services: {service.name} is after {name}, which is not before it in this list"
+                    yield UserError("bad-value", message, where=where)
 
 
 def _files(system: System, node: Node) -> Iterator[UserError]:

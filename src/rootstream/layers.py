@@ -13,6 +13,7 @@ from rootstream.system import (
     Mode,
     Model,
     Number,
+    Port,
     ProjectFile,
     ProjectFolder,
     first_of,
@@ -127,6 +128,67 @@ class Device(Model):
     """Group, by name or number."""
 
 
+def _one_line(value: str) -> str:
+    if not value.strip() or any(ord(c) < 32 for c in value):  # noqa: PLR2004
+        raise ValueError("expected text in one line")
+    return value
+
+
+OneLine = Annotated[str, AfterValidator(_one_line), Means("text in one line")]
+
+
+class Sshd(Model):
+    """Who may log in through the SSH server of the root (OpenSSH or dropbear)."""
+
+    root: Literal["no", "prohibit-password", "yes"] = "no"
+    """May root log in: not at all, with a key only, or also with a password."""
+    passwords: bool | None = None
+    """May users log in with passwords; by default what the server itself says."""
+    ports: tuple[Port, ...] = ()
+    """Ports to listen on; by default 22."""
+
+
+class Service(Model):
+    """A program that is started with the system, by whichever init the root has."""
+
+    name: Account
+    """Name of the service."""
+    command: OneLine
+    """Command line to run in the foreground; a shell reads it."""
+    user: Account | None = None
+    """User to run it as; by default root."""
+    after: tuple[Account, ...] = ()
+    """Services of this list that are started before it."""
+    restart: Literal["no", "always"] = "always"
+    """Start it again when it ends."""
+    enabled: bool = True
+    """Start it with the system."""
+
+
+class SourcePackage(Model):
+    """Software in a folder of the project, compiled for the system and installed into it."""
+
+    name: Annotated[
+        str,
+        Field(pattern=r"^[a-z][a-z0-9-]{0,62}$"),
+        Means("a name of lower-case letters, digits and '-' that begins with a letter"),
+    ]
+    """Name of the package."""
+    source: ProjectFolder
+    """Folder with its source."""
+    build: Literal["autotools", "cmake", "meson", "make", "cargo", "go", "python"]
+    """How it is built."""
+    depends: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+._-]*$"), Means("the name of a package")], ...],
+        Field(max_length=100),
+    ] = ()
+    """Packages of the root that it needs, such as `zlib`; `host-...` for tools of the build."""
+    options: tuple[OneLine, ...] = ()
+    """Options for its configure, cmake, meson, make, cargo or go."""
+    module: OneLine | None = None
+    """Go: the module's path, by default the name; python: `setuptools` (the default), `pep517`, `flit` ..."""
+
+
 class OverlayLayer(Model):
     overlay: ProjectFolder
     """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out."""
@@ -161,6 +223,21 @@ class RootLoginLayer(Model):
     """How root may log in; by default not at all."""
 
 
+class SshdLayer(Model):
+    sshd: Sshd
+    """Policy of the SSH server; by default keys of root, if it has any, and nothing else for root."""
+
+
+class ServicesLayer(Model):
+    services: tuple[Service, ...]
+    """Programs to start with the system."""
+
+
+class PackagesLayer(Model):
+    packages: tuple[SourcePackage, ...]
+    """Software to compile from folders of the project."""
+
+
 class PermissionsLayer(Model):
     permissions: tuple[Permission, ...]
     """Owners, modes and capabilities of files in the image."""
@@ -185,7 +262,10 @@ Layer = Annotated[
     | Annotated[RootLoginLayer, Tag("root_login")]
     | Annotated[PermissionsLayer, Tag("permissions")]
     | Annotated[DevicesLayer, Tag("devices")]
-    | Annotated[DeviceTableLayer, Tag("device_table")],
+    | Annotated[DeviceTableLayer, Tag("device_table")]
+    | Annotated[SshdLayer, Tag("sshd")]
+    | Annotated[ServicesLayer, Tag("services")]
+    | Annotated[PackagesLayer, Tag("packages")],
     Discriminator(
         first_of(
             "overlay",
@@ -197,9 +277,12 @@ Layer = Annotated[
             "permissions",
             "devices",
             "device_table",
+            "sshd",
+            "services",
+            "packages",
         ),
         custom_error_type="choice",
         custom_error_message="expected one of: overlay, hostname, issue, users, groups, root_login, "
-        "permissions, devices, device_table",
+        "permissions, devices, device_table, sshd, services, packages",
     ),
 ]

@@ -88,6 +88,87 @@ root:
     console: [console, ttyS1]
     network: none
 """,
+    "root: buildroot": """\
+root:
+  buildroot:
+    tree: {git: {url: "https://git.example.org/buildroot.git", track: 2026.02.3}}
+    defconfig: hello_defconfig
+    fragments: [debug.config]
+    configs:
+      linux: {fragments: [linux.config]}
+kernel: null
+images: [kernel, initramfs]
+""",
+    "tree": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+kernel: null
+images: [files]
+""",
+    "defconfig": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    defconfig: {defconfig: qemu_x86_64_defconfig}
+kernel: null
+images: [files]
+""",
+    "configs": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    configs:
+      busybox: {fragments: [busybox.config]}
+kernel: null
+images: [files]
+""",
+    "linux": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    configs:
+      linux: {base: {file: linux.config}, fragments: [debug.config]}
+kernel: null
+images: [files]
+""",
+    "scripts": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    scripts: {post_image: [debug.config]}
+kernel: null
+images: [files]
+""",
+    "layers: sshd": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - sshd: {root: prohibit-password, passwords: false}
+""",
+    "layers: services": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - services:
+      - {name: agent, command: "agent --port 9999", restart: always}
+""",
+    "layers: packages": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - packages:
+      - {name: agent, source: overlay, build: autotools, depends: [zlib], options: [--disable-nls]}
+""",
+    "images: files": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images:
+  - files: {names: {rootfs.cpio.xz: initrd.mistify, bzImage: bzImage.mistify}}
+""",
     "root: elements": """\
 root:
   elements: {target: images/base.bst}

@@ -26,7 +26,7 @@ DATA = {
 }
 MAY = {
     "boot": DATA,
-    "buildroot": DATA | {"export", "located", "lock", "project", "sandbox", "__version__"},
+    "buildroot": DATA | {"__version__", "export", "files", "lock", "project", "sandbox"},
     "engine": {"errors", "events", "process", "units"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},

@@ -141,6 +141,11 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
                 draft.users.append(f"- -1 {group.name} {number} - - - - -")
         case layers.RootLoginLayer():
             _root_login(draft, layer.root_login)
+        case layers.SshdLayer():
+            draft.build["sshd"] = layer.sshd.model_dump(mode="json")
+        case layers.ServicesLayer():
+            told = [service.model_dump(mode="json") for service in layer.services]
+            draft.build.setdefault("services", []).extend(told)
         case layers.PermissionsLayer():
             for permission in layer.permissions:
                 _permission(draft, permission)
@@ -150,6 +155,8 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
         case layers.DeviceTableLayer():
             place = (draft.project / layer.device_table).resolve()
             draft.set("BR2_ROOTFS_DEVICE_TABLE", path_value(place, "the device table"), append=True)
+        case layers.PackagesLayer():
+            pass  # thirdparty.external has them all at once
 
 
 def _user(draft: _Draft, user: layers.User) -> None:

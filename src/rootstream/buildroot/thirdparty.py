@@ -3,19 +3,51 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream import layers
+from rootstream.errors import UserError, Where
 
 # What make and the tables of Buildroot take as it is.
 _PLAIN = re.compile(r"[A-Za-z0-9/._+-][A-Za-z0-9/._+@:=-]*")
+# How it is built: Buildroot's macro, the variable that takes options, what its Config.in needs.
+_MACROS = {
+    "autotools": ("autotools-package", "CONF_OPTS", ()),
+    "cmake": ("cmake-package", "CONF_OPTS", ()),
+    "meson": ("meson-package", "CONF_OPTS", ()),
+    "make": ("generic-package", "MAKE_OPTS", ()),
+    "cargo": (
+        "cargo-package",
+        "CARGO_BUILD_OPTS",
+        ("depends on BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS", "select BR2_PACKAGE_HOST_RUSTC"),
+    ),
+    "go": ("golang-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_HOST_GO_TARGET_ARCH_SUPPORTS",)),
+    "python": ("python-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_PYTHON3",)),
+}
+_MAKE_COMMANDS = """\
+define {prefix}_BUILD_CMDS
+\t$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) $({prefix}_MAKE_OPTS) -C $(@D)
+endef
+
+define {prefix}_INSTALL_TARGET_CMDS
+\t$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) $({prefix}_MAKE_OPTS) -C $(@D) \\
+\t\tDESTDIR=$(TARGET_DIR) PREFIX=/usr prefix=/usr install
+endef
+
+"""
 
 
 def is_plain(word: str) -> bool:
     """Say whether a path or word can stand in Buildroot's make files and tables as it is."""
     return bool(_PLAIN.fullmatch(word))
+
+
+def for_make(word: str) -> str:
+    """Return a word of a command as make and then the shell must read it to give just that word."""
+    return shlex.quote(word).replace("$", "$$").replace("#", "\\#")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +58,81 @@ class Made:
     symbols: tuple[str, ...] = ()
 
 
-def external(_layers: Sequence[layers.Layer], _project: Path) -> Made:
-    """Return the packages that layers describe, as files of an external tree."""
-    return Made()
+def symbol(name: str) -> str:
+    """Return the symbol that selects a package (Buildroot's manual, "Package name")."""
+    return "BR2_PACKAGE_" + prefix(name)
+
+
+def prefix(name: str) -> str:
+    """Return what a package's make variables begin with."""
+    return re.sub(r"[-.]", "_", name).upper()
+
+
+def sources(found: Sequence[layers.Layer]) -> tuple[layers.SourcePackage, ...]:
+    """Return the packages that layers describe."""
+    return tuple(each for layer in found if isinstance(layer, layers.PackagesLayer) for each in layer.packages)
+
+
+def external(found: Sequence[layers.Layer], project: Path) -> Made:
+    """Return the packages that layers describe, as files of an external tree.
+
+    Raises `UserError` path-not-possible for a source folder that make cannot name.
+    """
+    packages = sources(found)
+    if not packages:
+        return Made()
+    files = {
+        "Config.in": "".join(
+            f'source "$BR2_EXTERNAL_ROOTSTREAM_PATH/package/{each.name}/Config.in"\n' for each in packages
+        ),
+        "external.mk": "include $(sort $(wildcard $(BR2_EXTERNAL_ROOTSTREAM_PATH)/package/*/*.mk))\n",
+    }
+    for each in packages:
+        folder = (project / each.source).resolve()
+        if not is_plain(str(folder)):
+            raise UserError(
+                "path-not-possible",
+                f"packages: {each.name}: Buildroot's make cannot take a space or such a sign in a path",
+                where=Where(path=folder),
+                hint="Use letters, digits, '/', '.', '_', '+' and '-'.",
+            )
+        files[f"package/{each.name}/Config.in"] = config_in(each)
+        files[f"package/{each.name}/{each.name}.mk"] = make_file(each, folder)
+    return Made(files=files, symbols=tuple(symbol(each.name) for each in packages))
+
+
+def config_in(package: layers.SourcePackage) -> str:
+    """Return the Config.in of a package."""
+    lines = [f"config {symbol(package.name)}", f'\tbool "{package.name}"']
+    lines += [f"\t{need}" for need in _MACROS[package.build][2]]
+    lines += [f"\tselect {symbol(each)}" for each in package.depends if not each.startswith("host-")]
+    lines += ["\thelp", f"\t  {package.name}, from a folder of the project.", ""]
+    return "\n".join(lines)
+
+
+def make_file(package: layers.SourcePackage, folder: Path) -> str:
+    """Return the make file of a package."""
+    name = prefix(package.name)
+    macro, variable, _ = _MACROS[package.build]
+    lines = [
+        f"{name}_VERSION = local",
+        f"{name}_SITE = {folder}",
+        f"{name}_SITE_METHOD = local",
+        f"{name}_LICENSE = unknown",
+    ]
+    if package.depends:
+        lines.append(f"{name}_DEPENDENCIES = {' '.join(package.depends)}")
+    if package.options:
+        lines.append(f"{name}_{variable} = {' '.join(map(for_make, package.options))}")
+    if package.build == "go":
+        lines.append(f"{name}_GOMOD = {for_make(package.module or package.name)}")
+    if package.build == "python":
+        lines.append(f"{name}_SETUP_TYPE = {for_make(package.module or 'setuptools')}")
+    if package.build == "make":
+        lines += ["", _MAKE_COMMANDS.format(prefix=name).rstrip("\n")]
+    return "\n".join([*lines, "", f"$(eval $({macro}))", ""])
+
+
+def clashes(found: Sequence[layers.Layer], tree: Path) -> tuple[str, ...]:
+    """Return the packages whose name Buildroot has already."""
+    return tuple(each.name for each in sources(found) if (tree / "package" / each.name).is_dir())

@@ -75,6 +75,75 @@ def sshd(target: Path, policy: Mapping[str, Any]) -> None:
         place.write_text(f'DROPBEAR_ARGS="{" ".join(arguments)}"\n')
 
 
+def services(target: Path, told: list[dict[str, Any]]) -> None:
+    """Write each service for the init that is there: a unit of systemd, or an init script.
+
+    The command is in a file of its own, which a shell runs: no quoting of a unit or script can break it.
+    """
+    systemd = (target / "usr/lib/systemd/systemd").exists()
+    for number, service in enumerate(told):
+        name = service["name"]
+        command = inside(target, f"usr/libexec/services/{name}")
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.write_text(f"#!/bin/sh\nexec {service['command']}\n", "utf-8", "surrogateescape")
+        command.chmod(0o755)
+        if systemd:
+            _unit(target, service)
+        elif service["enabled"]:
+            script = inside(target, f"etc/init.d/S{min(60 + number, 98):02d}{name}")
+            script.parent.mkdir(parents=True, exist_ok=True)
+            script.write_text(init_script(service))
+            script.chmod(0o755)
+
+
+def _unit(target: Path, service: Mapping[str, Any]) -> None:
+    name = service["name"]
+    after = " ".join(["network.target", *(f"{each}.service" for each in service["after"])])
+    lines = ["[Unit]", f"Description={name}", f"After={after}", "", "[Service]"]
+    lines += [f"ExecStart=/usr/libexec/services/{name}", f"Restart={service['restart']}"]
+    lines += [f"User={service['user']}"] if service.get("user") else []
+    lines += ["", "[Install]", "WantedBy=multi-user.target", ""]
+    unit = inside(target, f"etc/systemd/system/{name}.service")
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text("\n".join(lines))
+    if service["enabled"]:
+        link = target / "etc/systemd/system/multi-user.target.wants" / unit.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.unlink(missing_ok=True)
+        link.symlink_to(f"../{unit.name}")
+
+
+def init_script(service: Mapping[str, Any]) -> str:
+    """Return an init script for BusyBox or System V init."""
+    name = service["name"]
+    program = f"/usr/libexec/services/{name}"
+    run = f"while :; do {program}; sleep 1; done" if service["restart"] == "always" else f"exec {program}"
+    as_user = f"-c {service['user']} " if service.get("user") else ""
+    return f"""#!/bin/sh
+pid=/run/{name}.pid
+
+case "$1" in
+start)
+    echo "Starting {name}"
+    start-stop-daemon -S -q -b -m -p "$pid" {as_user}-x /bin/sh -- -c '{run}'
+    ;;
+stop)
+    echo "Stopping {name}"
+    start-stop-daemon -K -q -p "$pid" && rm -f "$pid"
+    killall -q {name}
+    ;;
+restart)
+    "$0" stop
+    "$0" start
+    ;;
+*)
+    echo "Usage: $0 {{start|stop|restart}}"
+    exit 1
+    ;;
+esac
+"""
+
+
 def issue(target: Path, text: str) -> None:
     """Write /etc/issue as it was given, whatever is in it."""
     inside(target, "etc/issue").write_text(text, "utf-8", "surrogateescape")
@@ -101,6 +170,7 @@ def main(argv: list[str]) -> int:
             securetty(target)
         if "sshd" in data:
             sshd(target, data["sshd"])
+        services(target, data.get("services", []))
     except Mistake as mistake:
         sys.stderr.write(f"system.yaml: {mistake}\n")
         return 2
