@@ -341,3 +341,15 @@ def completion(shell_name: str) -> None:
     script = get_completion_class(shell_name)
     assert script is not None  # noqa: S101  (click knows the three)
     click.echo(script(cli, {}, "rootstream", "_ROOTSTREAM_COMPLETE").source())
+
+
+def _add_groups() -> None:
+    """Add the commands that have a module of their own; they import what they need when they run, too."""
+    from rootstream.cli_config import config
+    from rootstream.cli_passwd import passwd
+
+    cli.add_command(config)
+    cli.add_command(passwd)
+
+
+_add_groups()

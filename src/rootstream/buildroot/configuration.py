@@ -7,14 +7,12 @@ the output folder is replaced only by a different one, so that nothing is built 
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.buildroot import kconfig, requested
 from rootstream.buildroot.generate import Generated, Setting
-from rootstream.buildroot.transfer import file_hash
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import Problems, UserError, Where
 from rootstream.lock import write_atomically
@@ -29,7 +27,7 @@ from rootstream.sandbox.kconfig_fragment import (
 from rootstream.system import NamedDefconfig
 
 WRITTEN = "config.written"
-NOTE = "kconfigs.json"
+NOTED = "kconfigs"
 SHOWN = 10
 
 
@@ -220,18 +218,39 @@ def _package_configs(space: Workspace) -> dict[str, Path]:
 
 def note(space: Workspace) -> None:
     """Remember, after a build, the configurations of the packages that have one."""
-    found = {name: file_hash(path) for name, path in _package_configs(space).items()}
-    write_atomically(space.state / NOTE, (json.dumps(found, indent=1) + "\n").encode())
+    folder = space.state / NOTED
+    folder.mkdir(parents=True, exist_ok=True)
+    found = _package_configs(space)
+    for old in folder.glob("*.config"):
+        if old.stem not in found:
+            old.unlink()
+    for name, path in found.items():
+        if _bytes(folder / f"{name}.config") != path.read_bytes():
+            write_atomically(folder / f"{name}.config", path.read_bytes())
+
+
+def noted_package(space: Workspace, name: str) -> str:
+    """Return the .config of a package as it was built."""
+    return (space.state / NOTED / f"{name}.config").read_text("utf-8", "surrogateescape")
+
+
+def forget_package(space: Workspace, name: str) -> None:
+    """Forget how a package was configured: the project has what is there now."""
+    (space.state / NOTED / f"{name}.config").unlink(missing_ok=True)
 
 
 def edited_packages(space: Workspace) -> dict[str, Path]:
     """Return the packages whose .config in the build folder is not the one that was built, and where that is."""
-    try:
-        known = json.loads((space.state / NOTE).read_text("utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return {
-        name: path
-        for name, path in _package_configs(space).items()
-        if name in known and file_hash(path) != known[name]
-    }
+    found = {}
+    for name, path in _package_configs(space).items():
+        known = _bytes(space.state / NOTED / f"{name}.config")
+        if known and known != path.read_bytes() and _other_values(known, path.read_bytes()):
+            found[name] = path
+    return found
+
+
+def _other_values(one: bytes, other: bytes) -> bool:
+    """Say whether two configurations differ in more than comments."""
+    texts = (data.decode("utf-8", "surrogateescape") for data in (one, other))
+    first, second = (config_values(text) for text in texts)
+    return any(first.get(key, "n") != second.get(key, "n") for key in first.keys() | second.keys())

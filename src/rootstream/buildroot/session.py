@@ -1,0 +1,258 @@
+"""A configuration changed by its own tool, or by words, and saved into the project in its minimal form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream import process
+from rootstream.buildroot import configuration, edit, kconfig, saving
+from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.generate import Generated
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError, Where
+from rootstream.sandbox.kconfig_fragment import PREFIX, same
+
+KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
+TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
+# Packages whose Kconfig can write a minimal defconfig; of the others all changed symbols are saved.
+_MINIMAL = ("linux", "uboot", "barebox", "at91bootstrap3", "xvisor")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """What a session saved: the file, the difference, and symbols that system.yaml itself sets."""
+
+    path: str | None
+    difference: str
+    elsewhere: tuple[str, ...] = ()
+
+
+def prefix_of(kind: str) -> str:
+    """Return what symbols of a configuration begin with in files."""
+    return kconfig.NO_PREFIX if kind == saving.BUILDROOT else PREFIX
+
+
+def open_buildroot(
+    space: Workspace, generated: Generated, tool: str, to: str | None, base: Workspace | None
+) -> Saved:
+    """Open a tool on Buildroot's configuration; save what was changed. Raises `UserError` menu-failed ..."""
+    composed = configuration.compose(space, generated)
+    saving.choose(space, saving.BUILDROOT, to, base)  # before the user works, not after
+    after = kconfig.menu(space, tool, composed.text)
+    return save_buildroot(space, generated, composed, after, to, base)
+
+
+def save_buildroot(
+    space: Workspace,
+    generated: Generated,
+    composed: Composed,
+    after: str,
+    to: str | None,
+    base: Workspace | None,
+) -> Saved:
+    """Save the difference between a configuration as composed and as it is wanted now."""
+    place = saving.choose(space, saving.BUILDROOT, to, base)
+    old = edit.values(kconfig.minimal(space, composed.text), kconfig.NO_PREFIX)
+    new = edit.values(kconfig.minimal(space, after), kconfig.NO_PREFIX)
+    changes = edit.changes_of(old, new)
+    ours = tuple(symbol for symbol in changes if symbol in composed.settings)
+    changes = {symbol: value for symbol, value in changes.items() if symbol not in ours}
+    wanted = edit.values(after, kconfig.NO_PREFIX)
+    if not place.whole:
+        changes = edit.spelled_out(changes, wanted)
+    before = saving.read(space, place)
+    text = edit.edited(before, changes, kconfig.NO_PREFIX)
+    if text == before:
+        configuration.compose(space, generated, force=True)
+        return Saved(path=None, difference="", elsewhere=ours)
+    saving.write(space, place, text)
+    result = configuration.compose(_again(space, place), generated, force=True).result
+    left = {
+        symbol: value
+        for symbol, value in wanted.items()
+        if not same(value, result.get(symbol)) and symbol not in composed.settings and symbol != "BR2_DEFCONFIG"
+    }
+    if left:
+        text = edit.edited(text, left, kconfig.NO_PREFIX)
+        saving.write(space, saving.Place(path=place.path, whole=place.whole), text)
+        configuration.compose(_again(space, place), generated, force=True)
+    return Saved(path=place.path, difference=edit.difference(place.path, before, text), elsewhere=ours)
+
+
+def _again(space: Workspace, place: saving.Place) -> Workspace:
+    """Return the workspace as system.yaml describes it now."""
+    if not place.words:
+        return space
+    import dataclasses  # noqa: PLC0415  (only for files that are new)
+
+    from rootstream.load import load  # noqa: PLC0415
+
+    description = load(space.project / "system.yaml")
+    described = next(each for each in description.systems if each.target == space.described.target)
+    return dataclasses.replace(space, described=described)
+
+
+def open_package(space: Workspace, kind: str, tool: str, to: str | None, base: Workspace | None) -> Saved:
+    """Open a tool on the configuration of a package; Buildroot unpacks and configures it first if need be.
+
+    Raises `UserError` menu-failed, and what a failed make gives.
+    """
+    package = package_of(kind)
+    place = saving.choose(space, kind, to, base)
+    folder = _configured(space, package)
+    before, old = _states(space, package, folder)
+    env = space.environment() | {"TERM": space.env.get("TERM", "dumb")}
+    status = process.hand_over(space.make(f"{package}-{tool}"), env=env)
+    if status != 0:
+        raise UserError(
+            "menu-failed",
+            f"{package}-{tool}: {process.ending(status)}",
+            hint=kconfig.TOOL_HINTS[tool],
+        )
+    after, new = _states(space, package, folder)
+    configuration.forget_package(space, folder.name)
+    if kind in _MINIMAL:
+        return _save_package(space, place, edit.changes_of(old, new), after)
+    return _save_package(space, place, edit.changes_of(before, after), after)
+
+
+def package_of(kind: str) -> str:
+    """Return Buildroot's name of a package for our word."""
+    return {"uboot": "uboot"}.get(kind, kind)
+
+
+def package_config(space: Workspace, kind: str) -> Path:
+    """Return the .config of a package in its build folder. Raises `UserError` not-built."""
+    found = _folders(space, package_of(kind))
+    if not found:
+        raise UserError(
+            "not-built",
+            f"{kind} is not unpacked and configured yet",
+            hint=f"`rootstream make {kind}-configure` does it.",
+        )
+    return found[-1] / ".config"
+
+
+def _configured(space: Workspace, package: str) -> Path:
+    """Return the build folder of a package with its .config in it; make brings it there."""
+    found = _folders(space, package)
+    if not found:
+        env = space.environment()
+        status = process.hand_over(space.make(f"{package}-configure"), env=env)
+        found = _folders(space, package)
+        if status != 0 or not found:
+            raise UserError(
+                "not-configured",
+                f"{package} could not be unpacked and configured ({process.ending(status)})",
+                hint=f"`rootstream make {package}-configure` shows why.",
+            )
+    return found[-1]
+
+
+def _folders(space: Workspace, package: str) -> list[Path]:
+    build = space.output / "build"
+    found = [path.parent for path in build.glob(f"{package}-*/.config")]
+    # linux-headers-6.1 is not linux's: after the name comes a version
+    return sorted(
+        path for path in found if path.name.removeprefix(f"{package}-")[:1].isdigit() or "custom" in path.name
+    )
+
+
+def _states(space: Workspace, package: str, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the values of a package's .config, and those of its minimal form."""
+    whole = edit.values((folder / ".config").read_text("utf-8", "surrogateescape"))
+    if package not in _MINIMAL:
+        return whole, whole
+    process.run(space.make("-s", f"{package}-savedefconfig"), env=space.environment(), timeout=600.0)
+    return whole, edit.values((folder / "defconfig").read_text("utf-8", "surrogateescape"))
+
+
+def _save_package(space: Workspace, place: saving.Place, changes: edit.Changes, after: dict[str, str]) -> Saved:
+    wanted = changes if place.whole else edit.spelled_out(changes, after)
+    before = saving.read(space, place)
+    text = edit.edited(before, wanted, PREFIX)
+    if text == before:
+        return Saved(path=None, difference="")
+    saving.write(space, place, text)
+    return Saved(path=place.path, difference=edit.difference(place.path, before, text))
+
+
+def change(
+    space: Workspace,
+    generated: Generated,
+    kind: str,
+    changes: edit.Changes,
+    to: str | None,
+    base: Workspace | None,
+    check: Callable[[Workspace, Composed], None],
+) -> Saved:
+    """Write changes of symbols into the project. What `check` refuses is taken back before it is raised."""
+    place = saving.choose(space, kind, to, base)
+    before = saving.read(space, place)
+    text = edit.edited(before, changes, prefix_of(kind))
+    if text == before:
+        return Saved(path=None, difference="")
+    description = (space.project / "system.yaml").read_bytes()
+    existed = (space.project / place.path).exists()
+    saving.write(space, place, text)
+    try:
+        again = _again(space, place)
+        check(again, configuration.compose(again, generated))
+    except UserError:
+        if existed:
+            saving.write(space, saving.Place(path=place.path, whole=place.whole), before)
+        else:
+            (space.project / place.path).unlink(missing_ok=True)
+        (space.project / "system.yaml").write_bytes(description)
+        configuration.compose(space, generated, force=True)
+        raise
+    return Saved(path=place.path, difference=edit.difference(place.path, before, text))
+
+
+def save_by_hand(
+    space: Workspace, generated: Generated, to: str | None, base: Workspace | None
+) -> tuple[Saved, ...]:
+    """Take what was changed by hand in the output folder into the project."""
+    saved: list[Saved] = []
+    after = space.config.read_text("utf-8", "surrogateescape") if space.config.is_file() else ""
+    if configuration.edited(space):
+        composed = configuration.compose(space, generated, force=True)
+        saved.append(save_buildroot(space, generated, composed, after, to, base))
+    for folder, path in configuration.edited_packages(space).items():
+        kind = next((each for each in KINDS[1:] if folder.startswith(f"{each}-")), None)
+        if kind is None:
+            raise UserError(
+                "unknown-package", f"{folder} is of no package that can be saved", where=Where(path=path)
+            )
+        old = edit.values(configuration.noted_package(space, folder))
+        new = edit.values(path.read_text("utf-8", "surrogateescape"))
+        place = saving.choose(space, kind, to, base)
+        saved.append(_save_package(space, place, edit.changes_of(old, new), new))
+        configuration.forget_package(space, folder)
+    return tuple(saved)
+
+
+def discard(space: Workspace, generated: Generated) -> tuple[str, ...]:
+    """Drop what was changed by hand in the output folder; return what was dropped."""
+    dropped = [f"{symbol}: {after} -> {before}" for symbol, (before, after) in configuration.edited(space).items()]
+    configuration.compose(space, generated, force=True)
+    for folder, path in configuration.edited_packages(space).items():
+        path.write_text(configuration.noted_package(space, folder), "utf-8", "surrogateescape")
+        dropped.append(str(path))
+    return tuple(dropped)
+
+
+def minimize(space: Workspace, generated: Generated) -> Saved:
+    """Turn the project's defconfig, if it is a whole .config, into the minimal form of the same."""
+    place = next(iter(saving.files(space, saving.BUILDROOT)), None)
+    if place is None or not place.whole:
+        raise UserError("no-config-file", "the project has no defconfig of its own to minimise")
+    before = saving.read(space, place)
+    configuration.compose(space, generated)
+    text = kconfig.minimal(space, kconfig.complete(space, before).text)
+    if text != before:
+        saving.write(space, place, text)
+    configuration.compose(space, generated, force=True)
+    return Saved(path=place.path, difference=edit.difference(place.path, before, text))

@@ -1,0 +1,213 @@
+"""`rootstream config`: configurations opened, checked, changed, and saved into the project's own files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rootstream.buildroot.session import Saved
+    from rootstream.configs import Config
+
+KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
+TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
+
+project_option = click.option(
+    "-C",
+    "--project",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(),
+    help="Work on the project in DIR (default: here or above).",
+    metavar="DIR",
+)
+system_option = click.option(
+    "--system", metavar="SYSTEM", help="SYSTEM or SYSTEM@VARIANT, where there are several."
+)
+variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
+to_option = click.option("--to", metavar="FILE", help="File of the project that the change belongs to.")
+for_option = click.option(
+    "--for", "kind", type=click.Choice(KINDS), default="buildroot", show_default=True, help="Whose configuration."
+)
+
+
+@contextmanager
+def opened(folder: Path, system: str | None, variant: str | None) -> Iterator[Config]:
+    """Open the configuration of a system, alone in the project."""
+    import os
+
+    from rootstream import configs
+    from rootstream.progress import reporting
+
+    plain = reporting("plain", stream=sys.stderr, env=os.environ)
+    with plain as report, configs.opened(folder, system, variant, report) as config:
+        yield config
+
+
+def tell(saved: Saved) -> None:
+    """Print what was saved as a difference, and what only system.yaml can change."""
+    if saved.difference:
+        click.echo(saved.difference, nl=False)
+    elif not saved.elsewhere:
+        click.echo("nothing changed", err=True)
+    for symbol in saved.elsewhere:
+        click.echo(f"not saved: {symbol} is set by system.yaml itself: change it there", err=True)
+
+
+class Configurations(click.Group):
+    """A group whose commands are also the words for configurations: `config linux` opens the kernel's."""
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a verb, or the command that opens a configuration."""
+        found = super().get_command(ctx, cmd_name)
+        return found if found is not None or cmd_name not in KINDS else opener(cmd_name)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the configurations and the verbs."""
+        return [*KINDS, *super().list_commands(ctx)]
+
+
+def opener(kind: str) -> click.Command:
+    """Return the command that opens a configuration with its tool."""
+
+    def run(tool: str, to: str | None, system: str | None, variant: str | None, folder: Path) -> None:
+        with opened(folder, system, variant) as config:
+            tell(config.open(kind, tool, to))
+
+    options: list[Any] = [
+        click.Option(["--tool"], type=click.Choice(TOOLS), default="menuconfig", show_default=True, help="Tool."),
+    ]
+    command = click.Command(kind, callback=run, params=options, help=f"Open the configuration of {kind}; save it.")
+    for option in (project_option, variant_option, system_option, to_option):
+        command = option(command)
+    return command
+
+
+@click.group(cls=Configurations, invoke_without_command=True)
+@click.pass_context
+def config(context: click.Context) -> None:
+    """Configure Buildroot, the kernel, BusyBox ... of a buildroot system.
+
+    `config` opens Buildroot's menu, `config linux` the kernel's. What is changed is saved in the project's own
+    files, in its shortest form, and shown.
+    """
+    if context.invoked_subcommand is None:
+        context.invoke(opener("buildroot"), tool="menuconfig", to=None, system=None, variant=None, folder=Path())
+
+
+@config.command()
+@click.argument("system", required=False)
+@variant_option
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@project_option
+def check(system: str | None, variant: str | None, as_json: bool, folder: Path) -> int:
+    """Compare what is asked for with what comes out; exit status 2 if something did not."""
+    with opened(folder, system, variant) as opened_config:
+        problems = opened_config.check()
+        click.echo(opened_config.as_json(problems) if as_json else opened_config.as_text(problems))
+        return 2 if any(problem.severity == "error" for problem in problems) else 0
+
+
+@config.command("set")
+@click.argument("words", nargs=-1, required=True, metavar="SYMBOL=VALUE...")
+@for_option
+@to_option
+@system_option
+@variant_option
+@project_option
+def set_(
+    words: tuple[str, ...], kind: str, to: str | None, system: str | None, variant: str | None, folder: Path
+) -> None:
+    """Set symbols, if they come out so; else nothing is changed."""
+    with opened(folder, system, variant) as opened_config:
+        tell(opened_config.change(kind, words, to))
+
+
+@config.command()
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@for_option
+@to_option
+@system_option
+@variant_option
+@project_option
+def unset(
+    symbols: tuple[str, ...], kind: str, to: str | None, system: str | None, variant: str | None, folder: Path
+) -> None:
+    """Take the requests for symbols out of the project: they have their defaults again."""
+    with opened(folder, system, variant) as opened_config:
+        tell(opened_config.unset(kind, symbols, to))
+
+
+@config.command()
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@for_option
+@system_option
+@variant_option
+@project_option
+def get(symbols: tuple[str, ...], kind: str, system: str | None, variant: str | None, folder: Path) -> None:
+    """Print the values of symbols as they come out."""
+    with opened(folder, system, variant) as opened_config:
+        for line in opened_config.get(kind, symbols):
+            click.echo(line)
+
+
+@config.command()
+@click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@system_option
+@variant_option
+@project_option
+def explain(symbols: tuple[str, ...], system: str | None, variant: str | None, folder: Path) -> None:
+    """Say what Buildroot knows about symbols: where they are, what they depend on, who selects them."""
+    with opened(folder, system, variant) as opened_config:
+        for line in opened_config.explain(symbols):
+            click.echo(line)
+
+
+@config.command()
+@click.argument("other", required=False)
+@system_option
+@variant_option
+@project_option
+def diff(other: str | None, system: str | None, variant: str | None, folder: Path) -> None:
+    """Show what differs from another system or variant, or what was changed by hand in the output folder."""
+    with opened(folder, system, variant) as opened_config:
+        for line in opened_config.diff(other):
+            click.echo(line)
+
+
+@config.command()
+@to_option
+@system_option
+@variant_option
+@project_option
+def save(to: str | None, system: str | None, variant: str | None, folder: Path) -> None:
+    """Take what was changed by hand in the output folder into the project."""
+    with opened(folder, system, variant) as opened_config:
+        for saved in opened_config.save(to):
+            tell(saved)
+
+
+@config.command()
+@system_option
+@variant_option
+@project_option
+def discard(system: str | None, variant: str | None, folder: Path) -> None:
+    """Drop what was changed by hand in the output folder."""
+    with opened(folder, system, variant) as opened_config:
+        for line in opened_config.discard():
+            click.echo(f"dropped {line}")
+
+
+@config.command()
+@system_option
+@variant_option
+@project_option
+def minimize(system: str | None, variant: str | None, folder: Path) -> None:
+    """Turn a whole .config that is used as a defconfig into the short form of the same."""
+    with opened(folder, system, variant) as opened_config:
+        tell(opened_config.minimize())

@@ -1,0 +1,186 @@
+"""What the `config` verbs do, on the configuration of one system of a project."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream import project, workflow, workspaces
+from rootstream.buildroot import build, check, configuration, edit, kconfig, saving, session
+from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.session import Saved
+from rootstream.buildroot.workspace import Workspace
+from rootstream.engine import Engine
+from rootstream.errors import Problems, UserError, Where
+from rootstream.events import Reporter
+from rootstream.sandbox.kconfig_facts import Reason, described
+from rootstream.sandbox.kconfig_fragment import Problem, Request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The configuration of a system: its workspace, and that of the system whose variant it is."""
+
+    work: workspaces.Work
+    ready: build.Opened
+    base: Workspace | None
+
+    @property
+    def space(self) -> Workspace:
+        """Return the workspace."""
+        return self.ready.workspace
+
+    def open(self, kind: str, tool: str, to: str | None) -> Saved:
+        """Open a tool on a configuration and save what was changed."""
+        if not os.isatty(0):
+            raise UserError("no-terminal", f"{tool} needs a terminal", hint="`rootstream config set` needs none.")
+        if kind == saving.BUILDROOT:
+            return session.open_buildroot(self.space, self.ready.generated, tool, to, self.base)
+        self.compose()
+        return session.open_package(self.space, kind, tool, to, self.base)
+
+    def compose(self) -> Composed:
+        """Bring the .config in step and return it."""
+        return configuration.compose(self.space, self.ready.generated)
+
+    def check(self) -> tuple[Problem, ...]:
+        """Return everything that is wrong or doubtful."""
+        composed = configuration.compose(self.space, self.ready.generated, force=True) if self.by_hand() else None
+        problems = check.check(self.space, composed or self.compose())
+        return (*problems, *self.by_hand())
+
+    def by_hand(self) -> tuple[Problem, ...]:
+        """Return what was changed by hand in Buildroot's .config."""
+        found = configuration.edited(self.space)
+        return tuple(
+            Problem(
+                severity="error",
+                kind="hand-edited",
+                message=f"{symbol} was changed by hand in the output folder: {before} -> {after}",
+                symbol=symbol,
+            )
+            for symbol, (before, after) in found.items()
+        )
+
+    def as_text(self, problems: tuple[Problem, ...]) -> str:
+        """Return problems for people."""
+        lines = [str(problem) for problem in problems]
+        errors = sum(problem.severity == "error" for problem in problems)
+        composed = len(configuration.own_requests(self.space)[0])
+        target = self.work.described.target
+        return "\n".join([*lines, f"{target}: {composed} symbols asked for, {errors or 'no'} did not come out"])
+
+    def as_json(self, problems: tuple[Problem, ...]) -> str:
+        """Return problems as JSON."""
+        return json.dumps([dataclasses.asdict(problem) for problem in problems], indent=1)
+
+    def change(self, kind: str, words: tuple[str, ...], to: str | None) -> Saved:
+        """Set symbols. Raises `UserError` bad-value, `Problems` for what does not come out."""
+        try:
+            changes = edit.parsed(words, session.prefix_of(kind))
+        except ValueError as error:
+            raise UserError("bad-value", str(error), hint="For example: BR2_PACKAGE_BASH=y") from error
+        return self._change(kind, changes, to, frozenset(changes))
+
+    def unset(self, kind: str, symbols: tuple[str, ...], to: str | None) -> Saved:
+        """Take requests for symbols away."""
+        prefix = session.prefix_of(kind)
+        return self._change(kind, {symbol.removeprefix(prefix): None for symbol in symbols}, to, frozenset())
+
+    def _change(self, kind: str, changes: edit.Changes, to: str | None, named: frozenset[str]) -> Saved:
+        def refuse(space: Workspace, composed: Composed) -> None:
+            ours = [symbol for symbol in changes if kind == saving.BUILDROOT and symbol in composed.settings]
+            if ours:
+                hint = "Change it there."
+                raise UserError("set-elsewhere", f"{', '.join(ours)} is set by system.yaml itself", hint=hint)
+            found = check.check(space, composed) if kind == saving.BUILDROOT else ()
+            wrong = [each for each in found if each.severity == "error" and each.symbol in named]
+            if wrong:
+                raise Problems(tuple(check.as_error(problem, space.project) for problem in wrong))
+
+        return session.change(self.space, self.ready.generated, kind, changes, to, self.base, refuse)
+
+    def get(self, kind: str, symbols: tuple[str, ...]) -> Iterator[str]:
+        """Yield symbols with their values. Raises `UserError` not-built for a package not configured yet."""
+        prefix = session.prefix_of(kind)
+        if kind == saving.BUILDROOT:
+            values = self.compose().result
+        else:
+            values = edit.values(session.package_config(self.space, kind).read_text("utf-8", "surrogateescape"))
+        for symbol in symbols:
+            name = symbol.removeprefix(prefix)
+            yield f"{prefix}{name}={values.get(name, 'n')}"
+
+    def explain(self, symbols: tuple[str, ...]) -> Iterator[str]:
+        """Yield what Buildroot's Kconfig knows about symbols."""
+        self.compose()
+        wanted = [Request(symbol=symbol, value="y", file="", line=0, prefix="") for symbol in symbols]
+        known = kconfig.facts(self.space, wanted)
+        for symbol in symbols:
+            about = known[symbol]
+            text = f"{symbol}: {about.text}" if isinstance(about, Reason) else described(about)
+            yield kconfig.plain(text)
+
+    def diff(self, other: str | None) -> Iterator[str]:
+        """Yield the symbols that differ: from another system, or from what Rootstream wrote."""
+        if other is None:
+            for symbol, (before, after) in configuration.edited(self.space).items():
+                yield f"{symbol}: {before or 'n'} -> {after or 'n'}"
+            return
+        theirs = _open(self.work.project, other, None, lambda _event: None)
+        ours, others = self.minimal(), theirs.minimal()
+        for symbol in sorted(ours.keys() | others.keys()):
+            if ours.get(symbol) != others.get(symbol):
+                yield f"{symbol}: {ours.get(symbol, '(default)')} -> {others.get(symbol, '(default)')}"
+
+    def minimal(self) -> dict[str, str]:
+        """Return the symbols that are not at their defaults."""
+        return edit.values(kconfig.minimal(self.space, self.compose().text), kconfig.NO_PREFIX)
+
+    def save(self, to: str | None) -> tuple[Saved, ...]:
+        """Take hand edits into the project."""
+        return session.save_by_hand(self.space, self.ready.generated, to, self.base)
+
+    def discard(self) -> tuple[str, ...]:
+        """Drop hand edits."""
+        return session.discard(self.space, self.ready.generated)
+
+    def minimize(self) -> Saved:
+        """Turn a whole .config into a defconfig."""
+        return session.minimize(self.space, self.ready.generated)
+
+
+def _open(where: project.Project, system: str | None, variant: str | None, report: Reporter) -> Config:
+    name = f"{system}@{variant}" if system and variant and "@" not in system else system
+    if variant and not system:
+        name = _only_variant(where, variant)
+    work = workspaces.choose(where, name, Engine.of(os.environ), report)
+    ready = workspaces.opened(work, report)
+    base = None
+    if work.described.variant:
+        own = workspaces.choose(where, work.described.name, Engine.of(os.environ), report)
+        base = dataclasses.replace(ready.workspace, described=own.described)
+    return Config(work=work, ready=ready, base=base)
+
+
+def _only_variant(where: project.Project, variant: str) -> str:
+    from rootstream.load import load  # noqa: PLC0415  (only this word waits for it)
+
+    names = [each.target for each in workflow.workspaces(load(where.description)) if each.variant == variant]
+    if len(names) != 1:
+        message = f"{'no system has' if not names else 'several systems have'} a variant {variant!r}"
+        raise UserError("unknown-system", message, where=Where(path=where.description), hint="Name it: --system.")
+    return names[0]
+
+
+@contextmanager
+def opened(folder: Path, system: str | None, variant: str | None, report: Reporter) -> Iterator[Config]:
+    """Open the configuration of a system while no other command works in the project."""
+    where = project.find(folder)
+    with project.locked(where, lambda: report(workflow.WAITING)):
+        yield _open(where, system, variant, report)
