@@ -20,7 +20,7 @@ from rootstream.system import (
     word,
 )
 
-BootFrom = Literal["disk", "initramfs", "ext", "squashfs"]
+BootFrom = Literal["disk", "initramfs", "ext", "squashfs", "capsule"]
 
 
 class Nic(Model):
@@ -59,7 +59,8 @@ class Machine(Model):
     """Number of processors."""
     boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
     """Images to boot from: `run` takes the first, `verify` each. By default all bootable ones.
-    The kernel is given to QEMU directly, except with `disk`, which starts by its own boot loader."""
+    The kernel is given to QEMU directly, except with `disk`, which starts by its own boot loader; `capsule` is a
+    kernel that has its root inside."""
     bus: Literal["ide", "virtio", "ahci"] = "ide"
     """How disks are attached."""
     disks: tuple[ExtraDisk, ...] = ()

@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Dis
 from rootstream.units import DURATION, SIZE, parse_duration, parse_size
 
 _MODE = r"^(0o)?0*[0-7]{1,4}$"
-Architecture = Literal["x86_64", "aarch64", "riscv64"]
+Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc"]
 
 
 class Model(BaseModel):

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from rootstream.system import Architecture
+
+KernelKind = Literal["bzImage", "Image", "vmlinux", "uImage"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +18,9 @@ class Board:
 
     `buses` are those that a disk can be attached to, the first is taken where the description names none;
     `cpu` is for emulation; `bios` says whether a disk starts without UEFI. `package` and `uefi_package` are
-    Debian's names for where the program and the firmware come from.
+    Debian's names for where the program and the firmware come from; without the latter there is no UEFI.
+    `kernels` are the kinds of kernel file that QEMU starts here, `ram` is where a vmlinux that is linked to
+    physical address 0 must be put.
     """
 
     program: str
@@ -25,7 +30,9 @@ class Board:
     buses: tuple[str, ...]
     bios: bool
     package: str
-    uefi_package: str
+    uefi_package: str | None
+    kernels: tuple[KernelKind, ...]
+    ram: int = 0
 
 
 BOARDS: Mapping[Architecture, Board] = MappingProxyType(
@@ -39,6 +46,7 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
             bios=True,
             package="qemu-system-x86",
             uefi_package="ovmf",
+            kernels=("bzImage", "vmlinux"),  # a vmlinux needs CONFIG_PVH
         ),
         "aarch64": Board(
             program="qemu-system-aarch64",
@@ -49,6 +57,7 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
             bios=False,
             package="qemu-system-arm",
             uefi_package="qemu-efi-aarch64",
+            kernels=("Image", "uImage"),
         ),
         "riscv64": Board(
             program="qemu-system-riscv64",
@@ -59,6 +68,31 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
             bios=False,
             package="qemu-system-misc",
             uefi_package="qemu-efi-riscv64",
+            kernels=("Image", "vmlinux", "uImage"),
+            ram=0x80200000,  # after OpenSBI; Linux, Documentation/arch/riscv/boot.rst: aligned to 2 MiB
+        ),
+        "riscv32": Board(
+            program="qemu-system-riscv32",
+            machine="virt",
+            cpu="rv32",
+            console="ttyS0",
+            buses=("virtio", "ahci"),
+            bios=False,
+            package="qemu-system-misc",
+            uefi_package=None,
+            kernels=("Image", "vmlinux", "uImage"),
+            ram=0x80400000,  # the same, aligned to 4 MiB
+        ),
+        "powerpc": Board(
+            program="qemu-system-ppc",
+            machine="bamboo",
+            cpu="440epb",
+            console="ttyS0",
+            buses=("virtio", "ahci"),
+            bios=False,
+            package="qemu-system-ppc",
+            uefi_package=None,
+            kernels=("uImage", "vmlinux"),
         ),
     }
 )

@@ -41,10 +41,13 @@ class Firmware:
 
 def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
     """Return the firmware installed, its variables a template. Raises `UserError` firmware-missing."""
-    for code, variables in _PLACES[arch]:
+    for code, variables in _PLACES.get(arch, ()):
         if (share / code).is_file() and (share / variables).is_file():
             return Firmware(code=share / code, variables=share / variables)
     package = BOARDS[arch].uefi_package
+    if package is None:
+        message = f"there is no UEFI firmware for {arch}"
+        raise UserError("firmware-missing", message, hint="Leave `machine: {firmware: ...}` out.")
     raise UserError(
         "firmware-missing",
         f"no UEFI firmware for {arch} is installed below {share}",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rootstream import events, process
+from rootstream.boot import kernelfile
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
 from rootstream.boot.firmware import private, uefi
@@ -74,7 +75,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
     """Check images, program and firmware, and make the files of one run; they are gone after the block.
 
     `disks` and `firmware` of the host are filled in. Raises `UserError` program-missing, image-missing,
-    kernel-missing, image-broken, firmware-missing, and those of `qemu.command`.
+    kernel-missing, kernel-not-startable, image-broken, firmware-missing, and those of `qemu.command`.
     """
     board = BOARDS[arch]
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
@@ -87,6 +88,9 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
             with path.open("wb") as file:
                 file.truncate(disk.size)
         host = replace(host, disks=disks, firmware=private(firmware, folder) if firmware else None)
+        if image.kernel is not None and image.kind != "disk":
+            kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))
+            image = image.model_copy(update={"kernel": kernel})
         prepared = Prepared(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)
         prepared.argv(None)  # raises here what cannot be asked of QEMU
         yield prepared

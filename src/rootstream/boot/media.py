@@ -39,7 +39,7 @@ def look(image: BootImage) -> Media:
     if image.kind != "disk":
         _expect_file(image.kernel, reason="kernel-missing", what="the kernel")
     path = _expect_file(image.file, reason="image-missing", what=f"the {image.kind} image")
-    if image.kind in ("disk", "initramfs"):
+    if image.kind in ("disk", "initramfs", "capsule"):
         return Media(size=path.stat().st_size)
     with path.open("rb") as file:
         ramdisk = file.read(2) == _GZIP

@@ -118,14 +118,14 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
     if image.kernel is None:
         raise ValueError("a direct start needs a kernel")
     words = ["-kernel", image.kernel]
-    if image.kind == "initramfs" or media.ramdisk:
+    if image.kind == "initramfs" or (media.ramdisk and image.kind != "capsule"):
         words += ["-initrd", image.file]
     return [*words, "-append", kernel_args(machine, image.kind, board=board, media=media)]
 
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
-    if image.kind != "initramfs" and not media.ramdisk:
+    if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
         wanted.append((bus(machine, board), image.file, ",snapshot=on"))
     wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
     words = ["-device", "ich9-ahci,id=ahci"] if any(name == "ahci" for name, _, _ in wanted) else []
