@@ -5,9 +5,12 @@ A bare repository for each URL is kept in the cache; only the wanted commit is f
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rootstream import process
@@ -98,12 +101,35 @@ def has(bare: Path, commit: str, env: Mapping[str, str]) -> bool:
 def fetch(cache: Path, url: str, commit: str, name: str, env: Mapping[str, str]) -> Path:
     """Return a bare repository that has a commit; the network is asked only if it has not yet.
 
-    Raises `UserError` bad-url, tree-unreachable.
+    Raises `UserError` bad-url, bad-ref, tree-unreachable.
     """
     bare = repository(cache, checked_url(url))
+    checked_name(name)
+    if not COMMIT.fullmatch(commit):
+        raise UserError("bad-ref", f"{commit!r} is no commit", hint="`rootstream update` pins the tree anew.")
     if has(bare, commit, env):
         return bare
     bare.mkdir(parents=True, exist_ok=True)
+    with _alone(bare):
+        if not has(bare, commit, env):
+            _receive(bare, url, commit, name, env)
+    return bare
+
+
+@contextlib.contextmanager
+def _alone(bare: Path) -> Iterator[None]:
+    """Hold a repository of the cache, and delete lock files of its own that a killed Git left."""
+    handle = os.open(bare.with_name(f".{bare.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for left in bare.rglob("*.lock"):
+            left.unlink(missing_ok=True)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _receive(bare: Path, url: str, commit: str, name: str, env: Mapping[str, str]) -> None:
     given = environment(env)
     process.run(["git", "init", "--quiet", "--bare", str(bare)], env=given, timeout=ASKING)
     base = ["git", "--git-dir", str(bare), "fetch", "--quiet", "--no-tags", "--force"]
@@ -116,7 +142,7 @@ def fetch(cache: Path, url: str, commit: str, name: str, env: Mapping[str, str])
     for argv in attempts:
         done = process.run(argv, env=given, timeout=FETCHING, check=False)
         if has(bare, commit, env):
-            return bare
+            return
         last = done.stderr or last
     raise UserError(
         "tree-unreachable",

@@ -18,6 +18,7 @@ SCHEMES = ("https", "http", "ftp", "file")
 CHUNK = 1 << 17
 SILENCE = 20.0  # seconds without a byte after which a server is given up
 LARGEST = 8 << 30
+SLOWEST = 512  # bytes a second; a server that stays below is given up as if it were silent
 SHOWN_EVERY = 0.2
 NOT_THERE = (404, 410)
 PARTIAL = 206
@@ -102,21 +103,24 @@ def _receive(url: str, part: Path, resumed: int, limit: int, silence: float, pro
         part.unlink(missing_ok=True)
         answer = urllib.request.urlopen(url, timeout=silence)  # noqa: S310
     with answer, part.open("ab" if getattr(answer, "status", 0) == PARTIAL else "wb") as out:
-        _copy(answer, out, url, limit, progress)
+        _copy(answer, out, url, limit, silence, progress)
 
 
-def _copy(answer: IO[bytes], out: IO[bytes], url: str, limit: int, progress: Progress) -> None:
+def _copy(answer: IO[bytes], out: IO[bytes], url: str, limit: int, silence: float, progress: Progress) -> None:
     headers = getattr(answer, "headers", {})
     declared = int(headers.get("Content-Length") or 0)
     done = start = out.tell()
     total = start + declared
     began = shown = time.monotonic()
-    while chunk := answer.read(CHUNK):
+    read = getattr(answer, "read1", answer.read)  # `read` would wait for a whole chunk from one that drips
+    while chunk := read(CHUNK):
         done += len(chunk)
         if done > limit:
             raise UserError("download-too-large", f"{url} is larger than {limit} bytes")
         out.write(chunk)
         now = time.monotonic()
+        if now - began > silence and done - start < SLOWEST * (now - began):
+            raise TimeoutError(f"gave only {done - start} bytes in {now - began:.0f} seconds")
         if now - shown >= SHOWN_EVERY:
             shown = now
             progress(done, max(total, done), (done - start) / max(now - began, 1e-6))

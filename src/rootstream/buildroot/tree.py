@@ -9,11 +9,13 @@ import contextlib
 import fcntl
 import hashlib
 import json
+import lzma
 import os
 import re
 import shutil
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -257,7 +259,7 @@ def unpack(archive: Path, place: Path) -> None:
                 if total > LARGEST or count > MOST_FILES:
                     raise UserError("bad-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
                 packed.extract(member, place, filter="data")
-    except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
         raise UserError("bad-archive", f"cannot be unpacked: {error}", where=Where(path=archive)) from error
     inner = list(place.iterdir())
     if len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink():
