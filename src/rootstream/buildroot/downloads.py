@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
+import urllib.error
 import urllib.parse
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -162,7 +163,8 @@ class _Fetching:
                 )
             except UserError as error:
                 said.append(error.message)
-                if error.reason == "download-failed" and host:
+                answered = isinstance(error.__cause__, urllib.error.HTTPError)
+                if error.reason == "download-failed" and host and not answered:
                     self.dead[host] = "did not answer before"
                 continue
             self.finish()
@@ -191,9 +193,10 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
         cache = space.caches.trees.parent / "debian-pool"
         cache.mkdir(parents=True, exist_ok=True)
         pool_urls = debianpool.locate([each.sha256 for each, _ in again if each.sha256], cache, space.env, report)
-        for each, said in again:
-            place = pool_urls.get(each.sha256)
-            url, more = run.get(each, [place] if place else [])
+        places = [[pool_urls[each.sha256]] if each.sha256 in pool_urls else [] for each, _ in again]
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = list(pool.map(run.get, [each for each, _ in again], places))
+        for (each, said), (url, more) in zip(again, answers, strict=True):
             if url:
                 fetched[each.place.name] = url
             else:

@@ -74,6 +74,7 @@ def download(
             _receive(url, part, 0, limit, silence, progress)
             found = file_hash(part, algorithm)
     except urllib.error.HTTPError as error:
+        error.close()
         reason = "download-missing" if error.code in NOT_THERE else "download-failed"
         raise UserError(reason, f"{url}: {error.code} {error.reason}") from error
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -100,6 +101,7 @@ def _receive(url: str, part: Path, resumed: int, limit: int, silence: float, pro
     except urllib.error.HTTPError as error:
         if error.code != TOO_FAR:
             raise
+        error.close()
         part.unlink(missing_ok=True)
         answer = urllib.request.urlopen(url, timeout=silence)  # noqa: S310
     with answer, part.open("ab" if getattr(answer, "status", 0) == PARTIAL else "wb") as out:
