@@ -3,12 +3,14 @@
     python tests/buildroot/toolchain.py FOLDER [--arch x86_64|riscv64|powerpc]
 
 FOLDER gets bin/ARCH-linux-PROGRAM (wrappers of Debian's gcc and binutils) and sysroot/ (its C library and headers,
-paths inside made relative). Needs the compiler installed, and apt-get download for the sysroot. C only.
+paths inside made relative), and toolchain.config, the symbols that select it in Buildroot. Needs the compiler
+installed, and apt-get download for the sysroot. C only.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import stat
 import subprocess
@@ -16,13 +18,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-# Our word: Debian's triplet, its architecture and suffix of cross packages, the tuple that Buildroot will call for.
+# Our word: Debian's triplet, its architecture, what Buildroot will call the programs,
+# and the loader that the sysroot must have.
 ARCHES = {
-    "x86_64": ("x86_64-linux-gnu", "amd64", "x86_64-linux"),
-    "riscv64": ("riscv64-linux-gnu", "riscv64", "riscv64-linux"),
-    "powerpc": ("powerpc-linux-gnu", "powerpc", "powerpc-linux"),
+    "x86_64": ("x86_64-linux-gnu", "amd64", "x86_64-linux", "ld-linux-x86-64.so.2"),
+    "riscv64": ("riscv64-linux-gnu", "riscv64", "riscv64-linux", "ld-linux-riscv64-lp64d.so.1"),
+    "powerpc": ("powerpc-linux-gnu", "powerpc", "powerpc-linux", "ld.so.1"),
 }
 BINUTILS = ("ar", "as", "ld", "nm", "objcopy", "objdump", "ranlib", "readelf", "size", "strings", "strip")
+SYMBOLS = "toolchain.config"
 GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib")
 
 # gcc is made to look into the sysroot only, wherever Buildroot copies that; `-v` must not show that it was
@@ -66,29 +70,16 @@ def packages(arch: str) -> list[str]:
     if arch == "x86_64":
         return ["libc6", "libc6-dev", "linux-libc-dev", "libgcc-s1"]
     debian = ARCHES[arch][1]
-    return [f"libc6-{debian}-cross", f"libc6-dev-{debian}-cross", f"linux-libc-dev-{debian}-cross",
-            f"libgcc-s1-{debian}-cross"]
+    return [
+        f"libc6-{debian}-cross",
+        f"libc6-dev-{debian}-cross",
+        f"linux-libc-dev-{debian}-cross",
+        f"libgcc-s1-{debian}-cross",
+    ]
 
 
-def sysroot(place: Path, arch: str) -> None:
-    """Fill a sysroot with a merged usr/lib."""
-    triplet = ARCHES[arch][0]
-    lib, include = place / "usr" / "lib", place / "usr" / "include"
-    lib.mkdir(parents=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        run("apt-get", "download", *packages(arch), cwd=Path(scratch))
-        root = Path(scratch) / "root"
-        for deb in sorted(Path(scratch).glob("*.deb")):
-            run("dpkg-deb", "-x", str(deb), str(root))
-        native = arch == "x86_64"
-        folders = [root / "lib" / triplet, root / "usr/lib" / triplet] if native else [root / "usr" / triplet / "lib"]
-        for folder in folders:
-            if folder.is_dir():
-                shutil.copytree(folder, lib, symlinks=True, dirs_exist_ok=True)
-        headers = [root / "usr/include", root / "usr/include" / triplet]
-        for folder in headers if native else [root / "usr" / triplet / "include"]:
-            shutil.copytree(folder, include, symlinks=True, dirs_exist_ok=True)
-    shutil.rmtree(include / triplet, ignore_errors=True)
+def relative(lib: Path, triplet: str) -> None:
+    """Take absolute paths out of the links and linker scripts of a folder of libraries."""
     for path in list(lib.rglob("*")):
         if path.is_symlink() and str(path.readlink()).startswith("/"):
             name = path.readlink().name
@@ -101,13 +92,54 @@ def sysroot(place: Path, arch: str) -> None:
             path.write_text(text)
         elif path.name.startswith("libcrypt."):
             path.unlink()
+
+
+def sysroot(place: Path, arch: str) -> None:
+    """Fill a sysroot with a merged usr/lib."""
+    triplet, _, _, loader = ARCHES[arch]
+    lib, include = place / "usr" / "lib", place / "usr" / "include"
+    lib.mkdir(parents=True)
+    with tempfile.TemporaryDirectory() as scratch:
+        run("apt-get", "download", *packages(arch), cwd=Path(scratch))
+        root = Path(scratch) / "root"
+        for deb in sorted(Path(scratch).glob("*.deb")):
+            run("dpkg-deb", "-x", str(deb), str(root))
+        if arch == "x86_64":
+            libraries = [root / "lib" / triplet, root / "usr" / "lib" / triplet]
+            headers = [root / "usr" / "include", root / "usr" / "include" / triplet]
+        else:
+            libraries, headers = [root / "usr" / triplet / "lib"], [root / "usr" / triplet / "include"]
+        for folder in filter(Path.is_dir, libraries):
+            shutil.copytree(folder, lib, symlinks=True, dirs_exist_ok=True)
+        for folder in headers:
+            shutil.copytree(folder, include, symlinks=True, dirs_exist_ok=True)
+    shutil.rmtree(include / triplet, ignore_errors=True)
+    relative(lib, triplet)
     (place / "lib").symlink_to("usr/lib")
     (place / "lib64").symlink_to("usr/lib")
     (place / "usr" / "lib64").symlink_to("lib")
     (place / "sbin").mkdir()
-    loader = {"x86_64": "ld-linux-x86-64.so.2", "riscv64": "ld-linux-riscv64-lp64d.so.1", "powerpc": "ld.so.1"}[arch]
     if not (lib / loader).exists():
         sys.exit(f"the sysroot has no {loader}")
+
+
+def symbols(place: Path, gcc: str, prefix: str) -> str:
+    """Return the configuration that selects the toolchain, with the versions of its compiler and headers."""
+    header = (place / "sysroot" / "usr" / "include" / "linux" / "version.h").read_text()
+    major, minor = (re.search(rf"LINUX_VERSION_{word} (\d+)", header) for word in ("MAJOR", "PATCHLEVEL"))
+    if major is None or minor is None:
+        sys.exit("the kernel headers do not say their version")
+    lines = [
+        "BR2_TOOLCHAIN_EXTERNAL=y",
+        "BR2_TOOLCHAIN_EXTERNAL_CUSTOM=y",
+        f'BR2_TOOLCHAIN_EXTERNAL_PATH="{place}"',
+        f'BR2_TOOLCHAIN_EXTERNAL_CUSTOM_PREFIX="{prefix}"',
+        f"BR2_TOOLCHAIN_EXTERNAL_GCC_{run(gcc, '-dumpversion').split('.')[0].strip()}=y",
+        f"BR2_TOOLCHAIN_EXTERNAL_HEADERS_{major[1]}_{minor[1]}=y",
+        "BR2_TOOLCHAIN_EXTERNAL_CUSTOM_GLIBC=y",
+        "# BR2_TOOLCHAIN_EXTERNAL_INET_RPC is not set",
+    ]
+    return "".join(f"{line}\n" for line in lines)
 
 
 def main() -> None:
@@ -119,7 +151,7 @@ def main() -> None:
     place: Path = options.folder.absolute()
     if (place / "complete").exists():
         return
-    triplet, _, prefix = ARCHES[options.arch]
+    triplet, _, prefix, _ = ARCHES[options.arch]
     gcc = shutil.which(f"{triplet}-gcc") or (shutil.which("gcc") if options.arch == "x86_64" else None)
     if gcc is None:
         sys.exit(f"{triplet}-gcc is not installed: apt-get install gcc-{triplet.replace('_', '-')}")
@@ -134,6 +166,7 @@ def main() -> None:
         program = shutil.which(f"{triplet}-{name}")
         if program:
             (place / "bin" / f"{prefix}-{name}").symlink_to(program)
+    (place / SYMBOLS).write_text(symbols(place, gcc, prefix))
     (place / "complete").touch()
 
 
