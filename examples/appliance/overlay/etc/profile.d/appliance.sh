@@ -1,0 +1,2 @@
+# Everything is in memory: what is changed here is gone after a restart.
+PS1='appliance:\w\$ '

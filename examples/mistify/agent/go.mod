@@ -1,0 +1,3 @@
+module mistify.example/agent
+
+go 1.21
