@@ -1,0 +1,210 @@
+"""`rootstream config` on real trees: requests against results, changes saved where they belong, hand edits."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import pexpect
+import pytest
+from tests.buildroot.conftest import Command
+
+pytestmark = pytest.mark.buildroot
+
+SYSTEM = """\
+# the systems of this project
+systems:
+  box:
+    root:
+      buildroot:
+        tree: {{local: {tree}}}
+        defconfig: box_defconfig  # all that matters
+    images: [files]
+    layers:
+      - hostname: box
+    variants:
+      debug:
+        description: with tools
+"""
+DEFCONFIG = """\
+BR2_x86_64=y
+# what people use
+BR2_PACKAGE_BASH=y
+BR2_PACKAGE_BUSYBOX_SHOW_OTHERS=y
+"""
+
+
+@pytest.fixture
+def box(any_tree: Path, tmp_path: Path) -> Path:
+    (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=any_tree))
+    (tmp_path / "box_defconfig").write_text(DEFCONFIG)
+    return tmp_path
+
+
+def reasons(box: Path, run: Command) -> dict[str, tuple[str, int]]:
+    done = run("config", "check", "--json", cwd=box, check=False)
+    told = json.loads(done.stdout)
+    assert done.returncode == (2 if any(each["severity"] == "error" for each in told) else 0)
+    return {each["symbol"]: (each["kind"], each["line"]) for each in told if each["severity"] == "error"}
+
+
+def test_what_comes_out_as_asked_is_no_mistake(box: Path, run: Command) -> None:
+    assert reasons(box, run) == {}
+    assert run("config", "get", "BR2_PACKAGE_BASH", cwd=box).stdout == "BR2_PACKAGE_BASH=y\n"
+    assert run("config", "get", "BR2_TARGET_GENERIC_HOSTNAME", cwd=box).stdout.endswith('="box"\n')
+
+
+def test_every_kind_of_mistake_with_its_line(box: Path, run: Command) -> None:
+    with (box / "box_defconfig").open("a") as file:
+        file.write(
+            "BR2_PACKAGE_BASHH=y\nBR2_PACKAGE_SYSTEMD=y\nBR2_TARGET_ROOTFS_EXT2_SIZE=7\nBR2_PACKAGE_AICCU=y\n"
+        )
+    found = reasons(box, run)
+    assert found["BR2_PACKAGE_BASHH"] == ("symbol-unknown", 5)
+    assert found["BR2_PACKAGE_SYSTEMD"] == ("symbol-dependency", 6)
+    assert found["BR2_TARGET_ROOTFS_EXT2_SIZE"][1] == 7
+    assert found["BR2_PACKAGE_AICCU"] == ("symbol-legacy", 8)
+
+
+def test_a_build_stops_at_a_dropped_symbol(box: Path, run: Command) -> None:
+    with (box / "box_defconfig").open("a") as file:
+        file.write("BR2_PACKAGE_SYSTEMD=y\n")
+    done = run("build", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "box_defconfig:5" in done.stderr
+    assert "BR2_INIT_SYSTEMD" in done.stderr
+    assert not (box / "out" / "box").exists()
+
+
+def test_what_is_set_is_saved_and_comments_stay(box: Path, run: Command) -> None:
+    done = run("config", "set", "BR2_PACKAGE_TREE=y", cwd=box)
+    assert "+BR2_PACKAGE_TREE=y" in done.stdout
+    assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
+    run("config", "unset", "BR2_PACKAGE_TREE", cwd=box)
+    assert (box / "box_defconfig").read_text() == DEFCONFIG
+
+
+def test_what_does_not_come_out_is_taken_back(box: Path, run: Command) -> None:
+    done = run("config", "set", "BR2_PACKAGE_SYSTEMD=y", cwd=box, check=False)
+    assert done.returncode == 2
+    assert (box / "box_defconfig").read_text() == DEFCONFIG
+    assert reasons(box, run) == {}
+
+
+def test_what_system_yaml_sets_is_changed_there(box: Path, run: Command) -> None:
+    done = run("config", "set", "BR2_TARGET_GENERIC_HOSTNAME=other", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "system.yaml" in done.stderr
+
+
+def test_a_variant_keeps_its_changes_in_a_file_of_its_own(box: Path, run: Command) -> None:
+    run("config", "set", "--variant", "debug", "BR2_PACKAGE_STRACE=y", cwd=box)
+    assert (box / "box_defconfig").read_text() == DEFCONFIG
+    assert (box / "configs" / "box-debug.config").read_text() == "BR2_PACKAGE_STRACE=y\n"
+    text = (box / "system.yaml").read_text()
+    assert "configs/box-debug.config" in text
+    assert "# the systems of this project" in text
+    assert "# all that matters" in text
+    assert run("config", "get", "--system", "box@debug", "BR2_PACKAGE_STRACE", cwd=box).stdout.endswith("=y\n")
+    assert run("config", "get", "--system", "box", "BR2_PACKAGE_STRACE", cwd=box).stdout.endswith("=n\n")
+    assert (
+        run("config", "diff", "--system", "box", "box@debug", cwd=box).stdout.split(":")[0] == "BR2_PACKAGE_STRACE"
+    )
+
+
+def edit_by_hand(box: Path) -> None:
+    config = box / ".rootstream" / "buildroot" / "box" / "output" / ".config"
+    text = config.read_text()
+    config.write_text(text.replace("# BR2_PACKAGE_TREE is not set", "BR2_PACKAGE_TREE=y"))
+    assert config.read_text() != text
+
+
+def test_an_edit_in_the_output_folder_is_told_and_not_lost(box: Path, run: Command) -> None:
+    run("config", "check", cwd=box)
+    edit_by_hand(box)
+    done = run("build", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "BR2_PACKAGE_TREE" in done.stderr
+    assert "config save" in done.stderr
+    assert run("config", "diff", cwd=box).stdout == "BR2_PACKAGE_TREE: n -> y\n"
+
+
+def test_an_edit_in_the_output_folder_is_saved(box: Path, run: Command) -> None:
+    run("config", "check", cwd=box)
+    edit_by_hand(box)
+    assert "+BR2_PACKAGE_TREE=y" in run("config", "save", cwd=box).stdout
+    assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
+    assert reasons(box, run) == {}
+
+
+def test_an_edit_in_the_output_folder_is_dropped(box: Path, run: Command) -> None:
+    run("config", "check", cwd=box)
+    edit_by_hand(box)
+    run("config", "discard", cwd=box)
+    assert reasons(box, run) == {}
+    assert (box / "box_defconfig").read_text() == DEFCONFIG
+
+
+def test_a_whole_config_is_told_and_minimised(box: Path, run: Command) -> None:
+    run("config", "check", cwd=box)
+    whole = (box / ".rootstream" / "buildroot" / "box" / "output" / ".config").read_text()
+    (box / "box_defconfig").write_text(whole)
+    assert "whole .config" in run("config", "check", cwd=box, check=False).stdout
+    run("config", "minimize", cwd=box)
+    assert len((box / "box_defconfig").read_text().splitlines()) < 20
+    assert run("config", "get", "BR2_PACKAGE_BASH", cwd=box).stdout == "BR2_PACKAGE_BASH=y\n"
+
+
+def test_menuconfig_saves_what_was_changed(box: Path) -> None:
+    """Search for a package in the menu, choose it, leave and save: the defconfig has it and nothing else."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "rootstream", "config"],
+        cwd=str(box),
+        dimensions=(40, 120),
+        timeout=120,
+        env={**os.environ, "TERM": "xterm"},
+    )
+    child.expect("arget options")
+    child.send("/")
+    child.expect("to search for")
+    child.send("PACKAGE_TREE\r")
+    child.expect("Symbol: ")
+    child.send("1")
+    time.sleep(1)
+    child.send("y")
+    time.sleep(0.5)
+    for _ in range(6):
+        child.send("\x1b\x1b")
+        time.sleep(0.5)
+    child.expect("o you wish to save")
+    child.send("\r")
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
+
+
+def test_buildroot_has_its_own_help_and_lists_its_defconfigs(box: Path, run: Command) -> None:
+    assert "menuconfig" in run("make", "help", cwd=box).stdout
+    assert "qemu_x86_64_defconfig" in run("make", "list-defconfigs", cwd=box).stdout
+    assert "Build bootable Linux images" in run("--help", cwd=box).stdout
+
+
+@pytest.mark.parametrize("target", ["menuconfig", "linux-menuconfig", "savedefconfig", "qemu_x86_64_defconfig"])
+def test_targets_that_change_a_configuration_are_not_passed_on(box: Path, run: Command, target: str) -> None:
+    done = run("make", target, cwd=box, check=False)
+    assert done.returncode == 2
+    assert "rootstream config" in done.stderr
+
+
+def test_hostile_values_arrive_as_meant_or_are_refused(box: Path, run: Command) -> None:
+    run("config", "set", 'BR2_TARGET_GENERIC_ISSUE=a "b" \\c #d é', cwd=box)
+    value = run("config", "get", "BR2_TARGET_GENERIC_ISSUE", cwd=box).stdout.partition("=")[2].strip()
+    assert value == '"a \\"b\\" \\\\c #d é"'
+    for word in ("BR2_TARGET_GENERIC_ISSUE=a\nb", "BR2 X=y", "=y", "BR2_X"):
+        assert run("config", "set", word, cwd=box, check=False).returncode == 2
+    assert run("config", "check", cwd=box).returncode == 0
