@@ -13,7 +13,7 @@ import pytest
 from rootstream.boot import accel
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.cmdline import kernel_args
-from rootstream.boot.firmware import Firmware, private, uefi
+from rootstream.boot.firmware import Firmware, private, sbi, uefi
 from rootstream.boot.kernelfile import kind_of, load_segments, prepared
 from rootstream.boot.media import Media, filesystem, look
 from rootstream.boot.monitor import parse_usernet
@@ -366,3 +366,17 @@ def test_no_uefi_where_there_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         uefi("powerpc", share=tmp_path)
     assert caught.value.reason == "firmware-missing"
+
+
+def test_opensbi_where_qemu_has_none(tmp_path: Path) -> None:
+    packaged = tmp_path / "lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin"
+    assert sbi("riscv32", usr=tmp_path) is None
+    packaged.parent.mkdir(parents=True)
+    packaged.touch()
+    assert sbi("riscv32", usr=tmp_path) == packaged
+    assert sbi("riscv64", usr=tmp_path) is None
+    assert values(argv(kind="capsule", arch="riscv32", host=Host(sbi=packaged)), "-bios") == [str(packaged)]
+    own = tmp_path / "share/qemu/opensbi-riscv32-generic-fw_dynamic.bin"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    assert sbi("riscv32", usr=tmp_path) is None

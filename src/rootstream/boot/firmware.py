@@ -1,4 +1,4 @@
-"""Finds the UEFI firmware that distributions install for QEMU, and gives a machine its own variables."""
+"""Finds the firmware that distributions install for QEMU, and gives a machine its own variables of UEFI."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ _PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
         "riscv64": (("qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),),
     }
 )
+# OpenSBI, which starts a kernel on RISC-V: QEMU's own, and Debian's, which QEMU must be told of.
+_SBI: Mapping[Architecture, tuple[str, str]] = MappingProxyType(
+    {
+        "riscv32": (
+            "share/qemu/opensbi-riscv32-generic-fw_dynamic.bin",
+            "lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin",
+        ),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +62,12 @@ def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
         f"no UEFI firmware for {arch} is installed below {share}",
         hint=f"Install it (Debian: `apt install {package}`), or set `machine: {{firmware: bios}}`.",
     )
+
+
+def sbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
+    """Return the OpenSBI that QEMU must be given; None where it brings one, or is left to say what is missing."""
+    own, packaged = _SBI.get(arch, ("", ""))
+    return usr / packaged if own and not (usr / own).is_file() and (usr / packaged).is_file() else None
 
 
 def private(firmware: Firmware, folder: Path) -> Firmware:

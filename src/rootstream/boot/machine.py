@@ -17,7 +17,7 @@ from rootstream import events, process
 from rootstream.boot import kernelfile
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
-from rootstream.boot.firmware import private, uefi
+from rootstream.boot.firmware import private, sbi, uefi
 from rootstream.boot.media import Media, look
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
@@ -87,13 +87,19 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
         for disk, path in zip(machine.disks, disks, strict=True):
             with path.open("wb") as file:
                 file.truncate(disk.size)
-        host = replace(host, disks=disks, firmware=private(firmware, folder) if firmware else None)
+        host = replace(
+            host, disks=disks, firmware=private(firmware, folder) if firmware else None, sbi=_sbi(machine, arch)
+        )
         if image.kernel is not None and image.kind != "disk":
             kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))
             image = image.model_copy(update={"kernel": kernel})
         prepared = Prepared(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)
         prepared.argv(None)  # raises here what cannot be asked of QEMU
         yield prepared
+
+
+def _sbi(machine: Machine, arch: Architecture) -> Path | None:
+    return None if "-bios" in machine.extra_args else sbi(arch)
 
 
 @contextlib.contextmanager

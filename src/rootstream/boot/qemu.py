@@ -44,7 +44,7 @@ class Host:
 
     Without sockets the serial console and QEMU's own monitor are on the terminal (Ctrl-A X quits). `forwards`
     lead to the first network card; `declared` says whether the description's own are there too. `disks` are the
-    files of the further disks, in the order of the description.
+    files of the further disks, in the order of the description. `sbi` is what starts a kernel where QEMU has none.
     """
 
     accelerator: Accelerator = "tcg"
@@ -53,6 +53,7 @@ class Host:
     declared: bool = True
     disks: tuple[Path, ...] = ()
     firmware: Firmware | None = None
+    sbi: Path | None = None
     reboot: bool = False
 
 
@@ -101,7 +102,7 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
                 f"{board.program} has no BIOS that could start a disk",
                 hint="Set `machine: {firmware: uefi}`, or boot from another image.",
             )
-        return []
+        return [] if host.sbi is None else ["-bios", str(host.sbi)]
     if host.firmware is None:
         raise ValueError("firmware: uefi needs the firmware's files")
     code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))
