@@ -1,0 +1,60 @@
+"""The examples on Buildroot: every system and variant comes out as asked on a real tree, without building it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from rootstream.load import load
+
+pytestmark = pytest.mark.buildroot
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SYSTEMS = [
+    "appliance@buildroot",
+    "appliance@kernel",
+    "appliance@uimage",
+    "riscv64gc@buildroot",
+    "riscv32imac@buildroot",
+    "mistify@buildroot",
+    "mistify@development",
+    "mistify@small",
+    "mistify@systemd",
+    "ipa@buildroot",
+    "ipa@tools",
+]
+FOLDERS = {"riscv64gc": "capsule", "riscv32imac": "capsule"}
+
+
+def local(example: str, tree: Path, folder: Path) -> Path:
+    """Return a copy of an example that takes its Buildroot from a folder."""
+    place = Path(shutil.copytree(EXAMPLES / example, folder / example, ignore=shutil.ignore_patterns("out", ".*")))
+    description = place / "system.yaml"
+    text, count = re.subn(r"tree: \{git: \{.*\}\}", f'tree: {{local: "{tree}"}}', description.read_text())
+    assert count
+    description.write_text(text)
+    return place
+
+
+@pytest.mark.parametrize("target", SYSTEMS)
+def test_everything_asked_for_comes_out(
+    target: str, tree: Path, tmp_path: Path, run: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    system = target.partition("@")[0]
+    folder = local(FOLDERS.get(system, system), tree, tmp_path)
+    done = run("config", "check", target, cwd=folder, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_system_of_the_examples_is_tried() -> None:
+    names = {name for example in ("appliance", "capsule", "mistify", "ipa") for name in targets(example)}
+    assert {name for name in names if "@" in name} == set(SYSTEMS)
+
+
+def targets(example: str) -> tuple[str, ...]:
+    return load(EXAMPLES / example / "system.yaml").names()
