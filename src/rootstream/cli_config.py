@@ -29,6 +29,7 @@ project_option = click.option(
 system_option = click.option(
     "--system", metavar="SYSTEM", help="SYSTEM or SYSTEM@VARIANT, where there are several."
 )
+system_argument = click.argument("system", required=False, metavar="[SYSTEM]")
 variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
 to_option = click.option("--to", metavar="FILE", help="File of the project that the change belongs to.")
 for_option = click.option(
@@ -83,7 +84,7 @@ def opener(kind: str) -> click.Command:
         click.Option(["--tool"], type=click.Choice(TOOLS), default="menuconfig", show_default=True, help="Tool."),
     ]
     command = click.Command(kind, callback=run, params=options, help=f"Open the configuration of {kind}; save it.")
-    for option in (project_option, variant_option, system_option, to_option):
+    for option in (project_option, variant_option, to_option, system_argument):
         command = option(command)
     return command
 

@@ -26,7 +26,7 @@ DATA = {
 }
 MAY = {
     "boot": DATA,
-    "buildroot": DATA | {"__version__", "export", "files", "lock", "project", "sandbox"},
+    "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
     "engine": {"errors", "events", "process", "units"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},

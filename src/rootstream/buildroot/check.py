@@ -37,7 +37,11 @@ def as_error(problem: Problem, project: Path) -> UserError:
 
 def _requests(space: Workspace, composed: Composed, optional: frozenset[str]) -> Iterator[Problem]:
     legacy = legacy_symbols(space)
-    wanting = doubtful(composed.requests, composed.result, None)
+    for request in composed.requests.values():
+        # they come out as asked for, and then stop the build
+        if request.symbol in legacy and request.value not in ("n", '""'):
+            yield _legacy(request, legacy[request.symbol], optional)
+    wanting = [each for each in doubtful(composed.requests, composed.result, None) if each.symbol not in legacy]
     if not wanting:
         return
     known = kconfig.facts(space, wanting)
@@ -45,10 +49,7 @@ def _requests(space: Workspace, composed: Composed, optional: frozenset[str]) ->
     for request in wanting:
         got = composed.result.get(request.symbol)
         about = known[request.symbol]
-        if request.symbol in legacy:
-            if request.value not in ("n", '""'):
-                yield _legacy(request, legacy[request.symbol], optional)
-        elif isinstance(about, Reason):
+        if isinstance(about, Reason):
             if not same(request.value, got) or about.kind == "unknown":
                 yield _problem(request, got, about, optional)
         elif not same(request.value, got) and not chosen_later(request, about, composed.requests):
