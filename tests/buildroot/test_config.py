@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from pathlib import Path
 
 import pexpect
@@ -171,7 +170,7 @@ def test_menuconfig_saves_what_was_changed(box: Path) -> None:
     child.expect("oad ")  # the last button of the menu; its first letter is in another colour
     # the tool draws only what changes on the screen, so that there is little text to wait for
     for keys in ("/", "PACKAGE_TREE\r", "1", "y", "\x1b\x1b", "\x1b\x1b", "\x1b\x1b", "\r"):
-        time.sleep(2)
+        child.expect(pexpect.TIMEOUT, timeout=2)
         child.send(keys)
     child.expect(pexpect.EOF)
     child.close()
