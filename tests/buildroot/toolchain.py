@@ -29,6 +29,7 @@ BINUTILS = ("ar", "as", "ld", "nm", "objcopy", "objdump", "ranlib", "readelf", "
 SYMBOLS = "toolchain.config"
 GCC_TOOLS = ("gcc-ar", "gcc-nm", "gcc-ranlib")
 
+# gcc's own headers are copied: kernels ask where they are, and Buildroot refuses folders of the host in a command.
 # gcc is made to look into the sysroot only, wherever Buildroot copies that; `-v` must not show that it was
 # configured for `/`, which Buildroot's check of external toolchains would take for a compiler of the host.
 WRAPPER = r"""#!/bin/bash
@@ -46,10 +47,9 @@ while [ $# -gt 0 ]; do
 done
 case " ${words[*]} " in
     *" -print-sysroot "*) echo "$sysroot"; exit 0 ;;
+    *" -print-file-name=include "*) echo "$here/include"; exit 0 ;;
 esac
-own=$(%(gcc)s -print-libgcc-file-name)
-flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" -isystem "$(dirname "$own")/include"
-       -isystem "$sysroot/usr/include")
+flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" -isystem "$here/include" -isystem "$sysroot/usr/include")
 if [ "${words[*]}" = -v ] || [ "${words[*]}" = --version ]; then
     exec %(gcc)s "${words[@]}" 2> >(sed 's@--with-sysroot=/ @@' >&2)
 fi
@@ -158,6 +158,7 @@ def main() -> None:
     shutil.rmtree(place, ignore_errors=True)
     (place / "bin").mkdir(parents=True)
     sysroot(place / "sysroot", options.arch)
+    shutil.copytree(run(gcc, "-print-file-name=include").strip(), place / "include")
     for name in ("gcc", "cpp", "cc"):
         path = place / "bin" / f"{prefix}-{name}"
         path.write_text(WRAPPER % {"gcc": gcc if name != "cpp" else f"{gcc} -E"})
