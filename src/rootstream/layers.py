@@ -51,7 +51,7 @@ class User(Model):
     """Home folder; by default /home/NAME."""
     shell: ImagePath = "/bin/sh"
     """Login shell."""
-    gecos: Annotated[str, Field(pattern=r"^[^:\n]*$"), Means("text in one line, without ':'")] = ""
+    gecos: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]*$"), Means("text in one line, without ':'")] = ""
     """Full name or purpose."""
     password: Password = "locked"  # noqa: S105  (a word, not a password)
     """`locked`, `empty`, or `{hash: ...}`."""
@@ -140,8 +140,9 @@ OneLine = Annotated[str, AfterValidator(_one_line), Means("text in one line")]
 class Sshd(Model):
     """Who may log in through the SSH server of the root (OpenSSH or dropbear)."""
 
-    root: Literal["no", "prohibit-password", "yes"] = "no"
-    """May root log in: not at all, with a key only, or also with a password."""
+    root: Literal["no", "prohibit-password", "yes"] | None = None
+    """May root log in: not at all, with a key only, or also with a password; by default with the keys that
+    `root_login` gives it, else not at all."""
     passwords: bool | None = None
     """May users log in with passwords; by default what the server itself says."""
     ports: tuple[Port, ...] = ()
@@ -185,7 +186,14 @@ class SourcePackage(Model):
     """Packages of the root that it needs, such as `zlib`; `host-...` for tools of the build."""
     options: tuple[OneLine, ...] = ()
     """Options for its configure, cmake, meson, make, cargo or go."""
-    module: OneLine | None = None
+    module: (
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._~/-]{0,199}$"),
+            Means("a name of letters, digits, '.', '_', '~', '/' and '-'"),
+        ]
+        | None
+    ) = None
     """Go: the module's path, by default the name; python: `setuptools` (the default), `pep517`, `flit` ..."""
 
 
@@ -225,7 +233,7 @@ class RootLoginLayer(Model):
 
 class SshdLayer(Model):
     sshd: Sshd
-    """Policy of the SSH server; by default keys of root, if it has any, and nothing else for root."""
+    """Policy of the SSH server."""
 
 
 class ServicesLayer(Model):

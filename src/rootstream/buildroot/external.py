@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from rootstream import project
+from rootstream.buildroot import thirdparty
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
+from rootstream.errors import Problems
 
 DESCRIPTION = f"name: {EXTERNAL_NAME}\ndesc: made from system.yaml, not to be edited\n"
 
@@ -16,7 +18,14 @@ def files(generated: Generated) -> dict[str, bytes]:
 
 
 def write(space: Workspace, generated: Generated) -> None:
-    """Bring the external tree in step; files that are right are not touched. Its scripts' data is ours alone."""
+    """Bring the external tree in step; files that are right are not touched. Its scripts' data is ours alone.
+
+    Raises `Problems` for packages whose name is taken, or that need one which no tree has.
+    """
+    trees = (space.tree, *(each for each in space.externals if each != space.generated))
+    wrong = thirdparty.against(space.described.system.layers, trees, space.project / project.DESCRIPTION)
+    if wrong:
+        raise Problems(wrong)
     space.generated.mkdir(parents=True, exist_ok=True)
     space.generated.chmod(0o700)
     project.sync(space.generated, files(generated))

@@ -21,6 +21,7 @@ from rootstream.errors import UserError, Where
 from rootstream.project import DESCRIPTION
 
 FINISH = ("post_build", "post_fakeroot")
+MOST_SERVICES = 39  # from S60 to S98: see finish/post_build.py
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +132,7 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
             draft.set("BR2_TARGET_GENERIC_HOSTNAME", text(layer.hostname))
         case layers.IssueLayer():
             draft.set("BR2_TARGET_GENERIC_ISSUE", text(""))
-            draft.build["issue"] = layer.issue
+            draft.build["issue"] = layer.issue if layer.issue.endswith("\n") else layer.issue + "\n"
         case layers.UsersLayer():
             for user in layer.users:
                 _user(draft, user)
@@ -142,10 +143,9 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
         case layers.RootLoginLayer():
             _root_login(draft, layer.root_login)
         case layers.SshdLayer():
-            draft.build["sshd"] = layer.sshd.model_dump(mode="json")
+            draft.build["sshd"] = layer.sshd.model_dump(mode="json") | {"required": True}
         case layers.ServicesLayer():
-            told = [service.model_dump(mode="json") for service in layer.services]
-            draft.build.setdefault("services", []).extend(told)
+            _services(draft, layer)
         case layers.PermissionsLayer():
             for permission in layer.permissions:
                 _permission(draft, permission)
@@ -159,19 +159,36 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
             pass  # thirdparty.external has them all at once
 
 
+def _not_possible(draft: _Draft, message: str, hint: str | None = None) -> UserError:
+    return UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION), hint=hint)
+
+
+def _services(draft: _Draft, layer: layers.ServicesLayer) -> None:
+    told = draft.build.setdefault("services", [])
+    for service in layer.services:
+        if any(each["name"] == service.name for each in told):
+            raise _not_possible(draft, f"services: there are two of the name {service.name!r}")
+        told.append(service.model_dump(mode="json"))
+    if len(told) > MOST_SERVICES:
+        raise _not_possible(draft, f"services: more than {MOST_SERVICES} cannot be kept in order")
+
+
 def _user(draft: _Draft, user: layers.User) -> None:
+    if user.uid == 0:
+        message = f"users: {user.name}: Buildroot makes no second user with the number 0"
+        raise _not_possible(draft, message, "`sudo: true` lets a user become root.")
     number = user.uid if user.uid is not None else -1 if user.system else -2
     home = user.home or ("-" if user.system else f"/home/{user.name}")
+    home = "-" if home == "/" else home  # the table's word for it
     for word, what in ((home, "home"), (user.shell, "shell")):
         if not thirdparty.is_plain(word):
-            message = f"users: {user.name}: {what}: Buildroot's table of users cannot hold {word!r}"
-            raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+            raise _not_possible(draft, f"users: {user.name}: {what}: Buildroot's table cannot hold {word!r}")
     words = [
         user.name,
         str(number),
         user.group or user.name,
         "-1" if user.system else "-2",
-        password_field(user.password, otherwise="*", empty="="),
+        password_field(user.password, otherwise="*", empty="-"),
         home,
         user.shell,
         ",".join((*user.groups, *(("wheel",) if user.sudo and "wheel" not in user.groups else ()))) or "-",
@@ -185,16 +202,17 @@ def _user(draft: _Draft, user: layers.User) -> None:
         draft.set("BR2_PACKAGE_SUDO", "y")
         draft.file(f"overlay/etc/sudoers.d/{user.name}", f"{user.name} ALL=(ALL:ALL) {tag}ALL\n")
         draft.mode(f"/etc/sudoers.d/{user.name}", 0o440)
-    if user.authorized_keys:
-        _keys(draft, user.name, home if home != "-" else "/", user.authorized_keys)
+    _keys(draft, user.name, home if home != "-" else "/", user.authorized_keys)
 
 
 def _keys(draft: _Draft, user: str, home: str, names: tuple[str, ...]) -> None:
-    lines: list[str] = []
-    for name in names:
-        lines += key_lines(draft.project / name)
-    draft.file(f"overlay{home}/.ssh/authorized_keys".replace("//", "/"), "".join(f"{line}\n" for line in lines))
-    draft.fakeroot.setdefault("keys", {})[user] = home
+    place = f"overlay{home}/.ssh/authorized_keys".replace("//", "/")
+    if names:
+        lines = [line for name in names for line in key_lines(draft.project / name)]
+        draft.file(place, "".join(f"{line}\n" for line in lines))
+        draft.fakeroot.setdefault("keys", {})[user] = home
+    elif user in draft.fakeroot.get("keys", {}):  # a later layer takes them away
+        del draft.files[place], draft.fakeroot["keys"][user]
 
 
 def key_lines(path: Path) -> list[str]:
@@ -227,13 +245,16 @@ def _root_login(draft: _Draft, login: layers.RootLogin) -> None:
     if not locked:
         draft.set("BR2_TARGET_GENERIC_ROOT_PASSWD", text(""))
     draft.build["password"] = password_field(login.password, otherwise="*", empty="")
-    if not login.console:
-        draft.build["securetty"] = True
-    if login.authorized_keys:
-        _keys(draft, "root", "/root", login.authorized_keys)
-    if "sshd" not in draft.build:
-        policy = "prohibit-password" if login.authorized_keys else "no"
-        draft.build["sshd"] = {"root": "yes" if not locked and not login.authorized_keys else policy}
+    draft.build["securetty"] = not login.console and not locked  # with a locked password nobody can anyway
+    _keys(draft, "root", "/root", login.authorized_keys)
+
+
+def _sshd(draft: _Draft) -> None:
+    """Settle what root may do: what is said, else log in with the keys that it has, if any."""
+    told = draft.build.get("sshd", {})
+    if told or "password" in draft.build:
+        otherwise = "prohibit-password" if "root" in draft.fakeroot.get("keys", {}) else "no"
+        draft.build["sshd"] = told | {"root": told.get("root") or otherwise}
 
 
 def _permission(draft: _Draft, permission: layers.Permission) -> None:
@@ -249,15 +270,21 @@ def _permission(draft: _Draft, permission: layers.Permission) -> None:
         # a line of its own below the file's: "Makedev syntax documentation" in Buildroot's manual
         if not thirdparty.is_plain(permission.path) or "*" in permission.path:
             message = f"permissions: {permission.path}: capabilities need one plain path on a buildroot root"
-            raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+            raise _not_possible(draft, message)
         draft.set("BR2_ROOTFS_DEVICE_TABLE_SUPPORTS_EXTENDED_ATTRIBUTES", "y")
-        draft.devices.append(f"{permission.path} f -1 -1 -1 - - - - -\n|xattr {permission.capabilities}")
+        draft.devices.append(f"{permission.path} f -1 -1 -1 - - - - -")
+        draft.devices += [f"|xattr {each}" for each in permission.capabilities.split(" ")]
 
 
 def _device(draft: _Draft, device: layers.Device) -> None:
     if not thirdparty.is_plain(device.path):
-        message = f"devices: Buildroot's device table cannot hold the path {device.path!r}"
-        raise UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION))
+        raise _not_possible(draft, f"devices: Buildroot's device table cannot hold the path {device.path!r}")
+    folder, _, name = device.path.rpartition("/")
+    if not name or folder.split("/")[1:2] in (["run"], ["tmp"]):
+        message = f"devices: {device.path}: Buildroot empties /run and /tmp in every image"
+        raise _not_possible(draft, message, "Let a service make it.")
+    if folder not in ("", "/dev"):
+        draft.build.setdefault("folders", []).append(folder)
     kind = {"char": "c", "block": "b", "fifo": "p"}[device.type]
     draft.devices.append(f"{device.path} {kind} {device.mode:o} 0 0 {device.major} {device.minor} - - -")
     if device.owner or device.group:
@@ -266,6 +293,7 @@ def _device(draft: _Draft, device: layers.Device) -> None:
 
 
 _COMPRESSED = {"none": "NONE", "gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD", "lz4": "LZ4"}
+_EXT = {"ext2": "2r1", "ext4": "4"}
 
 
 def _image(draft: _Draft, image: images.Image) -> None:
@@ -273,11 +301,13 @@ def _image(draft: _Draft, image: images.Image) -> None:
         case images.MakeKernel():
             draft.set("BR2_LINUX_KERNEL", "y")
         case images.MakeInitramfs():
+            if image.initramfs.level is not None:
+                raise _not_possible(draft, "initramfs: level: Buildroot has one level for each compression")
             draft.set("BR2_TARGET_ROOTFS_CPIO", "y")
             draft.set(f"BR2_TARGET_ROOTFS_CPIO_{_COMPRESSED[image.initramfs.compression]}", "y")
         case images.MakeExt():
             draft.set("BR2_TARGET_ROOTFS_EXT2", "y")
-            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{image.ext.type.removeprefix('ext')}", "y")
+            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{_EXT[image.ext.type]}", "y")
             draft.set("BR2_TARGET_ROOTFS_EXT2_LABEL", text(image.ext.label))
             draft.set(f"BR2_TARGET_ROOTFS_EXT2_{'GZIP' if image.ext.gzip else 'NONE'}", "y")
             if image.ext.size:
@@ -317,6 +347,7 @@ def image_files(described: Described) -> tuple[tuple[str, tuple[str, ...], str |
 
 def _finish(draft: _Draft) -> None:
     """Write tables, and the scripts that run at the end where there is something for them to do."""
+    _sshd(draft)
     if draft.users:
         draft.file("tables/users", "".join(f"{line}\n" for line in draft.users))
         draft.set("BR2_ROOTFS_USERS_TABLES", text(str(draft.folder / "tables/users")), append=True)

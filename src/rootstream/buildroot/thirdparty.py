@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream import layers
 from rootstream.errors import UserError, Where
+from rootstream.project import DESCRIPTION
 
-# What make and the tables of Buildroot take as it is.
-_PLAIN = re.compile(r"[A-Za-z0-9/._+-][A-Za-z0-9/._+@:=-]*")
+# What make and the tables of Buildroot take as it is; a colon separates external trees, and fields of passwd.
+_PLAIN = re.compile(r"[A-Za-z0-9/._+-][A-Za-z0-9/._+@=-]*")
+HASH = "ROOTSTREAM_HASH"
+# Targets of Buildroot's Makefile, and what the names of some begin with.
+_TARGETS = re.compile(
+    r"all|world|clean|distclean|help|images|source|sdk|staging|dirs|prepare|\w*defconfig|legal-info|external-deps"
+    r"|printvars|pkg-stats|cpe-info|check-package|manual|release|(host|rootfs|target|list|graph|show|update|print)-.*"
+)
 # How it is built: Buildroot's macro, the variable that takes options, what its Config.in needs.
 _MACROS = {
     "autotools": ("autotools-package", "CONF_OPTS", ()),
@@ -47,7 +54,8 @@ def is_plain(word: str) -> bool:
 
 def for_make(word: str) -> str:
     """Return a word of a command as make and then the shell must read it to give just that word."""
-    return shlex.quote(word).replace("$", "$$").replace("#", "\\#")
+    # "\\#" would do but for a backslash before it, which make then takes for quoted itself
+    return shlex.quote(word).replace("$", "$$").replace("#", f"$({HASH})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +84,25 @@ def sources(found: Sequence[layers.Layer]) -> tuple[layers.SourcePackage, ...]:
 def external(found: Sequence[layers.Layer], project: Path) -> Made:
     """Return the packages that layers describe, as files of an external tree.
 
-    Raises `UserError` path-not-possible for a source folder that make cannot name.
+    Raises `UserError` path-not-possible for a source folder that make cannot name, name-taken, not-possible.
     """
     packages = sources(found)
     if not packages:
         return Made()
+    for each in packages:
+        if _TARGETS.fullmatch(each.name):
+            message = f"packages: {each.name!r} means something else to Buildroot's make"
+            raise UserError("name-taken", message, where=Where(path=project / DESCRIPTION))
+    twice = [each.name for number, each in enumerate(packages) if each.name in names_of(packages[:number])]
+    if twice:
+        message = f"packages: there are two of the name {twice[0]!r}"
+        raise UserError("not-possible", message, where=Where(path=project / DESCRIPTION))
     files = {
         "Config.in": "".join(
             f'source "$BR2_EXTERNAL_ROOTSTREAM_PATH/package/{each.name}/Config.in"\n' for each in packages
         ),
-        "external.mk": "include $(sort $(wildcard $(BR2_EXTERNAL_ROOTSTREAM_PATH)/package/*/*.mk))\n",
+        "external.mk": f"{HASH} := \\#\n"
+        "include $(sort $(wildcard $(BR2_EXTERNAL_ROOTSTREAM_PATH)/package/*/*.mk))\n",
     }
     for each in packages:
         folder = (project / each.source).resolve()
@@ -105,7 +122,9 @@ def config_in(package: layers.SourcePackage) -> str:
     """Return the Config.in of a package."""
     lines = [f"config {symbol(package.name)}", f'\tbool "{package.name}"']
     lines += [f"\t{need}" for need in _MACROS[package.build][2]]
-    lines += [f"\tselect {symbol(each)}" for each in package.depends if not each.startswith("host-")]
+    selected = [each for each in package.depends if not each.startswith("host-") and each != "linux"]
+    lines += [f"\tselect {symbol(each)}" for each in selected]
+    lines += ["\tdepends on BR2_LINUX_KERNEL"] if "linux" in package.depends else []
     lines += ["\thelp", f"\t  {package.name}, from a folder of the project.", ""]
     return "\n".join(lines)
 
@@ -133,6 +152,29 @@ def make_file(package: layers.SourcePackage, folder: Path) -> str:
     return "\n".join([*lines, "", f"$(eval $({macro}))", ""])
 
 
-def clashes(found: Sequence[layers.Layer], tree: Path) -> tuple[str, ...]:
-    """Return the packages whose name Buildroot has already."""
-    return tuple(each.name for each in sources(found) if (tree / "package" / each.name).is_dir())
+def names_of(packages: Iterable[layers.SourcePackage]) -> set[str]:
+    """Return the names of packages."""
+    return {each.name for each in packages}
+
+
+def _has(folder: Path, name: str) -> bool:
+    """Say whether a tree has a package of a name (pkg-utils.mk: the folder's name is the package's)."""
+    patterns = (f"*/{name}/{name}.mk", f"*/*/{name}/{name}.mk", f"{name}/{name}.mk")
+    return any(next(folder.glob(pattern), None) for pattern in patterns)
+
+
+def against(found: Sequence[layers.Layer], trees: Sequence[Path], description: Path) -> tuple[UserError, ...]:
+    """Return the packages that the trees, Buildroot's first, have already, and those asked for that none has."""
+    packages = sources(found)
+    problems: list[UserError] = []
+    for each in packages:
+        if any(_has(tree, each.name) for tree in trees):
+            message = f"packages: Buildroot or an external tree has a package {each.name!r} already"
+            hint = "Give yours another name."
+            problems.append(UserError("name-taken", message, where=Where(path=description), hint=hint))
+        for need in each.depends:
+            name = need.removeprefix("host-")
+            if name not in names_of(packages) and not any(_has(tree, name) for tree in trees):
+                message = f"packages: {each.name}: depends: there is no package {name!r} in Buildroot"
+                problems.append(UserError("unknown-package", message, where=Where(path=description)))
+    return tuple(problems)

@@ -6,7 +6,9 @@ Secrets come from a file, so that no command line and no log has them. Run as `p
 from __future__ import annotations
 
 import json
+import os
 import re
+import shlex
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +16,11 @@ from typing import Any
 
 SSHD = "etc/ssh/sshd_config"
 DROPBEAR = "etc/default/dropbear"
+BEGIN = "# --- from system.yaml: begin"
+END = "# --- from system.yaml: end"
+OFF = "#system.yaml# "
+FIRST = 60
+LAST = 98
 
 
 class Mistake(Exception):  # noqa: N818  (the user's)
@@ -45,34 +52,74 @@ def password(target: Path, field: str) -> None:
 
 
 def securetty(target: Path) -> None:
-    """Let root log in on no console."""
+    """Let root log in on no console, where the login program heeds /etc/securetty."""
+    login, rules = target / "bin/login", target / "etc/pam.d/login"
+    if login.is_symlink() and login.readlink().name == "busybox":
+        heeded = True
+    elif os.path.lexists(login):
+        heeded = rules.is_file() and "pam_securetty" in rules.read_text("utf-8", "surrogateescape")
+    else:
+        heeded = True  # nobody can log in
+    if not heeded:
+        raise Mistake(
+            "root_login: console: false: /bin/login does not heed /etc/securetty; use `password: locked`"
+        )
     inside(target, "etc/securetty").write_text("# root does not log in on a console\n")
+
+
+def pristine(text: str) -> list[str]:
+    """Return the lines of a file as they were before it was edited by this program."""
+    kept, ours = [], False
+    for line in text.split("\n"):
+        if line in (BEGIN, END):
+            ours = line == BEGIN
+        elif not ours:
+            kept.append(line.removeprefix(OFF))
+    return kept
 
 
 def sshd(target: Path, policy: Mapping[str, Any]) -> None:
     """Set the policy of the SSH server that is there: OpenSSH's configuration or dropbear's arguments."""
+    openssh, dropbear = inside(target, SSHD), os.path.lexists(target / "usr/sbin/dropbear")
+    if openssh.is_file():
+        text = openssh_text(openssh.read_text("utf-8", "surrogateescape"), policy)
+        openssh.write_text(text, "utf-8", "surrogateescape")
+    if dropbear:
+        place = inside(target, DROPBEAR)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        before = place.read_text("utf-8", "surrogateescape") if place.is_file() else ""
+        place.write_text(dropbear_text(before, policy), "utf-8", "surrogateescape")
+    if policy.get("required") and not (openssh.is_file() or dropbear):
+        raise Mistake("sshd: the target has no SSH server: configure BR2_PACKAGE_OPENSSH or BR2_PACKAGE_DROPBEAR")
+
+
+def openssh_text(before: str, policy: Mapping[str, Any]) -> str:
+    """Return sshd_config with the policy; what says otherwise becomes a comment, in Match blocks, too."""
     words = {"PermitRootLogin": policy["root"]}
     if policy.get("passwords") is not None:
         words["PasswordAuthentication"] = "yes" if policy["passwords"] else "no"
         words["KbdInteractiveAuthentication"] = words["PasswordAuthentication"]
-    path = inside(target, SSHD)
-    if path.is_file():
-        kept = [
-            line
-            for line in path.read_text("utf-8", "surrogateescape").split("\n")
-            if not any(re.match(rf"\s*{word}\b", line, re.IGNORECASE) for word in words)
-        ]
-        ports = [f"Port {port}" for port in policy.get("ports", ())]
-        # first, since OpenSSH takes the first value that it reads, and a Match block ends the global part
-        text = "\n".join([*(f"{word} {value}" for word, value in words.items()), *ports, *kept])
-        path.write_text(text, "utf-8", "surrogateescape")
-    if (target / "usr/sbin/dropbear").exists():
-        arguments = {"no": ["-w"], "prohibit-password": ["-g"], "yes": []}[policy["root"]]
-        arguments += ["-s"] if policy.get("passwords") is False else []
-        arguments += [f"-p {port}" for port in policy.get("ports", ())]
-        place = inside(target, DROPBEAR)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(f'DROPBEAR_ARGS="{" ".join(arguments)}"\n')
+    ports = [f"Port {port}" for port in policy.get("ports", ())]
+    pattern = re.compile(rf"\s*({'|'.join([*words, *(['Port'] if ports else [])])})\b", re.IGNORECASE)
+    kept = [OFF + line if pattern.match(line) else line for line in pristine(before)]
+    # first, since OpenSSH takes the first value that it reads, and a Match block ends the global part
+    return "\n".join([BEGIN, *(f"{word} {value}" for word, value in words.items()), *ports, END, *kept])
+
+
+def dropbear_text(before: str, policy: Mapping[str, Any]) -> str:
+    """Return /etc/default/dropbear with the policy's arguments after those that are there."""
+    arguments = {"no": ["-w"], "prohibit-password": ["-g"], "yes": []}[policy["root"]]
+    arguments += ["-s"] if policy.get("passwords") is False else []
+    arguments += [f"-p {port}" for port in policy.get("ports", ())]
+    own, kept = "", []
+    for line in pristine(before):
+        found = re.fullmatch(r"\s*(?:export\s+)?DROPBEAR_ARGS=(.*)", line)
+        if found:
+            own = " ".join(shlex.split(found[1], comments=True))
+        kept.append(OFF + line if found else line)
+    text = "\n".join(kept).rstrip("\n")
+    value = " ".join([*([own] if own else []), *arguments])
+    return "\n".join([*([text] if text else []), BEGIN, f'DROPBEAR_ARGS="{value}"', END, ""])
 
 
 def services(target: Path, told: list[dict[str, Any]]) -> None:
@@ -85,12 +132,14 @@ def services(target: Path, told: list[dict[str, Any]]) -> None:
         name = service["name"]
         command = inside(target, f"usr/libexec/services/{name}")
         command.parent.mkdir(parents=True, exist_ok=True)
-        command.write_text(f"#!/bin/sh\nexec {service['command']}\n", "utf-8", "surrogateescape")
+        command.write_text(f"#!/bin/sh\n{service['command']}\n", "utf-8", "surrogateescape")
         command.chmod(0o755)
         if systemd:
             _unit(target, service)
-        elif service["enabled"]:
-            script = inside(target, f"etc/init.d/S{min(60 + number, 98):02d}{name}")
+        else:
+            # rcS runs what is called S and two digits
+            start = f"S{min(FIRST + number, LAST):02d}" if service["enabled"] else ""
+            script = inside(target, f"etc/init.d/{start}{name}")
             script.parent.mkdir(parents=True, exist_ok=True)
             script.write_text(init_script(service))
             script.chmod(0o755)
@@ -100,7 +149,7 @@ def _unit(target: Path, service: Mapping[str, Any]) -> None:
     name = service["name"]
     after = " ".join(["network.target", *(f"{each}.service" for each in service["after"])])
     lines = ["[Unit]", f"Description={name}", f"After={after}", "", "[Service]"]
-    lines += [f"ExecStart=/usr/libexec/services/{name}", f"Restart={service['restart']}"]
+    lines += [f"ExecStart=/usr/libexec/services/{name}", f"Restart={service['restart']}", "RestartSec=1"]
     lines += [f"User={service['user']}"] if service.get("user") else []
     lines += ["", "[Install]", "WantedBy=multi-user.target", ""]
     unit = inside(target, f"etc/systemd/system/{name}.service")
@@ -114,27 +163,42 @@ def _unit(target: Path, service: Mapping[str, Any]) -> None:
 
 
 def init_script(service: Mapping[str, Any]) -> str:
-    """Return an init script for BusyBox or System V init."""
+    """Return an init script for BusyBox or System V init.
+
+    It is its own supervisor (`run`). A session for the command lets `stop` end all that the command started.
+    """
     name = service["name"]
-    program = f"/usr/libexec/services/{name}"
-    run = f"while :; do {program}; sleep 1; done" if service["restart"] == "always" else f"exec {program}"
     as_user = f"-c {service['user']} " if service.get("user") else ""
+    again = "sleep 1" if service["restart"] == "always" else "exit"
     return f"""#!/bin/sh
+# Made from system.yaml.
 pid=/run/{name}.pid
 
 case "$1" in
 start)
-    echo "Starting {name}"
-    start-stop-daemon -S -q -b -m -p "$pid" {as_user}-x /bin/sh -- -c '{run}'
+    printf 'Starting {name}: '
+    start-stop-daemon -S -q -b -m -p "$pid" {as_user}-x /bin/sh -- "$0" run && echo OK || echo FAIL
     ;;
 stop)
-    echo "Stopping {name}"
-    start-stop-daemon -K -q -p "$pid" && rm -f "$pid"
-    killall -q {name}
+    printf 'Stopping {name}: '
+    start-stop-daemon -K -q -p "$pid" && echo OK || echo FAIL
+    rm -f "$pid"
     ;;
 restart)
     "$0" stop
+    sleep 1
     "$0" start
+    ;;
+run)
+    child=
+    trap '[ -z "$child" ] || kill -TERM "-$child" 2>/dev/null || kill -TERM "$child"; exit' TERM INT
+    while :; do
+        $(command -v setsid) /usr/libexec/services/{name} &
+        child=$!
+        wait "$child"
+        child=
+        {again}
+    done
     ;;
 *)
     echo "Usage: $0 {{start|stop|restart}}"
@@ -149,11 +213,10 @@ def issue(target: Path, text: str) -> None:
     inside(target, "etc/issue").write_text(text, "utf-8", "surrogateescape")
 
 
-def needs(target: Path, programs: Mapping[str, str]) -> None:
-    """Check that what the description relies on is in the target."""
-    missing = [f"/{program}: {why}" for program, why in programs.items() if not (target / program).exists()]
-    if missing:
-        raise Mistake("the target lacks " + "; ".join(missing))
+def folders(target: Path, names: list[str]) -> None:
+    """Make folders that are to hold device nodes."""
+    for name in names:
+        inside(target, f"{name.strip('/')}/node").parent.mkdir(parents=True, exist_ok=True)
 
 
 def main(argv: list[str]) -> int:
@@ -161,7 +224,7 @@ def main(argv: list[str]) -> int:
     data = json.loads(Path(argv[1]).read_text("utf-8"))
     target = Path(argv[2])
     try:
-        needs(target, data.get("needs", {}))
+        folders(target, data.get("folders", []))
         if "issue" in data:
             issue(target, data["issue"])
         if "password" in data:
