@@ -41,7 +41,7 @@ boot: $(VENV)/.installed
 
 # One run of pytest, so that its summary counts everything; it takes the folders in this order.
 test: lint
-	$(PYTEST) tests/unit tests/engine tests/boot
+	$(PYTEST) tests/unit tests/engine tests/boot tests/buildroot
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py

@@ -73,7 +73,8 @@ class Config:
         errors = sum(problem.severity == "error" for problem in problems)
         composed = len(configuration.own_requests(self.space)[0])
         target = self.work.described.target
-        return "\n".join([*lines, f"{target}: {composed} symbols asked for, {errors or 'no'} did not come out"])
+        verdict = f"{errors} mistakes" if errors > 1 else "1 mistake" if errors else "all came out as asked"
+        return "\n".join([*lines, f"{target}: {composed} symbols asked for: {verdict}"])
 
     def as_json(self, problems: tuple[Problem, ...]) -> str:
         """Return problems as JSON."""

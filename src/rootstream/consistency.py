@@ -184,6 +184,9 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
     }
     for number, kind in enumerate(system.machine.boot or ()):
         where = at(node, "machine", "boot", number)
+        if kind == "capsule":
+            yield from _capsule(system, where)
+            continue
         made = [image for image in system.images if isinstance(image, kinds[kind])]
         if not made and not _collects(system):
             hint = f"Add `- {kind}` to the images."
@@ -193,6 +196,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         elif made and all(isinstance(image, MakeDisk) and image.disk.bootloader == "none" for image in made):
             yield UserError("bad-value", "boot: the disk has no boot loader", where=where)
     bootable = any(isinstance(image, tuple(kinds.values())) for image in system.images)
+    bootable = bootable or "capsule" in (system.machine.boot or ())
     if system.checks and not bootable and not _collects(system):
         message = "checks: no image of this system can be booted"
         hint = f"Make one of: {', '.join(kinds)}."
@@ -201,6 +205,16 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
     if system.arch != "x86_64" and written and system.machine.firmware == "bios":
         message = f"firmware: {system.arch} machines have no BIOS"
         yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
+
+
+def _capsule(system: System, where: Where) -> Iterator[UserError]:
+    """Yield why there is no kernel with its root inside."""
+    if not isinstance(system.root, FromBuildroot):
+        message = "boot: only a buildroot root can be put inside the kernel (BR2_TARGET_ROOTFS_INITRAMFS)"
+        yield UserError("not-available", message, where=where)
+    elif not _collects(system) and not any(isinstance(image, MakeKernel) for image in system.images):
+        message = "boot: the system exports no kernel"
+        yield UserError("image-needed", message, where=where, hint="Add `- kernel` to the images.")
 
 
 def _network(system: System, node: Node) -> Iterator[UserError]:

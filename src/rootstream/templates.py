@@ -14,6 +14,10 @@ from rootstream.errors import UserError, Where
 # The template's name, its folder among the examples, what it is.
 TEMPLATES = {
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
+    "mistify": ("mistify", "hypervisor node on Buildroot: libvirt, QEMU, an agent in Go, a user with sudo"),
+    "ipa": ("ipa", "Ironic Python Agent ramdisk on Buildroot"),
+    "appliance": ("appliance", "PowerPC 440 root in memory on Buildroot, with software of your own"),
+    "capsule": ("capsule", "RISC-V kernel with its root inside, on Buildroot"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),
 }
 DERIVED = ("out", ".rootstream", ".bst", "__pycache__", "system.lock", "project.refs")

@@ -106,6 +106,8 @@ def _described(project: Project, described: Described) -> Trial:
     for kind, name in pairs:
         files.setdefault(kind, str(place / name))
     kernel = files.get("kernel")
+    if kernel:
+        files["capsule"] = kernel  # only booted where the description says that the root is inside
     found = [
         BootImage(kind=kind, kernel=None if kind == "disk" else kernel, file=files[kind], name=described.target)
         for kind in system.machine.boot or BOOTABLE

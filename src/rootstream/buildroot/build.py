@@ -168,13 +168,13 @@ def build(
     ready = opened(where, described, pinned, env, report, identity)
     space = ready.workspace
     configured(ready, where, report)
-    by_hand = target.strangers(space)
+    by_hand = target.by_hand(space)
     if by_hand:
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
     decision = plan(ready, where, report)
     if dry_run:
         return where.out(name)
-    _make(ready, decision, report)
+    _make(ready, decision, by_hand, report)
     return _export(where, ready, key, report)
 
 
@@ -201,17 +201,17 @@ def hand_to_make(ready: Opened, where: project.Project, targets: tuple[str, ...]
     stale.apply(space, decision, report)
     export.forget(where, space.described.target)
     status = verbs.hand_to_make(space, targets)
-    stale.note(space, decision)
+    stale.note(space)
     configuration.note(space)
     return status
 
 
 def _untouched(space: Workspace) -> bool:
     """Say whether nobody changed the output folder since the last build."""
-    return configuration.untouched(space) and not target.strangers(space)
+    return configuration.untouched(space) and stale.untouched(space) and not target.strangers(space)
 
 
-def _make(ready: Opened, decision: stale.Decision, report: events.Reporter) -> None:
+def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], report: events.Reporter) -> None:
     space = ready.workspace
     stale.apply(space, decision, report)
     packages = info.packages(space)
@@ -224,7 +224,7 @@ def _make(ready: Opened, decision: stale.Decision, report: events.Reporter) -> N
         events.Plan(total=len(packages), cached=len(packages) - len(waiting), to_fetch=0, to_build=len(waiting))
     )
     making.run(space, (), report, what="the build")
-    stale.note(space, decision)
+    stale.note(space, () if decision.clean or decision.target else by_hand)
     configuration.note(space)
 
 

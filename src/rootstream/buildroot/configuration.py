@@ -58,7 +58,8 @@ def own_files(space: Workspace) -> tuple[tuple[str, Path], ...]:
     place = requested.defconfig_file(space)
     wanted = space.root.defconfig
     if place is not None:
-        found.append((wanted if isinstance(wanted, str) else place.name, place))
+        # a whole path, so that a message about a defconfig of a tree leads there
+        found.append((wanted if isinstance(wanted, str) else str(place), place))
     elif isinstance(wanted, NamedDefconfig):
         raise _unknown_defconfig(space, wanted.defconfig)
     found += [(path, space.project / path) for path in space.root.fragments]

@@ -31,6 +31,7 @@ WHOLE = "build.log"
 class _Package:
     """A package at work; `spent` is the time of its steps, others may come between them."""
 
+    action: str
     phase: str = ""
     since: float = 0.0
     spent: float = 0.0
@@ -67,8 +68,10 @@ class Follower:
             self.report(Step(name="finalize", text=phase.lower() if phase[:1].isupper() else phase))
             return
         if name not in self.open:
-            self.open[name] = _Package()
-            self.report(ElementStarted(element=name, action="build", key="", log=self.logs / f"{name}.log"))
+            # what is built already and only installs again begins with that
+            action = "install" if phase.startswith("Installing") else "build"
+            self.open[name] = _Package(action=action)
+            self.report(ElementStarted(element=name, action=action, key="", log=self.logs / f"{name}.log"))
         package = self.open[name]
         package.phase, package.since = phase, now
         self.report(Phase(element=name, text=phase))
@@ -79,7 +82,7 @@ class Follower:
         self.report(
             ElementFinished(
                 element=name,
-                action="build",
+                action=package.action,
                 key="",
                 result="success" if result == "success" else "failure",
                 elapsed=package.spent,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -23,7 +24,7 @@ from rootstream.lock import write_atomically
 from rootstream.sandbox.kconfig_fragment import config_values
 
 NOTE = "packages.json"
-FORMAT = 1
+FORMAT = 2
 Action = Literal["scratch", "reconfigure", "remove"]
 # A configuration that is built on: kbuild and its like see themselves what has to be compiled again.
 _RECONFIGURED = (
@@ -39,6 +40,7 @@ _RECONFIGURED = (
 )
 # Packages whose change changes everything.
 _ALL = ("toolchain", "skeleton", "host-skeleton")
+_OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(/\S+)\s*")
 MOST = 0.6  # of the packages: from here on a build from clean costs hardly more
 
 
@@ -77,7 +79,7 @@ class _Known:
     keys: dict[str, Key] = field(default_factory=dict)
     builds: dict[str, str] = field(default_factory=dict)
     inputs: str = ""
-    per_package: bool = False
+    outside: str = ""
 
 
 def _read(space: Workspace) -> _Known | None:
@@ -89,6 +91,7 @@ def _read(space: Workspace) -> _Known | None:
             keys={name: Key(base=told["base"], kconfig=told["kconfig"]) for name, told in data["keys"].items()},
             builds=dict(data["builds"]),
             inputs=data["inputs"],
+            outside=data["outside"],
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -110,7 +113,7 @@ def decide(
     inputs = keys.digest(contents.digest(watched), text)
     listed = tree.listing(space.tree, space.caches)
     externals = contents.digest(space.externals)
-    question = keys.digest(tree_identity, text, externals, str(space.output))
+    question = keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
     told = info.ask(space, question, report)
     planned = keys.compute(
         told,
@@ -282,7 +285,7 @@ def explain(decision: Decision) -> tuple[str, ...]:
 def apply(space: Workspace, decision: Decision, report: events.Reporter = events.ignore) -> None:
     """Take away what is stale, then note the keys that everything has from now on."""
     if decision.clean or decision.target:
-        kept = target.keep(space, target.strangers(space))
+        kept = target.keep(space, target.by_hand(space))
         if kept:
             text = f"what was put into target/ by hand is kept in {kept}"
             report(events.Notice(level="warning", text=text))
@@ -300,6 +303,7 @@ def apply(space: Workspace, decision: Decision, report: events.Reporter = events
         "keys": {name: {"base": key.base, "kconfig": key.kconfig} for name, key in decision.planned.items()},
         "builds": {name: Path(each.build).name for name, each in decision.built.items() if each.build},
         "inputs": decision.inputs,
+        "outside": outside_digest(space),
     }
     space.state.mkdir(parents=True, exist_ok=True)
     write_atomically(space.state / NOTE, json.dumps(data, indent=0).encode())
@@ -391,6 +395,37 @@ def make_target_again(space: Workspace) -> None:
             shutil.rmtree(doomed)
 
 
-def note(space: Workspace, _decision: Decision | None = None) -> None:
-    """Remember, after a build, what is in target/."""
-    target.note(space)
+def note(space: Workspace, by_hand: tuple[str, ...] = ()) -> None:
+    """Remember, after a build, what is in target/, and what of it was put there by hand."""
+    target.note(space, by_hand)
+
+
+def outside(space: Workspace) -> tuple[Path, ...]:
+    """Return what decides a build and is in neither the project nor its trees: local.mk and its folders."""
+    values = config_values(space.config.read_text("utf-8", "surrogateescape"), "")
+    named = values.get("BR2_PACKAGE_OVERRIDE_FILE", '""')[1:-1].replace("$(CONFIG_DIR)", str(space.output))
+    found = [Path(named)] if named.startswith("/") else []
+    if found and found[0].is_file():
+        for line in found[0].read_text("utf-8", "replace").splitlines():
+            match = _OVERRIDE.fullmatch(line)
+            if match:
+                found.append(Path(match[1]))
+    return tuple(found)
+
+
+def outside_digest(space: Workspace) -> str:
+    """Return what stands for the present content of all that is outside."""
+    parts = []
+    for path in outside(space) if space.config.is_file() else ():
+        if path.is_dir():
+            note = space.state / "folders" / f"{keys.digest(str(path))}.json"
+            parts.append(contents.together(contents.listing(path, note, skip=(".git",))))
+        else:
+            parts.append(contents.digest([path]))
+    return keys.digest(parts)
+
+
+def untouched(space: Workspace) -> bool:
+    """Say whether what is outside is as it was before the last build."""
+    known = _read(space)
+    return known is not None and known.outside == outside_digest(space)

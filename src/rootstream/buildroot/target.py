@@ -9,6 +9,7 @@ import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rootstream.buildroot.workspace import Workspace
 from rootstream.lock import write_atomically
@@ -36,12 +37,14 @@ def _walk(place: Path, prefix: str = "") -> Iterator[tuple[str, Stamp]]:
                 yield name, [status.st_size, status.st_mtime_ns, status.st_mode]
 
 
-def note(space: Workspace) -> None:
-    """Remember what is in target/ now: the result of a build."""
+def note(space: Workspace, by_hand: tuple[str, ...] = ()) -> None:
+    """Remember what is in target/ now: the result of a build, and what of it was put there by hand."""
     place = folder(space)
     found = dict(_walk(place)) if place.is_dir() else {}
+    hand = sorted({*by_hand, *_read(space)["by_hand"]} & found.keys())
     space.state.mkdir(parents=True, exist_ok=True)
-    write_atomically(space.state / NOTE, json.dumps(found).encode("utf-8", "surrogateescape"))
+    data = {"files": found, "by_hand": hand}
+    write_atomically(space.state / NOTE, json.dumps(data).encode("utf-8", "surrogateescape"))
 
 
 def forget(space: Workspace) -> None:
@@ -49,26 +52,29 @@ def forget(space: Workspace) -> None:
     (space.state / NOTE).unlink(missing_ok=True)
 
 
+def _read(space: Workspace) -> dict[str, Any]:
+    try:
+        data = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
+    except (OSError, ValueError):
+        data = None
+    return (
+        data if isinstance(data, dict) and {"files", "by_hand"} <= data.keys() else {"files": None, "by_hand": []}
+    )
+
+
 def strangers(space: Workspace) -> tuple[str, ...]:
     """Return the files of target/ that are new or changed since the last build, by their path in it."""
-    try:
-        known = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
-        return ()
+    known = _read(space)["files"]
     place = folder(space)
-    if not place.is_dir():
+    if known is None or not place.is_dir():
         return ()
     return tuple(sorted(name for name, stamp in _walk(place) if known.get(name) != stamp))
 
 
-def missing(space: Workspace) -> bool:
-    """Say whether something that the last build put into target/ is gone."""
-    try:
-        known = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
-        return False
-    place = folder(space)
-    return any(not os.path.lexists(place / name) for name in known)
+def by_hand(space: Workspace) -> tuple[str, ...]:
+    """Return all files of target/ that were put there by hand, before or since the last build."""
+    there = (name for name in _read(space)["by_hand"] if os.path.lexists(folder(space) / name))
+    return tuple(sorted({*strangers(space), *there}))
 
 
 def keep(space: Workspace, names: tuple[str, ...]) -> Path | None:

@@ -96,7 +96,7 @@ class Terminal:
                 self._running.pop((event.element, event.action), None)
                 if event.result == "failure":
                     self._failed += 1
-                elif event.action in {"build", "pull"} and event.result == "success":
+                elif event.action in {"build", "install", "pull"} and event.result == "success":
                     self._built += 1
             case Done():
                 self._step = None
@@ -105,7 +105,7 @@ class Terminal:
                 pass
 
     def _go_on(self, event: Phase | Transfer) -> None:
-        actions = ("build",) if isinstance(event, Phase) else ("fetch", "track")
+        actions = ("build", "install") if isinstance(event, Phase) else ("fetch", "track")
         running = next(
             (job for (name, action), job in self._running.items() if name == event.element and action in actions),
             None,

@@ -18,7 +18,14 @@ from rootstream.events import (
 )
 
 SHORT = 1.0  # seconds: a fetch below is of local files or cached, and not worth a line
-DONE_WORDS = {"build": "built", "fetch": "fetched", "pull": "pulled", "push": "pushed", "track": "tracked"}
+DONE_WORDS = {
+    "build": "built",
+    "install": "installed",
+    "fetch": "fetched",
+    "pull": "pulled",
+    "push": "pushed",
+    "track": "tracked",
+}
 UNITS = ("B", "kB", "MB", "GB", "TB")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 

@@ -1,0 +1,205 @@
+"""A build after a change gives what a build from clean gives: content, modes and links of target/ are compared.
+
+The system is made of small packages of the project that depend on one another, so that a round takes seconds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.buildroot.conftest import Command
+
+pytestmark = pytest.mark.buildroot
+
+SYSTEM = """\
+systems:
+  box:
+    root:
+      buildroot:
+        tree: {{local: {tree}}}
+        defconfig: box_defconfig
+        external: [external]
+    images: [files]
+    layers:
+      - overlay: overlay
+"""
+# Each package installs a file that tells what it was made from; `user` also tells what it found of `library`.
+PACKAGE = """\
+{name}_VERSION = {version}
+{name}_SITE = $(BR2_EXTERNAL_TESTS_PATH)/package/{lower}/source
+{name}_SITE_METHOD = local
+{name}_INSTALL_STAGING = YES
+{name}_INSTALL_IMAGES = YES
+{name}_DEPENDENCIES = {needs}
+define {name}_BUILD_CMDS
+\tcat $(@D)/text > $(@D)/built
+\techo "$(BR2_PACKAGE_{name}_WORD)" >> $(@D)/built
+\tcat $(STAGING_DIR)/usr/share/tests/* >> $(@D)/built 2>/dev/null || :
+endef
+define {name}_INSTALL_STAGING_CMDS
+\t$(INSTALL) -D -m 644 $(@D)/built $(STAGING_DIR)/usr/share/tests/{lower}
+endef
+define {name}_INSTALL_TARGET_CMDS
+\t$(INSTALL) -D -m 755 $(@D)/built $(TARGET_DIR)/usr/bin/{lower}
+endef
+define {name}_INSTALL_IMAGES_CMDS
+\t$(INSTALL) -D -m 644 $(@D)/built $(BINARIES_DIR)/{lower}
+endef
+$(eval $(generic-package))
+"""
+CONFIG = """\
+config BR2_PACKAGE_{name}
+\tbool "{lower}"
+config BR2_PACKAGE_{name}_WORD
+\tstring "word"
+\tdepends on BR2_PACKAGE_{name}
+"""
+NAMES = {"library": "", "user": "library", "other": ""}
+
+
+def write_package(box: Path, lower: str, *, version: str = "1") -> None:
+    folder = box / "external" / "package" / lower
+    (folder / "source").mkdir(parents=True, exist_ok=True)
+    (folder / "source" / "text").write_text(f"{lower}\n")
+    words = {"name": lower.upper(), "lower": lower, "version": version, "needs": NAMES[lower]}
+    (folder / "Config.in").write_text(CONFIG.format(**words))
+    (folder / f"{lower}.mk").write_text(PACKAGE.format(**words))
+
+
+@pytest.fixture
+def box(tree: Path, defconfig: str, tmp_path: Path) -> Path:
+    (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=tree))
+    chosen = "".join(f"BR2_PACKAGE_{name.upper()}=y\n" for name in NAMES)
+    (tmp_path / "box_defconfig").write_text(defconfig + chosen)
+    external = tmp_path / "external"
+    external.mkdir()
+    (external / "external.desc").write_text("name: TESTS\n")
+    lines = (f'source "$BR2_EXTERNAL_TESTS_PATH/package/{name}/Config.in"\n' for name in NAMES)
+    (external / "Config.in").write_text("".join(lines))
+    (external / "external.mk").write_text(
+        "include $(sort $(wildcard $(BR2_EXTERNAL_TESTS_PATH)/package/*/*.mk))\n"
+    )
+    for name in NAMES:
+        write_package(tmp_path, name)
+    (tmp_path / "overlay" / "etc").mkdir(parents=True)
+    (tmp_path / "overlay" / "etc" / "first").write_text("first\n")
+    (tmp_path / "overlay" / "etc" / "second").write_text("second\n")
+    return tmp_path
+
+
+def output(box: Path) -> Path:
+    return box / ".rootstream" / "buildroot" / "box" / "output"
+
+
+def contents(folder: Path) -> dict[str, tuple[str, str]]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        if stat.S_ISLNK(status.st_mode):
+            content = str(path.readlink())
+        elif stat.S_ISREG(status.st_mode):
+            content = hashlib.sha256(path.read_bytes()).hexdigest()
+        else:
+            content = ""
+        found[str(path.relative_to(folder))] = (stat.filemode(status.st_mode), content)
+    return found
+
+
+def result(box: Path) -> dict[str, dict[str, tuple[str, str]]]:
+    return {
+        "target": contents(output(box) / "target"),
+        "images": contents(output(box) / "images"),
+        "staging": contents((output(box) / "staging").resolve() / "usr" / "share" / "tests"),
+        "out": {name: value for name, value in contents(box / "out" / "box").items() if name != "manifest.json"},
+    }
+
+
+def _is_build(event: dict[str, str]) -> bool:
+    return event["type"] == "element-finished" and event["action"] == "build" and event["element"] in NAMES
+
+
+def built(box: Path, run: Command) -> list[str]:
+    """Build and return the packages that were built."""
+    done = run("build", "--json", cwd=box)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    return [event["element"] for event in told if _is_build(event)]
+
+
+def word(box: Path, name: str, value: str) -> None:
+    with (box / "box_defconfig").open("a") as file:
+        file.write(f'BR2_PACKAGE_{name.upper()}_WORD="{value}"\n')
+
+
+def drop(box: Path, name: str) -> None:
+    path = box / "box_defconfig"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if f"BR2_PACKAGE_{name.upper()}" not in line))
+
+
+CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
+    "a symbol of a package": (lambda box: word(box, "other", "changed"), {"other"}),
+    "a library and who uses it": (lambda box: word(box, "library", "changed"), {"library", "user"}),
+    "a package goes": (lambda box: drop(box, "other"), set()),
+    "a library's version": (lambda box: write_package(box, "library", version="2"), {"library", "user"}),
+    "a source file": (
+        lambda box: (box / "external" / "package" / "other" / "source" / "text").write_text("edited\n"),
+        {"other"},
+    ),
+    "a file of the overlay goes": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
+    "a file of the overlay changes": (lambda box: (box / "overlay" / "etc" / "first").write_text("new\n"), set()),
+    "a file of the overlay may be run": (lambda box: (box / "overlay" / "etc" / "first").chmod(0o755), set()),
+}
+
+
+def test_a_build_after_a_change_is_a_build_from_clean(box: Path, run: Command) -> None:
+    assert set(built(box, run)) == set(NAMES)
+    assert built(box, run) == []
+    for name, (change, expected) in CHANGES.items():
+        change(box)
+        assert set(built(box, run)) == expected, name
+        after = result(box)
+        shutil.rmtree(box / ".rootstream")
+        built(box, run)
+        assert result(box) == after, name
+
+
+def test_what_was_put_into_target_by_hand_is_named_and_kept(box: Path, run: Command) -> None:
+    built(box, run)
+    (output(box) / "target" / "usr" / "bin" / "mine").write_text("#!/bin/sh\n")
+    done = run("build", cwd=box)
+    assert "/usr/bin/mine" in done.stderr
+    kept = list((box / ".rootstream" / "buildroot" / "box" / "found").rglob("mine"))
+    assert [path.read_text() for path in kept] in ([], ["#!/bin/sh\n"])
+    (box / "overlay" / "etc" / "first").write_text("again\n")
+    done = run("build", cwd=box)
+    assert not (output(box) / "target" / "usr" / "bin" / "mine").exists()
+    assert [path.read_text() for path in (box / ".rootstream" / "buildroot" / "box" / "found").rglob("mine")]
+
+
+def test_a_dry_run_says_what_and_why_and_builds_nothing(box: Path, run: Command) -> None:
+    built(box, run)
+    before = result(box)
+    word(box, "library", "changed")
+    done = run("build", "--dry-run", cwd=box)
+    assert "library is built again" in done.stderr
+    assert "user is built again: library changed" in done.stderr
+    assert result(box) == before
+
+
+def test_a_failure_names_the_package_its_log_and_the_shell(box: Path, run: Command) -> None:
+    (box / "external" / "package" / "other" / "source" / "text").unlink()
+    done = run("build", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "box: other failed" in done.stderr
+    assert "rootstream shell box:other" in done.stderr
+    assert "text: No such file" in run("log", "box:other", cwd=box).stdout
+    assert run("shell", "box:other", "--", "pwd", cwd=box).stdout.strip().endswith("/build/other-1")
+    assert not (box / "out" / "box").exists()
+    (box / "external" / "package" / "other" / "source" / "text").write_text("other\n")
+    assert "other" in built(box, run)
