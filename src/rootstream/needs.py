@@ -32,7 +32,32 @@ def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
         _program(
             BOARDS["x86_64"].program, "boots systems", install, environment, package=BOARDS["x86_64"].package
         ),
+        _buildroot(install, environment),
         _acceleration(environment),
+    )
+
+
+# What Buildroot itself asks of its host (its manual, "System requirements"): program and Debian's package.
+_BUILDROOT = (
+    *((name, name) for name in ("make", "gcc", "g++", "perl", "cpio", "unzip", "rsync", "file", "bc", "wget", "git")),
+    ("tar", "tar"),
+    ("gzip", "gzip"),
+    ("bzip2", "bzip2"),
+    ("sed", "sed"),
+    ("which", "debianutils"),
+)
+
+
+def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
+    """Return one need for all programs that only systems of Buildroot want."""
+    path = environment.get("PATH")
+    missing = [package for name, package in _BUILDROOT if not shutil.which(name, path=path)]
+    return Need(
+        name="for Buildroot",
+        met=not missing,
+        found=f"missing: {', '.join(missing)}" if missing else "all programs that it wants",
+        fix=f"{install} {' '.join(missing)}" if missing else None,
+        weight="advised",
     )
 
 

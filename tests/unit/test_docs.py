@@ -29,9 +29,21 @@ def test_the_description_in_the_readme_loads(tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / "admin.pub").touch()
     (tmp_path / "linux.config").touch()
+    (tmp_path / "node_defconfig").touch()
     for block in blocks:
         (tmp_path / "system.yaml").write_text(block)
-        assert load(tmp_path / "system.yaml").names() == ("box",)
+        assert load(tmp_path / "system.yaml").names() in (("box",), ("node",))
+
+
+def test_the_systems_in_the_guide_to_buildroot_load(tmp_path: Path) -> None:
+    (block,) = re.findall(
+        r"```yaml\n(systems:.*?)```", (ROOT / "docs/how-to/buildroot.md").read_text(), flags=re.DOTALL
+    )
+    (tmp_path / "external").mkdir()
+    for name in ("node_defconfig", "debug.config", "linux_defconfig", "usb.config", "busybox.config"):
+        (tmp_path / name).touch()
+    (tmp_path / "system.yaml").write_text(block)
+    assert load(tmp_path / "system.yaml").names() == ("node", "node@debug")
 
 
 def test_the_variant_in_the_tutorial_loads(tmp_path: Path) -> None:
