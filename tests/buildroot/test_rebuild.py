@@ -40,7 +40,7 @@ PACKAGE = """\
 define {name}_BUILD_CMDS
 \tcat $(@D)/text > $(@D)/built
 \techo "$(BR2_PACKAGE_{name}_WORD)" >> $(@D)/built
-\tcat $(STAGING_DIR)/usr/share/tests/* >> $(@D)/built 2>/dev/null || :
+\tfor each in {needs}; do cat $(STAGING_DIR)/usr/share/tests/$$each >> $(@D)/built; done
 endef
 define {name}_INSTALL_STAGING_CMDS
 \t$(INSTALL) -D -m 644 $(@D)/built $(STAGING_DIR)/usr/share/tests/{lower}
