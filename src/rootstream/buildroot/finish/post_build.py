@@ -234,7 +234,7 @@ def main(argv: list[str]) -> int:
         if "sshd" in data:
             sshd(target, data["sshd"])
         services(target, data.get("services", []))
-    except Mistake as mistake:
+    except (Mistake, OSError) as mistake:
         sys.stderr.write(f"system.yaml: {mistake}\n")
         return 2
     return 0

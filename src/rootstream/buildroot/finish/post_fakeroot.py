@@ -106,7 +106,7 @@ def main(argv: list[str]) -> int:
             permission(target, told)
         for told in data.get("permissions", ()):
             permission(target, told)
-    except Mistake as mistake:
+    except (Mistake, OSError) as mistake:
         sys.stderr.write(f"system.yaml: {mistake}\n")
         return 2
     return 0

@@ -1,0 +1,417 @@
+"""What layers become on a Buildroot root: symbols, tables, packages, and what the scripts at the end do."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from loading import system
+
+from rootstream import layers
+from rootstream.buildroot import thirdparty
+from rootstream.buildroot.finish import post_build, post_fakeroot
+from rootstream.buildroot.generate import Generated, generate, image_files, text
+from rootstream.cli_passwd import passwd
+from rootstream.description import Described
+from rootstream.errors import UserError
+
+ROOT = "root: {buildroot: {tree: {local: ../buildroot}}}\nkernel: null\n"
+HASH = "$6$salt$hash"
+HOSTILE = (
+    "",
+    " ",
+    "two  words",
+    "'",
+    '"',
+    "$HOME $(HOME) $$",
+    "`id`",
+    "#",
+    "\\#",
+    "\\\\#",
+    "\\",
+    "größe",
+    "a=b;c&d|e",
+)
+
+
+def made(folder: Path, words: str, images: str = "[files]") -> Generated:
+    found = system(folder, f"{ROOT}images: {images}\n{words}")
+    described = Described(name="it", variant=None, system=found)
+    return generate(described, folder, Path("/made"))
+
+
+def symbols(generated: Generated) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for each in generated.settings:
+        found.setdefault(each.symbol, []).append(each.value)
+    return found
+
+
+def data(generated: Generated, script: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(generated.files[f"scripts/{script}.json"].content)
+    return found
+
+
+def test_root_is_locked_unless_somebody_says_otherwise(tmp_path: Path) -> None:
+    (setting,) = made(tmp_path, "").settings
+    assert (setting.symbol, setting.value, setting.weak) == ("BR2_TARGET_ENABLE_ROOT_LOGIN", "n", True)
+    told = symbols(made(tmp_path, "layers: [root_login: {}]"))
+    assert told["BR2_TARGET_ENABLE_ROOT_LOGIN"] == ["n"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("root_login: {}", "no"),
+        (f'root_login: {{password: {{hash: "{HASH}"}}}}', "no"),
+        ("root_login: {authorized_keys: [key.pub]}", "prohibit-password"),
+        ("root_login: {authorized_keys: [key.pub]}}, {sshd: {passwords: false}", "prohibit-password"),
+        ("sshd: {root: 'no'}}, {root_login: {authorized_keys: [key.pub]}", "no"),
+        ("root_login: {authorized_keys: [key.pub]}}, {root_login: {}", "no"),
+        ("sshd: {}", "no"),
+        ("sshd: {root: 'yes'}", "yes"),
+    ],
+)
+def test_root_logs_in_over_ssh_with_keys_only(tmp_path: Path, words: str, expected: str) -> None:
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA me\n")
+    policy = data(made(tmp_path, f"layers: [{{{words}}}]"), "post_build")["sshd"]
+    assert isinstance(policy, dict)
+    assert policy["root"] == expected
+
+
+def test_a_hash_is_in_no_symbol(tmp_path: Path) -> None:
+    generated = made(tmp_path, f'layers: [root_login: {{password: {{hash: "{HASH}"}}}}]')
+    assert not any(HASH in setting.value for setting in generated.settings)
+    assert data(generated, "post_build")["password"] == HASH
+    assert generated.files["scripts/post_build.json"].mode == 0o600
+
+
+def test_users_as_buildroots_table_has_them(tmp_path: Path) -> None:
+    words = f"""
+layers:
+- groups: [{{name: gpio, gid: 250}}]
+- users:
+  - {{name: admin, uid: 1500, groups: [gpio], password: {{hash: "{HASH}"}}, gecos: The Boss, sudo: nopasswd}}
+  - {{name: web, system: true, group: www, home: /, gecos: "a # b"}}
+"""
+    generated = made(tmp_path, words)
+    assert generated.files["tables/users"].content.decode().splitlines() == [
+        "- -1 gpio 250 - - - - -",
+        f"admin 1500 admin -2 {HASH} /home/admin /bin/sh gpio,wheel The Boss",
+        "web -1 www -1 * - /bin/sh -",
+    ]
+    assert data(generated, "post_fakeroot")["comments"] == {"web": "a # b"}
+    assert symbols(generated)["BR2_PACKAGE_SUDO"] == ["y"]
+    sudoers = generated.files["overlay/etc/sudoers.d/admin"].content
+    assert sudoers == b"admin ALL=(ALL:ALL) NOPASSWD: ALL\n"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "users: [{name: toor, uid: 0}]",
+        "users: [{name: a, home: /home/a b}]",
+        "users: [{name: a, shell: /bin/a:b}]",
+        "users: [{name: a, home: /größe}]",
+        "devices: [{path: /dev/a b, type: fifo}]",
+        "devices: [{path: /run/x, type: fifo}]",
+        "devices: [{path: /tmp/a/x, type: fifo}]",
+        "permissions: [{path: /bin/*, capabilities: cap_net_raw+ep}]",
+        "services: [{name: a, command: x}, {name: a, command: y}]",
+        "services: [" + ", ".join(f"{{name: s{number}, command: x}}" for number in range(40)) + "]",
+        "packages: [{name: a, source: ., build: make}, {name: a, source: ., build: cmake}]",
+    ],
+)
+def test_what_buildroot_cannot_do_is_refused(tmp_path: Path, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        made(tmp_path, f"layers: [{{{words}}}]")
+    assert caught.value.reason == "not-possible"
+
+
+@pytest.mark.parametrize("name", ["clean", "all", "host-zlib", "rootfs-x", "olddefconfig", "show-it"])
+def test_names_that_are_targets_of_buildroot_are_taken(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError) as caught:
+        made(tmp_path, f"layers: [packages: [{{name: {name}, source: ., build: make}}]]")
+    assert caught.value.reason == "name-taken"
+
+
+@pytest.mark.parametrize("name", ["a b", "a:b", "a$b", "a#b", "a'b", "größe"])
+def test_paths_that_make_cannot_take_are_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for words in (f'overlay: "{name}"', f'packages: [{{name: mine, source: "{name}", build: make}}]'):
+        with pytest.raises(UserError) as caught:
+            made(tmp_path, f"layers: [{{{words}}}]")
+        assert caught.value.reason == "path-not-possible"
+
+
+def test_a_private_key_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    with pytest.raises(UserError) as caught:
+        made(tmp_path, "layers: [root_login: {authorized_keys: [key]}]")
+    assert caught.value.reason == "not-a-public-key"
+
+
+def test_capabilities_and_nodes_in_the_device_table(tmp_path: Path) -> None:
+    words = """
+layers:
+- permissions: [{path: /bin/ping, capabilities: cap_net_raw+ep cap_kill+p}]
+- devices: [{path: /dev/tty9, type: char, major: 4, minor: 9, mode: 620}, {path: /srv/x/pipe, type: fifo}]
+"""
+    generated = made(tmp_path, words)
+    assert generated.files["tables/devices"].content.decode().splitlines() == [
+        "/bin/ping f -1 -1 -1 - - - - -",
+        "|xattr cap_net_raw+ep",
+        "|xattr cap_kill+p",
+        "/dev/tty9 c 620 0 0 4 9 - - -",
+        "/srv/x/pipe p 600 0 0 0 0 - - -",
+    ]
+    assert data(generated, "post_build")["folders"] == ["/srv/x"]
+    assert symbols(generated)["BR2_ROOTFS_DEVICE_TABLE_SUPPORTS_EXTENDED_ATTRIBUTES"] == ["y"]
+
+
+def test_images(tmp_path: Path) -> None:
+    images = "[kernel, initramfs: {compression: xz}, ext: {type: ext2, size: 8M, gzip: true}, squashfs, tar]"
+    told = symbols(made(tmp_path, "", images))
+    for symbol in ("LINUX_KERNEL", "CPIO_XZ", "EXT2_2r1", "EXT2_GZIP", "SQUASHFS4_ZSTD", "TAR_NONE"):
+        assert told[f"BR2_{symbol}" if symbol == "LINUX_KERNEL" else f"BR2_TARGET_ROOTFS_{symbol}"] == ["y"]
+    assert told["BR2_TARGET_ROOTFS_EXT2_SIZE"] == ['"8192K"']
+    found = system(tmp_path, f"{ROOT}images: {images}")
+    names = image_files(Described(name="it", variant=None, system=found))
+    assert [each[1][0] for each in names] == [
+        "bzImage",
+        "rootfs.cpio.xz",
+        "rootfs.ext2.gz",
+        "rootfs.squashfs",
+        "rootfs.tar",
+    ]
+    with pytest.raises(UserError):
+        made(tmp_path, "", "[initramfs: {level: 9}]")
+
+
+def test_text_for_kconfig() -> None:
+    assert text('a "b" \\c') == '"a \\"b\\" \\\\c"'
+
+
+@pytest.mark.parametrize("word", HOSTILE)
+def test_an_option_reaches_the_program_as_it_is(tmp_path: Path, word: str) -> None:
+    """Through make's reading of an assignment and of a recipe, and the shell's of a command."""
+    lines = [f"{thirdparty.HASH} := \\#", f"X = {thirdparty.for_make(word)}", "all:", "\t@printf '<%s>' $(X)"]
+    (tmp_path / "Makefile").write_text("\n".join(lines) + "\n")
+    done = subprocess.run(["make", "-s"], cwd=tmp_path, capture_output=True, check=True)
+    assert done.stdout.decode() == f"<{word}>"
+
+
+@pytest.mark.parametrize("build", ["autotools", "cmake", "meson", "make", "cargo", "go", "python"])
+def test_packages_by_the_macros_of_buildroot(tmp_path: Path, build: str) -> None:
+    words = (
+        f"layers: [packages: [{{name: my-tool, source: ., build: {build}, depends: [zlib, host-pkgconf, linux]}}]]"
+    )
+    generated = made(tmp_path, words)
+    rules = generated.files["package/my-tool/my-tool.mk"].content.decode()
+    macro = {"make": "generic", "go": "golang"}.get(build, build)
+    assert f"$(eval $({macro}-package))" in rules
+    assert "MY_TOOL_DEPENDENCIES = zlib host-pkgconf linux\n" in rules
+    assert f"MY_TOOL_SITE = {tmp_path.resolve()}\n" in rules
+    kconfig = generated.files["package/my-tool/Config.in"].content.decode()
+    assert "\tselect BR2_PACKAGE_ZLIB\n" in kconfig
+    assert "\tdepends on BR2_LINUX_KERNEL\n" in kconfig
+    assert "HOST_PKGCONF" not in kconfig
+    assert symbols(generated)["BR2_PACKAGE_MY_TOOL"] == ["y"]
+
+
+@pytest.mark.parametrize("module", ["$(shell id)", "a b", "a'b", "-x", ""])
+def test_a_module_is_a_plain_name(module: str) -> None:
+    with pytest.raises(ValueError, match="module"):
+        layers.SourcePackage(name="a", source="x", build="go", module=module)
+
+
+def test_sshd_config_keeps_what_it_says_otherwise() -> None:
+    before = "# head\nport 99\nUseDNS no\n  PermitRootLogin yes\nMatch User a\n  PasswordAuthentication yes\n"
+    once = post_build.openssh_text(before, {"root": "no", "passwords": False, "ports": [22, 23]})
+    says = [line for line in once.split("\n") if line and not line.startswith("#")]
+    assert says[:3] == ["PermitRootLogin no", "PasswordAuthentication no", "KbdInteractiveAuthentication no"]
+    assert says[3:] == ["Port 22", "Port 23", "UseDNS no", "Match User a"]
+    again = post_build.openssh_text(once, {"root": "yes"})
+    assert "\nport 99\n" in again
+    assert "Port 22" not in again
+    assert "\n".join(post_build.pristine(again)) == before
+
+
+@pytest.mark.parametrize(
+    ("before", "expected"),
+    [
+        ("", "-g -s -p 22"),
+        ('DROPBEAR_ARGS="-K 30"', "-K 30 -g -s -p 22"),
+        ("X=1\nexport DROPBEAR_ARGS='-j -k' # no forwarding", "-j -k -g -s -p 22"),
+    ],
+)
+def test_dropbear_keeps_its_arguments(before: str, expected: str) -> None:
+    policy = {"root": "prohibit-password", "passwords": False, "ports": [22]}
+    once = post_build.dropbear_text(before, policy)
+    assert f'\nDROPBEAR_ARGS="{expected}"\n' in f"\n{once}"
+    assert post_build.dropbear_text(once, policy) == once
+    done = subprocess.run(["sh", "-c", f'{once}\nprintf %s "$DROPBEAR_ARGS"'], capture_output=True, check=True)
+    assert done.stdout.decode() == expected
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    """Return a target folder with the least that a Buildroot target has."""
+    etc = tmp_path / "target" / "etc"
+    etc.mkdir(parents=True)
+    (etc / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\nadmin:x:1000:1000::/home/admin:/bin/sh\n")
+    (etc / "group").write_text("root:x:0:\nadmin:x:1000:\n")
+    (etc / "shadow").write_text("root:*:::::::\nadmin:*:::::::\n")
+    return tmp_path / "target"
+
+
+def finish(target: Path, told: dict[str, object], program: str = "post_build") -> int:
+    place = target.parent / "data.json"
+    place.write_text(json.dumps(told))
+    main = post_build.main if program == "post_build" else post_fakeroot.main
+    return main(["", str(place), str(target)])
+
+
+def test_the_password_of_root_is_set(target: Path) -> None:
+    assert finish(target, {"password": HASH}) == 0
+    assert (target / "etc/shadow").read_text() == f"root:{HASH}:::::::\nadmin:*:::::::\n"
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"sshd": {"root": "no", "required": True}}, "no SSH server"),
+        ({"securetty": True}, "heed"),
+        ({"folders": ["/out/x"]}, "leads out"),
+        ({"issue": "x"}, "is a link"),
+    ],
+)
+def test_a_target_that_cannot_do_it_is_a_mistake(
+    target: Path, told: dict[str, object], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (target / "bin").mkdir()
+    (target / "bin" / "login").write_text("of util-linux")
+    (target / "out").symlink_to("/usr")
+    (target / "etc" / "issue").symlink_to("/etc/issue")
+    assert finish(target, told) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_busyboxs_login_heeds_securetty(target: Path) -> None:
+    (target / "bin").mkdir()
+    (target / "bin" / "login").symlink_to("busybox")
+    assert finish(target, {"securetty": True}) == 0
+    assert (target / "etc/securetty").read_text().startswith("#")
+
+
+def test_services_for_systemd(target: Path) -> None:
+    systemd = target / "usr/lib/systemd/systemd"
+    systemd.parent.mkdir(parents=True)
+    systemd.write_text("")
+    service = {
+        "name": "agent",
+        "command": "a 'b c' %i $X",
+        "user": "admin",
+        "after": ["first"],
+        "restart": "always",
+    }
+    assert finish(target, {"services": [service | {"enabled": True}]}) == 0
+    unit = (target / "etc/systemd/system/agent.service").read_text()
+    assert "\nAfter=network.target first.service\n" in unit
+    assert "\nExecStart=/usr/libexec/services/agent\nRestart=always\n" in unit
+    assert "\nUser=admin\n" in unit
+    assert (target / "etc/systemd/system/multi-user.target.wants/agent.service").exists()
+    assert (target / "usr/libexec/services/agent").read_text() == "#!/bin/sh\na 'b c' %i $X\n"
+
+
+def running(place: Path) -> list[int]:
+    return (
+        [int(each) for each in place.read_text().split() if Path("/proc", each).exists()] if place.exists() else []
+    )
+
+
+def waited(place: Path, number: int) -> bool:
+    limit = time.monotonic() + 20
+    while len(running(place)) != number:
+        if time.monotonic() > limit:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@pytest.mark.skipif(shutil.which("start-stop-daemon") is None, reason="there is no start-stop-daemon")
+def test_an_init_script_starts_again_and_stops_all_that_it_started(tmp_path: Path) -> None:
+    """With Debian's start-stop-daemon; the service is a shell with a child in a pipeline."""
+    pids = tmp_path / "pids"
+    command = tmp_path / "agent"
+    command.write_text(
+        f"#!/bin/sh\nX=1; echo $$ >> {pids}\n(echo $(exec sh -c 'echo $PPID') >> {pids}; sleep 99) | cat\n"
+    )
+    command.chmod(0o755)
+    service = {"name": "agent", "user": None, "restart": "always"}
+    script = tmp_path / "S60agent"
+    words = post_build.init_script(service).replace("/usr/libexec/services", str(tmp_path))
+    script.write_text(words.replace("/run/", f"{tmp_path}/"))
+    script.chmod(0o755)
+    try:
+        subprocess.run([script, "start"], check=True, stdout=subprocess.DEVNULL)
+        assert waited(pids, 2)
+        first = running(pids)
+        subprocess.run(["kill", "-9", "--", f"-{first[0]}"], check=True)
+        limit = time.monotonic() + 20
+        while len(found := running(pids)) != 2 or set(found) & set(first):
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+    finally:
+        subprocess.run([script, "stop"], check=True, stdout=subprocess.DEVNULL)
+    assert waited(pids, 0)
+
+
+def test_a_comment_with_any_sign_in_it(target: Path) -> None:
+    assert finish(target, {"comments": {"admin": "a # \\1 größe $"}}, "post_fakeroot") == 0
+    assert "admin:x:1000:1000:a # \\1 größe $:/home/admin" in (target / "etc/passwd").read_text()
+
+
+def test_an_owner_or_path_that_is_not_there_is_a_mistake(target: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert finish(target, {"permissions": [{"path": "/etc/nothing"}]}, "post_fakeroot") == 2
+    assert finish(target, {"permissions": [{"path": "/etc/group", "owner": "nope"}]}, "post_fakeroot") == 2
+    assert finish(target, {"keys": {"nope": "/home/nope"}}, "post_fakeroot") == 2
+    said = capsys.readouterr().err
+    assert "there is no /etc/nothing" in said
+    assert "no user 'nope'" in said
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+@pytest.mark.parametrize("password", ["secret", "two words $HOME '\" #", "größe", "-x"])
+def test_passwd_prints_a_hash_of_the_password(password: str) -> None:
+    done = CliRunner().invoke(passwd, [], input=f"{password}\n")
+    assert done.exit_code == 0
+    _, kind, salt, _ = done.output.strip().split("$")
+    assert kind == "6"
+    argv = ["openssl", "passwd", "-6", "-salt", salt, "-stdin"]
+    again = subprocess.run(argv, input=password.encode(), capture_output=True, check=True)
+    assert again.stdout.decode() == done.output
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="there is no openssl")
+def test_passwd_for_a_buildroot_configuration_doubles_the_dollars() -> None:
+    done = CliRunner().invoke(passwd, ["--buildroot"], input="secret\n")
+    assert done.output.startswith("$$6$$")
+    assert done.output.count("$") == 6
+
+
+def test_an_empty_password_has_no_hash() -> None:
+    assert isinstance(CliRunner().invoke(passwd, [], input="\n").exception, UserError)
+
+
+def test_the_scripts_need_nothing_but_python() -> None:
+    for module in (post_build, post_fakeroot):
+        argv = [sys.executable, "-I", "-S", str(module.__file__), "/nowhere.json", "/nowhere"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert "No such file or directory: '/nowhere.json'" in done.stderr
