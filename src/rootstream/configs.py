@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import project, workflow, workspaces
-from rootstream.buildroot import build, check, configuration, edit, kconfig, saving, session
+from rootstream.buildroot import build, check, configuration, edit, kconfig, packagecheck, saving, session
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.session import Saved
 from rootstream.buildroot.workspace import Workspace
@@ -52,7 +52,7 @@ class Config:
         """Return everything that is wrong or doubtful."""
         composed = configuration.compose(self.space, self.ready.generated, force=True) if self.by_hand() else None
         problems = check.check(self.space, composed or self.compose())
-        return (*problems, *self.by_hand())
+        return (*problems, *self.by_hand(), *packagecheck.check(self.space, fresh=False))
 
     def by_hand(self) -> tuple[Problem, ...]:
         """Return what was changed by hand in Buildroot's .config."""

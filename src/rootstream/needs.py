@@ -39,11 +39,8 @@ def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
 
 # What Buildroot itself asks of its host (its manual, "System requirements"): program and Debian's package.
 _BUILDROOT = (
-    *((name, name) for name in ("make", "gcc", "g++", "perl", "cpio", "unzip", "rsync", "file", "bc", "wget", "git")),
-    ("tar", "tar"),
-    ("gzip", "gzip"),
-    ("bzip2", "bzip2"),
-    ("sed", "sed"),
+    *((name, name) for name in ("make", "gcc", "g++", "perl", "cpio", "unzip", "rsync", "file", "bc", "wget")),
+    *((name, name) for name in ("git", "tar", "gzip", "bzip2", "sed")),
     ("which", "debianutils"),
 )
 

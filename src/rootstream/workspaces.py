@@ -76,7 +76,7 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
         ready = opened(work, report)
         if verbs.looks_only(targets):
             if _needs_configuration(targets):
-                build.configured(ready, work.project, report)
+                build.configured(ready, report)
             return verbs.hand_to_make(ready.workspace, targets)
         return build.hand_to_make(ready, work.project, targets, report)
 

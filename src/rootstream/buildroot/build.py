@@ -26,6 +26,7 @@ from rootstream.buildroot import (
     generate,
     info,
     making,
+    packagecheck,
     stale,
     target,
     tree,
@@ -40,6 +41,7 @@ from rootstream.files import paths_of
 from rootstream.images import MakeFiles
 from rootstream.lock import Lock
 from rootstream.roots import BuildrootRoot, FromBuildroot
+from rootstream.sandbox.kconfig_fragment import Problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,19 +122,24 @@ def opened(
     return Opened(workspace=space, generated=generated, ref=ref, identity=known)
 
 
-def configured(ready: Opened, where: project.Project, report: events.Reporter) -> Composed:
+def configured(ready: Opened, report: events.Reporter) -> Composed:
     """Bring the configuration in step with the project. Raises `Problems` for what did not come out as asked."""
     space = ready.workspace
     report(events.Step(name="configure", text=f"configuring {space.described.target}"))
     composed = configuration.compose(space, ready.generated)
-    found = check.check(space, composed)
-    problems = tuple(problem for problem in found if problem.severity == "error")
+    _require(ready, check.check(space, composed), report)
+    return composed
+
+
+def _require(ready: Opened, found: tuple[Problem, ...], report: events.Reporter) -> None:
+    """Report what is doubtful; raise `Problems` for what is wrong."""
+    folder = ready.workspace.project
     for problem in found:
         if problem.severity != "error":
             report(events.Notice(level="warning" if problem.severity == "warning" else "info", text=str(problem)))
+    problems = tuple(check.as_error(problem, folder) for problem in found if problem.severity == "error")
     if problems:
-        raise Problems(tuple(check.as_error(problem, where.folder) for problem in problems))
-    return composed
+        raise Problems(problems)
 
 
 def _decide(ready: Opened, where: project.Project, report: events.Reporter) -> stale.Decision:
@@ -167,7 +174,7 @@ def build(
         return where.out(name)
     ready = opened(where, described, pinned, env, report, identity)
     space = ready.workspace
-    configured(ready, where, report)
+    configured(ready, report)
     by_hand = target.by_hand(space)
     if by_hand:
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
@@ -187,7 +194,7 @@ def fetch(
 ) -> None:
     """Fetch everything that a system is built from."""
     ready = opened(where, described, pinned, env, report)
-    configured(ready, where, report)
+    configured(ready, report)
     _decide(ready, where, report)
     for line in downloads.lines(downloads.fetch(ready.workspace, report=report)):
         report(events.Notice(level="info", text=line))
@@ -196,7 +203,7 @@ def fetch(
 def hand_to_make(ready: Opened, where: project.Project, targets: tuple[str, ...], report: events.Reporter) -> int:
     """Run targets that build something, in step with the project; the next build looks at everything anew."""
     space = ready.workspace
-    configured(ready, where, report)
+    configured(ready, report)
     decision = plan(ready, where, report)
     stale.apply(space, decision, report)
     export.forget(where, space.described.target)
@@ -223,6 +230,11 @@ def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], rep
     report(
         events.Plan(total=len(packages), cached=len(packages) - len(waiting), to_fetch=0, to_build=len(waiting))
     )
+    fresh = packagecheck.unchecked(space)
+    if fresh:
+        targets = tuple(f"{name}-configure" for name in fresh)
+        making.run(space, targets, report, what=f"the configuration of {' and '.join(fresh)}")
+        _require(ready, tuple(packagecheck.check(space, fresh=True)), report)
     making.run(space, (), report, what="the build")
     stale.note(space, () if decision.clean or decision.target else by_hand)
     configuration.note(space)

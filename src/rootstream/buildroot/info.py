@@ -158,6 +158,11 @@ def known(space: Workspace) -> dict[str, Package]:
     return dict(_info(kept).packages) if kept else {}
 
 
+def variables(space: Workspace, name: str) -> dict[str, str]:
+    """Return the expanded make variables of a package as Buildroot named them last."""
+    return dict(_kept(space).get("variables", {}).get(name, {}))
+
+
 def overridden(space: Workspace, each: Package) -> bool:
     """Say whether a package is built from a folder of the user's, without any download (Buildroot's local.mk)."""
     variables = _kept(space).get("variables", {}).get(each.name, {})
