@@ -21,6 +21,8 @@ from rootstream.errors import UserError, Where
 from rootstream.project import DESCRIPTION
 
 FINISH = ("post_build", "post_fakeroot")
+# Of symbols that are appended to: without Buildroot's own table everybody reads /etc/shadow (system/Config.in).
+DEFAULTS = {"BR2_ROOTFS_DEVICE_TABLE": '"system/device_table.txt"'}
 MOST_SERVICES = 39  # from S60 to S98: see finish/post_build.py
 
 
@@ -28,7 +30,8 @@ MOST_SERVICES = 39  # from S60 to S98: see finish/post_build.py
 class Setting:
     """A symbol that the description sets; `value` is Kconfig's text for it: y, n, 12, "text".
 
-    `append`: joined by a space to what the user's own configuration has. `weak`: only where that says nothing.
+    `append`: joined by a space to what the user's own configuration has, or to `default`, what Buildroot has where
+    that says nothing. `weak`: only where the user's own configuration says nothing.
     """
 
     symbol: str
@@ -37,6 +40,7 @@ class Setting:
     line: int = 0
     append: bool = False
     weak: bool = False
+    default: str = '""'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +73,8 @@ class _Draft:
     fakeroot: dict[str, Any] = field(default_factory=dict)
 
     def set(self, symbol: str, value: str, *, append: bool = False, weak: bool = False) -> None:
-        self.settings.append(Setting(symbol=symbol, value=value, append=append, weak=weak))
+        default = DEFAULTS.get(symbol, '""')
+        self.settings.append(Setting(symbol=symbol, value=value, append=append, weak=weak, default=default))
 
     def file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
         data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
