@@ -42,9 +42,10 @@ def parts(request: pytest.FixtureRequest) -> Parts:
     for program in ("qemu-system-x86_64", "apt-get", "apt-cache", "dpkg-deb"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed")
-    cache = Path(str(request.config.cache.mkdir("boot-parts"))) if request.config.cache else None
-    if cache is None:
+    kept = getattr(request.config, "cache", None)
+    if kept is None:
         pytest.skip("pytest's cache is switched off")
+    cache = Path(str(kept.mkdir("boot-parts")))
     root = cache / "root"
     if not (root / "complete").exists():
         _fetch(cache, root)

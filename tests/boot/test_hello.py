@@ -139,11 +139,11 @@ def full(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) ->
             capture_output=True,
             check=True,
         )
-    for place in ("usr/local/bin/ping", "usr/local/plain/ping"):
-        path = folder / "overlay" / place
-        path.parent.mkdir(parents=True)
-        path.write_bytes(unpacked.stdout)
-        path.chmod(0o755)
+    for name in ("usr/local/bin/ping", "usr/local/plain/ping"):
+        program = folder / "overlay" / name
+        program.parent.mkdir(parents=True)
+        program.write_bytes(unpacked.stdout)
+        program.chmod(0o755)
     run("build", cwd=folder, check=True)
     return folder
 

@@ -136,3 +136,20 @@ def test_console_that_is_flooded_stays_within_bounds(image: MakeImage, tmp_path:
     assert first.passed, first.detail
     assert not second.passed
     assert verdict.boots[0].log.stat().st_size <= LIMIT
+
+
+def test_a_machine_that_does_not_start_leaves_its_report(image: MakeImage, tmp_path: Path) -> None:
+    """What QEMU refuses is raised; what was found before, and that it did not start, is in the JUnit report."""
+    with pytest.raises(UserError):
+        verify(
+            "box",
+            arch="x86_64",
+            machine=Machine(extra_args=("-no-such-option",)),
+            images=[image(LOGIN)],
+            wanted=[ConsoleCheck(console="never")],
+            folder=tmp_path,
+        )
+    report = (tmp_path / "junit.xml").read_text()
+    assert 'failures="1"' in report
+    assert "the machine starts" in report
+    assert "no-such-option" in report

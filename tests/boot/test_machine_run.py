@@ -30,7 +30,7 @@ print("typed:", input())
 """
 
 
-def terminal(image: BootImage) -> pexpect.spawn:
+def terminal(image: BootImage) -> pexpect.spawn[str]:
     argv = ["-c", ON_TERMINAL, str(image.kernel), image.file]
     return pexpect.spawn(sys.executable, argv, timeout=PATIENCE, encoding="utf-8")
 

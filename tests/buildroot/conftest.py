@@ -62,7 +62,10 @@ def toolchain() -> Path:
     return _named("ROOTSTREAM_BUILDROOT_TOOLCHAIN")
 
 
-@pytest.fixture(params=trees() or [None], ids=lambda path: path.name if path else "none")
+TREES: list[Path | None] = [*trees()] or [None]
+
+
+@pytest.fixture(params=TREES, ids=lambda path: path.name if path else "none")
 def any_tree(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
         pytest.skip("ROOTSTREAM_BUILDROOT names nothing")

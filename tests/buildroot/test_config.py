@@ -198,3 +198,27 @@ def test_hostile_values_arrive_as_meant_or_are_refused(box: Path, run: Command) 
     for word in ("BR2_TARGET_GENERIC_ISSUE=a\nb", "BR2 X=y", "=y", "BR2_X"):
         assert run("config", "set", word, cwd=box, check=False).returncode == 2
     assert run("config", "check", cwd=box).returncode == 0
+
+
+def test_a_symbol_that_busybox_drops_stops_the_build_before_it_is_compiled(
+    toolchain: Path, defconfig: str, tmp_path: Path, run: Command
+) -> None:
+    older = os.environ.get("ROOTSTREAM_BUILDROOT_OLDER", "").split(":")[0]
+    if not older:
+        pytest.skip("ROOTSTREAM_BUILDROOT_OLDER names nothing: BusyBox's tarball of that time is in Debian's pool")
+    assert toolchain.is_dir()
+    own = [
+        line for line in defconfig.splitlines() if not any(word in line for word in ("BUSYBOX", "INIT_", "SH_"))
+    ]
+    (tmp_path / "box_defconfig").write_text("\n".join([*own, ""]))
+    root = f"{{buildroot: {{tree: {{local: {older}}}, defconfig: box_defconfig, configs: "
+    text = f"systems:\n  box:\n    root: {root}{{busybox: {{fragments: [bb.config]}}}}}}}}\n    images: [files]\n"
+    (tmp_path / "system.yaml").write_text(text)
+    (tmp_path / "bb.config").write_text("# CONFIG_VI is not set\nCONFIG_FEATURE_VI_8BIT=y\nCONFIG_NOPE=y\n")
+    for _ in range(2):  # the second time it is configured already
+        done = run("build", cwd=tmp_path, check=False)
+        assert done.returncode == 2
+        assert "bb.config:2" in done.stderr
+        assert "VI [=n]" in done.stderr
+        assert "bb.config:3" in done.stderr
+    assert not list((tmp_path / ".rootstream").glob("buildroot/box/output/build/busybox-*/busybox"))

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -104,10 +105,11 @@ class Bst:
         return place
 
 
-def tar(files: dict[str, str | tuple[str, int]], packer: str = "xz") -> bytes:
+def tar(files: dict[str, str | tuple[str, int]], packer: Literal["gz", "bz2", "xz"] = "xz") -> bytes:
     """Return a compressed tar; a text beginning with `-> ` is a symbolic link."""
     out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode=f"w:{packer}", format=tarfile.GNU_FORMAT) as archive:
+    modes: dict[str, Literal["w:gz", "w:bz2", "w:xz"]] = {"gz": "w:gz", "bz2": "w:bz2", "xz": "w:xz"}
+    with tarfile.open(fileobj=out, mode=modes[packer], format=tarfile.GNU_FORMAT) as archive:
         for name, given in files.items():
             text, mode = given if isinstance(given, tuple) else (given, 0o644)
             member = tarfile.TarInfo(name)

@@ -37,7 +37,7 @@ def test_names_of_checks(check: Check, name: str) -> None:
 
 
 def test_checks_ask_for_the_ports_that_they_need() -> None:
-    wanted = [
+    wanted: list[Check] = [
         HttpCheck(http=Http()),
         PortCheck(port=22),
         HttpCheck(http=Http(path="/b")),

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -245,7 +246,11 @@ def test_what_is_there_is_not_asked_for_again(site: Site, store: Store) -> None:
 
 
 def test_progress_line(site: Site, store: Store) -> None:
-    item = site.add("slow", BODY, lambda handler: (time.sleep(0.3), well(handler))[0])
+    def slowly(handler: Handler) -> None:
+        time.sleep(0.3)
+        well(handler)
+
+    item = site.add("slow", BODY, slowly)
     said = get([item, site.add("quick", b"1234")], [site], store, Limits(stall=5, report=0.02))
     assert said.progress
     assert re.fullmatch(rf"transfer files=[01]/2 bytes=\d+/{len(BODY) + 4} rate=\d+", str(said.progress[0]))
@@ -502,7 +507,7 @@ def test_which_proxy(
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     configured = {"http": "http://apt.invalid:8000", "http::direct.invalid": "DIRECT"}
-    proxy = transport.proxy_for(transport.urlsplit(url), configured)
+    proxy = transport.proxy_for(urlsplit(url), configured)
     assert (proxy and proxy.hostname) == expected
 
 

@@ -198,7 +198,7 @@ def test_several_streams_behind_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_merged_usr(box: Box, order: tuple[int, int]) -> None:
     """Files under the old names go where the links of the merged layout lead, whoever ships the links."""
-    packages = [
+    packages: list[list[tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]]] = [
         [symlink("./bin", "usr/bin"), folder("./usr/bin/"), symlink("./lib64", "usr/lib64")],
         [
             folder("./bin/"),

@@ -23,6 +23,17 @@ from rootstream.sandbox.kconfig_fragment import (
     merged,
     same,
 )
+from rootstream.sandbox.kconfig_problem import (
+    base_differences,
+    changed_since,
+    chosen_later,
+    doubtful,
+    explained,
+    message_of,
+    problem_of,
+    report_of,
+    unmet_selections,
+)
 
 LINES = Path(__file__).with_name("test_kconfig_facts.jsonl").read_text("utf-8").splitlines()
 FACTS: Mapping[str, Any] = {entry["symbol"]: entry for line in LINES if "symbol" in (entry := json.loads(line))}
@@ -153,8 +164,8 @@ def test_merged_replaces_and_orders_for_each_kconfig() -> None:
 def test_doubtful_are_the_differing_and_the_unknown() -> None:
     requests = holding(request("A", "y"), request("B", "y"), request("C", "n"), request("D", "n"))
     result = {"A": "y", "B": "m"}
-    assert [each.symbol for each in kconfig.doubtful(requests, result, ["C"])] == ["B", "C"]
-    assert [each.symbol for each in kconfig.doubtful(requests, result, None)] == ["B", "C", "D"]
+    assert [each.symbol for each in doubtful(requests, result, ["C"])] == ["B", "C"]
+    assert [each.symbol for each in doubtful(requests, result, None)] == ["B", "C", "D"]
 
 
 @pytest.mark.parametrize(
@@ -199,7 +210,7 @@ def test_old_name_whose_value_arrived_is_only_a_warning() -> None:
     old = {**FACTS["EXPERT"], "transitional": True, "successors": [["sym", 2, "FAST", "bool", "y"]]}
     reason = reason_for("y", None, old, FACTS)
     assert reason.kind == "renamed"
-    problem = kconfig.problem_of(request("EXPERT", "y"), None, reason, optional=False)
+    problem = problem_of(request("EXPERT", "y"), None, reason, optional=False)
     assert problem.severity == "warning"
 
 
@@ -208,15 +219,15 @@ def test_old_name_whose_value_was_lost_is_an_error_with_the_new_ones_reason() ->
     reason = reason_for("y", None, old, FACTS)
     assert reason.kind == "dependency"
     assert "WARP" in reason.text
-    assert kconfig.problem_of(request("EXPERT", "y"), None, reason, optional=False).severity == "error"
+    assert problem_of(request("EXPERT", "y"), None, reason, optional=False).severity == "error"
     assert reason_for("y", None, {**old, "successors": []}, FACTS).kind == "unexplained"
 
 
 def test_change_after_the_report_is_found() -> None:
     asked = holding(request("A", "y"), request("B", "n"), request("C", "4"))
-    report = json.loads(json.dumps(kconfig.report_of(asked, {"A": "y", "C": "4"}, [])))
-    assert kconfig.changed_since(report, {"A": "y", "B": "n", "C": "4", "D": "y"}) == []
-    problems = kconfig.changed_since(report, {"B": "y", "C": "5"})
+    report = json.loads(json.dumps(report_of(asked, {"A": "y", "C": "4"}, [])))
+    assert changed_since(report, {"A": "y", "B": "n", "C": "4", "D": "y"}) == []
+    problems = changed_since(report, {"B": "y", "C": "5"})
     assert [(each.symbol, each.kind, each.got) for each in problems] == [
         ("A", "changed-later", None),
         ("B", "changed-later", "y"),
@@ -226,7 +237,7 @@ def test_change_after_the_report_is_found() -> None:
 
 def test_check_verb(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    report.write_text(json.dumps(kconfig.report_of(holding(request("A", "y")), {"A": "y"}, [])))
+    report.write_text(json.dumps(report_of(holding(request("A", "y")), {"A": "y"}, [])))
     config = tmp_path / ".config"
     argv = ["check", "--report", str(report), "--config", str(config)]
     assert kconfig.main(argv) == 2
@@ -247,7 +258,7 @@ def test_report_is_written_when_the_tree_cannot_be_configured(tmp_path: Path) ->
 
 
 def test_unknown_symbol_gets_the_nearest_names() -> None:
-    known = kconfig.explained([request("BRIGDE", "y")], LINES)
+    known = explained([request("BRIGDE", "y")], LINES)
     reason = known["BRIGDE"]
     assert isinstance(reason, Reason)
     assert reason.kind == "unknown"
@@ -255,7 +266,7 @@ def test_unknown_symbol_gets_the_nearest_names() -> None:
 
 
 def test_silence_is_no_consent() -> None:
-    silence = kconfig.explained([request("ABSENT", "y")], LINES)["ABSENT"]
+    silence = explained([request("ABSENT", "y")], LINES)["ABSENT"]
     assert isinstance(silence, Reason)
     assert silence.kind == "unexplained"
 
@@ -265,13 +276,13 @@ def test_silence_is_no_consent() -> None:
     [("y", None, False, "error"), ("y", "m", True, "note"), ("n", None, False, "warning")],
 )
 def test_problem_severity(wanted: str, got: str | None, optional: bool, severity: str) -> None:
-    problem = kconfig.problem_of(request("A", wanted), got, Reason(kind="unknown", text="x"), optional=optional)
+    problem = problem_of(request("A", wanted), got, Reason(kind="unknown", text="x"), optional=optional)
     assert (problem.severity, problem.symbol, problem.wanted, problem.got) == (severity, "A", wanted, got)
 
 
 def test_message_names_place_request_and_result() -> None:
     reason = Reason(kind="selected", text="selected by B [=y]", details=("more",))
-    problem = kconfig.problem_of(request("A", "n", "linux.config", 12), "y", reason, optional=False)
+    problem = problem_of(request("A", "n", "linux.config", 12), "y", reason, optional=False)
     assert str(problem).split("\n") == [
         'linux.config:12: CONFIG_A=n was asked for, the result has "y"',
         "    selected by B [=y]",
@@ -282,10 +293,10 @@ def test_message_names_place_request_and_result() -> None:
 def test_another_choice_of_a_later_fragment_overrides() -> None:
     slow = request("SLOW", "y", "recipe.config")
     later = holding(slow, request("FAST", "y", "user.config"))
-    assert kconfig.chosen_later(slow, FACTS["SLOW"], later)
-    assert not kconfig.chosen_later(slow, FACTS["SLOW"], holding(slow, request("FAST", "y", "recipe.config")))
-    assert not kconfig.chosen_later(slow, FACTS["SLOW"], holding(request("FAST", "y", "early.config"), slow))
-    assert not kconfig.chosen_later(slow, FACTS["SLOW"], holding(slow))
+    assert chosen_later(slow, FACTS["SLOW"], later)
+    assert not chosen_later(slow, FACTS["SLOW"], holding(slow, request("FAST", "y", "recipe.config")))
+    assert not chosen_later(slow, FACTS["SLOW"], holding(request("FAST", "y", "early.config"), slow))
+    assert not chosen_later(slow, FACTS["SLOW"], holding(slow))
 
 
 def test_expression_brackets() -> None:
@@ -299,7 +310,7 @@ def test_expression_brackets() -> None:
 
 def test_base_file_differences_leave_out_what_fragments_asked_for() -> None:
     base = {"A": "y", "B": "y", "C": "n", "D": '"x"'}
-    problems = kconfig.base_differences("old.config", base, {"A": "m", "B": "n", "D": '"x"'}, ["B"])
+    problems = base_differences("old.config", base, {"A": "m", "B": "n", "D": '"x"'}, ["B"])
     assert [(each.symbol, each.severity, each.kind) for each in problems] == [("A", "warning", "base-changed")]
 
 
@@ -308,15 +319,15 @@ def test_selection_against_dependencies_is_a_warning() -> None:
         "\nWARNING: unmet direct dependencies detected for A\n  Depends on [n]: B [=n]\n"
         "  Selected by [y]:\n  - C [=y]\n\nother\n"
     )
-    problems = kconfig.unmet_selections(said)
+    problems = unmet_selections(said)
     assert [(each.symbol, each.severity, each.kind) for each in problems] == [("A", "warning", "unmet-selection")]
     assert problems[0].details == ("Depends on [n]: B [=n]", "Selected by [y]:", "- C [=y]")
 
 
 def test_report_is_plain_data() -> None:
     asked = holding(request("A", "y"), request("B", "n"))
-    problem = kconfig.problem_of(asked["A"], "n", Reason(kind="selected", text="x"), optional=False)
-    report = kconfig.report_of(asked, {"A": "n", "C": "y"}, [problem])
+    problem = problem_of(asked["A"], "n", Reason(kind="selected", text="x"), optional=False)
+    report = report_of(asked, {"A": "n", "C": "y"}, [problem])
     assert json.loads(json.dumps(report))["ok"] is False
     assert report["result"] == {"A": "n", "B": None}
     assert report["problems"][0]["kind"] == "selected"
@@ -324,8 +335,8 @@ def test_report_is_plain_data() -> None:
 
 def test_long_list_of_base_differences_is_cut_in_the_message() -> None:
     base = {f"S{number}": "y" for number in range(40)}
-    problems = kconfig.base_differences("old.config", base, {}, [])
-    text = kconfig.message_of(problems)
+    problems = base_differences("old.config", base, {}, [])
+    text = message_of(problems)
     assert "40 values" in text
     assert len(text.splitlines()) < 20
 

@@ -16,6 +16,7 @@ from rootstream.boot.checks import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
+from rootstream.errors import Interrupted, UserError
 from rootstream.machine import BootFrom, BootImage, Check, Machine
 from rootstream.system import Architecture
 
@@ -86,17 +87,25 @@ def verify(
 
     Writes into `folder`: `console-KIND.log` for each boot, `junit.xml` and `boot.json`. What the guest does wrong
     is in the verdict; `UserError` is raised for what keeps QEMU from starting (see `machine.prepare`,
-    `machine.start`, `accel.choose`).
+    `machine.start`, `accel.choose`), after what was found so far, and that, was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     accelerator = accel.choose(machine, arch, report=report, env=env)
     forwards = checks.forwards(wanted)
     boots = []
+    stopped: UserError | None = None
     for image in images:
         report(events.Step(name="boot", text=f"Booting {system} from {image.kind}"))
         log = folder / f"console-{image.kind}.log"
         job = _Job(arch=arch, machine=machine, image=image, wanted=tuple(wanted), log=log, forwards=forwards)
-        boots.append(_boot(job, accelerator, report=report, env=env))
+        try:
+            boots.append(_boot(job, accelerator, report=report, env=env))
+        except Interrupted:
+            raise
+        except UserError as error:
+            boots.append(_not_started(job, accelerator, error))
+            stopped = error
+            break
     verdict = Verdict(
         system=system,
         arch=arch,
@@ -106,6 +115,8 @@ def verify(
     )
     _write(verdict.junit, junit([_suite(verdict, boot) for boot in boots]))
     _write(verdict.summary, json.dumps(summary(verdict), indent=2).encode() + b"\n")
+    if stopped is not None:
+        raise stopped
     return verdict
 
 
@@ -168,6 +179,22 @@ def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: 
         log=job.log,
         console=transcript.last_lines(_END_LINES),
         paste=guest.paste,
+    )
+
+
+def _not_started(job: _Job, accelerator: Accelerator, error: UserError) -> Boot:
+    """Return the boot of a machine that did not start at all, as one failed check."""
+    detail = f"{error.message}\n{error.detail}" if error.detail else error.message
+    return Boot(
+        kind=job.image.kind,
+        accelerator=accelerator,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        elapsed=0.0,
+        times=Times(kernel=None, init=None, init_kernel=None, login=None),
+        results=(Result(name="the machine starts", passed=False, elapsed=0.0, detail=detail),),
+        log=job.log,
+        console="",
+        paste="",
     )
 
 
