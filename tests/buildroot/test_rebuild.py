@@ -148,8 +148,8 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a package goes": (lambda box: drop(box, "other"), set()),
     "a library's version": (lambda box: write_package(box, "library", version="2"), {"library", "user"}),
     "a source file": (
-        lambda box: (box / "external" / "package" / "other" / "source" / "text").write_text("edited\n"),
-        {"other"},
+        lambda box: (box / "external" / "package" / "user" / "source" / "text").write_text("edited\n"),
+        {"user"},
     ),
     "a file of the overlay goes": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
     "a file of the overlay changes": (lambda box: (box / "overlay" / "etc" / "first").write_text("new\n"), set()),
