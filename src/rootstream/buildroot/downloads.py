@@ -6,6 +6,7 @@ hash (Git, Subversion, vendored sources) is left to Buildroot's own download wra
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -21,10 +22,12 @@ from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step, Transfer
-from rootstream.process import tail
+from rootstream.lock import write_atomically
 
+NOTE = ".checked.json"
 AT_ONCE = 8
 SILENCE = 15.0
+PAUSE = 0.5  # seconds before a connection that failed is tried again
 STRONG = ("sha512", "sha384", "sha256")
 _METHOD = re.compile(r"(https?|ftp|file)(\|[\w|]+)?\+(.*)", re.DOTALL)
 _HASH = re.compile(r"(sha256|sha384|sha512)\s+([0-9a-fA-F]+)\s+(\S+)")
@@ -152,24 +155,37 @@ class _Fetching:
             if host in self.dead:
                 said.append(f"{url}: {self.dead[host]}")
                 continue
-            try:
-                transfer.download(
-                    url,
-                    each.place,
-                    expected=each.digest,
-                    algorithm=each.algorithm,
-                    silence=SILENCE,
-                    progress=lambda done, total, _rate: self.progress(each.place.name, done, total),
-                )
-            except UserError as error:
-                said.append(error.message)
-                answered = isinstance(error.__cause__, urllib.error.HTTPError)
-                if error.reason == "download-failed" and host and not answered:
-                    self.dead[host] = "did not answer before"
-                continue
-            self.finish()
-            return url, said
+            problem = self._try(each, url)
+            if problem is not None and _may_pass(problem):
+                time.sleep(PAUSE)
+                problem = self._try(each, url)
+            if problem is None:
+                self.finish()
+                return url, said
+            said.append(problem.message)
+            if host and _may_pass(problem):
+                self.dead[host] = "did not answer before"
         return None, said
+
+    def _try(self, each: Wanted, url: str) -> UserError | None:
+        """Download a file from one place; return what was wrong, or nothing."""
+        try:
+            transfer.download(
+                url,
+                each.place,
+                expected=each.digest,
+                algorithm=each.algorithm,
+                silence=SILENCE,
+                progress=lambda done, total, _rate: self.progress(each.place.name, done, total),
+            )
+        except UserError as error:
+            return error
+        return None
+
+
+def _may_pass(problem: UserError) -> bool:
+    """Say whether a second try may go better: the connection failed, while the server said nothing against it."""
+    return problem.reason == "download-failed" and not isinstance(problem.__cause__, urllib.error.HTTPError)
 
 
 def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summary:
@@ -179,7 +195,9 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
     """
     packages = [each for each in info.known(space).values() if not info.overridden(space, each)]
     files, left = wanted(packages, space.tree, space.caches.downloads, space.root.mirrors)
-    there = [each for each in files if _is_there(each)]
+    checked = _Checked(space.caches.downloads / NOTE)
+    there = [each for each in files if checked.is_right(each)]
+    checked.save()
     todo = [each for each in files if each not in there]
     fetched: dict[str, str] = {}
     missing: dict[str, tuple[str, ...]] = {}
@@ -200,14 +218,48 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
             if url:
                 fetched[each.place.name] = url
             else:
-                missing[f"{each.package}: {each.place.name}"] = (*said, *more)
+                missing[_named(each)] = (*said, *more)
     elif todo:
-        missing = {f"{each.package}: {each.place.name}": () for each in todo}
+        missing = {_named(each): () for each in todo}
     return Summary(there=tuple(each.place.name for each in there), fetched=fetched, missing=missing, left=left)
 
 
-def _is_there(each: Wanted) -> bool:
-    return each.place.is_file() and each.place.stat().st_size > 0
+def _named(each: Wanted) -> str:
+    return f"{each.package}: {each.place.name} ({each.algorithm} {each.digest})"
+
+
+class _Checked:
+    """Which files of the download folder have been found right; each is read once, and again when it changed."""
+
+    def __init__(self, note: Path) -> None:
+        self._note = note
+        try:
+            data = json.loads(note.read_text("utf-8"))
+        except (OSError, ValueError):
+            data = {}
+        self._known: dict[str, list[int | str]] = data if isinstance(data, dict) else {}
+        self._fresh = False
+
+    def is_right(self, each: Wanted) -> bool:
+        """Say whether a file is there and is the wanted one."""
+        try:
+            status = each.place.stat()
+        except OSError:
+            return False
+        mark: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino, each.digest]
+        if self._known.get(str(each.place)) == mark:
+            return True
+        if not each.place.is_file() or transfer.file_hash(each.place, each.algorithm) != each.digest:
+            return False
+        self._known[str(each.place)] = mark
+        self._fresh = True
+        return True
+
+    def save(self) -> None:
+        """Note what was found."""
+        if self._fresh:
+            self._note.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self._note, json.dumps(self._known).encode())
 
 
 def lines(summary: Summary) -> tuple[str, ...]:
@@ -218,6 +270,6 @@ def lines(summary: Summary) -> tuple[str, ...]:
         places[place] = places.get(place, 0) + 1
     found = [f"fetched {count} from {place}" for place, count in sorted(places.items())]
     for name, said in summary.missing.items():
-        last = tail("; ".join(said[-3:]), 3) or "not looked for"
-        found.append(f"not found by its hash, left to Buildroot: {name} ({last})")
+        tried = "".join(f"\n  {each}" for each in said) or " (not looked for)"
+        found.append(f"not found by its hash, left to Buildroot: {name}{tried}")
     return tuple(found)
