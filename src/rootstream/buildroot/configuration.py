@@ -108,7 +108,11 @@ def joined(asked: Iterable[Request], settings: Iterable[Setting]) -> tuple[list[
             continue
         value = setting.value
         if setting.append:
-            before = strong[setting.symbol].value if setting.symbol in strong else own.get(setting.symbol, '""')
+            before = (
+                strong[setting.symbol].value
+                if setting.symbol in strong
+                else own.get(setting.symbol, setting.default)
+            )
             words = [each for each in (kconfig.unquoted(before), kconfig.unquoted(value)) if each]
             value = kconfig.quoted(" ".join(words))
         strong.pop(setting.symbol, None)

@@ -110,7 +110,8 @@ def decide(
     """
     text = space.config.read_text("utf-8", "surrogateescape")
     config = config_values(text, "")
-    inputs = keys.digest(contents.digest(watched), text)
+    # with what is generated: a service or key that goes leaves no trace in the .config
+    inputs = keys.digest(contents.digest((*watched, space.generated)), text)
     listed = tree.listing(space.tree, space.caches)
     externals = contents.digest(space.externals)
     question = keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
