@@ -56,7 +56,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("Exact versions are missing", "Inconsistent pipeline"),
         "reference-missing",
-        "Find the versions of its sources first: rootstream update",
+        "Pin its sources first: `rootstream update`; in a plain BuildStream project, `bst source track --deps all ELEMENT`.",
     ),
     (
         ('bubblewrap command "bwrap"',),
