@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 from boxes import LOGIN
@@ -138,18 +141,61 @@ def test_console_that_is_flooded_stays_within_bounds(image: MakeImage, tmp_path:
     assert verdict.boots[0].log.stat().st_size <= LIMIT
 
 
+def report_of(folder: Path) -> ET.Element:
+    return ET.fromstring((folder / "junit.xml").read_bytes())
+
+
 def test_a_machine_that_does_not_start_leaves_its_report(image: MakeImage, tmp_path: Path) -> None:
-    """What QEMU refuses is raised; what was found before, and that it did not start, is in the JUnit report."""
-    with pytest.raises(UserError):
+    (tmp_path / "junit.xml").write_text("a report of an earlier run")
+    with pytest.raises(UserError) as caught:
         verify(
             "box",
             arch="x86_64",
             machine=Machine(extra_args=("-no-such-option",)),
-            images=[image(LOGIN)],
+            images=[image(LOGIN), image(LOGIN, name="other")],
             wanted=[ConsoleCheck(console="never")],
             folder=tmp_path,
         )
-    report = (tmp_path / "junit.xml").read_text()
-    assert 'failures="1"' in report
-    assert "the machine starts" in report
-    assert "no-such-option" in report
+    assert caught.value.reason == "qemu-failed"
+    report = report_of(tmp_path)
+    assert (report.get("tests"), report.get("failures"), report.get("errors")) == ("1", "0", "1")
+    error = report.find("testsuite/testcase/error")
+    assert error is not None
+    assert error.get("type") == "not-started"
+    assert "no-such-option" in (error.text or "")
+
+
+def test_a_later_image_that_does_not_start_keeps_what_was_found(image: MakeImage, tmp_path: Path) -> None:
+    first = image(LOGIN)
+    second = BootImage(kind="ext", kernel=first.kernel, file=str(tmp_path / "gone.ext4"), name="box")
+    with pytest.raises(UserError) as caught:
+        verify(
+            "box",
+            arch="x86_64",
+            machine=Machine(timeout=LONG),
+            images=[first, second],
+            wanted=[LoginCheck(login=Login(user="root"), within=LONG)],
+            folder=tmp_path,
+        )
+    assert caught.value.reason == "image-missing"
+    report = report_of(tmp_path)
+    assert (report.get("tests"), report.get("failures"), report.get("errors")) == ("2", "0", "1")
+    assert [suite.get("name") for suite in report] == ["box.initramfs", "box.ext"]
+    told = json.loads((tmp_path / "boot.json").read_text())
+    assert [boot["passed"] for boot in told["boots"]] == [True, False]
+    assert "gone.ext4" in told["boots"][1]["fault"]
+
+
+def test_an_accelerator_that_cannot_be_had_is_reported(image: MakeImage, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        verify(
+            "box",
+            arch="aarch64",
+            machine=Machine(accelerator="kvm"),
+            images=[image(LOGIN)],
+            wanted=[],
+            folder=tmp_path,
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")},
+        )
+    assert caught.value.reason == "kvm-unusable"
+    assert report_of(tmp_path).get("errors") == "1"

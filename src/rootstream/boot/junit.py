@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from rootstream.boot.checks import Result
+from rootstream.boot.checks import STARTS, Result
 
 # Characters that XML 1.0 allows (section 2.2); nothing can escape the others
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -16,7 +16,10 @@ _MESSAGE = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite:
-    """The checks of one boot: `elapsed` in seconds, `timestamp` in ISO 8601, `console` the end of its text."""
+    """The checks of one boot: `elapsed` in seconds, `timestamp` in ISO 8601, `console` the end of its text.
+
+    `fault` is what kept the machine from starting; it becomes a test case of its own, with an error.
+    """
 
     name: str
     elapsed: float
@@ -24,15 +27,16 @@ class Suite:
     properties: Mapping[str, str]
     results: Sequence[Result]
     console: str
+    fault: str | None = None
 
 
 def junit(suites: Sequence[Suite]) -> bytes:
     """Return the XML. Elements, attributes and their order are those of the schema of Apache Ant's JUnit task."""
     root = ET.Element(
         "testsuites",
-        tests=str(sum(len(suite.results) for suite in suites)),
+        tests=str(sum(_tests(suite) for suite in suites)),
         failures=str(sum(_failures(suite) for suite in suites)),
-        errors="0",
+        errors=str(sum(suite.fault is not None for suite in suites)),
         time=_seconds(sum(suite.elapsed for suite in suites)),
     )
     for suite in suites:
@@ -47,9 +51,9 @@ def _suite(root: ET.Element, suite: Suite) -> None:
         root,
         "testsuite",
         name=_text(suite.name),
-        tests=str(len(suite.results)),
+        tests=str(_tests(suite)),
         failures=str(_failures(suite)),
-        errors="0",
+        errors=str(int(suite.fault is not None)),
         skipped="0",
         time=_seconds(suite.elapsed),
         timestamp=suite.timestamp,
@@ -59,19 +63,28 @@ def _suite(root: ET.Element, suite: Suite) -> None:
     for name, value in suite.properties.items():
         ET.SubElement(properties, "property", name=name, value=_text(value))
     for result in suite.results:
-        case = ET.SubElement(
-            element,
-            "testcase",
-            name=_text(result.name),
-            classname=_text(suite.name),
-            time=_seconds(result.elapsed),
-        )
+        case = _case(element, suite, result.name, result.elapsed)
         if not result.passed:
-            message = result.detail.split("\n", 1)[0][:_MESSAGE]
-            failure = ET.SubElement(case, "failure", message=_text(message), type="check-failed")
-            failure.text = _text(result.detail)
+            _because(case, "failure", "check-failed", result.detail)
+    if suite.fault is not None:
+        _because(_case(element, suite, STARTS, suite.elapsed), "error", "not-started", suite.fault)
     ET.SubElement(element, "system-out").text = _text(suite.console)
     ET.SubElement(element, "system-err")
+
+
+def _case(element: ET.Element, suite: Suite, name: str, elapsed: float) -> ET.Element:
+    return ET.SubElement(
+        element, "testcase", name=_text(name), classname=_text(suite.name), time=_seconds(elapsed)
+    )
+
+
+def _because(case: ET.Element, kind: str, reason: str, detail: str) -> None:
+    message = detail.split("\n", 1)[0][:_MESSAGE]
+    ET.SubElement(case, kind, message=_text(message), type=reason).text = _text(detail)
+
+
+def _tests(suite: Suite) -> int:
+    return len(suite.results) + (suite.fault is not None)
 
 
 def _failures(suite: Suite) -> int:

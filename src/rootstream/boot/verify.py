@@ -38,10 +38,13 @@ class Times:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Boot:
-    """One boot: `started` in UTC (ISO 8601), `elapsed` in seconds, `console` the end of the log."""
+    """One boot: `started` in UTC (ISO 8601), `elapsed` in seconds, `console` the end of the log.
+
+    `fault` is what kept the machine from starting at all; None for one that ran.
+    """
 
     kind: BootFrom
-    accelerator: Accelerator
+    accelerator: Accelerator | None
     started: str
     elapsed: float
     times: Times
@@ -49,11 +52,12 @@ class Boot:
     log: Path
     console: str
     paste: str
+    fault: str | None = None
 
     @property
     def passed(self) -> bool:
-        """Whether every check passed."""
-        return all(result.passed for result in self.results)
+        """Whether the machine started and every check passed."""
+        return self.fault is None and all(result.passed for result in self.results)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,33 +89,41 @@ def verify(
 ) -> Verdict:
     """Boot each image in turn, run the checks on it, and return the verdict.
 
-    Writes into `folder`: `console-KIND.log` for each boot, `junit.xml` and `boot.json`. What the guest does wrong
-    is in the verdict; `UserError` is raised for what keeps QEMU from starting (see `machine.prepare`,
-    `machine.start`, `accel.choose`), after what was found so far, and that, was written.
+    Writes into `folder`: `console-KIND.log` for each boot, `junit.xml` and `boot.json`; those of an earlier run
+    are gone. What the guest does wrong is in the verdict; `UserError` is raised for what keeps QEMU from starting
+    (see `machine.prepare`, `machine.start`, `accel.choose`), after all that was found, and this, was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    accelerator = accel.choose(machine, arch, report=report, env=env)
-    forwards = checks.forwards(wanted)
-    boots = []
+    report_file, summary_file = folder / "junit.xml", folder / "boot.json"
+    report_file.unlink(missing_ok=True)
+    summary_file.unlink(missing_ok=True)
+    boots: list[Boot] = []
     stopped: UserError | None = None
-    for image in images:
-        report(events.Step(name="boot", text=f"Booting {system} from {image.kind}"))
-        log = folder / f"console-{image.kind}.log"
-        job = _Job(arch=arch, machine=machine, image=image, wanted=tuple(wanted), log=log, forwards=forwards)
-        try:
+    accelerator: Accelerator | None = None
+    try:
+        accelerator = accel.choose(machine, arch, report=report, env=env)
+        for image in images:
+            report(events.Step(name="boot", text=f"Booting {system} from {image.kind}"))
+            job = _Job(
+                arch=arch,
+                machine=machine,
+                image=image,
+                wanted=tuple(wanted),
+                log=folder / f"console-{image.kind}.log",
+                forwards=checks.forwards(wanted),
+            )
             boots.append(_boot(job, accelerator, report=report, env=env))
-        except Interrupted:
-            raise
-        except UserError as error:
-            boots.append(_not_started(job, accelerator, error))
-            stopped = error
-            break
+    except Interrupted:
+        raise
+    except UserError as error:
+        stopped = error
+        boots.append(_not_started(images[len(boots)], folder, accelerator, error))
     verdict = Verdict(
         system=system,
         arch=arch,
         boots=tuple(boots),
-        junit=folder / "junit.xml",
-        summary=folder / "boot.json",
+        junit=report_file,
+        summary=summary_file,
     )
     _write(verdict.junit, junit([_suite(verdict, boot) for boot in boots]))
     _write(verdict.summary, json.dumps(summary(verdict), indent=2).encode() + b"\n")
@@ -130,6 +142,7 @@ def summary(verdict: Verdict) -> dict[str, object]:
             {
                 "kind": boot.kind,
                 "passed": boot.passed,
+                "fault": boot.fault,
                 "accelerator": boot.accelerator,
                 "started": boot.started,
                 "elapsed": round(boot.elapsed, 3),
@@ -182,19 +195,19 @@ def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: 
     )
 
 
-def _not_started(job: _Job, accelerator: Accelerator, error: UserError) -> Boot:
-    """Return the boot of a machine that did not start at all, as one failed check."""
-    detail = f"{error.message}\n{error.detail}" if error.detail else error.message
+def _not_started(image: BootImage, folder: Path, accelerator: Accelerator | None, error: UserError) -> Boot:
+    """Return the boot of a machine that did not start at all."""
     return Boot(
-        kind=job.image.kind,
+        kind=image.kind,
         accelerator=accelerator,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         elapsed=0.0,
         times=Times(kernel=None, init=None, init_kernel=None, login=None),
-        results=(Result(name="the machine starts", passed=False, elapsed=0.0, detail=detail),),
-        log=job.log,
+        results=(),
+        log=folder / f"console-{image.kind}.log",
         console="",
         paste="",
+        fault=str(error),
     )
 
 
@@ -204,9 +217,10 @@ def _suite(verdict: Verdict, boot: Boot) -> Suite:
         name=f"{verdict.system}.{boot.kind}",
         elapsed=boot.elapsed,
         timestamp=boot.started.removesuffix("+00:00"),
-        properties={"arch": verdict.arch, "accelerator": boot.accelerator, "qemu": boot.paste, **times},
+        properties={"arch": verdict.arch, "accelerator": boot.accelerator or "", "qemu": boot.paste, **times},
         results=boot.results,
         console=boot.console,
+        fault=boot.fault,
     )
 
 
