@@ -56,7 +56,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("Exact versions are missing", "Inconsistent pipeline"),
         "reference-missing",
-        "Pin its sources first: `rootstream update`; in a plain BuildStream project, `bst source track --deps all ELEMENT`.",
+        "Pin its sources first: `rootstream update`, or in a plain project `bst source track --deps all`.",
     ),
     (
         ('bubblewrap command "bwrap"',),
