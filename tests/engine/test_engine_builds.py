@@ -85,6 +85,15 @@ def test_a_failure_tells_why_and_others_go_on(project: Path, cache: Path) -> Non
     assert caught.value.reason == "element-failed"
 
 
+def test_a_shell_where_a_cached_element_was_built(project: Path, cache: Path) -> None:
+    ours = engine(cache)
+    ours.build(project, ["two.bst"])
+    # two.bst holds no program at all; it was built with those of base.bst, and with one.bst
+    assert ours.shell(project, "two.bst", ["sh", "-c", "test -x /d/one && ! test -e /two"]) == 0
+    # base.bst was built with nothing: it is what is staged
+    assert ours.shell(project, "base.bst", ["sh", "-c", "test ! -e /d"]) == 0
+
+
 def test_an_interactive_shell(project: Path, cache: Path) -> None:
     with pytest.raises(UserError):
         engine(cache).build(project, ["bad.bst"])

@@ -132,13 +132,13 @@ class Engine:
         """Open a shell, or run a command, in an element's sandbox on our terminal; return its exit status.
 
         What is staged: the `tree` of the last build with what it was built with, `build`: its sources instead, or
-        `run`: the finished element with what it needs to run. `auto` is `tree` if the last build failed, `run` if
-        it is cached, else `build`. Raises `UserError` project-invalid ..., Interrupted.
+        `run`: the finished element with what it needs to run. `auto` is `tree` if the last build failed, `run` for
+        a cached element that is built without others (an import), else `build`. Raises `UserError`
+        project-invalid ..., Interrupted.
         """
         _checked([element])
         if stage == "auto":
-            states = {state.state for state in self.show(project, [element], depends="none")}
-            stage = "tree" if "failed" in states else "run" if "cached" in states else "build"
+            stage = _stage(self.show(project, [element], depends="none"))
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         words = ("shell", *options, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
@@ -213,6 +213,13 @@ class Engine:
                 command=process.paste(("bst", *words), cwd=project),
             )
         )
+
+
+def _stage(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:
+    if any(state.state == "failed" for state in states):
+        return "tree"
+    alone = any(state.state == "cached" and not state.build_depends for state in states)
+    return "run" if alone else "build"
 
 
 @contextlib.contextmanager
