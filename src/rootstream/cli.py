@@ -311,14 +311,14 @@ def doctor(as_json: bool, quiet: bool) -> int:
 @project_option
 @click.option("--out", "also_out", is_flag=True, help="Also delete out/.")
 @click.option("--cache", is_flag=True, help="Also delete the cache shared by all projects of this user.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask, and delete what was made by hand in output folders, too.")
 def clean(folder: Path, also_out: bool, cache: bool, yes: bool) -> None:
     """Delete what is derived in the project (.rootstream/); nothing you wrote, no lock."""
     from rootstream import inspection
 
     if (also_out or cache) and not yes:
         click.confirm("Delete " + " and ".join(inspection.doomed(out=also_out, cache=cache)) + "?", abort=True)
-    for line in inspection.clean(_project(folder), _engine(), out=also_out, cache=cache):
+    for line in inspection.clean(_project(folder), _engine(), out=also_out, cache=cache, force=yes):
         click.echo(line)
 
 

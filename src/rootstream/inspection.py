@@ -137,8 +137,35 @@ def doomed(*, out: bool, cache: bool) -> Iterator[str]:
         yield "the cache shared by all projects of this user"
 
 
-def clean(project: Project, engine: Engine, *, out: bool, cache: bool) -> tuple[str, ...]:
-    """Delete what is derived; return a line for each folder that went."""
+def _by_hand(project: Project) -> tuple[str, ...]:
+    """Return what was changed by hand in the output folders of Buildroot systems and is not in the project."""
+    if project.kind == "plain" or not (project.work / "buildroot").is_dir():
+        return ()
+    try:
+        description = load(project.description)
+    except UserError:
+        return ()
+    from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
+
+    found: list[str] = []
+    for described in workflow.workspaces(description):
+        found += workspaces.by_hand(project, described)
+    return tuple(found)
+
+
+def clean(project: Project, engine: Engine, *, out: bool, cache: bool, force: bool = False) -> tuple[str, ...]:
+    """Delete what is derived; return a line for each folder that went.
+
+    Raises `UserError` by-hand, unless with `force`, if something that people made by hand would go.
+    """
+    by_hand = () if force else _by_hand(project)
+    if by_hand:
+        raise UserError(
+            "by-hand",
+            "something made by hand would be lost",
+            detail="\n".join(by_hand),
+            hint="`rootstream config save` takes configurations into the project; copy files, or `clean --yes`.",
+        )
     folders = [project.work]
     if out:
         folders.append(project.folder / "out")

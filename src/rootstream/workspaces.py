@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import process, project, workflow
-from rootstream.buildroot import build, env, info, verbs
+from rootstream.buildroot import build, configuration, env, info, target, verbs
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
 from rootstream.engine import Engine
@@ -110,6 +110,19 @@ def of_package(where: project.Project, name: str, engine: Engine) -> tuple[Work,
     if system is None and workflow.native(description) and not re.fullmatch(r"[a-z0-9][\w.+-]*", package):
         return None
     return choose(where, system, engine, ignore), package
+
+
+def by_hand(where: project.Project, described: Described) -> list[str]:
+    """Return what was made by hand in an output folder: symbols, configurations, files, as lines for people."""
+    space = workspace(where, described, where.folder, os.environ)
+    lines = [
+        f"{space.config}: {symbol}: {before} -> {after}"
+        for symbol, (before, after) in configuration.edited(space).items()
+    ]
+    lines += [str(path) for path in configuration.edited_packages(space).values()]
+    lines += [str(target.folder(space) / name) for name in target.by_hand(space)]
+    found = space.folder / "found"
+    return [*lines, *([str(found)] if found.is_dir() else [])]
 
 
 def log(work: Work, package: str | None) -> Path:

@@ -131,6 +131,19 @@ def test_an_edit_in_the_output_folder_is_told_and_not_lost(box: Path, run: Comma
     assert run("config", "diff", cwd=box).stdout == "BR2_PACKAGE_TREE: n -> y\n"
 
 
+def test_clean_does_not_lose_an_edit_in_the_output_folder(box: Path, run: Command) -> None:
+    run("config", "check", cwd=box)
+    edit_by_hand(box)
+    done = run("clean", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "BR2_PACKAGE_TREE" in done.stderr
+    assert (box / ".rootstream").is_dir()
+    run("config", "save", cwd=box)
+    run("clean", cwd=box)
+    assert not (box / ".rootstream").exists()
+    assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
+
+
 def test_an_edit_in_the_output_folder_is_saved(box: Path, run: Command) -> None:
     run("config", "check", cwd=box)
     edit_by_hand(box)
@@ -178,6 +191,30 @@ def test_menuconfig_saves_what_was_changed(box: Path) -> None:
     assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
 
 
+def test_a_session_makes_a_variant_only_if_something_is_saved(box: Path) -> None:
+    before = (box / "system.yaml").read_text()
+    for keys, kept in (([], False), (["/", "PACKAGE_TREE\r", "1", "y", "\x1b\x1b", "\x1b\x1b"], True)):
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "rootstream", "config", "--create-variant", "leafy"],
+            cwd=str(box),
+            dimensions=(40, 120),
+            timeout=60,
+            env={**os.environ, "TERM": "xterm"},
+        )
+        child.expect("oad ")
+        for key in (*keys, "\x1b\x1b", *(["\r"] if kept else [])):
+            child.expect(pexpect.TIMEOUT, timeout=2)
+            child.send(key)
+        child.expect(pexpect.EOF)
+        child.close()
+        assert child.exitstatus == 0
+        assert ("leafy" in (box / "system.yaml").read_text()) is kept
+        assert kept or (box / "system.yaml").read_text() == before
+    assert (box / "configs" / "box-leafy.config").read_text() == "BR2_PACKAGE_TREE=y\n"
+    assert (box / "box_defconfig").read_text() == DEFCONFIG
+
+
 def test_buildroot_has_its_own_help_and_lists_its_defconfigs(box: Path, run: Command) -> None:
     assert "menuconfig" in run("make", "help", cwd=box).stdout
     assert "qemu_x86_64_defconfig" in run("make", "list-defconfigs", cwd=box).stdout
@@ -192,10 +229,17 @@ def test_targets_that_change_a_configuration_are_not_passed_on(box: Path, run: C
 
 
 def test_hostile_values_arrive_as_meant_or_are_refused(box: Path, run: Command) -> None:
-    run("config", "set", 'BR2_TARGET_GENERIC_ISSUE=a "b" \\c #d é', cwd=box)
+    run("config", "set", 'BR2_TARGET_GENERIC_ISSUE=a "b" \\c $$d é', cwd=box)
     value = run("config", "get", "BR2_TARGET_GENERIC_ISSUE", cwd=box).stdout.partition("=")[2].strip()
-    assert value == '"a \\"b\\" \\\\c #d é"'
-    for word in ("BR2_TARGET_GENERIC_ISSUE=a\nb", "BR2 X=y", "=y", "BR2_X"):
+    assert value == '"a \\"b\\" \\\\c $$d é"'
+    for word in (
+        "BR2_TARGET_GENERIC_ISSUE=a\nb",
+        "BR2_TARGET_GENERIC_ISSUE=make sees no more #than this",
+        "BR2_TARGET_GENERIC_ISSUE=5 $ a day",
+        "BR2 X=y",
+        "=y",
+        "BR2_X",
+    ):
         assert run("config", "set", word, cwd=box, check=False).returncode == 2
     assert run("config", "check", cwd=box).returncode == 0
 
