@@ -48,6 +48,7 @@ bench: $(VENV)/.installed
 
 docs: $(VENV)/.installed
 	$(BIN)/python -m rootstream.reference > docs/reference/system-yaml.md
+	$(BIN)/python -m rootstream.commands_page > docs/reference/commands.md
 
 clean:
 	rm -rf $(VENV) examples/*/out examples/*/.rootstream .mypy_cache .ruff_cache .pytest_cache

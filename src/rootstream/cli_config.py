@@ -38,7 +38,7 @@ for_option = click.option(
 
 
 @contextmanager
-def opened(folder: Path, system: str | None, variant: str | None) -> Iterator[Config]:
+def opened(folder: Path, system: str | None, variant: str | None, create: str | None = None) -> Iterator[Config]:
     """Open the configuration of a system, alone in the project."""
     import os
 
@@ -46,7 +46,7 @@ def opened(folder: Path, system: str | None, variant: str | None) -> Iterator[Co
     from rootstream.progress import reporting
 
     plain = reporting("plain", stream=sys.stderr, env=os.environ)
-    with plain as report, configs.opened(folder, system, variant, report) as config:
+    with plain as report, configs.opened(folder, system, variant, report, create) as config:
         yield config
 
 
@@ -63,6 +63,11 @@ def tell(saved: Saved) -> None:
 class Configurations(click.Group):
     """A group whose commands are also the words for configurations: `config linux` opens the kernel's."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take options before any word as those of `config buildroot`."""
+        bare = not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)
+        return super().parse_args(ctx, ["buildroot", *args] if bare else args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a verb, or the command that opens a configuration."""
         found = super().get_command(ctx, cmd_name)
@@ -76,12 +81,19 @@ class Configurations(click.Group):
 def opener(kind: str) -> click.Command:
     """Return the command that opens a configuration with its tool."""
 
-    def run(tool: str, to: str | None, system: str | None, variant: str | None, folder: Path) -> None:
-        with opened(folder, system, variant) as config:
+    def run(
+        tool: str, to: str | None, create: str | None, system: str | None, variant: str | None, folder: Path
+    ) -> None:
+        with opened(folder, system, variant, create) as config:
             tell(config.open(kind, tool, to))
 
     options: list[Any] = [
         click.Option(["--tool"], type=click.Choice(TOOLS), default="menuconfig", show_default=True, help="Tool."),
+        click.Option(
+            ["--create-variant", "create"],
+            metavar="NAME",
+            help="Save as a new variant with a fragment of its own.",
+        ),
     ]
     command = click.Command(kind, callback=run, params=options, help=f"Open the configuration of {kind}; save it.")
     for option in (project_option, variant_option, to_option, system_argument):
@@ -89,16 +101,13 @@ def opener(kind: str) -> click.Command:
     return command
 
 
-@click.group(cls=Configurations, invoke_without_command=True)
-@click.pass_context
-def config(context: click.Context) -> None:
+@click.group(cls=Configurations)
+def config() -> None:
     """Configure Buildroot, the kernel, BusyBox ... of a buildroot system.
 
     `config` opens Buildroot's menu, `config linux` the kernel's. What is changed is saved in the project's own
     files, in its shortest form, and shown.
     """
-    if context.invoked_subcommand is None:
-        context.invoke(opener("buildroot"), tool="menuconfig", to=None, system=None, variant=None, folder=Path())
 
 
 @config.command()

@@ -18,6 +18,8 @@ from rootstream.buildroot.workspace import Workspace
 from rootstream.engine import Engine
 from rootstream.errors import Problems, UserError, Where
 from rootstream.events import Reporter
+from rootstream.load import load
+from rootstream.lock import write_atomically
 from rootstream.sandbox.kconfig_facts import Reason, described
 from rootstream.sandbox.kconfig_fragment import Problem, Request
 
@@ -112,7 +114,8 @@ class Config:
         if kind == saving.BUILDROOT:
             values = self.compose().result
         else:
-            values = edit.values(session.package_config(self.space, kind).read_text("utf-8", "surrogateescape"))
+            text = session.package_config(self.space, kind).read_text("utf-8", "surrogateescape")
+            values = edit.values(text, prefix)
         for symbol in symbols:
             name = symbol.removeprefix(prefix)
             yield f"{prefix}{name}={values.get(name, 'n')}"
@@ -170,8 +173,6 @@ def _open(where: project.Project, system: str | None, variant: str | None, repor
 
 
 def _only_variant(where: project.Project, variant: str) -> str:
-    from rootstream.load import load  # noqa: PLC0415  (only this word waits for it)
-
     names = [each.target for each in workflow.workspaces(load(where.description)) if each.variant == variant]
     if len(names) != 1:
         message = f"{'no system has' if not names else 'several systems have'} a variant {variant!r}"
@@ -180,8 +181,29 @@ def _only_variant(where: project.Project, variant: str) -> str:
 
 
 @contextmanager
-def opened(folder: Path, system: str | None, variant: str | None, report: Reporter) -> Iterator[Config]:
-    """Open the configuration of a system while no other command works in the project."""
+def opened(
+    folder: Path, system: str | None, variant: str | None, report: Reporter, create: str | None = None
+) -> Iterator[Config]:
+    """Open the configuration of a system while no other command works in the project.
+
+    `create` is a variant to make first; it goes again if nothing is saved in it. Raises `UserError`
+    variant-exists.
+    """
     where = project.find(folder)
     with project.locked(where, lambda: report(workflow.WAITING)):
-        yield _open(where, system, variant, report)
+        if create is None:
+            yield _open(where, system, variant, report)
+            return
+        base = workspaces.choose(where, system, Engine.of(os.environ), report).described
+        if f"{base.name}@{create}" in load(where.description).names():
+            hint = f"`--variant {create}` opens it."
+            message = f"{base.name} has a variant {create!r} already"
+            raise UserError("variant-exists", message, where=Where(path=where.description), hint=hint)
+        before = where.description.read_bytes()
+        new = saving.with_variant(before.decode(), base.name, create).encode()
+        write_atomically(where.description, new)
+        try:
+            yield _open(where, f"{base.name}@{create}", None, report)
+        finally:
+            if where.description.read_bytes() == new:
+                write_atomically(where.description, before)

@@ -15,6 +15,7 @@ from rootstream.sandbox.kconfig_fragment import Problem, Request, same
 from rootstream.sandbox.kconfig_problem import chosen_later, doubtful
 
 FULL = 400  # symbols in a file from which on it is no defconfig but a whole .config
+_LONE_DOLLAR = re.compile(r"\$(?![({])")
 _LEGACY = re.compile(r"^config (BR2_\w+)\n((?:\t.*\n|\n)*)", re.MULTILINE)
 
 
@@ -24,6 +25,7 @@ def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
     return (
         *composed.problems,
         *_requests(space, composed, optional),
+        *_unreadable(composed),
         *_whole(space),
         *_headers(composed),
         *_by_hand(space),
@@ -54,6 +56,29 @@ def _requests(space: Workspace, composed: Composed, optional: frozenset[str]) ->
                 yield _problem(request, got, about, optional)
         elif not same(request.value, got) and not chosen_later(request, about, composed.requests):
             yield _problem(request, got, reason_for(request.value, got, about, others), optional)
+
+
+def _unreadable(composed: Composed) -> Iterator[Problem]:
+    """Yield texts that change on their way: make includes the .config, with its own meaning of # and $."""
+    for request in composed.requests.values():
+        if not request.value.startswith('"'):
+            continue
+        if "#" in request.value:
+            reason = "# begins a comment for make, which reads the .config; nothing can escape it there."
+        elif _LONE_DOLLAR.search(request.value.replace("$$", "")):
+            reason = "$ begins a variable for make, which reads the .config; write $$ for a $."
+        else:
+            continue
+        yield Problem(
+            severity="error",
+            kind="make-text",
+            message=f"{request.symbol}={request.value} would not arrive as it is written",
+            symbol=request.symbol,
+            file=request.file,
+            line=request.line,
+            wanted=request.value,
+            reason=reason,
+        )
 
 
 def _problem(request: Request, got: str | None, reason: Reason, optional: frozenset[str]) -> Problem:

@@ -257,5 +257,6 @@ def edited_packages(space: Workspace) -> dict[str, Path]:
 def _other_values(one: bytes, other: bytes) -> bool:
     """Say whether two configurations differ in more than comments."""
     texts = (data.decode("utf-8", "surrogateescape") for data in (one, other))
-    first, second = (config_values(text) for text in texts)
+    # without a prefix every symbol is read: those of uClibc have none, of others it is part of the name
+    first, second = (config_values(text, kconfig.NO_PREFIX) for text in texts)
     return any(first.get(key, "n") != second.get(key, "n") for key in first.keys() | second.keys())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,9 +118,7 @@ def write(space: Workspace, place: Place, text: str) -> None:
 def named(text: str, space: Workspace, place: Place) -> str:
     """Return system.yaml with a file named in it; comments and order stay."""
     described = space.described
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
+    yaml = _as_written(text)
     data = yaml.load(text)
     at: Any = data["systems"][described.name]
     if described.variant:
@@ -133,6 +132,36 @@ def named(text: str, space: Workspace, place: Place) -> str:
     out = io.StringIO()
     yaml.dump(data, out)
     return out.getvalue()
+
+
+def with_variant(text: str, system: str, variant: str) -> str:
+    """Return system.yaml with a variant that changes nothing yet; comments and order stay."""
+    yaml = _as_written(text)
+    data = yaml.load(text)
+    _below(data["systems"][system], "variants")[variant] = None
+    out = io.StringIO()
+    yaml.dump(data, out)
+    return out.getvalue()
+
+
+def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
+    return yaml
+
+
+def _as_written(text: str) -> YAML:
+    """Return the writer that indents as the user does: the one that changes the fewest lines of the text."""
+
+    def changed(yaml: YAML) -> int:
+        out = io.StringIO()
+        yaml.dump(yaml.load(text), out)
+        return sum(line[:1] in "+-" for line in difflib.ndiff(text.splitlines(), out.getvalue().splitlines()))
+
+    styles = ((mapping, 2 + offset, offset) for mapping in (2, 4) for offset in (0, 2, 4))
+    return min((_yaml(*style) for style in styles), key=changed)
 
 
 def _below(at: Any, *words: str) -> Any:  # noqa: ANN401  (what ruamel.yaml holds)

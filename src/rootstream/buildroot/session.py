@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import process
-from rootstream.buildroot import configuration, edit, kconfig, saving
+from rootstream.buildroot import configuration, edit, info, kconfig, saving
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import Workspace
@@ -17,7 +17,19 @@ from rootstream.sandbox.kconfig_fragment import PREFIX, same
 KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
 TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
 # Packages whose Kconfig can write a minimal defconfig; of the others all changed symbols are saved.
-_MINIMAL = ("linux", "uboot", "barebox", "at91bootstrap3", "xvisor")
+_MINIMAL = ("linux", "uboot", "barebox", "at91bootstrap3")
+# The symbol that says that a package is built; where its .config is in its build folder, if not at the top.
+_SELECTED = {
+    "linux": "BR2_LINUX_KERNEL",
+    "busybox": "BR2_PACKAGE_BUSYBOX",
+    "uclibc": "BR2_PACKAGE_UCLIBC",
+    "uboot": "BR2_TARGET_UBOOT",
+    "barebox": "BR2_TARGET_BAREBOX",
+    "at91bootstrap3": "BR2_TARGET_AT91BOOTSTRAP3",
+    "swupdate": "BR2_PACKAGE_SWUPDATE",
+    "xvisor": "BR2_PACKAGE_XVISOR",
+}
+_DOTCONFIG = {"xvisor": "build/openconf/.config"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +43,7 @@ class Saved:
 
 def prefix_of(kind: str) -> str:
     """Return what symbols of a configuration begin with in files."""
-    return kconfig.NO_PREFIX if kind == saving.BUILDROOT else PREFIX
+    return kconfig.NO_PREFIX if kind in (saving.BUILDROOT, "uclibc") else PREFIX
 
 
 def open_buildroot(
@@ -99,80 +111,87 @@ def open_package(space: Workspace, kind: str, tool: str, to: str | None, base: W
 
     Raises `UserError` menu-failed, and what a failed make gives.
     """
-    package = package_of(kind)
     place = saving.choose(space, kind, to, base)
-    folder = _configured(space, package)
-    before, old = _states(space, package, folder)
+    folder = _configured(space, kind)
+    before, old = _states(space, kind, folder)
     env = space.environment() | {"TERM": space.env.get("TERM", "dumb")}
-    status = process.hand_over(space.make(f"{package}-{tool}"), env=env)
+    status = process.hand_over(space.make(f"{kind}-{tool}"), env=env)
     if status != 0:
         raise UserError(
             "menu-failed",
-            f"{package}-{tool}: {process.ending(status)}",
+            f"{kind}-{tool}: {process.ending(status)}",
             hint=kconfig.TOOL_HINTS[tool],
         )
-    after, new = _states(space, package, folder)
+    after, new = _states(space, kind, folder)
     configuration.forget_package(space, folder.name)
     if kind in _MINIMAL:
-        return _save_package(space, place, edit.changes_of(old, new), after)
-    return _save_package(space, place, edit.changes_of(before, after), after)
-
-
-def package_of(kind: str) -> str:
-    """Return Buildroot's name of a package for our word."""
-    return {"uboot": "uboot"}.get(kind, kind)
+        return _save_package(space, kind, place, edit.changes_of(old, new), after)
+    return _save_package(space, kind, place, edit.changes_of(before, after), after)
 
 
 def package_config(space: Workspace, kind: str) -> Path:
     """Return the .config of a package in its build folder. Raises `UserError` not-built."""
-    found = _folders(space, package_of(kind))
-    if not found:
+    known = info.known(space).get(kind)
+    config = space.output / known.build / _DOTCONFIG.get(kind, ".config") if known and known.build else None
+    if config is None or not config.is_file():
         raise UserError(
             "not-built",
             f"{kind} is not unpacked and configured yet",
             hint=f"`rootstream make {kind}-configure` does it.",
         )
-    return found[-1] / ".config"
+    return config
 
 
-def _configured(space: Workspace, package: str) -> Path:
-    """Return the build folder of a package with its .config in it; make brings it there."""
-    found = _folders(space, package)
-    if not found:
-        env = space.environment()
-        status = process.hand_over(space.make(f"{package}-configure"), env=env)
-        found = _folders(space, package)
-        if status != 0 or not found:
-            raise UserError(
-                "not-configured",
-                f"{package} could not be unpacked and configured ({process.ending(status)})",
-                hint=f"`rootstream make {package}-configure` shows why.",
-            )
-    return found[-1]
+def _configured(space: Workspace, kind: str) -> Path:
+    """Return the build folder of a package, its .config made of the project's present files.
+
+    Buildroot unpacks it and builds what its Kconfig needs (the toolchain for a kernel). What the files ask for
+    must be in the .config before a menu opens: else the menu's own changes could not be told from theirs.
+    Raises `UserError` package-off, not-configured.
+    """
+    values = edit.values(space.config.read_text("utf-8", "surrogateescape"), kconfig.NO_PREFIX)
+    if values.get(_SELECTED[kind]) != "y":
+        raise UserError(
+            "package-off",
+            f"{kind} is no part of {space.described.target}: {_SELECTED[kind]} is not set",
+            hint="`rootstream config` chooses it in Buildroot's menu.",
+        )
+    name = f"{kind.upper()}_DIR"
+    argv = space.make("-s", "printvars", f"VARS={name}")
+    told = process.run(argv, env=space.environment(), timeout=600.0).stdout
+    found = next((line.partition("=")[2] for line in told.splitlines() if line.startswith(f"{name}=")), "")
+    folder = Path(found)
+    if not found or folder.parent != (space.output / "build").resolve():
+        raise UserError("not-configured", f"Buildroot does not say where it builds {kind}: {name}={found}")
+    argv = space.make(str(folder / ".stamp_kconfig_fixup_done"))
+    status = process.hand_over(argv, env=space.environment())
+    if status != 0 or not (folder / _DOTCONFIG.get(kind, ".config")).is_file():
+        raise UserError(
+            "not-configured",
+            f"{kind} could not be unpacked and configured ({process.ending(status)})",
+            hint=f"To try it by hand: {process.paste(argv)}",
+        )
+    return folder
 
 
-def _folders(space: Workspace, package: str) -> list[Path]:
-    build = space.output / "build"
-    found = [path.parent for path in build.glob(f"{package}-*/.config")]
-    # linux-headers-6.1 is not linux's: after the name comes a version
-    return sorted(
-        path for path in found if path.name.removeprefix(f"{package}-")[:1].isdigit() or "custom" in path.name
-    )
-
-
-def _states(space: Workspace, package: str, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+def _states(space: Workspace, kind: str, folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the values of a package's .config, and those of its minimal form."""
-    whole = edit.values((folder / ".config").read_text("utf-8", "surrogateescape"))
-    if package not in _MINIMAL:
+    config, prefix = folder / _DOTCONFIG.get(kind, ".config"), prefix_of(kind)
+    whole = edit.values(config.read_text("utf-8", "surrogateescape"), prefix)
+    if kind not in _MINIMAL:
         return whole, whole
-    process.run(space.make("-s", f"{package}-savedefconfig"), env=space.environment(), timeout=600.0)
-    return whole, edit.values((folder / "defconfig").read_text("utf-8", "surrogateescape"))
+    process.run(space.make("-s", f"{kind}-savedefconfig"), env=space.environment(), timeout=600.0)
+    return whole, edit.values((folder / "defconfig").read_text("utf-8", "surrogateescape"), prefix)
 
 
-def _save_package(space: Workspace, place: saving.Place, changes: edit.Changes, after: dict[str, str]) -> Saved:
-    wanted = changes if place.whole else edit.spelled_out(changes, after)
+def _save_package(
+    space: Workspace, kind: str, place: saving.Place, changes: edit.Changes, after: dict[str, str]
+) -> Saved:
+    spelled = changes if place.whole else edit.spelled_out(changes, after)
+    # what is not in the .config at all is hidden by another symbol: nobody can ask for it
+    wanted = {symbol: value if symbol in after else None for symbol, value in spelled.items()}
     before = saving.read(space, place)
-    text = edit.edited(before, wanted, PREFIX)
+    text = edit.edited(before, wanted, prefix_of(kind))
     if text == before:
         return Saved(path=None, difference="")
     saving.write(space, place, text)
@@ -226,10 +245,10 @@ def save_by_hand(
             raise UserError(
                 "unknown-package", f"{folder} is of no package that can be saved", where=Where(path=path)
             )
-        old = edit.values(configuration.noted_package(space, folder))
-        new = edit.values(path.read_text("utf-8", "surrogateescape"))
+        old = edit.values(configuration.noted_package(space, folder), prefix_of(kind))
+        new = edit.values(path.read_text("utf-8", "surrogateescape"), prefix_of(kind))
         place = saving.choose(space, kind, to, base)
-        saved.append(_save_package(space, place, edit.changes_of(old, new), new))
+        saved.append(_save_package(space, kind, place, edit.changes_of(old, new), new))
         configuration.forget_package(space, folder)
     return tuple(saved)
 
