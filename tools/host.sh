@@ -30,6 +30,7 @@ need e2fsprogs /usr/sbin/debugfs
 need fdisk /usr/sbin/sfdisk
 need dosfstools /usr/sbin/mkfs.fat
 need mtools mcopy
+need syslinux syslinux
 need xz-utils xz
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 if [ "${PYTHON:-python3}" = python3 ]; then
