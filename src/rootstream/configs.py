@@ -54,7 +54,7 @@ class Config:
         """Return everything that is wrong or doubtful."""
         composed = configuration.compose(self.space, self.ready.generated, force=True) if self.by_hand() else None
         problems = check.check(self.space, composed or self.compose())
-        return (*problems, *self.by_hand(), *packagecheck.check(self.space, fresh=False))
+        return (*problems, *self.by_hand(), *packagecheck.check(self.space))
 
     def by_hand(self) -> tuple[Problem, ...]:
         """Return what was changed by hand in Buildroot's .config."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import collect, contents, verbs
+from rootstream.buildroot import collect, contents, info, making, verbs
 from rootstream.buildroot.making import Follower, Logs
 from rootstream.errors import UserError
 from rootstream.images import Files, MakeFiles
@@ -92,6 +92,58 @@ def test_logs_are_split_by_package(tmp_path: Path) -> None:
     text = (tmp_path / "busybox.log").read_text()
     assert "applets.o" in text
     assert "toolchain" not in text
+
+
+def test_what_looks_at_ended_steps_can_end_the_run(tmp_path: Path) -> None:
+    ended: list[tuple[str, str]] = []
+
+    def after(name: str, phase: str) -> None:
+        ended.append((name, phase))
+        if (name, phase) == ("busybox", making.CONFIGURING):
+            raise UserError("dropped", "a symbol was dropped")
+
+    told = Told()
+    follower = Follower(report=told, clock=told.clock, logs=tmp_path, after=after)
+    lines = OUTPUT.splitlines(keepends=True)
+    with pytest.raises(UserError, match="dropped"):
+        list(map(follower.take, lines))
+    assert ended[-1] == ("busybox", "Configuring")
+    assert ("busybox", "Building") not in ended
+    assert not [event for event in told.events if isinstance(event, events.Phase) if event.text == "Building"]
+
+
+# Of a real answer of Buildroot 2026.08-rc1, shortened; a value in several lines is from a `define`.
+ANSWER = """\
+{ "host-lz4": { "type": "host", "name": "lz4", "version": "1.10.0", "stamp_dir": "build/host-lz4-1.10.0", \
+"downloads": [ { "source": "lz4-1.10.0.tar.gz", "uris": [ "https+https://example.org/lz4" ] } ], \
+"dependencies": [ "host-skeleton" ] }, "lz4": { "type": "target", "name": "lz4", "install_target": true }, \
+"rootfs-tar": { "type": "rootfs" } }
+HOST_LZ4_DIR='/o/build/host-lz4-1.10.0'
+HOST_LZ4_BUILD_CMDS='make -C a CFLAGS='\\''-O2 -g'\\'' lib
+\tmake -C a LZ4_X='\\''1'\\''
+'
+LZ4_VERSION='1.10.0'
+OTHER_VERSION='5'
+"""
+
+
+def test_packages_and_their_variables_are_read_from_one_answer() -> None:
+    told, variables = info.answer_of("warning: clock skew\n" + ANSWER)
+    packages = info.packages_of(told)
+    assert list(packages) == ["host-lz4", "lz4"]
+    assert packages["host-lz4"].build == "build/host-lz4-1.10.0"
+    assert packages["host-lz4"].downloads == (("lz4-1.10.0.tar.gz", ("https+https://example.org/lz4",)),)
+    assert variables["lz4"] == {"LZ4_VERSION": "1.10.0"}
+    assert variables["host-lz4"] == {
+        "HOST_LZ4_DIR": "/o/build/host-lz4-1.10.0",
+        "HOST_LZ4_BUILD_CMDS": "make -C a CFLAGS='-O2 -g' lib\n\tmake -C a LZ4_X='1'\n",
+    }
+
+
+@pytest.mark.parametrize("text", ["", "make: *** no", "[]", '{"a": 5}', ANSWER[:200]])
+def test_an_answer_that_is_none_is_told(text: str) -> None:
+    with pytest.raises(UserError, match="no answer that can be read"):
+        info.answer_of(text)
 
 
 @pytest.mark.parametrize("name", [b"../../etc/x", b"/x", b"..", b".hidden"])

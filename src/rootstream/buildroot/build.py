@@ -231,11 +231,17 @@ def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], rep
         events.Plan(total=len(packages), cached=len(packages) - len(waiting), to_fetch=0, to_build=len(waiting))
     )
     fresh = packagecheck.unchecked(space)
-    if fresh:
-        targets = tuple(f"{name}-configure" for name in fresh)
-        making.run(space, targets, report, what=f"the configuration of {' and '.join(fresh)}")
-        _require(ready, tuple(packagecheck.check(space, fresh=True)), report)
-    making.run(space, (), report, what="the build")
+    for name in fresh:
+        if packagecheck.folder(space, name):
+            _require(ready, tuple(packagecheck.check(space, (name,))), report)
+
+    def after(name: str, phase: str) -> None:
+        if name in fresh and phase == making.CONFIGURING:
+            _require(ready, tuple(packagecheck.check(space, (name,))), report)
+
+    # first what has to be compared with its requests: a mistake there should not wait for all other packages
+    targets = (*(f"{name}-configure" for name in fresh), "all") if fresh else ()
+    making.run(space, targets, report, what="the build", after=after)
     stale.note(space, () if decision.clean or decision.target else by_hand)
     configuration.note(space)
 

@@ -1,6 +1,7 @@
-"""What Buildroot says of the packages of a configuration: `make show-info` and `make show-vars`, read once.
+"""What Buildroot says of the packages of a configuration: `make show-info printvars`, read once.
 
-Asking takes 6 to 15 s, so the answer is kept until the configuration, the tree or an external tree changes.
+Buildroot takes 4 to 6 s to read its make files: both questions are put in one call, and the answer is kept until
+the configuration, the tree or an external tree changes.
 """
 
 from __future__ import annotations
@@ -19,6 +20,11 @@ from rootstream.lock import write_atomically
 
 ASKING = 600.0
 NOTE = "info.json"
+# All variables of the packages that show-info tells of (Buildroot, Makefile: SHOW_INFO_PACKAGES). printvars looks
+# at VARS for every variable there is: it becomes a plain list when it is looked at first.
+_PACKAGES = "$(sort $(foreach i,$(PACKAGES),$(i) $($(call UPPERCASE,$(i))_FINAL_RECURSIVE_DEPENDENCIES)))"
+_ALL = f"VARS=$(eval override VARS := $(foreach p,{_PACKAGES},$(call UPPERCASE,$(p))_%))$(VARS)"
+_VARIABLE = re.compile(r"^([^\s=':#]+)='((?:[^']|'\\'')*)'$", re.MULTILINE)
 # Buildroot's own packages without a build of their own
 _NO_PACKAGE = ("rootfs",)
 
@@ -76,36 +82,37 @@ def package(name: str, told: Mapping[str, Any]) -> Package:
     )
 
 
-def packages_of(text: str) -> dict[str, Package]:
-    """Return the packages of the output of `make show-info`, in its order. Raises `UserError` buildroot-answer."""
+def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
+    """Return what `make show-info printvars QUOTED_VARS=YES` printed: of each package its part and its variables.
+
+    A variable belongs to the package with the longest prefix that fits: LINUX_HEADERS_DIR is not linux's.
+    Raises `UserError` buildroot-answer.
+    """
     begin = text.find("{")
     try:
-        data = json.loads(text[begin:])
-        return {name: package(name, told) for name, told in data.items() if told.get("type") not in _NO_PACKAGE}
+        told, end = json.JSONDecoder().raw_decode(text, max(begin, 0))
+        packages = packages_of(told)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(
             "buildroot-answer",
             f"`make show-info` of this Buildroot gave no answer that can be read: {error}",
             detail=process.tail(text[-2000:]),
         ) from error
-
-
-def variables_of(text: str, packages: Mapping[str, Package]) -> dict[str, dict[str, str]]:
-    """Return the expanded variables of each package from the output of `make show-vars`.
-
-    A variable belongs to the package with the longest prefix that fits: LINUX_HEADERS_DIR is not linux's.
-    """
-    data = json.loads(text[text.find("{") :])
     prefixes = {each.prefix: each.name for each in packages.values()}
     found: dict[str, dict[str, str]] = {name: {} for name in packages}
-    for variable, told in data.items():
-        parts = variable.split("_")
-        for end in range(len(parts) - 1, 0, -1):
-            owner = prefixes.get("_".join(parts[:end]) + "_")
+    for match in _VARIABLE.finditer(text, end):
+        parts = match[1].split("_")
+        for length in range(len(parts) - 1, 0, -1):
+            owner = prefixes.get("_".join(parts[:length]) + "_")
             if owner:
-                found[owner][variable] = str(told.get("expanded", ""))
+                found[owner][match[1]] = match[2].replace("'\\''", "'")
                 break
-    return found
+    return told, found
+
+
+def packages_of(told: Mapping[str, Any]) -> dict[str, Package]:
+    """Return the packages of Buildroot's answer, in its order."""
+    return {name: package(name, each) for name, each in told.items() if each.get("type") not in _NO_PACKAGE}
 
 
 def ask(space: Workspace, key: str, report: Reporter) -> Info:
@@ -117,11 +124,8 @@ def ask(space: Workspace, key: str, report: Reporter) -> Info:
     if kept and kept.get("key") == key:
         return _info(kept)
     report(events_step("asking Buildroot for its packages"))
-    shown = _make(space, "show-info")
-    packages = packages_of(shown)
-    patterns = " ".join(f"{each.prefix}%" for each in packages.values())
-    variables = variables_of(_make(space, "show-vars", f"VARS={patterns}"), packages)
-    kept = {"key": key, "packages": json.loads(shown[shown.find("{") :]), "variables": variables}
+    packages, variables = answer_of(_make(space, "show-info", "printvars", "QUOTED_VARS=YES", _ALL))
+    kept = {"key": key, "packages": packages, "variables": variables}
     space.state.mkdir(parents=True, exist_ok=True)
     write_atomically(space.state / NOTE, json.dumps(kept).encode("utf-8", "surrogateescape"))
     return _info(kept)
@@ -146,10 +150,7 @@ def _kept(space: Workspace) -> dict[str, Any]:
 
 
 def _info(kept: Mapping[str, Any]) -> Info:
-    packages = {
-        name: package(name, told) for name, told in kept["packages"].items() if told.get("type") not in _NO_PACKAGE
-    }
-    return Info(packages=packages, variables=kept["variables"])
+    return Info(packages=packages_of(kept["packages"]), variables=kept["variables"])
 
 
 def known(space: Workspace) -> dict[str, Package]:

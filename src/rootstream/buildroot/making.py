@@ -21,10 +21,15 @@ from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, 
 _MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.+-]*) (\S*) |\s+)([^\x1b]*)")
 # After these, what a package depends on may come first; after all others a package goes on to its end.
 _BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating")
+CONFIGURING = "Configuring"
 KEPT_LOGS = 10
 TAIL_LINES = 30
 LONGEST_LINE = 1 << 20
 WHOLE = "build.log"
+
+
+def _nothing(name: str, phase: str) -> None:
+    """Do nothing when a step of a package has ended."""
 
 
 @dataclass(slots=True)
@@ -39,11 +44,15 @@ class _Package:
 
 @dataclass(slots=True, kw_only=True)
 class Follower:
-    """Reads make's output line by line: reports packages and their steps, and knows which one is at work."""
+    """Reads make's output line by line: reports packages and their steps, and knows which one is at work.
+
+    `after` is told of each step that ended well, as package and step; what it raises ends the run.
+    """
 
     report: Reporter
     clock: Callable[[], float]
     logs: Path
+    after: Callable[[str, str], None] = _nothing
     open: dict[str, _Package] = field(default_factory=dict)
     current: str | None = None
     finished: list[str] = field(default_factory=list)
@@ -61,6 +70,7 @@ class Follower:
         if self.current is not None:
             before = self.open[self.current]
             before.spent += now - before.since
+            self.after(self.current, before.phase)
             if name != self.current and not before.phase.startswith(_BEGINNING):
                 self._end(self.current, "success")
         self.current = name
@@ -146,8 +156,15 @@ def header(argv: Sequence[str], env: dict[str, str], began: datetime) -> str:
     return "\n".join([*lines, f"# {process.paste(argv)}", "", ""])
 
 
-def run(workspace: Workspace, targets: Sequence[str], report: Reporter, *, what: str) -> Path:
-    """Run make with these targets and return the folder of its logs.
+def run(
+    workspace: Workspace,
+    targets: Sequence[str],
+    report: Reporter,
+    *,
+    what: str,
+    after: Callable[[str, str], None] = _nothing,
+) -> Path:
+    """Run make with these targets and return the folder of its logs; `after` is told of each step that ended.
 
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
@@ -156,7 +173,7 @@ def run(workspace: Workspace, targets: Sequence[str], report: Reporter, *, what:
     began = datetime.now(UTC)
     folder = workspace.logs / began.strftime("%Y%m%dT%H%M%S.%fZ")
     _tidy(workspace.logs)
-    follower = Follower(report=report, clock=time.monotonic, logs=folder)
+    follower = Follower(report=report, clock=time.monotonic, logs=folder, after=after)
     with Logs(folder, header=header(argv, env, began)) as logs:
         _link(workspace.logs / "latest", folder.name)
         status = _follow(argv, env, follower, logs)

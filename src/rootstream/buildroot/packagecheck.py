@@ -7,7 +7,7 @@ the .config in the package's build folder, right after it was configured and bef
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from rootstream.buildroot import contents, info, requested
@@ -72,13 +72,14 @@ def _digest(space: Workspace, package: str, each: PackageConfig) -> str:
     return contents.digest(_files(space, each)) + " ".join(each.optional) + str(folder(space, package))
 
 
-def check(space: Workspace, *, fresh: bool) -> Iterator[Problem]:
-    """Yield the requests that did not come out.
+def check(space: Workspace, fresh: Collection[str] = ()) -> Iterator[Problem]:
+    """Yield the requests that did not come out, of all packages or of those that are `fresh`: configured just now.
 
-    What was configured from other files than the present ones is not compared, which a note says, unless it is
-    `fresh`: configured just now.
+    What was configured from other files than the present ones is not compared, which a note says.
     """
     for package, each in wanted(space).items():
+        if fresh and package not in fresh:
+            continue
         place = folder(space, package)
         if place is None or (not fresh and not _passed(space, package, each)):
             yield Problem(
