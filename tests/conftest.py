@@ -47,10 +47,8 @@ def run() -> Command:
 @pytest.fixture(scope="session")
 def lock() -> Path:
     """Return the lock of examples/hello; it is made once and kept, so that a second run needs no network."""
-    path = HELLO / "system.lock"
-    if not path.exists():
-        rootstream("update", cwd=HELLO, check=True)
-    return path
+    rootstream("update", "--missing", cwd=HELLO, check=True)
+    return HELLO / "system.lock"
 
 
 @pytest.fixture

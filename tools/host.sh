@@ -18,6 +18,7 @@ need bubblewrap bwrap
 need fuse3 fusermount3
 need apt apt-get
 need qemu-system-x86 qemu-system-x86_64
+need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd
 need seabios /usr/share/seabios/bios-256k.bin
 need git git
 need patch patch

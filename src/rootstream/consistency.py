@@ -28,6 +28,7 @@ from rootstream.units import show_size
 
 BUILT = ("x86_64",)  # what there are recipes for, of the architectures that the description knows
 KERNEL_FILES = {"x86_64": "bzImage"}
+UEFI = ("x86_64", "aarch64", "riscv64")
 RESERVED = ("SHA256SUMS", "manifest.json")
 LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
@@ -122,8 +123,8 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     for number, image in enumerate(system.images):
         kind = "a kernel" if isinstance(image, MakeKernel) else None
         kind = "an initramfs" if isinstance(image, MakeInitramfs) else kind
-        if isinstance(image, MakeDisk) and image.disk.bootloader != "none":
-            kind = f"a disk with {image.disk.bootloader}"
+        if isinstance(image, MakeDisk) and image.disk.loader != "none":
+            kind = f"a disk with {image.disk.loader}"
         if kind:
             message = f"{kind} needs a kernel, and this system has none"
             yield UserError("kernel-needed", message, where=at(node, "images", number), hint=hint)
@@ -154,18 +155,25 @@ def _started(system: System, disk: Disk, node: Node, path: tuple[str | int, ...]
     """Yield what a disk's boot loader lacks in the rest of the system."""
     if disk.initramfs:
         where = at(node, *path, "initramfs")
-        if disk.bootloader == "none":
+        if disk.loader == "none":
             message = "initramfs: there is no boot loader on this disk that could load it"
             yield UserError("bad-value", message, where=where)
         elif not any(isinstance(image, MakeInitramfs) for image in system.images):
             message = "initramfs: the system makes no initramfs"
             yield UserError("image-needed", message, where=where, hint="Add `- initramfs` to the images.")
-    if disk.bootloader == "syslinux":
+    if disk.loader == "uki":
+        if system.arch not in UEFI:
+            message = f"bootloader: there is no UEFI for {system.arch}, only for {', '.join(UEFI)}"
+            yield UserError("not-available", message, where=at(node, *path, "bootloader"))
+        if system.machine.firmware == "bios":
+            message = "firmware: uki starts from UEFI, not from bios"
+            yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
+    if disk.loader == "syslinux":
         if system.arch != "x86_64":
             message = f"syslinux starts x86_64 machines only, not {system.arch}"
             yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
-        if system.machine.firmware != "bios":
-            message = f"firmware: syslinux starts from BIOS, not from {system.machine.firmware}"
+        if system.machine.firmware == "uefi":
+            message = "firmware: syslinux starts from BIOS, not from uefi"
             yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
 
 
@@ -193,7 +201,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
             yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
         elif kind != "disk" and system.kernel is None and not isinstance(system.root, FromBuildroot):
             yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
-        elif made and all(isinstance(image, MakeDisk) and image.disk.bootloader == "none" for image in made):
+        elif made and all(isinstance(image, MakeDisk) and image.disk.loader == "none" for image in made):
             yield UserError("bad-value", "boot: the disk has no boot loader", where=where)
     bootable = any(isinstance(image, tuple(kinds.values())) for image in system.images)
     bootable = bootable or "capsule" in (system.machine.boot or ())
@@ -201,8 +209,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         message = "checks: no image of this system can be booted"
         hint = f"Make one of: {', '.join(kinds)}."
         yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)
-    written = at(node, "machine", "firmware") not in (at(node, "machine"), at(node))
-    if system.arch != "x86_64" and written and system.machine.firmware == "bios":
+    if system.arch != "x86_64" and system.machine.firmware == "bios":
         message = f"firmware: {system.arch} machines have no BIOS"
         yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
 

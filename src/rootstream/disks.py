@@ -9,6 +9,8 @@ from rootstream.images import Disk, Partition
 from rootstream.located import Node, at
 
 Path = tuple[str | int, ...]
+MOST_PARTITIONS = {"mbr": 4, "gpt": 128}
+TABLES = {"syslinux": "mbr", "uki": "gpt"}
 
 
 def check(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
@@ -27,7 +29,18 @@ def check(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
         message = "partitions: none is mounted at /, where the root file system goes"
         hint = "Give one of them `mount: /`."
         yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
-    if disk.bootloader == "syslinux":
+    most = MOST_PARTITIONS[disk.table]
+    if len(disk.partitions) > most:
+        message = f"partitions: an {disk.table} table holds {most}, not {len(disk.partitions)}"
+        hint = "Write `table: gpt`; it starts from UEFI." if disk.table == "mbr" else ""
+        yield UserError("bad-value", message, where=at(node, *path, "partitions"), hint=hint or None)
+    loader = TABLES.get(disk.loader, disk.table)
+    if loader != disk.table:
+        message = f"bootloader: {disk.loader} needs `table: {loader}`, not {disk.table}"
+        yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
+    if disk.loader == "uki":
+        yield from _uki(disk, node, path)
+    if disk.loader == "syslinux":
         yield from _syslinux(disk, mounts.get("/boot"), node, path)
 
 
@@ -44,6 +57,14 @@ def _partition(partition: Partition, node: Node, path: Path) -> Iterator[UserErr
     if partition.filesystem == "vfat" and partition.mount == "/":
         message = "filesystem: vfat keeps neither owners nor links, so it cannot hold the root"
         yield UserError("bad-value", message, where=at(node, *path, "filesystem"), hint="Write `ext4`.")
+
+
+def _uki(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
+    """UEFI reads its program from FAT: UEFI specification, 13.3."""
+    if not any(part.filesystem == "vfat" for part in disk.partitions):
+        message = "UEFI starts from a vfat partition, and this disk has none"
+        hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."
+        yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
 
 
 def _syslinux(disk: Disk, boot: int | None, node: Node, path: Path) -> Iterator[UserError]:

@@ -110,26 +110,33 @@ SEED_PARTITIONS = (
 class Disk(Model):
     """A partitioned disk that starts by itself."""
 
-    table: Literal["mbr"] = "mbr"
-    """Partition table."""
-    bootloader: Literal["syslinux", "none"] = "syslinux"
-    """Boot loader."""
+    table: Literal["mbr", "gpt"] = "mbr"
+    """Partition table: `mbr` starts from BIOS, `gpt` from UEFI."""
+    bootloader: Literal["syslinux", "uki", "none"] | None = None
+    """What starts the kernel: `syslinux` (the default on `mbr`) or `uki` (the default on `gpt`), one EFI program
+    with kernel, arguments and initramfs inside, where UEFI starts it without any settings."""
     sector_size: Literal[512, 4096] = 512
     """Size of a sector in bytes."""
-    partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=4)] = SEED_PARTITIONS
-    """Partitions in their order on the disk."""
-    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] = "/dev/sda"
-    """What the machine calls this disk; used in /etc/fstab and for the kernel's root=."""
+    partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=128)] = SEED_PARTITIONS
+    """Partitions in their order on the disk, at most four on `mbr`."""
+    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] | None = None
+    """What the machine calls this disk; used in /etc/fstab and for the kernel's root=. By default
+    /dev/sda on `mbr`; on `gpt` partitions are found by their UUIDs, whatever the disk is called."""
     kernel_args: KernelArgs = ""
     """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
     kernel_name: FileName = "vmlinuz"
-    """Name of the kernel on the boot partition."""
+    """Name of the kernel on the boot partition (with `uki` it is inside the program)."""
     initramfs: bool = False
     """Put the initramfs beside the kernel and let the boot loader load both."""
     fstab: Literal["write", "keep"] = "write"
     """Write /etc/fstab from the partitions, or keep the root's own."""
     name: FileName = "disk.img"
     """Name of the file."""
+
+    @property
+    def loader(self) -> Literal["syslinux", "uki", "none"]:
+        """What starts the kernel, the table's own loader where nothing is said."""
+        return self.bootloader or ("syslinux" if self.table == "mbr" else "uki")
 
 
 class Files(Model):

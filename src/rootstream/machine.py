@@ -67,8 +67,8 @@ class Machine(Model):
     """Further, empty disks."""
     nics: tuple[Nic, ...] = (Nic(),)
     """Network cards, each on a network of its own behind this host."""
-    firmware: Literal["bios", "uefi"] = "bios"
-    """Firmware."""
+    firmware: Literal["auto", "bios", "uefi"] = "auto"
+    """Firmware: `auto` takes for each image what it starts from."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """`auto` takes KVM where a guest really runs on it."""
     kernel_args: KernelArgs = ""
@@ -177,6 +177,9 @@ Check = Annotated[
 ]
 
 
+Firmware = Literal["bios", "uefi"]
+
+
 class BootImage(Model):
     """What a machine is given to boot, as files: the exported images of one system."""
 
@@ -188,3 +191,10 @@ class BootImage(Model):
     """Path of the image."""
     name: FileName
     """Name of the system."""
+    firmware: Firmware = "bios"
+    """What it starts from, where the machine's description leaves that to the image."""
+
+
+def firmware_of(machine: Machine, image: BootImage) -> Firmware:
+    """Return the firmware that a machine starts an image with."""
+    return image.firmware if machine.firmware == "auto" else machine.firmware

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rootstream.boot import accel
+from rootstream.boot import accel, firmware
 from rootstream.boot.boards import BOARDS
 from rootstream.engine import Engine
 from rootstream.engine.needs import Need, host_needs, install_command
@@ -32,6 +32,7 @@ def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
         _program(
             BOARDS["x86_64"].program, "boots systems", install, environment, package=BOARDS["x86_64"].package
         ),
+        _uefi(install),
         _buildroot(install, environment),
         _acceleration(environment),
     )
@@ -56,6 +57,17 @@ def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
         fix=f"{install} {' '.join(missing)}" if missing else None,
         weight="advised",
     )
+
+
+def _uefi(install: str) -> Need:
+    """Return the need for the firmware that disks with `table: gpt` start from in QEMU."""
+    purpose = "boots disks with `table: gpt` (UEFI)"
+    try:
+        found = firmware.uefi("x86_64")
+    except UserError:
+        fix = f"{install} {BOARDS['x86_64'].uefi_package}"
+        return Need(name="UEFI", met=False, found=f"missing; it {purpose}", fix=fix, weight="advised")
+    return Need(name="UEFI", met=True, found=str(found.code), weight="advised")
 
 
 def _program(

@@ -15,11 +15,11 @@ from rootstream import events, images, workflow
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
-from rootstream.description import Described
+from rootstream.description import Described, System
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.load import load
-from rootstream.machine import BootFrom, BootImage, Check, Machine
+from rootstream.machine import BootFrom, BootImage, Check, Firmware, Machine
 from rootstream.progress import words
 from rootstream.project import Project
 from rootstream.roots import FromBuildroot
@@ -109,7 +109,13 @@ def _described(project: Project, described: Described) -> Trial:
     if kernel:
         files["capsule"] = kernel  # only booted where the description says that the root is inside
     found = [
-        BootImage(kind=kind, kernel=None if kind == "disk" else kernel, file=files[kind], name=described.target)
+        BootImage(
+            kind=kind,
+            kernel=None if kind == "disk" else kernel,
+            file=files[kind],
+            name=described.target,
+            firmware=_firmware(system, kind),
+        )
         for kind in system.machine.boot or BOOTABLE
         if kind in files and (kind == "disk" or kernel)
     ]
@@ -121,6 +127,12 @@ def _described(project: Project, described: Described) -> Trial:
         checks=system.checks,
         folder=place / "verify",
     )
+
+
+def _firmware(system: System, kind: BootFrom) -> Firmware:
+    """Return what the first image of a kind starts from."""
+    disk = next((image.disk for image in system.images if isinstance(image, images.MakeDisk)), None)
+    return "uefi" if kind == "disk" and disk is not None and disk.table == "gpt" else "bios"
 
 
 def _kernel(names: Sequence[str]) -> str | None:

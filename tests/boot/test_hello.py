@@ -84,6 +84,27 @@ def test_hello_boots_from_each_image_and_passes(built: Path, run: Command) -> No
         assert "Hello World!" in (verify / boot["console"]).read_text()
 
 
+def test_hello_starts_from_uefi_by_nothing_but_its_disk(built: Path, run: Command) -> None:
+    """Also under another name than it has elsewhere: all partitions are found by what is on them."""
+    run("build", "hello@uefi", cwd=built, check=True)
+    description = (built / "system.yaml").read_text()
+    more = """
+        machine: {bus: virtio}
+        add:
+          checks:
+            - command: mount; cat /proc/swaps; ls -R /boot
+              output: "/dev/vda1 on /boot type vfat(.|\\n)*/dev/vda3(.|\\n)*BOOTX64.EFI"
+            - poweroff: poweroff
+"""
+    (built / "system.yaml").write_text(description.replace("      - poweroff: poweroff\n", "") + more)
+    try:
+        done = run("verify", "hello@uefi", cwd=built)
+    finally:
+        (built / "system.yaml").write_text(description)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "hello@uefi from disk" in done.stdout
+
+
 def test_booting_leaves_the_images_as_they_are(built: Path) -> None:
     done = subprocess.run(
         ["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=built / "out" / "hello", check=False

@@ -84,12 +84,14 @@ def test_one_lock_gives_the_same_bytes_elsewhere(built: Path, hello: Path, run: 
     previous = os.umask(0o077)
     try:
         environment = {"ROOTSTREAM_CACHE": str(tmp_path / "cache"), "TZ": "Asia/Tokyo", "LANG": "C", "LC_ALL": "C"}
-        run("build", "hello", cwd=hello, env=environment, check=True)
+        run("build", "hello", "hello@uefi", cwd=hello, env=environment, check=True)
     finally:
         os.umask(previous)
-    assert sums(hello / "out" / "hello") == sums(built / "out" / "hello")
-    manifests = [(folder / "out" / "hello" / "manifest.json").read_text() for folder in (built, hello)]
-    assert manifests[0] == manifests[1]
+    run("build", "hello@uefi", cwd=built, check=True)
+    for name in ("hello", "hello@uefi"):
+        assert sums(hello / "out" / name) == sums(built / "out" / name)
+        manifests = [(folder / "out" / name / "manifest.json").read_text() for folder in (built, hello)]
+        assert manifests[0] == manifests[1]
     shutil.rmtree(tmp_path / "cache")
 
 

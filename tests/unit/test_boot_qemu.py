@@ -19,7 +19,7 @@ from rootstream.boot.media import Media, filesystem, look
 from rootstream.boot.monitor import parse_usernet
 from rootstream.boot.qemu import Forward, Host, Sockets, command
 from rootstream.errors import UserError
-from rootstream.machine import BootFrom, BootImage, ExtraDisk, Machine, Nic
+from rootstream.machine import BootFrom, BootImage, ExtraDisk, Machine, Nic, firmware_of
 from rootstream.system import Architecture
 
 PC = BOARDS["x86_64"]
@@ -49,7 +49,7 @@ def values(words: list[str], option: str) -> list[str]:
 def test_a_disk_starts_by_its_loader_and_is_not_written() -> None:
     words = argv()
     assert values(words, "-drive") == ["if=none,id=disk0,format=raw,file=/out/root,,1,snapshot=on"]
-    assert "ide-hd,drive=disk0,bus=ide.0,unit=0" in values(words, "-device")
+    assert "ide-hd,drive=disk0,bus=ide.0,unit=0,bootindex=0" in values(words, "-device")
     assert values(words, "-machine") == ["pc,graphics=off"]
     assert values(words, "-kernel") == []
     assert "-no-reboot" in words
@@ -166,7 +166,7 @@ def test_buses_firmware_accelerator_and_lines() -> None:
     devices = values(words, "-device")
     assert devices[1:5] == [
         "ich9-ahci,id=ahci",
-        "ide-hd,drive=disk0,bus=ahci.0",
+        "ide-hd,drive=disk0,bus=ahci.0,bootindex=0",
         "virtio-blk-pci,drive=disk1",
         "ide-hd,drive=disk2,bus=ide.0,unit=0",
     ]
@@ -221,6 +221,13 @@ def test_media(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             look(broken)
         assert caught.value.reason == reason
+
+
+def test_firmware_follows_the_image_where_the_machine_does_not_say() -> None:
+    disk = BootImage(kind="disk", kernel=None, file="/out/disk", name="x", firmware="uefi")
+    assert firmware_of(Machine(), disk) == "uefi"
+    assert firmware_of(Machine(firmware="bios"), disk) == "bios"
+    assert firmware_of(Machine(), disk.model_copy(update={"firmware": "bios"})) == "bios"
 
 
 def test_firmware_is_found_and_kept_as_it_is(tmp_path: Path) -> None:

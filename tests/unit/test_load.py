@@ -144,8 +144,10 @@ def test_everything_that_is_missing(tmp_path: Path) -> None:
             [("bad-value", 3), ("bad-value", 5)],
         ),
         (
-            f"images:\n- disk:\n    partitions: [{'{filesystem: ext4, mount: /, size: 1M}, ' * 5}]",
-            [("bad-value", 3)],
+            "images:\n- disk:\n    bootloader: none\n    partitions: [{filesystem: ext4, mount: /}, "
+            + "{filesystem: ext4, size: 1M}, " * 4
+            + "]",
+            [("bad-value", 4)],
         ),
         ("images:\n- disk: {name: ../x}\n- disk: {name: .x}", [("bad-value", 2), ("bad-value", 3)]),
         ("epoch: 5", [("bad-value", 1)]),

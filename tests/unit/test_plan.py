@@ -188,7 +188,7 @@ def test_a_disk_names_its_root_where_the_arguments_do_not(given: str, expected: 
     system = describe(images=({"disk": {"kernel_args": given}},)).systems[0].system
     disk = system.images[0]
     assert isinstance(disk, images.MakeDisk)
-    assert image.kernel_args(disk.disk) == expected
+    assert image.kernel_args(disk.disk, "box/disk.img") == expected
 
 
 def test_partitions_of_disks_whose_name_ends_in_a_digit() -> None:

@@ -22,7 +22,7 @@ from rootstream.boot.media import Media, look
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, Machine
+from rootstream.machine import BootImage, Machine, firmware_of
 from rootstream.system import Architecture
 
 _START_TIMEOUT = 30.0
@@ -80,7 +80,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
     board = BOARDS[arch]
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     media = look(image)
-    firmware = uefi(arch) if machine.firmware == "uefi" else None
+    firmware = uefi(arch) if firmware_of(machine, image) == "uefi" else None
     with tempfile.TemporaryDirectory(prefix="rootstream-run-") as name:
         folder = Path(name)
         disks = tuple(folder / f"disk{index}.img" for index in range(len(machine.disks)))

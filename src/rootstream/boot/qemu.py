@@ -12,7 +12,7 @@ from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, Machine
+from rootstream.machine import BootImage, Machine, firmware_of
 from rootstream.system import Architecture
 
 Accelerator = Literal["kvm", "tcg"]
@@ -95,7 +95,7 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
 
 
 def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
-    if machine.firmware == "bios":
+    if firmware_of(machine, image) == "bios":
         if image.kind == "disk" and not board.bios:
             raise UserError(
                 "no-firmware",
@@ -124,6 +124,11 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
     return [*words, "-append", kernel_args(machine, image.kind, board=board, media=media)]
 
 
+def _boots(image: BootImage) -> bool:
+    """Say whether the machine's firmware finds what it starts on a disk."""
+    return image.kind == "disk"
+
+
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
     if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
@@ -133,7 +138,8 @@ def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host:
     units = {"ide": 0, "ahci": 0, "virtio": 0}
     for index, (name, file, options) in enumerate(wanted):
         words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
-        words += ["-device", _disk(board, name, index, units[name])]
+        first = ",bootindex=0" if index == 0 and _boots(image) else ""  # before any attempt to boot from a network
+        words += ["-device", _disk(board, name, index, units[name]) + first]
         units[name] += 1
     return words
 

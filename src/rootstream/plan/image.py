@@ -7,10 +7,11 @@ import shlex
 from dataclasses import dataclass
 
 from rootstream import images
-from rootstream.plan import base, programs
+from rootstream.plan import base, bootprograms, programs
 from rootstream.plan import root as roots
 from rootstream.plan.model import Dependency, Element, Json, short_hash
 from rootstream.plan.sources import local
+from rootstream.sandbox.disklayout import filesystem_uuid, partition_uuid
 
 SPARSE = ".sparse"
 
@@ -20,6 +21,7 @@ class Context:
     """What the images of one system share: its root and kernel elements and the name of the kernel's file."""
 
     slug: str
+    arch: str
     root: str
     kernel: str | None
     kernel_file: str | None
@@ -63,12 +65,14 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
             words = ["tar", f"--root {roots.PATH}", f"--compression {image.tar.compression}"]
             commands = [_program("image", *words, "-o", _output(name))]
         case images.MakeDisk():
-            told = _disk_spec(image.disk, name)
+            told = _disk_spec(image.disk, name, context)
             folder = f"files/disk-{context.slug}-{short_hash(name)}"
             files[f"{folder}/disk.json"] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
             commands = _disk(image.disk, name, context, initramfs)
             if image.disk.initramfs and initramfs:
                 extra = (Dependency(element=initramfs.element.name, location="/loaded"),)
+            if image.disk.loader == "uki":
+                extra += (bootprograms.stub(context.arch),)
     kind = next(iter(type(image).model_fields))
     made = Element(
         name=f"image-{context.slug}-{kind}-{short_hash(name)[:4]}.bst",
@@ -111,29 +115,48 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
         words.append(f"--kernel /kernel/{context.kernel_file}")
     if image.initramfs and initramfs:
         words.append(f"--initramfs /loaded/images/{initramfs.file}")
+    if image.loader == "uki":
+        words.append(f"--stub {bootprograms.stub_path(context.arch)}")
     return [_program("disk", *words, "--packed", "-o", _output(name + SPARSE))]
 
 
-def _disk_spec(image: images.Disk, name: str) -> dict[str, Json]:
-    told: dict[str, Json] = image.model_dump(exclude={"initramfs", "fstab"})
+def _disk_spec(image: images.Disk, name: str, context: Context) -> dict[str, Json]:
+    told: dict[str, Json] = image.model_dump(exclude={"initramfs", "fstab"}, exclude_none=True)
     told["name"] = name
+    told["bootloader"] = image.loader
     told["keep_fstab"] = image.fstab == "keep"
-    told["kernel_args"] = kernel_args(image)
+    told["kernel_args"] = kernel_args(image, seed(name, context))
+    if image.table == "gpt":
+        told |= {"arch": context.arch, "seed": seed(name, context)}
     return told
 
 
-def kernel_args(image: images.Disk) -> str:
+def seed(name: str, context: Context) -> str:
+    """Return what all identities of a GPT disk come from: no two systems have the same."""
+    return f"{context.slug}/{name}"
+
+
+def kernel_args(image: images.Disk, seed: str) -> str:
     """Return the kernel arguments of a disk: the given ones, with the root named where they do not."""
     words = image.kernel_args.split()
     have = {word.split("=", 1)[0] for word in words}
     for number, partition in enumerate(image.partitions, 1):
         if partition.mount == "/" and "root" not in have:
-            words.append(f"root={partition_device(image.device, number)}")
+            words.append(f"root={_root(image, number, seed)}")
             if "rootfstype" not in have:
                 words.append(f"rootfstype={partition.filesystem}")
             if not have & {"ro", "rw"}:
                 words.append("rw")
     return " ".join(words)
+
+
+def _root(image: images.Disk, number: int, seed: str) -> str:
+    """Return what finds the root: the kernel knows PARTUUID only, an initramfs's findfs UUID."""
+    if image.device or image.table == "mbr":
+        return partition_device(image.device or "/dev/sda", number)
+    if image.initramfs:
+        return f"UUID={filesystem_uuid(seed, number, image.partitions[number - 1].filesystem)}"
+    return f"PARTUUID={partition_uuid(seed, number)}"
 
 
 def partition_device(disk: str, number: int) -> str:

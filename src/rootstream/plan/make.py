@@ -10,7 +10,7 @@ from typing import Any
 from rootstream import images, layers
 from rootstream.description import Debian, Described, Description
 from rootstream.lock import Lock
-from rootstream.plan import base, busybox, image, inputs, linux, programs, root
+from rootstream.plan import base, bootprograms, busybox, image, inputs, linux, programs, root
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.sources import Unpacked, source_tree
@@ -106,11 +106,14 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     draft.files.update(files)
     context = image.Context(
         slug=described.slug,
+        arch=system.arch,
         root=finished.name,
         kernel=built.element.name if built else None,
         kernel_file=built.image if built else None,
         epoch=system.epoch,
     )
+    if any(isinstance(each, images.MakeDisk) and each.disk.loader == "uki" for each in system.images):
+        draft.add(bootprograms.stub_element(debian, system.arch))
     return _target(draft, described, context)
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import argparse
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.sandbox import fat
+from rootstream.sandbox import fat, gpt, uki
 from rootstream.sandbox.disklayout import (
     DEFAULT_SWAP,
     GRAIN,
@@ -21,9 +22,12 @@ from rootstream.sandbox.disklayout import (
     aligned,
     disk_id,
     fat_serial,
+    identity,
+    kernel_arguments,
     mbr,
     mounts,
     parse_disk_spec,
+    partition_uuid,
     swap_header,
     syslinux_config,
 )
@@ -39,6 +43,7 @@ SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 SYSLINUX_FOLDER = "syslinux"
 INITRAMFS = "initramfs.img"
 EXT_TYPE, SWAP_TYPE = 0x83, 0x82
+LOADER_MOUNTS = ("/boot", "/efi", "/boot/efi")
 LEAST_FREE = 64 * MEBIBYTE
 
 
@@ -52,14 +57,38 @@ class Made:
     trees: dict[int, Tree]
 
 
-def make_disk(spec: DiskSpec, root: Tree, image: Path, *, epoch: int, boot: dict[str, Content]) -> None:
-    """Write a disk image; `boot` are files for the partition that the loader starts from, by name."""
+def make_disk(
+    spec: DiskSpec, root: Tree, image: Path, *, epoch: int, boot: dict[str, Content], stub: Path | None = None
+) -> None:
+    """Write a disk image; `boot` are files for the partition that the loader starts from, by name.
+
+    `stub` is the program that the kernel is joined with for `bootloader: uki`.
+    """
     if not spec.keep_fstab or root.find("etc/fstab") is None:
         root.put("etc/fstab", text_file(fstab_text(mounts(spec)).encode()))
     made = Made(spec=spec, image=image, epoch=epoch, trees=_split(spec, root))
     loader = _loader_partition(spec)
-    if loader is not None:
-        _add_loader(made, loader, boot)
+    with tempfile.TemporaryDirectory(dir=image.parent, prefix=".boot.") as scratch:
+        if loader is not None and spec.bootloader == "uki":
+            _add_uki(made, loader, boot, stub, Path(scratch))
+        elif loader is not None:
+            _add_loader(made, loader, boot)
+        placed = _make_partitions(made, loader)
+    end = max(aligned(part.start + part.size) for part in placed)
+    if spec.table == "gpt":
+        _write_gpt(made, placed, loader, end + MEBIBYTE)
+        return
+    code = b""
+    if spec.bootloader == "syslinux" and loader is not None:
+        fat.install_syslinux(image, offset=placed[loader].start, folder=SYSLINUX_FOLDER, epoch=epoch)
+        code = SYSLINUX_MBR.read_bytes()
+    with image.open("r+b") as file:
+        file.write(mbr(placed, sector_size=spec.sector_size, disk_id=disk_id(spec.seed), code=code))
+        file.truncate(end)
+
+
+def _make_partitions(made: Made, loader: int | None) -> list[Placed]:
+    spec = made.spec
     placed: list[Placed] = []
     position = MEBIBYTE
     for number, part in enumerate(spec.partitions):
@@ -68,13 +97,26 @@ def make_disk(spec: DiskSpec, root: Tree, image: Path, *, epoch: int, boot: dict
         kind = SWAP_TYPE if part.filesystem == "swap" else kind
         placed.append(Placed(start=position, size=size, type=kind, active=number == loader))
         position = aligned(position + size)
-    code = b""
-    if spec.bootloader == "syslinux" and loader is not None:
-        fat.install_syslinux(image, offset=placed[loader].start, folder=SYSLINUX_FOLDER, epoch=epoch)
-        code = SYSLINUX_MBR.read_bytes()
-    with image.open("r+b") as file:
-        file.write(mbr(placed, sector_size=spec.sector_size, disk_id=disk_id(spec.name), code=code))
-        file.truncate(position)
+    return placed
+
+
+def _write_gpt(made: Made, placed: list[Placed], loader: int | None, size: int) -> None:
+    spec = made.spec
+    entries = []
+    for number, (part, place) in enumerate(zip(spec.partitions, placed, strict=True)):
+        kind = gpt.SWAP if part.filesystem == "swap" else gpt.LINUX
+        kind = gpt.BASIC if part.filesystem == "vfat" else kind
+        kind = gpt.ROOTS.get(spec.arch, gpt.LINUX) if part.mount == "/" else kind
+        kind = gpt.EFI_SYSTEM if number == loader else kind
+        guid = partition_uuid(spec.seed, number + 1)
+        entries.append(gpt.Entry(start=place.start, size=place.size, type=kind, guid=guid, name=part.name))
+    guid = seeded_uuid(spec.seed, "disk")
+    head, tail = gpt.gpt(entries, size=size, sector_size=spec.sector_size, guid=guid)
+    with made.image.open("r+b") as file:
+        file.truncate(size)
+        file.write(head)
+        file.seek(size - len(tail))
+        file.write(tail)
 
 
 def _split(spec: DiskSpec, root: Tree) -> dict[int, Tree]:
@@ -93,14 +135,40 @@ def _split(spec: DiskSpec, root: Tree) -> dict[int, Tree]:
     return trees
 
 
+def _is_esp(spec: DiskSpec, number: int) -> bool:
+    return spec.table == "gpt" and number == _loader_partition(spec)
+
+
 def _is_below(path: str, top: str) -> bool:
     return not top or path.startswith(f"{top}/")
 
 
 def _loader_partition(spec: DiskSpec) -> int | None:
     fats = [number for number, part in enumerate(spec.partitions) if part.filesystem == "vfat"]
-    named = [number for number in fats if spec.partitions[number].mount == "/boot"]
+    named = [number for mount in LOADER_MOUNTS for number in fats if spec.partitions[number].mount == mount]
     return next(iter(named + fats), None)
+
+
+def _add_uki(made: Made, loader: int, boot: dict[str, Content], stub: Path | None, scratch: Path) -> None:
+    """Put the one program that starts everything where UEFI looks for it by itself."""
+    spec = made.spec
+    kernel = boot.get(spec.kernel_name)
+    if stub is None or kernel is None:
+        raise Mistake("bootloader uki needs a kernel (--kernel) and a stub (--stub)")
+    program = stub.read_bytes()
+    sections = uki.parts(
+        stub=program,
+        kernel=kernel,
+        initramfs=boot.get(INITRAMFS),
+        arguments=kernel_arguments(spec),
+        name=spec.name,
+    )
+    place = scratch / "uki.efi"
+    with place.open("wb") as file:
+        uki.write_uki(file, program, sections)
+    files = made.trees.setdefault(loader, Tree())
+    inode = Inode(kind=Kind.FILE, mode=0o644, content=uki.whole(place), origin="the boot files")
+    files.put(uki.efi_name(program), inode)
 
 
 def _add_loader(made: Made, loader: int, boot: dict[str, Content]) -> None:
@@ -148,13 +216,14 @@ def _make_swap(made: Made, number: int, position: int) -> int:
     _clear(made.image, position, size)
     with made.image.open("r+b") as file:
         file.seek(position)
-        file.write(swap_header(size, part.label, seeded_uuid(f"{made.spec.name}/{number}", "swap")))
+        file.write(swap_header(size, part.label, seeded_uuid(identity(made.spec.seed, number + 1), "swap")))
     return size
 
 
 def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
     part = made.spec.partitions[number]
-    needed = fat.auto_size(tree)
+    esp = _is_esp(made.spec, number)
+    needed = fat.auto_size(tree, esp=esp)
     size = part.size or needed
     _clear(made.image, position, size)
     try:
@@ -165,8 +234,9 @@ def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
             size=size,
             sector_size=made.spec.sector_size,
             label=part.label,
-            serial=fat_serial(f"{made.spec.name}/{number}"),
+            serial=fat_serial(identity(made.spec.seed, number + 1)),
             epoch=made.epoch,
+            esp=esp,
         )
     except Mistake as mistake:
         if "full" not in str(mistake).lower():
@@ -177,7 +247,9 @@ def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
 
 def _make_ext(made: Made, number: int, tree: Tree, position: int) -> int:
     part = made.spec.partitions[number]
-    ext = Ext(type=part.filesystem, label=part.label, seed=f"{made.spec.name}/{number}", size=part.size or 0)
+    ext = Ext(
+        type=part.filesystem, label=part.label, seed=identity(made.spec.seed, number + 1), size=part.size or 0
+    )
 
     def make(tried: Ext) -> None:
         _clear(made.image, position, tried.size)
@@ -205,7 +277,7 @@ def _make(options: argparse.Namespace) -> None:
             boot[name] = Slice(path, 0, path.stat().st_size)
     needed = 2 * content_bytes(root) + sum(content.size for content in boot.values()) + LEAST_FREE
     with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
-        make_disk(spec, root, draft, epoch=source_date_epoch(), boot=boot)
+        make_disk(spec, root, draft, epoch=source_date_epoch(), boot=boot, stub=options.stub)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -216,6 +288,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--root", type=Path, required=True)
     make.add_argument("--kernel", type=Path, help="kernel to put on the boot partition as kernel_name")
     make.add_argument("--initramfs", type=Path)
+    make.add_argument("--stub", type=Path, help="EFI stub that the kernel is joined with for bootloader uki")
     make.add_argument("--packed", action="store_true", help="write what `pack` would make of the image")
     make.add_argument("-o", "--output", type=Path, required=True)
     make.set_defaults(run=_make)

@@ -25,7 +25,8 @@ KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
 ARGUMENTS = re.compile(r"[\x20-\x7e]{0,2000}")
 OPTIONS = re.compile(r"[^\s#]{1,200}")
 NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
-MOST_PARTITIONS = 4
+MOST_PARTITIONS = {"mbr": 4, "gpt": 128}
+ARCHITECTURE = re.compile(r"[a-z0-9_]{1,16}")
 LARGEST_DISK = 1 << 45
 MOST_SECTORS = (1 << 32) - 1
 ACTIVE = 0x80
@@ -50,20 +51,29 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpec:
-    """A disk that is wanted. `timeout` is in tenths of a second, as syslinux counts."""
+    """A disk that is wanted. `timeout` is in tenths of a second, as syslinux counts.
+
+    All identities of a GPT disk come from `seed`. Without `device` its partitions are found by their UUIDs.
+    """
 
     name: str
+    seed: str
+    arch: str
+    table: str
     sector_size: int
     bootloader: str
     kernel_args: str | None
     kernel_name: str
     timeout: int
-    device: str
+    device: str | None
     keep_fstab: bool
     partitions: tuple[Partition, ...]
 
     def source(self, number: int) -> str:
-        """Return the device of the partition with a number (from 1), as the kernel names it."""
+        """Return what fstab calls the partition with a number (from 1)."""
+        if self.device is None:
+            filesystem = self.partitions[number - 1].filesystem
+            return f"UUID={filesystem_uuid(self.seed, number, filesystem)}"
         return f"{self.device}{'p' if self.device[-1].isdigit() else ''}{number}"
 
 
@@ -81,15 +91,21 @@ def parse_disk_spec(value: object) -> DiskSpec:
     """Return the description from its JSON form; `Mistake` with all that is wrong in it."""
     problems: list[str] = []
     top = Entry(value, "disk", problems)
-    top.choice("table", ("mbr",), "mbr")
+    table = top.choice("table", ("mbr", "gpt"), "mbr")
+    loaders = ("syslinux", "none") if table == "mbr" else ("uki", "none")
+    name = top.required("name", NAME, "on one line")
+    device = top.text("device", DEVICE, "such as /dev/sda")
     spec = DiskSpec(
-        name=top.required("name", NAME, "on one line"),
+        name=name,
+        seed=top.text("seed", NAME, "on one line") or name,
+        arch=top.text("arch", ARCHITECTURE, "such as x86_64") or "",
+        table=table,
         sector_size=_sector_size(top),
-        bootloader=top.choice("bootloader", ("syslinux", "none"), "syslinux"),
+        bootloader=top.choice("bootloader", loaders, loaders[0]),
         kernel_args=top.text("kernel_args", ARGUMENTS, "of at most 2000 printable ASCII characters"),
         kernel_name=top.text("kernel_name", KERNEL, "that is a file name") or "vmlinuz",
         timeout=top.number("timeout", 0, 35996) or 0,
-        device=top.text("device", DEVICE, "such as /dev/sda") or "/dev/sda",
+        device=device or ("/dev/sda" if table == "mbr" else None),
         keep_fstab=top.flag("keep_fstab"),
         partitions=tuple(_partition(entry) for entry in top.entries("partitions")),
     )
@@ -147,15 +163,17 @@ def _contradictions(spec: DiskSpec) -> list[str]:
     problems += [
         f"partitions: {mount} is there twice" for mount in sorted({m for m in mounts if mounts.count(m) > 1})
     ]
-    if len(spec.partitions) > MOST_PARTITIONS:
-        problems.append(f"partitions: an MBR table holds {MOST_PARTITIONS}, not {len(spec.partitions)}")
+    most = MOST_PARTITIONS[spec.table]
+    if len(spec.partitions) > most:
+        problems.append(f"partitions: an {spec.table.upper()} table holds {most}, not {len(spec.partitions)}")
     if spec.bootloader == "syslinux" and spec.sector_size != SMALL_SECTOR:
         problems.append(
             "sector_size 4096 and bootloader syslinux: a BIOS starts only from sectors of 512 bytes; "
             "take bootloader none (the kernel is then started from elsewhere) or sector_size 512"
         )
-    if spec.bootloader == "syslinux" and not any(part.filesystem == "vfat" for part in spec.partitions):
-        problems.append("bootloader syslinux needs a vfat partition to start from, such as one mounted on /boot")
+    if spec.bootloader != "none" and not any(part.filesystem == "vfat" for part in spec.partitions):
+        message = "needs a vfat partition to start from, such as one mounted on /boot"
+        problems.append(f"bootloader {spec.bootloader} {message}")
     return problems
 
 
@@ -209,6 +227,25 @@ def fat_serial(name: str) -> int:
     return seeded_uuid(name, "fat").int & 0xFFFFFFFF
 
 
+def identity(seed: str, number: int) -> str:
+    """Return what stands for the partition with a number (from 1) in the seeds of UUIDs."""
+    return f"{seed}/{number - 1}"
+
+
+def partition_uuid(seed: str, number: int) -> uuid.UUID:
+    """Return the PARTUUID of a partition (from 1) of a GPT disk, the same for the same seed."""
+    return seeded_uuid(identity(seed, number), "partition")
+
+
+def filesystem_uuid(seed: str, number: int, filesystem: str) -> str:
+    """Return the UUID of a partition's file system as blkid(8) shows it."""
+    where = identity(seed, number)
+    if filesystem == "vfat":
+        serial = fat_serial(where)
+        return f"{serial >> 16:04X}-{serial & 0xFFFF:04X}"
+    return str(seeded_uuid(where, "swap" if filesystem == "swap" else "ext"))
+
+
 def mounts(spec: DiskSpec) -> tuple[Mount, ...]:
     """Return the lines of fstab: the root, other mounts in the order of the partitions, swap."""
     lines = []
@@ -233,7 +270,8 @@ def kernel_arguments(spec: DiskSpec) -> str:
     if spec.kernel_args is not None:
         return spec.kernel_args
     number, root = next((n, part) for n, part in enumerate(spec.partitions, 1) if part.mount == "/")
-    return f"root={spec.source(number)} rootfstype={root.filesystem} rw"
+    source = spec.source(number) if spec.device else f"PARTUUID={partition_uuid(spec.seed, number)}"
+    return f"root={source} rootfstype={root.filesystem} rw"
 
 
 def syslinux_config(spec: DiskSpec, initramfs: str | None) -> str:

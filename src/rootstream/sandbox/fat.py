@@ -16,12 +16,16 @@ TYPES = {12: 0x01, 16: 0x0E, 32: 0x0C}
 FORBIDDEN = frozenset('"*:<>?|\\')
 CLUSTER = 32768
 SMALLEST_AUTO = 16 * MEBIBYTE
+# Some firmware reads nothing but FAT32 from an EFI system partition, and FAT32 begins at 65525 clusters.
+SMALLEST_ESP, FAT32_SECTORS = 64 * MEBIBYTE, 70000
 AT_ONCE = 200
 MTOOLS = {"MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1"}
 
 
-def fat_bits(size: int, sector_size: int) -> int:
-    """Return whether a FAT of that many bytes is FAT12, FAT16 or FAT32."""
+def fat_bits(size: int, sector_size: int, *, esp: bool = False) -> int:
+    """Return whether a FAT of that many bytes is FAT12, FAT16 or FAT32, which `esp` prefers."""
+    if esp and size // sector_size >= FAT32_SECTORS:
+        return 32
     scale = sector_size // 512
     return 12 if size < FAT12_BELOW * scale else 16 if size < FAT16_BELOW else 32
 
@@ -57,19 +61,30 @@ def fat_files(tree: Tree, top: str) -> Tree:
     return part
 
 
-def auto_size(files: Tree) -> int:
+def auto_size(files: Tree, *, esp: bool = False) -> int:
     """Return a size in bytes, in whole MiB: the files in the largest clusters, a tenth, and 4 MiB to spare."""
     total = sum(
         -(-(inode.content.size if inode.content else 1) // CLUSTER) * CLUSTER for _, _, inode in files.walk()
     )
-    return max(-(-(total * 11 // 10 + 4 * MEBIBYTE) // MEBIBYTE) * MEBIBYTE, SMALLEST_AUTO)
+    return max(
+        -(-(total * 11 // 10 + 4 * MEBIBYTE) // MEBIBYTE) * MEBIBYTE, SMALLEST_ESP if esp else SMALLEST_AUTO
+    )
 
 
 def make_fat(
-    files: Tree, image: Path, *, offset: int, size: int, sector_size: int, label: str, serial: int, epoch: int
+    files: Tree,
+    image: Path,
+    *,
+    offset: int,
+    size: int,
+    sector_size: int,
+    label: str,
+    serial: int,
+    epoch: int,
+    esp: bool = False,
 ) -> None:
     """Write a FAT with files at an offset of an image (all in bytes)."""
-    bits = fat_bits(size, sector_size)
+    bits = fat_bits(size, sector_size, esp=esp)
     feed(
         [
             *("mkfs.fat", "-F", str(bits), "-S", str(sector_size), "-n", label.upper(), "-i", f"{serial:08x}"),

@@ -1,0 +1,46 @@
+"""Programs that start systems and that the build base has not: fetched for those images only that need them."""
+
+from __future__ import annotations
+
+from rootstream.description import Debian
+from rootstream.plan.model import Dependency, Element, Source
+from rootstream.plan.sources import debian_packages
+
+STUBS = "/boot-stub"
+# Debian's word for an architecture, and systemd's EFI stub for it.
+EFI = {
+    "x86_64": ("amd64", "linuxx64.efi.stub"),
+    "aarch64": ("arm64", "linuxaa64.efi.stub"),
+    "riscv64": ("riscv64", "linuxriscv64.efi.stub"),
+}
+
+
+def stub_element(debian: Debian, arch: str) -> Element:
+    """Return the element with the program that a kernel is joined with for UEFI."""
+    return Element(
+        name=_stub_name(arch),
+        kind="import",
+        description=f"The EFI stub of systemd for {arch}",
+        sources=(_plain(debian_packages(debian, EFI[arch][0], ("systemd-boot-efi",))),),
+    )
+
+
+def stub(arch: str) -> Dependency:
+    """Return the dependency on the stub."""
+    return Dependency(element=_stub_name(arch), location=STUBS)
+
+
+def stub_path(arch: str) -> str:
+    """Return where the stub is in the sandbox."""
+    return f"{STUBS}/usr/lib/systemd/boot/efi/{EFI[arch][1]}"
+
+
+def _stub_name(arch: str) -> str:
+    return f"efi-stub-{arch}.bst"
+
+
+def _plain(source: Source) -> Source:
+    """Return a package set as a source without what makes it a system."""
+    return Source(
+        kind=source.kind, words={**source.words, "fixups": False}, free=source.free, locked=source.locked
+    )

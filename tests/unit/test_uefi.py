@@ -1,0 +1,158 @@
+"""GUID partition tables and unified kernel images: bytes that other programs read."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import subprocess
+import uuid
+from pathlib import Path
+
+import pytest
+
+from rootstream.sandbox.disklayout import filesystem_uuid, mounts, parse_disk_spec, partition_uuid
+from rootstream.sandbox.fat import auto_size, fat_bits
+from rootstream.sandbox.gpt import EFI_SYSTEM, ROOTS, Entry, gpt, room
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.tree import Content, Literal, Tree
+from rootstream.sandbox.uki import efi_name, parts, program, write_uki
+
+MIB = 1 << 20
+DISK: dict[str, object] = {
+    "name": "disk.img",
+    "seed": "box/disk.img",
+    "table": "gpt",
+    "arch": "x86_64",
+    "partitions": [
+        {"filesystem": "vfat", "mount": "/boot"},
+        {"filesystem": "ext4", "mount": "/"},
+        {"filesystem": "swap", "size": 64 * MIB},
+    ],
+}
+
+
+def entries() -> list[Entry]:
+    first = Entry(start=MIB, size=64 * MIB, type=EFI_SYSTEM, guid=uuid.UUID(int=1), name="boot")
+    second = Entry(start=65 * MIB, size=8 * MIB, type=ROOTS["x86_64"], guid=uuid.UUID(int=2), name="root")
+    return [first, second]
+
+
+@pytest.mark.parametrize("sector", [512, 4096])
+def test_both_tables_fit_where_they_belong(sector: int) -> None:
+    head, tail = gpt(entries(), size=80 * MIB, sector_size=sector, guid=uuid.UUID(int=3))
+    assert len(head) == room(sector) <= MIB
+    assert head[510:512] == b"\x55\xaa"
+    assert head[sector : sector + 8] == tail[-sector:][:8] == b"EFI PART"
+    last = 80 * MIB // sector - 1
+    assert struct.unpack_from("<QQ", head, sector + 24) == (1, last)
+    assert struct.unpack_from("<QQ", tail[-sector:], 24) == (last, 1)
+
+
+def test_sfdisk_reads_the_table_without_a_complaint(tmp_path: Path) -> None:
+    sfdisk = shutil.which("sfdisk") or "/usr/sbin/sfdisk"
+    if not Path(sfdisk).exists():
+        pytest.skip("sfdisk (fdisk) is not installed")
+    head, tail = gpt(entries(), size=80 * MIB, sector_size=512, guid=uuid.UUID(int=3))
+    image = tmp_path / "disk.img"
+    with image.open("wb") as file:
+        file.truncate(80 * MIB)
+        file.write(head)
+        file.seek(80 * MIB - len(tail))
+        file.write(tail)
+    said = subprocess.run([sfdisk, "-V", str(image)], capture_output=True, text=True, check=True)
+    assert "No errors detected" in said.stdout
+    dump = subprocess.run([sfdisk, "-d", str(image)], capture_output=True, text=True, check=True).stdout
+    assert f"type={str(ROOTS['x86_64']).upper()}, uuid={str(uuid.UUID(int=2)).upper()}" in dump
+
+
+def test_partitions_are_found_by_identities_of_their_own() -> None:
+    spec = parse_disk_spec(DISK)
+    assert (spec.device, spec.bootloader) == (None, "uki")
+    assert [mount.source for mount in mounts(spec)] == [
+        f"UUID={filesystem_uuid('box/disk.img', number, kind)}"
+        for number, kind in ((2, "ext4"), (1, "vfat"), (3, "swap"))
+    ]
+    named = [mount.source for mount in mounts(parse_disk_spec({**DISK, "device": "/dev/vda"}))]
+    assert named == ["/dev/vda2", "/dev/vda1", "/dev/vda3"]
+    ours, other = partition_uuid("box/disk.img", 1), partition_uuid("other/disk.img", 1)
+    assert len({ours, other, partition_uuid("box/disk.img", 2)}) == 3
+
+
+def test_a_system_partition_is_fat32_where_that_fits() -> None:
+    assert auto_size(Tree(), esp=True) == 64 * MIB
+    assert fat_bits(64 * MIB, 512, esp=True) == 32
+    assert fat_bits(32 * MIB, 512, esp=True) == 16
+    assert fat_bits(64 * MIB, 4096, esp=True) == 12
+
+
+def stub(machine: int = 0x8664, room_for: int = 8) -> bytes:
+    """Return a PE program with one section, as small as can be."""
+    headers = 0x40 + 24 + 240 + 40 * (1 + room_for)
+    headers += -headers % 512
+    optional = struct.pack("<H", 0x20B).ljust(32, b"\0") + struct.pack("<II", 4096, 512)
+    optional = optional.ljust(56, b"\0") + struct.pack("<II", 0x2000, headers)
+    coff = struct.pack("<HH12xHH", machine, 1, 240, 0)
+    section = struct.pack("<8sIIII16x", b".text", 100, 0x1000, 512, headers)
+    head = b"MZ".ljust(0x3C, b"\0") + struct.pack("<I", 0x40) + b"PE\0\0" + coff + optional.ljust(240, b"\0")
+    return (head + section).ljust(headers, b"\0") + bytes(512)
+
+
+def sections(data: bytes) -> dict[str, bytes]:
+    head = program(data, "it")
+    found = {}
+    for number in range(head.sections):
+        name, size, _, _, raw = struct.unpack_from("<8sIIII", data, head.table + 40 * number)
+        found[name.rstrip(b"\0").decode()] = data[raw : raw + size]
+    return found
+
+
+def made(initramfs: Content | None) -> bytes:
+    out = io.BytesIO()
+    kernel = Literal(stub() + b"kernel")
+    wanted = parts(stub=stub(), kernel=kernel, initramfs=initramfs, arguments="quiet", name="Box")
+    places = write_uki(out, stub(), wanted)
+    assert all(offset % 4096 == 0 for offset, _ in places.values())
+    return out.getvalue()
+
+
+def test_a_unified_kernel_image_holds_its_parts() -> None:
+    found = sections(made(Literal(b"root" * 5000)))
+    assert list(found) == [".text", ".osrel", ".cmdline", ".initrd", ".linux"]
+    assert found[".cmdline"] == b"quiet"
+    assert found[".initrd"] == b"root" * 5000
+    assert found[".linux"].endswith(b"kernel")
+    assert b'PRETTY_NAME="Box"' in found[".osrel"]
+    assert list(sections(made(None))) == [".text", ".osrel", ".cmdline", ".linux"]
+    assert made(None) == made(None)
+
+
+def test_objdump_agrees_about_the_sections(tmp_path: Path) -> None:
+    if not shutil.which("objdump"):
+        pytest.skip("objdump (binutils) is not installed")
+    image = tmp_path / "uki.efi"
+    image.write_bytes(made(Literal(b"root")))
+    said = subprocess.run(["objdump", "-h", str(image)], capture_output=True, text=True, check=True).stdout
+    assert all(name in said for name in (".cmdline", ".initrd", ".linux"))
+
+
+@pytest.mark.parametrize(("machine", "name"), [(0x8664, "X64"), (0xAA64, "AA64"), (0x5064, "RISCV64")])
+def test_the_program_has_the_name_that_uefi_looks_for(machine: int, name: str) -> None:
+    assert efi_name(stub(machine)) == f"EFI/BOOT/BOOT{name}.EFI"
+
+
+def test_what_uefi_cannot_start_is_refused() -> None:
+    def joined(kernel: bytes, with_stub: bytes) -> None:
+        wanted = parts(stub=with_stub, kernel=Literal(kernel), initramfs=Literal(b"x"), arguments="", name="x")
+        write_uki(io.BytesIO(), with_stub, wanted)
+
+    with pytest.raises(Mistake, match="CONFIG_EFI_STUB=y"):
+        joined(b"MZ" + bytes(4000), stub())
+    with pytest.raises(Mistake, match="CONFIG_EFI_STUB=y"):
+        joined(b"", stub())
+    with pytest.raises(Mistake, match="for AA64 machines, the stub for X64"):
+        joined(stub(0xAA64), stub())
+    with pytest.raises(Mistake, match="the stub is no EFI program"):
+        joined(stub(), b"\x7fELF" + bytes(100))
+    with pytest.raises(Mistake, match="no room"):
+        joined(stub(), stub(room_for=0)[:-1])
