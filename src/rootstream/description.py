@@ -57,6 +57,8 @@ class Described(Model):
     name: Name
     variant: Name | None
     system: System
+    lines: dict[str, int] = Field(default_factory=dict, exclude=True, repr=False)
+    """Lines of the description by path, such as `layers/0`; no part of what decides a result."""
 
     @property
     def target(self) -> str:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rootstream import consistency, files
 from rootstream.description import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
 from rootstream.errors import Problems, UserError, Where
-from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, parse, places, plain
+from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, lines, parse, places, plain
 from rootstream.mistakes import identity, mistakes
 from rootstream.shape import record
 from rootstream.system import Model
@@ -107,7 +107,9 @@ class _Reading:
         described = None
         if system:
             variant_name = variant.text if variant else None
-            described = Described.model_construct(name=name.text, variant=variant_name, system=system)
+            described = Described.model_construct(
+                name=name.text, variant=variant_name, system=system, lines=lines(node)
+            )
             reading.problems += consistency.check(system, node)
             reading.problems += files.check(record(System), node, self.folder)
         for problem in reading.problems:

@@ -175,6 +175,21 @@ def places(node: Node) -> set[Where]:
     return found
 
 
+def lines(node: Node, depth: int = 5) -> dict[str, int]:
+    """Return the lines of what is in a node, by path such as `layers/0`, down to a depth."""
+    found: dict[str, int] = {}
+    if depth and isinstance(node, Mapping):
+        parts = [(str(key), entry.key.where.line, entry.value) for key, entry in node.entries.items()]
+    elif depth and isinstance(node, Sequence):
+        parts = [(str(number), item.where.line, item) for number, item in enumerate(node.items)]
+    else:
+        return found
+    for name, line, value in parts:
+        found[name] = line or 0
+        found |= {f"{name}/{path}": number for path, number in lines(value, depth - 1).items()}
+    return found
+
+
 class _Composer:
     """Puts one document together from the events of the parser."""
 

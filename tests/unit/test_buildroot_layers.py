@@ -19,7 +19,8 @@ from rootstream.buildroot.finish import post_build, post_fakeroot
 from rootstream.buildroot.generate import Generated, generate, image_files, text
 from rootstream.cli_passwd import passwd
 from rootstream.description import Described
-from rootstream.errors import UserError
+from rootstream.errors import UserError, Where
+from rootstream.load import load
 
 ROOT = "root: {buildroot: {tree: {local: ../buildroot}}}\nkernel: null\n"
 HASH = "$6$salt$hash"
@@ -415,3 +416,19 @@ def test_the_scripts_need_nothing_but_python() -> None:
         argv = [sys.executable, "-I", "-S", str(module.__file__), "/nowhere.json", "/nowhere"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert "No such file or directory: '/nowhere.json'" in done.stderr
+
+
+def test_settings_know_the_line_that_makes_them(tmp_path: Path) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text(
+        "systems:\n  it:\n    root: {buildroot: {tree: {local: /br}}}\n    images:\n      - files\n"
+        "      - ext: {gzip: true}\n    layers:\n      - hostname: here\n      - services: [{name: a, command: b}, {name: a, command: c}]\n"
+        "    variants:\n      other:\n        layers:\n          - hostname: there\n"
+    )
+    own, other = load(path).systems
+    with pytest.raises(UserError, match="two of the name 'a'") as caught:
+        generate(own, tmp_path, Path("/made"))
+    assert caught.value.where == Where(path=path, line=9)
+    lines = {each.symbol: each.line for each in generate(other, tmp_path, Path("/made")).settings}
+    assert lines["BR2_TARGET_GENERIC_HOSTNAME"] == 13
+    assert lines["BR2_TARGET_ROOTFS_EXT2_GZIP"] == 6

@@ -65,6 +65,7 @@ class _Draft:
 
     project: Path
     folder: Path
+    line: int = 0
     settings: list[Setting] = field(default_factory=list)
     files: dict[str, GeneratedFile] = field(default_factory=dict)
     users: list[str] = field(default_factory=list)
@@ -74,7 +75,9 @@ class _Draft:
 
     def set(self, symbol: str, value: str, *, append: bool = False, weak: bool = False) -> None:
         default = DEFAULTS.get(symbol, '""')
-        self.settings.append(Setting(symbol=symbol, value=value, append=append, weak=weak, default=default))
+        self.settings.append(
+            Setting(symbol=symbol, value=value, line=self.line, append=append, weak=weak, default=default)
+        )
 
     def file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
         data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
@@ -110,11 +113,17 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
     draft = _Draft(project=project, folder=folder)
     path_value(folder, "the project's folder")
     _system(draft, described)
-    for layer in described.system.layers:
+    for number, layer in enumerate(described.system.layers):
+        draft.line = described.lines.get(f"layers/{number}", 0)
         _layer(draft, layer)
-    for each in described.system.images:
+    for number, each in enumerate(described.system.images):
+        draft.line = described.lines.get(f"images/{number}", 0)
         _image(draft, each)
+    draft.line = 0
     _finish(draft)
+    kinds = [type(layer) for layer in described.system.layers]
+    if layers.PackagesLayer in kinds:
+        draft.line = described.lines.get(f"layers/{kinds.index(layers.PackagesLayer)}", 0)
     made = thirdparty.external(described.system.layers, project)
     for path, content in made.files.items():
         draft.file(path, content)
@@ -165,7 +174,8 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
 
 
 def _not_possible(draft: _Draft, message: str, hint: str | None = None) -> UserError:
-    return UserError("not-possible", message, where=Where(path=draft.project / DESCRIPTION), hint=hint)
+    where = Where(path=draft.project / DESCRIPTION, line=draft.line or None)
+    return UserError("not-possible", message, where=where, hint=hint)
 
 
 def _services(draft: _Draft, layer: layers.ServicesLayer) -> None:

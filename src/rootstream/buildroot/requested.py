@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from rootstream.buildroot.generate import Setting, path_value, text
@@ -69,20 +70,24 @@ def settings(space: Workspace) -> tuple[Setting, ...]:
     root = space.root
     found: list[Setting] = []
     for name, each in named(root.configs).items():
-        found += _package(space, name, each)
-    for folder in root.global_patches:
-        found.append(_path(space, "BR2_GLOBAL_PATCH_DIR", folder))
-    for word, paths in (
-        ("POST_BUILD", root.scripts.post_build),
-        ("POST_FAKEROOT", root.scripts.post_fakeroot),
-        ("POST_IMAGE", root.scripts.post_image),
-    ):
-        found += [_path(space, f"BR2_ROOTFS_{word}_SCRIPT", path) for path in paths]
+        found += _at(space, f"configs/{name}", _package(space, name, each))
+    folders = [_path(space, "BR2_GLOBAL_PATCH_DIR", folder) for folder in root.global_patches]
+    found += _at(space, "global_patches", folders)
+    for word in ("post_build", "post_fakeroot", "post_image"):
+        paths = getattr(root.scripts, word)
+        symbol = f"BR2_ROOTFS_{word.upper()}_SCRIPT"
+        found += _at(space, f"scripts/{word}", [_path(space, symbol, path) for path in paths])
     if root.jobs:
-        found.append(Setting(symbol="BR2_JLEVEL", value=str(root.jobs)))
+        found += _at(space, "jobs", [Setting(symbol="BR2_JLEVEL", value=str(root.jobs))])
     if root.ccache:
-        found.append(Setting(symbol="BR2_CCACHE", value="y"))
+        found += _at(space, "ccache", [Setting(symbol="BR2_CCACHE", value="y")])
     return tuple(found)
+
+
+def _at(space: Workspace, path: str, settings: list[Setting]) -> list[Setting]:
+    """Return settings with the line of the word below `root: {buildroot:` that makes them."""
+    line = space.described.lines.get(f"root/buildroot/{path}", 0)
+    return [replace(each, line=line) for each in settings]
 
 
 def _path(space: Workspace, symbol: str, path: str) -> Setting:
