@@ -422,7 +422,8 @@ def test_settings_know_the_line_that_makes_them(tmp_path: Path) -> None:
     path = tmp_path / "system.yaml"
     path.write_text(
         "systems:\n  it:\n    root: {buildroot: {tree: {local: /br}}}\n    images:\n      - files\n"
-        "      - ext: {gzip: true}\n    layers:\n      - hostname: here\n      - services: [{name: a, command: b}, {name: a, command: c}]\n"
+        "      - ext: {gzip: true}\n    layers:\n      - hostname: here\n"
+        "      - services: [{name: a, command: b}, {name: a, command: c}]\n"
         "    variants:\n      other:\n        layers:\n          - hostname: there\n"
     )
     own, other = load(path).systems
