@@ -19,7 +19,7 @@ from rootstream.images import (
     MakeSquashfs,
     file_name,
 )
-from rootstream.layers import GroupsLayer, PackagesLayer, ServicesLayer, SshdLayer, UsersLayer
+from rootstream.layers import GroupsLayer, PackagesLayer, SecretsLayer, ServicesLayer, SshdLayer, UsersLayer
 from rootstream.located import Mapping, Node, at
 from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
 from rootstream.roots import FromBuildroot
@@ -89,6 +89,9 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         word = next(iter(type(layer).model_fields))
         if isinstance(layer, _ONLY_BUILDROOT) and not isinstance(system.root, FromBuildroot):
             message = f"{word}: there is nothing for it on this root yet, only on buildroot"
+            yield UserError("not-available", message, where=at(node, "layers", number, word))
+        if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
+            message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, ServicesLayer):
             names = [service.name for service in layer.services]

@@ -14,13 +14,15 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rootstream import events
 from rootstream.errors import UserError, Where
+from rootstream.filling import fill
 from rootstream.lock import write_atomically
+from rootstream.placeholders import Secret, mark
 from rootstream.progress import words
 from rootstream.project import Project, read_state
 from rootstream.sandbox.sparse import unpack_sparse
@@ -33,7 +35,7 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the manifest says of a result beside its files."""
+    """What the manifest says of a result beside its files, and the secrets to put into these so many `times`."""
 
     target: str
     arch: str
@@ -43,6 +45,13 @@ class Facts:
     elements: tuple[Mapping[str, str], ...]
     version: str
     epoch: int | None = None
+    secrets: tuple[Secret, ...] = ()
+    times: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def mark(self) -> str:
+        """What stands for the result, secrets included; the manifest has `digest`, which tells nothing of them."""
+        return mark(self.digest, self.secrets)
 
 
 def checksum(path: Path) -> str:
@@ -153,7 +162,7 @@ def exchange(new: Path, place: Path) -> None:
 
 
 def export(project: Project, checkout: Path, facts: Facts, report: events.Reporter) -> Path:
-    """Put the checked-out images of a target into out/. Raises `UserError` cannot-write."""
+    """Put the checked-out images of a target into out/. Raises `UserError` cannot-write, secret-not-placed."""
     place = project.out(facts.target)
     try:
         (project.folder / "out").mkdir(exist_ok=True)
@@ -161,6 +170,8 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             new = Path(scratch) / "new"
             new.mkdir(mode=0o755)
             finish(checkout, new)
+            for name, times in facts.times.items():
+                fill(new / name, facts.secrets, times)
             describe(new, facts)
             exchange(new, place)
     except OSError as error:
@@ -170,7 +181,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             where=Where(path=place),
             hint="What was there before is unchanged. Make room or mend the permissions, then build again.",
         ) from error
-    remember(project, facts.target, facts.digest)
+    remember(project, facts.target, facts.mark)
     for path in results(place):
         size = path.stat().st_size
         report(events.Exported(system=facts.target, path=path, size=size, stored=stored(path)))

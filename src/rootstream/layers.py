@@ -197,6 +197,21 @@ class SourcePackage(Model):
     """Go: the module's path, by default the name; python: `setuptools` (the default), `pep517`, `flit` ..."""
 
 
+class SecretFile(Model):
+    """A file that nobody but the system may know: a host key, a token."""
+
+    path: ImagePath
+    """Path in the image."""
+    file: ProjectFile
+    """File of the project with its contents, 24 bytes to 32 KiB; keep it out of version control."""
+    mode: Mode = 0o600
+    """Mode in octal."""
+    owner: Account | Number | None = None
+    """Owner, by name or number; by default root."""
+    group: Account | Number | None = None
+    """Group, by name or number; by default root."""
+
+
 class OverlayLayer(Model):
     overlay: ProjectFolder
     """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out."""
@@ -246,6 +261,11 @@ class PackagesLayer(Model):
     """Software to compile from folders of the project."""
 
 
+class SecretsLayer(Model):
+    secrets: tuple[SecretFile, ...]
+    """Files whose contents are put into the exported images and are in no cache and no log."""
+
+
 class PermissionsLayer(Model):
     permissions: tuple[Permission, ...]
     """Owners, modes and capabilities of files in the image."""
@@ -273,7 +293,8 @@ Layer = Annotated[
     | Annotated[DeviceTableLayer, Tag("device_table")]
     | Annotated[SshdLayer, Tag("sshd")]
     | Annotated[ServicesLayer, Tag("services")]
-    | Annotated[PackagesLayer, Tag("packages")],
+    | Annotated[PackagesLayer, Tag("packages")]
+    | Annotated[SecretsLayer, Tag("secrets")],
     Discriminator(
         first_of(
             "overlay",
@@ -288,9 +309,10 @@ Layer = Annotated[
             "sshd",
             "services",
             "packages",
+            "secrets",
         ),
         custom_error_type="choice",
         custom_error_message="expected one of: overlay, hostname, issue, users, groups, root_login, "
-        "permissions, devices, device_table, sshd, services, packages",
+        "permissions, devices, device_table, sshd, services, packages, secrets",
     ),
 ]

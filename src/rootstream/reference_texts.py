@@ -231,6 +231,11 @@ layers:
 layers:
   - root_login: {password: locked, authorized_keys: [keys/admin.pub]}
 """,
+    "layers: secrets": """\
+layers:
+  - secrets:
+      - {path: /etc/ssh/ssh_host_ed25519_key, file: secrets/host_key}
+""",
     "layers: permissions": """\
 layers:
   - permissions:

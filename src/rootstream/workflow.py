@@ -14,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rootstream import __version__, events, export, lock, project
+from rootstream import __version__, events, export, lock, placeholders, project
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -40,6 +40,10 @@ class Prepared:
         """Return what stands for everything that decides a target's result."""
         versions = (__version__, metadata.version("BuildStream"))
         return text.digest(self.plan, self.files, self.outputs[target].element, versions)
+
+    def mark(self, target: str) -> str:
+        """Return what stands for everything that decides a target's exported files, secrets included."""
+        return placeholders.mark(self.digest(target), self.outputs[target].secrets)
 
     def described(self, target: str) -> Described:
         """Return the system of a target."""
@@ -270,7 +274,7 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
     where = prepared.project
     todo = []
     for target in prepared.outputs:
-        if export.is_current(where, target, prepared.digest(target)):
+        if export.is_current(where, target, prepared.mark(target)):
             report(events.Notice(level="info", text=f"{target}: nothing to do, out/{target} is up to date"))
         else:
             todo.append(target)
@@ -319,6 +323,8 @@ def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.F
         elements=tuple({"name": name, "key": keys.get(name, "")} for name in names),
         version=__version__,
         epoch=described.system.epoch,
+        secrets=prepared.outputs[target].secrets,
+        times=prepared.outputs[target].times,
     )
 
 

@@ -21,6 +21,7 @@ DATA = {
     "images",
     "machine",
     "description",
+    "placeholders",
     "process",
     "leash",
 }

@@ -7,6 +7,7 @@ import shlex
 from dataclasses import dataclass
 
 from rootstream import images
+from rootstream.placeholders import Secret
 from rootstream.plan import base, bootprograms, programs
 from rootstream.plan import root as roots
 from rootstream.plan.model import Dependency, Element, Json, short_hash
@@ -26,16 +27,18 @@ class Context:
     kernel: str | None
     kernel_file: str | None
     epoch: int
+    secrets: tuple[Secret, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """An image's element, its files, and how the exported file is called."""
+    """An image's element, its files, how the exported file is called, and how many roots are in it."""
 
     element: Element
     files: dict[str, bytes]
     kind: str
     file: str
+    roots: int
 
 
 def _program(name: str, *words: str) -> str:
@@ -55,14 +58,16 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
         case images.MakeKernel():
             commands = [f"cp /kernel/{context.kernel_file} {_output(name)}"]
         case images.MakeInitramfs():
-            commands = [_initramfs(image.initramfs, name)]
+            commands = [_initramfs(image.initramfs, name, context)]
         case images.MakeExt():
-            commands = _ext(image.ext, name)
+            commands = _ext(image.ext, name, context)
         case images.MakeSquashfs():
             words = ["squashfs", f"--root {roots.PATH}", f"--compression {image.squashfs.compression}"]
+            words += _apart(context)
             commands = [_program("image", *words, "-o", _output(name))]
         case images.MakeTar():
             words = ["tar", f"--root {roots.PATH}", f"--compression {image.tar.compression}"]
+            words += _apart(context)
             commands = [_program("image", *words, "-o", _output(name))]
         case images.MakeDisk():
             told = _disk_spec(image.disk, name, context)
@@ -84,7 +89,18 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
     )
-    return Made(element=made, files=files, kind=kind, file=name)
+    return Made(element=made, files=files, kind=kind, file=name, roots=_roots(image))
+
+
+def _roots(image: images.Image) -> int:
+    """Return how many copies of the root are in an image."""
+    if isinstance(image, images.MakeKernel):
+        return 0
+    return 2 if isinstance(image, images.MakeDisk) and image.disk.initramfs else 1
+
+
+def _apart(context: Context) -> list[str]:
+    return ["--secrets"] if context.secrets else []
 
 
 def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
@@ -93,17 +109,19 @@ def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> 
     return (Dependency(element=base.NAME), *root, *kernel, *extra)
 
 
-def _initramfs(image: images.Initramfs, name: str) -> str:
+def _initramfs(image: images.Initramfs, name: str, context: Context) -> str:
     words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--link-init"]
+    words += _apart(context)
     if image.level is not None:
         words.append(f"--level {image.level}")
     return _program("image", *words, "-o", _output(name))
 
 
-def _ext(image: images.Ext, name: str) -> list[str]:
+def _ext(image: images.Ext, name: str, context: Context) -> list[str]:
     size = "auto" if image.size is None else str(image.size)
     words = ["ext", f"--root {roots.PATH}", f"--type {image.type}", f"--size {size}"]
     words += [f"--label {shlex.quote(image.label)}", f"--uuid-seed {shlex.quote(name)}"]
+    words += _apart(context)
     if image.gzip:
         return [_program("image", *words, "--gzip", "-o", _output(name))]
     return [_program("image", *words, "--packed", "-o", _output(name + SPARSE))]

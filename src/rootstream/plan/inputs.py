@@ -24,7 +24,7 @@ DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")
 class Inputs:
     """Contents by path in the project: overlays as tars, public keys as lines, texts, fragments, source trees.
 
-    `projects` holds BuildStream projects of the user as files of the plan.
+    `projects` holds BuildStream projects of the user as files of the plan. `secrets` never get into a plan.
     """
 
     archives: Mapping[str, bytes] = field(default_factory=dict)
@@ -33,6 +33,7 @@ class Inputs:
     configs: Mapping[str, bytes] = field(default_factory=dict)
     trees: Mapping[str, bytes] = field(default_factory=dict)
     projects: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def fragments(
         self, base: ConfigBase, names: tuple[str, ...], builtin: tuple[str, str] | None
@@ -91,6 +92,7 @@ def gather(  # noqa: C901  (one look at each kind of file)
     configs: dict[str, bytes] = {}
     trees: dict[str, bytes] = {}
     projects: dict[str, Mapping[str, bytes]] = {}
+    secrets: dict[str, bytes] = {}
     for described in description.systems:
         if only is not None and described.target not in only:
             continue
@@ -99,6 +101,8 @@ def gather(  # noqa: C901  (one look at each kind of file)
                 archives[layer.overlay] = overlay.archive(folder / layer.overlay, epoch=described.system.epoch)
             if isinstance(layer, layers.DeviceTableLayer):
                 texts[layer.device_table] = _text(folder / layer.device_table)
+            if isinstance(layer, layers.SecretsLayer):
+                secrets |= {secret.file: _bytes(folder / secret.file) for secret in layer.secrets}
             for path in _key_files(layer):
                 keys[path] = key_lines(folder / path)
         if isinstance(described.system.root, FromElements):
@@ -111,7 +115,15 @@ def gather(  # noqa: C901  (one look at each kind of file)
                 trees[tree.local] = overlay.archive(
                     folder / tree.local, epoch=described.system.epoch, ignored=VCS, prefix="tree/"
                 )
-    return Inputs(archives=archives, keys=keys, texts=texts, configs=configs, trees=trees, projects=projects)
+    return Inputs(
+        archives=archives,
+        keys=keys,
+        texts=texts,
+        configs=configs,
+        trees=trees,
+        projects=projects,
+        secrets=secrets,
+    )
 
 
 def _key_files(layer: layers.Layer) -> tuple[str, ...]:

@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rootstream import images, layers
+from rootstream import images, layers, placeholders
 from rootstream.description import Debian, Described, Description
 from rootstream.lock import Lock
 from rootstream.plan import base, bootprograms, busybox, image, inputs, linux, programs, root
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
+from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import Unpacked, source_tree
 from rootstream.roots import FromBuildroot, FromBusybox, FromElements
 from rootstream.system import FromFolder, SourceTree
@@ -35,11 +36,16 @@ class _Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:
-    """What one system's target holds: for each image its kind and the name of the file."""
+    """What one system's target holds: for each image its kind and the name of the file.
+
+    `secrets` are to be put into the exported files, into each as often as `times` says.
+    """
 
     target: str
     element: str
     files: tuple[tuple[str, str], ...]
+    secrets: tuple[placeholders.Secret, ...] = ()
+    times: Mapping[str, int] = field(default_factory=dict)
 
 
 def plan(
@@ -83,7 +89,10 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         *first,
         *((f"{number}-overlay.tar", read.archives[path]) for number, path in enumerate(overlays, 1)),
     ]
-    told = root.spec(system.layers, read.keys, read.texts, system.epoch)
+    hidden = placeholders.hide(described.target, system.layers, read.secrets)
+    if hidden.files:
+        archives.append(("secrets.tar", archive_of(hidden.files, epoch=system.epoch)))
+    told = root.spec(hidden.layers, read.keys, read.texts, system.epoch)
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
         told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
@@ -111,6 +120,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         kernel=built.element.name if built else None,
         kernel_file=built.image if built else None,
         epoch=system.epoch,
+        secrets=hidden.secrets,
     )
     if any(isinstance(each, images.MakeDisk) and each.disk.loader == "uki" for each in system.images):
         draft.add(bootprograms.stub_element(debian, system.arch))
@@ -135,7 +145,13 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
     draft.add(target)
     order = [images.file_name(each, context.kernel_file) for each in described.system.images]
     files = sorted(((done.kind, done.file) for done in made), key=lambda item: order.index(item[1]))
-    return Outputs(target=described.target, element=target.name, files=tuple(files))
+    return Outputs(
+        target=described.target,
+        element=target.name,
+        files=tuple(files),
+        secrets=context.secrets,
+        times={done.file: done.roots for done in made} if context.secrets else {},
+    )
 
 
 def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:

@@ -57,6 +57,11 @@ def spec(  # noqa: C901  (one case for each kind of layer)
                 table = _table(tables[layer.device_table], layer.device_table)
                 told["permissions"] += [asdict(permission) for permission in table.permissions]
                 told["devices"] += [asdict(device) for device in table.devices]
+            case layers.SecretsLayer():
+                told["permissions"] += [
+                    {"path": secret.path, "mode": secret.mode, "owner": secret.owner, "group": secret.group}
+                    for secret in layer.secrets
+                ]
             case layers.OverlayLayer():
                 pass
     # Nobody logs in as root unless the description says how.

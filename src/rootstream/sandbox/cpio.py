@@ -6,6 +6,7 @@ The format is that of Documentation/driver-api/early-userspace/buffer-format.rst
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import IO
 
 from rootstream.sandbox.program import Mistake
@@ -24,13 +25,17 @@ TRAILER = b"TRAILER!!!"
 ALIGNMENT = 512
 
 
-def write_cpio(tree: Tree, output: IO[bytes], mtime: int) -> None:
-    """Write a tree as newc: sorted, inode numbers counted up, a hard linked file's bytes with its last name."""
-    names = Counter(number for _, number, _ in tree.walk())
+def write_cpio(tree: Tree, output: IO[bytes], mtime: int, *, only: Callable[[str], bool] = lambda _: True) -> None:
+    """Write a tree, or `only` some of its paths, as newc: sorted, inode numbers counted up.
+
+    A hard linked file's bytes come with its last name.
+    """
+    chosen = [(path, number, inode) for path, number, inode in tree.walk() if only(path)]
+    names = Counter(number for _, number, _ in chosen)
     seen: Counter[int] = Counter()
     numbers: dict[int, int] = {}
     length = 0
-    for path, number, inode in tree.walk():
+    for path, number, inode in chosen:
         seen[number] += 1
         ino = numbers.setdefault(number, len(numbers) + 1)
         links = 2 if inode.kind is Kind.DIRECTORY else names[number]

@@ -15,7 +15,9 @@ from rootstream.sandbox.compress import LEVELS, compressor, write_compressed
 from rootstream.sandbox.cpio import write_cpio
 from rootstream.sandbox.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
+from rootstream.sandbox.secrets import bearing, write_around
 from rootstream.sandbox.sparse import packed_file
+from rootstream.sandbox.squashfs import SquashfsOptions, make_squashfs
 from rootstream.sandbox.tarfiles import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
 
@@ -64,9 +66,15 @@ def _initramfs(options: argparse.Namespace) -> None:
     tree = read_root(options.root)
     prepare_initramfs(tree, link_init=options.link_init)
     argv = compressor(options.compression, options.level, kernel=True)
+    apart = frozenset(bearing(tree)) if options.secrets else frozenset()
     with whole_file(options.output) as draft, draft.open("wb") as file:
-        write_compressed(argv, lambda pipe: write_cpio(tree, pipe, epoch), file, epoch)
+        write_compressed(
+            argv, lambda pipe: write_cpio(tree, pipe, epoch, only=lambda path: path not in apart), file, epoch
+        )
         file.seek(0, 2)
+        if apart:  # an archive of its own, as it is: the kernel unpacks one after the other
+            file.write(bytes(-file.tell() % 4))
+            write_cpio(tree, file, epoch, only=lambda path: path in apart)
         for extra in options.append:
             file.write(bytes(-file.tell() % 4))  # the kernel looks for the next archive at a multiple of 4
             with extra.open("rb") as piece:
@@ -97,11 +105,14 @@ def _ext(options: argparse.Namespace) -> None:
         else:
             fit(tree, ext, make, free=options.free)
         if options.gzip:
-            _replace_by_gzip(draft, epoch)
+            _replace_by_gzip(draft, epoch, secrets=options.secrets)
 
 
-def _replace_by_gzip(draft: Path, epoch: int) -> None:
+def _replace_by_gzip(draft: Path, epoch: int, *, secrets: bool) -> None:
     with whole_file(draft) as packed, packed.open("wb") as output, draft.open("rb") as image:
+        if secrets:
+            write_around("gzip", None, draft, output, epoch)
+            return
 
         def write(pipe: IO[bytes]) -> None:
             shutil.copyfileobj(image, pipe, CHUNK)
@@ -118,7 +129,12 @@ def _bytes(text: str) -> int:
 def _squashfs(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
     tree = read_root(options.root)
+    apart = bearing(tree) if options.secrets else ()
     with whole_file(options.output) as draft:
+        if apart:
+            made = SquashfsOptions(compression=options.compression, block=SQUASHFS_BLOCK, apart=apart)
+            make_squashfs(tree, draft, made, epoch=epoch)
+            return
         argv = ["tar2sqfs", "-q", "-f", "-c", options.compression]
         argv += ["-b", str(SQUASHFS_BLOCK), "-d", f"mtime={epoch}"]
         feed([*argv, "-k", str(draft)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
@@ -127,6 +143,10 @@ def _squashfs(options: argparse.Namespace) -> None:
 def _tar(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
     argv = compressor(options.compression, options.level)
+    if options.secrets and argv:
+        with whole_file(options.output) as draft, draft.open("wb") as file:
+            write_around(options.compression, options.level, options.root, file, epoch)
+        return
     with whole_file(options.output) as draft, draft.open("wb") as file, options.root.open("rb") as root:
         write_compressed(argv, lambda pipe: shutil.copyfileobj(root, pipe, CHUNK), file, epoch)
 
@@ -162,6 +182,7 @@ def _parser() -> argparse.ArgumentParser:
         kind.add_argument("--level", type=int)
     for kind in (initramfs, ext, squashfs, tar):
         kind.add_argument("--root", type=Path, required=True)
+        kind.add_argument("--secrets", action="store_true", help="leave placeholders of secrets as they are")
         kind.add_argument("-o", "--output", type=Path, required=True)
     return parser
 

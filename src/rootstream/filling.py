@@ -1,0 +1,106 @@
+"""Puts secrets into exported images, each in the place of what stood for it while they were built.
+
+Images are made so that placeholders lie in them as they are: see `sandbox/secrets.py`. What has a checksum over
+them (gzip, xz) gets it anew.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+from rootstream.errors import UserError, Where
+from rootstream.placeholders import MARKER, MOST, Secret
+
+CHUNK = 4 << 20
+GZIP, XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\0"
+XZ_BLOCK = 15  # bytes of a block of xz before the data of its one uncompressed chunk
+
+
+def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
+    """Put the secrets into a file that holds each placeholder so many times.
+
+    Raises `UserError` secret-not-placed.
+    """
+    with path.open("r+b", buffering=0) as file:  # it is sought through beside Python, too
+        places = {secret.what: 0 for secret in secrets}
+        head = file.read(6)
+        found = list(_markers(file))
+        for place in found:
+            secret = _at(file, place, secrets)
+            if secret is not None:
+                file.seek(place)
+                file.write(secret.content)
+                places[secret.what] += 1
+                if head == XZ:
+                    _mend_xz(file, place, secret.content)
+        if found and head.startswith(GZIP):
+            _mend_gzip(file)
+    for what, count in places.items():
+        if count != times:
+            raise UserError(
+                "secret-not-placed",
+                f"{what} should be in the image {times} times, and there is room for it {count} times",
+                where=Where(path=path),
+                hint="Nothing was exported. A file that another layer replaces cannot hold a secret.",
+            )
+
+
+def _markers(file: IO[bytes]) -> Iterator[int]:
+    """Give every place where a placeholder may begin; holes are not read."""
+    size = os.fstat(file.fileno()).st_size
+    at = 0
+    while at < size:
+        try:
+            start = os.lseek(file.fileno(), at, os.SEEK_DATA)
+            end = os.lseek(file.fileno(), start, os.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:
+                return
+            raise
+        yield from _within(file, start, end)
+        at = end
+
+
+def _within(file: IO[bytes], start: int, end: int) -> Iterator[int]:
+    at = start
+    while at < end:
+        file.seek(at)
+        data = file.read(min(CHUNK, end - at) + len(MARKER) - 1)
+        place = data.find(MARKER)
+        while place >= 0:
+            yield at + place
+            place = data.find(MARKER, place + 1)
+        at += CHUNK
+
+
+def _at(file: IO[bytes], place: int, secrets: Sequence[Secret]) -> Secret | None:
+    file.seek(place)
+    data = file.read(MOST)
+    return next((secret for secret in secrets if data.startswith(secret.placeholder)), None)
+
+
+def _mend_gzip(file: IO[bytes]) -> None:
+    """Write the checksum of what is packed (RFC 1952) anew."""
+    file.seek(10)
+    unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    state = 0
+    while not unpacker.eof:
+        data = unpacker.unconsumed_tail or file.read(CHUNK)
+        if not data:
+            raise ValueError("a gzip'd image ends early")
+        state = zlib.crc32(unpacker.decompress(data, CHUNK), state)
+    file.seek(-8, os.SEEK_END)
+    file.write(struct.pack("<I", state))
+
+
+def _mend_xz(file: IO[bytes], place: int, content: bytes) -> None:
+    """Write the checksum of a block that holds nothing but the secret (The .xz File Format, 3.4)."""
+    length = XZ_BLOCK + len(content) + 1
+    file.seek(place - XZ_BLOCK + length + -length % 4)
+    file.write(struct.pack("<I", zlib.crc32(content)))
