@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from rootstream.buildroot.workspace import Caches
 from rootstream.roots import FromAnyFolder
 from rootstream.system import FromGit
 
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GIVEN = os.environ.get("ROOTSTREAM_BUILDROOT", "")
 pytestmark = pytest.mark.skipif(not GIVEN, reason="ROOTSTREAM_BUILDROOT names no folder with Buildroot")
 
@@ -39,6 +41,26 @@ def test_the_folder_keeps_its_identity_and_gets_a_patch(env: dict[str, str], tmp
     assert (place / "added").read_text() == "new\n"
     assert tree.version(place) == tree.version(Path(GIVEN)) != ""
     assert not (Path(GIVEN) / "added").exists()
+
+
+def test_an_external_tree_without_its_three_files_and_the_wrong_architecture(tmp_path: Path, run: Command) -> None:
+    package = tmp_path / "ours" / "package" / "thing"
+    package.mkdir(parents=True)
+    (package / "Config.in").write_text('config BR2_PACKAGE_THING\n\tbool "thing"\n')
+    (package / "thing.mk").write_text("THING_VERSION =\n$(eval $(generic-package))\n")
+    (tmp_path / "thing.config").write_text("BR2_PACKAGE_THING=y\n")
+    root = f"tree: {{local: {GIVEN}}}, external: [ours], defconfig: {{defconfig: qemu_x86_64}}"
+    text = (
+        f"systems:\n  box:\n    root: {{buildroot: {{{root}, fragments: [thing.config]}}}}\n    images: [files]\n"
+    )
+    (tmp_path / "system.yaml").write_text(text)
+    assert "all came out as asked" in run("config", "check", cwd=tmp_path).stdout
+    assert '"name": "thing"' in run("make", "-s", "show-info", cwd=tmp_path).stdout
+    assert sorted(path.name for path in (tmp_path / "ours").iterdir()) == ["package"]
+    (tmp_path / "system.yaml").write_text(text + "    arch: riscv64\n")
+    done = run("config", "check", cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert "system.yaml:5: arch: riscv64, but this configuration is for x86_64" in done.stdout
 
 
 def test_a_commit_has_the_files_that_git_lists(env: dict[str, str], tmp_path: Path) -> None:

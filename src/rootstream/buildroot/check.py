@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
-from rootstream.buildroot import configuration, kconfig
+from rootstream.buildroot import configuration, kconfig, requested
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
+from rootstream.project import DESCRIPTION
 from rootstream.sandbox.kconfig_facts import Reason, reason_for
 from rootstream.sandbox.kconfig_fragment import Problem, Request, same
 from rootstream.sandbox.kconfig_problem import chosen_later, doubtful
+from rootstream.system import Architecture
 
 FULL = 400  # symbols in a file from which on it is no defconfig but a whole .config
 _LONE_DOLLAR = re.compile(r"\$(?![({])")
@@ -28,6 +31,7 @@ def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
         *_unreadable(composed),
         *_whole(space),
         *_headers(composed),
+        *_architecture(space, composed),
         *_by_hand(space),
     )
 
@@ -130,18 +134,41 @@ def legacy_symbols(space: Workspace) -> dict[str, str]:
 
 def _whole(space: Workspace) -> Iterator[Problem]:
     """Yield files that hold a whole .config where a defconfig belongs."""
-    for name, path in configuration.own_files(space)[:1]:
-        lines = path.read_text("utf-8", "replace").splitlines()
-        count = sum(1 for line in lines if line.startswith(("BR2_", "# BR2_")))
-        if count > FULL and isinstance(space.root.defconfig, str):
-            yield Problem(
-                severity="warning",
-                kind="whole-config",
-                message=f"{count} symbols: this is a whole .config, which hides what you chose and goes stale",
-                file=name,
-                line=1,
-                reason="`rootstream config minimize` makes a defconfig of it.",
-            )
+    path = requested.defconfig_file(space)
+    if path is None or not path.is_relative_to(space.project):
+        return
+    lines = path.read_text("utf-8", "replace").splitlines()
+    count = sum(1 for line in lines if line.startswith(("BR2_", "# BR2_")))
+    name = str(path.relative_to(space.project))
+    if count > FULL:
+        first = "" if isinstance(space.root.defconfig, str) else f"Write `defconfig: {name}`; then "
+        yield Problem(
+            severity="warning",
+            kind="whole-config",
+            message=f"{count} symbols: this is a whole .config, which hides what you chose and goes stale",
+            file=name,
+            line=1,
+            reason=f"{first}`rootstream config minimize` makes a defconfig of it.",
+        )
+
+
+def _architecture(space: Workspace, composed: Composed) -> Iterator[Problem]:
+    """Yield another architecture than the description's: `run` and `verify` would start the wrong machine."""
+    got, said = composed.result.get("BR2_ARCH", '""')[1:-1], space.described.system.arch
+    words = get_args(Architecture)
+    if not got or got == said:
+        return
+    known = got in words
+    yield Problem(
+        severity="error" if known else "warning",
+        kind="other-architecture",
+        message=f"arch: {said}, but this configuration is for {got}",
+        file=DESCRIPTION,
+        line=space.described.lines.get("arch") or space.described.lines.get("root", 0),
+        reason=f"Write `arch: {got}`."
+        if known
+        else "It can be built, but not booted here: no machine is known for it.",
+    )
 
 
 _HEADERS = re.compile(r"BR2_TOOLCHAIN_HEADERS_AT_LEAST_(\d+)_(\d+)")

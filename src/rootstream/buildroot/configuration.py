@@ -67,7 +67,7 @@ def own_files(space: Workspace) -> tuple[tuple[str, Path], ...]:
 
 
 def _unknown_defconfig(space: Workspace, name: str) -> UserError:
-    folders = [each / "configs" for each in (space.tree, *space.externals)]
+    folders = [each / "configs" for each in (space.tree, *space.own_trees, space.generated)]
     names = [path.name for folder in folders for path in folder.glob("*_defconfig")]
     near = difflib.get_close_matches(name, names, 1)
     return UserError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootstream import project
-from rootstream.buildroot import thirdparty
+from rootstream.buildroot import completed, thirdparty
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
 from rootstream.errors import Problems
@@ -20,8 +20,12 @@ def files(generated: Generated) -> dict[str, bytes]:
 def write(space: Workspace, generated: Generated) -> None:
     """Bring the external tree in step; files that are right are not touched. Its scripts' data is ours alone.
 
-    Raises `Problems` for packages whose name is taken, or that need one which no tree has.
+    Trees of the project that lack a part are completed beside it. Raises `Problems` for packages whose name is
+    taken, or that need one which no tree has, and what `completed.complete` raises.
     """
+    for tree, place in zip(space.own_trees, space.externals, strict=False):
+        if place != tree:
+            completed.complete(tree, place)
     trees = (space.tree, *(each for each in space.externals if each != space.generated))
     wrong = thirdparty.against(space.described.system.layers, trees, space.project / project.DESCRIPTION)
     if wrong:

@@ -120,5 +120,5 @@ def defconfig_file(space: Workspace) -> Path | None:
         return space.project / wanted
     name = wanted.defconfig if wanted.defconfig.endswith("_defconfig") else f"{wanted.defconfig}_defconfig"
     # a later tree's defconfig goes before an earlier one's of the same name (Buildroot's manual, br2-external)
-    places = [*reversed(space.externals), space.tree]
+    places = [space.generated, *reversed(space.own_trees), space.tree]
     return next((each / "configs" / name for each in places if (each / "configs" / name).is_file()), None)

@@ -113,7 +113,7 @@ def decide(
     # with what is generated: a service or key that goes leaves no trace in the .config
     inputs = keys.digest(contents.digest((*watched, space.generated)), text)
     listed = tree.listing(space.tree, space.caches)
-    externals = contents.digest(space.externals)
+    externals = contents.digest((*space.own_trees, *space.externals))
     question = keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
     told = info.ask(space, question, report)
     planned = keys.compute(

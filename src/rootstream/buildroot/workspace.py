@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.buildroot import completed
 from rootstream.description import Described
 from rootstream.project import Project
 from rootstream.roots import BuildrootRoot, FromBuildroot
@@ -113,8 +114,14 @@ class Workspace:
 
     @property
     def externals(self) -> tuple[Path, ...]:
-        """Return the external trees in Buildroot's order: the user's, then the generated one."""
-        return (*((self.project / path).resolve() for path in self.root.external), self.generated)
+        """Return the external trees in Buildroot's order: the user's (completed), then the generated one."""
+        own = (completed.place(self.folder, number, tree) for number, tree in enumerate(self.own_trees))
+        return (*own, self.generated)
+
+    @property
+    def own_trees(self) -> tuple[Path, ...]:
+        """Return the external trees of the project, as they are."""
+        return tuple((self.project / path).resolve() for path in self.root.external)
 
     def make(self, *targets: str) -> tuple[str, ...]:
         """Return the command that runs Buildroot's make, never with -j (Buildroot's manual, "make tips")."""
