@@ -1,7 +1,8 @@
 """BuildStream source: a whole Debian package set, resolved by apt, pinned by hash, unpacked as one tree.
 
-Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `mirrors`, `keyring`, `fixups`,
-`unpack`. Maintainer scripts are not run. `ref` is a list of packages, made by tracking.
+Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `without`, `mirrors`, `keyring`,
+`fixups`, `unpack`. `without` names packages that are there already, with all they need: another element's set.
+Maintainer scripts are not run. `ref` is a list of packages, made by tracking.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ class DebianPackages(ArchiveSource):
 
     architecture: str
     packages: tuple[str, ...]
+    without: tuple[str, ...]
     recommends: bool
     fixups: bool
     unpack: bool
@@ -48,11 +50,12 @@ class DebianPackages(ArchiveSource):
 
     def configure(self, node: Node) -> None:
         """Read and check the keys."""
-        self.configure_archive(node, "architecture", "packages", "recommends", "fixups", "unpack")
+        self.configure_archive(node, "architecture", "packages", "recommends", "without", "fixups", "unpack")
         with self.faults():
             where = f"{node.get_provenance()}: architecture"
             self.architecture = records.architecture(node.get_str("architecture"), where)
         self.packages = self.checked_list(node, "packages", _wanted)
+        self.without = self.checked_list(node, "without", _wanted) if "without" in node else ()
         self.recommends = node.get_bool("recommends", False)
         self.unpack = node.get_bool("unpack", True)
         self.fixups = node.get_bool("fixups", self.unpack)
@@ -95,8 +98,9 @@ class DebianPackages(ArchiveSource):
         """Resolve the set anew."""
         activity = f"Resolving {len(self.packages)} packages"
         with self.timed_activity(activity), self.faults(), apt.opened(self.archive(self.architecture)) as archive:
-            packages = archive.resolve(self.packages, recommends=self.recommends)
-        return Ref(_plain(package) for package in packages)
+            packages = archive.resolve((*self.without, *self.packages), recommends=self.recommends)
+            there = set(archive.resolve(self.without, recommends=self.recommends)) if self.without else set()
+        return Ref(_plain(package) for package in packages if package not in there)
 
     def is_cached(self) -> bool:
         """Tell whether every file is in the store."""
