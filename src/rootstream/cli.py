@@ -188,16 +188,17 @@ def env(system: str | None, variant: str | None, folder: Path) -> None:
 
 
 @cli.command()
+@click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
 @click.option("--missing", is_flag=True, help="Pin only what the lock does not have yet.")
 @project_option
 @progress_options
-def update(missing: bool, folder: Path, style: str | None) -> None:
-    """Pin every input to its newest version: writes system.lock."""
+def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | None) -> None:
+    """Pin every input of SYSTEMs (default: all) to its newest version: writes system.lock."""
     from rootstream import workflow
 
     project = _project(folder)
     with _reporter(style) as report:
-        workflow.locked_update(project, _engine(), report, missing_only=missing)
+        workflow.locked_update(project, _engine(), report, missing_only=missing, wanted=systems)
 
 
 @cli.command()
@@ -296,11 +297,12 @@ def shell(element: str, command: tuple[str, ...], folder: Path) -> int:
 def doctor(as_json: bool, quiet: bool) -> int:
     """Check what this host must have, with the command that mends each gap.
 
+    In a project, QEMU for the processors of its systems is looked for.
     Exit status 2 if nothing can be built here.
     """
     from rootstream import needs
 
-    found = needs.check(_engine(), os.environ)
+    found = needs.check(_engine(), os.environ, archs=needs.architectures(Path.cwd()))
     shown = [need for need in found if not need.met and need.weight == "required"] if quiet else found
     if shown:
         click.echo(needs.as_json(shown) if as_json else needs.as_text(shown), nl=False)

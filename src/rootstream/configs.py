@@ -166,10 +166,15 @@ def _open(where: project.Project, system: str | None, variant: str | None, repor
     work = workspaces.choose(where, name, Engine.of(os.environ), report)
     ready = workspaces.opened(work, report)
     base = None
-    if work.described.variant:
+    if work.described.variant and _of_buildroot(where, work.described.name):
         own = workspaces.choose(where, work.described.name, Engine.of(os.environ), report)
         base = dataclasses.replace(ready.workspace, described=own.described)
     return Config(work=work, ready=ready, base=base)
+
+
+def _of_buildroot(where: project.Project, name: str) -> bool:
+    """Say whether a system itself is Buildroot's, and not only a variant of it."""
+    return any(each.target == name for each in workflow.workspaces(load(where.description)))
 
 
 def _only_variant(where: project.Project, variant: str) -> str:

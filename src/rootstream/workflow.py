@@ -73,16 +73,18 @@ def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, rep
     """
     description = load(where.description)
     targets = choose(description, wanted, where.description)
-    pinned = pins(where, engine, report)
+    pinned = pins(where, engine, report, targets)
     return _planned(where, description, targets, pinned)
 
 
-def pins(where: project.Project, engine: Engine, report: events.Reporter) -> lock.Lock:
-    """Return the lock of a project; one without gets it now."""
+def pins(
+    where: project.Project, engine: Engine, report: events.Reporter, targets: tuple[str, ...] = ()
+) -> lock.Lock:
+    """Return the lock of a project; one without gets it now, for the systems that are wanted."""
     pinned = lock.read(where.lock)
     if pinned is None:
         report(events.Step(name="update", text=f"no {lock.FILE_NAME} yet: pinning every input"))
-        pinned = update(where, engine, report)
+        pinned = update(where, engine, report, wanted=targets)
     return pinned
 
 
@@ -103,7 +105,8 @@ def _require(where: project.Project, missing: tuple[str, ...]) -> None:
             "lock-outdated",
             "has no entry for " + "; ".join(lock.describe(request) for request in missing),
             where=Where(path=where.lock),
-            hint="`rootstream update --missing` adds what is missing, `rootstream update` renews everything.",
+            hint="`rootstream update --missing` adds what is missing (for one system: `update --missing SYSTEM`), "
+            "`rootstream update` renews everything.",
         )
 
 
@@ -131,15 +134,26 @@ def write_plan(prepared: Prepared) -> None:
 
 
 def update(
-    where: project.Project, engine: Engine, report: events.Reporter, *, missing_only: bool = False
+    where: project.Project,
+    engine: Engine,
+    report: events.Reporter,
+    *,
+    missing_only: bool = False,
+    wanted: tuple[str, ...] = (),
 ) -> lock.Lock:
-    """Pin every input of a project by its content and write the lock, if all could be pinned."""
+    """Pin every input of a project by its content and write the lock, if all could be pinned.
+
+    Where only some systems are wanted, what the lock holds for others stays.
+    """
     description = load(where.description)
+    targets = choose(description, wanted, where.description)
     old = lock.read(where.lock)
+    known = old if missing_only else None
     new = lock.Lock(
         refs={
-            **_native_pins(where, description, old if missing_only else None, engine, report),
-            **_tree_pins(description, old if missing_only else None, report),
+            **(old.refs if old and set(targets) != set(description.names()) else {}),
+            **_native_pins(where, description, targets, known, engine, report),
+            **_tree_pins(description, targets, known, report),
         }
     )
     if lock.write(new, where.lock):
@@ -153,11 +167,12 @@ def update(
 def _native_pins(
     where: project.Project,
     description: Description,
+    targets: tuple[str, ...],
     old: lock.Lock | None,
     engine: Engine,
     report: events.Reporter,
 ) -> dict[str, Any]:
-    ours = native(description)
+    ours = native(description, targets)
     if not ours:
         return {}
     plan, _ = make.plan(description, inputs.gather(description, where.folder, only=ours), old, only=ours)
@@ -165,9 +180,11 @@ def _native_pins(
     return {**kept, **(_track(where, plan, engine, report) if plan.missing() else {})}
 
 
-def _tree_pins(description: Description, old: lock.Lock | None, report: events.Reporter) -> dict[str, Any]:
+def _tree_pins(
+    description: Description, targets: tuple[str, ...], old: lock.Lock | None, report: events.Reporter
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for described in workspaces(description):
+    for described in workspaces(description, targets):
         from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
 
         for request in buildroot.requests(described):
@@ -179,9 +196,14 @@ def _tree_pins(description: Description, old: lock.Lock | None, report: events.R
 
 
 def locked_update(
-    where: project.Project, engine: Engine, report: events.Reporter, *, missing_only: bool
+    where: project.Project,
+    engine: Engine,
+    report: events.Reporter,
+    *,
+    missing_only: bool,
+    wanted: tuple[str, ...] = (),
 ) -> lock.Lock:
-    """Pin every input while no other command works in the project."""
+    """Pin every input, or those of the wanted systems, while no other command works in the project."""
     if where.kind == "plain":
         raise UserError(
             "plain-project",
@@ -189,7 +211,7 @@ def locked_update(
             hint="`bst source track --deps all ELEMENT` renews them.",
         )
     with project.locked(where, lambda: report(WAITING)):
-        return update(where, engine, report, missing_only=missing_only)
+        return update(where, engine, report, missing_only=missing_only, wanted=wanted)
 
 
 def _track(
@@ -246,7 +268,7 @@ def _build_described(
 ) -> tuple[Path, ...]:
     description = load(where.description)
     targets = choose(description, wanted, where.description)
-    pinned = pins(where, engine, report)
+    pinned = pins(where, engine, report, targets)
     if native(description, targets):
         _build_native(_planned(where, description, targets, pinned), engine, report)
     for described in workspaces(description, targets):
@@ -296,7 +318,7 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
             return
         description = load(where.description)
         targets = choose(description, wanted, where.description)
-        pinned = pins(where, engine, report)
+        pinned = pins(where, engine, report, targets)
         if native(description, targets):
             prepared = _planned(where, description, targets, pinned)
             write_plan(prepared)

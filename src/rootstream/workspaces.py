@@ -59,7 +59,7 @@ def choose(where: project.Project, wanted: str | None, engine: Engine, report: R
             hint="Name one of them (`rootstream make --system NAME ...`).",
         )
     described = (plain or found)[0]
-    pinned = workflow.pins(where, engine, report)
+    pinned = workflow.pins(where, engine, report, (described.target,))
     workflow.require(where, described, pinned)
     return Work(project=where, described=described, pinned=pinned)
 

@@ -341,7 +341,7 @@ def image_files(described: Described) -> tuple[tuple[str, tuple[str, ...], str |
     """Return, for each image asked for by kind: the kind, Buildroot's names for its file, and ours."""
     found: list[tuple[str, tuple[str, ...], str | None]] = []
     for image in described.system.images:
-        name = images.file_name(image, None)
+        name = images.file_name(image, None, described.system.label)
         match image:
             case images.MakeKernel():
                 found.append(("kernel", collect.kernel_names(described.system.arch), image.kernel.name))

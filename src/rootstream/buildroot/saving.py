@@ -83,7 +83,7 @@ def choose(
         )
     if not create:
         raise UserError("no-config-file", f"the project has no file for the configuration of {kind}")
-    return _new(space, kind, variant=base is not None)
+    return _new(space, kind, variant=space.described.variant is not None)
 
 
 def _new(space: Workspace, kind: str, *, variant: bool) -> Place:
