@@ -5,11 +5,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test lint unit engine boot bench docs clean host
+.PHONY: help demo test test-systems lint unit engine boot bench docs clean host
 
 help:
 	@echo "make demo    build examples/hello from source, boot it, run its checks"
 	@echo "make test    lint, types, every test"
+	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
 	@echo "make lint | unit | engine | boot    parts of it"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
 	@echo "make docs    the pages that are made from the code"
@@ -42,6 +43,10 @@ boot: $(VENV)/.installed
 # One run of pytest, so that its summary counts everything; it takes the folders in this order.
 test: lint
 	$(PYTEST) tests/unit tests/engine tests/boot tests/buildroot
+
+# The examples on every processor, from source: about an hour where nothing is in the cache.
+test-systems: $(VENV)/.installed
+	$(PYTEST) tests/systems
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py

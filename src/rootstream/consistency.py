@@ -11,24 +11,27 @@ from rootstream.description import Described, System
 from rootstream.errors import UserError, Where
 from rootstream.images import (
     Disk,
+    MakeCapsule,
     MakeDisk,
     MakeExt,
     MakeFiles,
+    MakeFirmware,
     MakeInitramfs,
     MakeKernel,
     MakeSquashfs,
+    MakeUimage,
     file_name,
 )
 from rootstream.layers import GroupsLayer, PackagesLayer, SecretsLayer, ServicesLayer, SshdLayer, UsersLayer
 from rootstream.located import Mapping, Node, at
 from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
-from rootstream.roots import FromBuildroot
-from rootstream.system import Model
+from rootstream.roots import FromBuildroot, FromBusybox
+from rootstream.system import RISCV, Model
 from rootstream.units import show_size
 
-BUILT = ("x86_64",)  # what there are recipes for, of the architectures that the description knows
-KERNEL_FILES = {"x86_64": "bzImage"}
 UEFI = ("x86_64", "aarch64", "riscv64")
+KERNEL_FILES = {"x86_64": "bzImage", "powerpc": "vmlinux"}
+CAPSULES = ("riscv64", "riscv32", "powerpc", "x86_64")  # a vmlinux starts there by itself
 RESERVED = ("SHA256SUMS", "manifest.json")
 LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
@@ -48,8 +51,8 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    rules = (_architecture, _made_by, _layers, _files, _kernel, _sizes, _boot, _network, _accounts, _patterns)
-    found = [problem for rule in rules for problem in rule(system, node)]
+    words = (_architecture, _made_by, _layers, _files, _inside, _kernel, _sizes, _boot)
+    found = [problem for rule in (*words, _network, _accounts, _patterns) for problem in rule(system, node)]
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
             found += disks.check(image.disk, node, ("images", number, "disk"))
@@ -58,9 +61,10 @@ def check(system: System, node: Node) -> list[UserError]:
 
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
-    if system.arch not in BUILT and not isinstance(system.root, FromBuildroot):
-        message = f"{system.arch} cannot be built yet, only {', '.join(BUILT)}"
-        yield UserError("not-available", message, where=at(node, "arch"))
+    """Yield an instruction set for a processor that has no such choice."""
+    if system.isa and system.arch not in RISCV:
+        message = f"isa: only {' and '.join(RISCV)} have a choice, not {system.arch}"
+        yield UserError("bad-value", message, where=at(node, "isa"))
 
 
 def _made_by(system: System, node: Node) -> Iterator[UserError]:
@@ -74,13 +78,17 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
         where = at(node, "images", number)
         if isinstance(image, MakeFiles) and not ours:
             yield UserError("bad-value", "files: only a buildroot root makes files of its own", where=where)
-        if isinstance(image, MakeDisk) and ours:
-            message = "disk: cannot be made from a buildroot root yet"
-            hint = "Let a post_image script make it (Buildroot has genimage), and export it with `- files`."
+        if isinstance(image, MakeFirmware) and system.arch not in RISCV:
+            yield UserError("bad-value", f"firmware: OpenSBI is for RISC-V, not for {system.arch}", where=where)
+        if isinstance(image, MakeDisk | MakeCapsule | MakeUimage | MakeFirmware) and ours:
+            word = next(iter(type(image).model_fields))
+            message = f"{word}: cannot be made from a buildroot root yet"
+            hint = "Let Buildroot or a post_image script make it, and export it with `- files`."
             yield UserError("not-available", message, where=where, hint=hint)
 
 
-_ONLY_BUILDROOT = (SshdLayer, ServicesLayer, PackagesLayer)
+_ONLY_BUILDROOT = (SshdLayer, ServicesLayer)
+PACKAGES = ("make", "autotools")  # how software is built on a root of ours
 
 
 def _layers(system: System, node: Node) -> Iterator[UserError]:
@@ -93,6 +101,8 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
             message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
+        if isinstance(layer, PackagesLayer) and not isinstance(system.root, FromBuildroot):
+            yield from _packages(system, layer, node, ("layers", number, word))
         if isinstance(layer, ServicesLayer):
             names = [service.name for service in layer.services]
             for index, service in enumerate(layer.services):
@@ -102,12 +112,36 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
                     yield UserError("bad-value", message, where=where)
 
 
+def _packages(
+    system: System, layer: PackagesLayer, node: Node, path: tuple[str | int, ...]
+) -> Iterator[UserError]:
+    """Yield software that cannot be built on a root of ours, or needs what is not there."""
+    if not isinstance(system.root, FromBusybox):
+        message = "packages: there is nothing for it on this root yet, only on busybox and buildroot"
+        yield UserError("not-available", message, where=at(node, *path))
+        return
+    before: list[str] = []
+    for index, package in enumerate(layer.packages):
+        where = at(node, *path, index)
+        if package.build not in PACKAGES:
+            message = f"build: {package.build} is not possible on this root yet, only {' and '.join(PACKAGES)}"
+            yield UserError("not-available", message, where=at(node, *path, index, "build"))
+        if package.name in before:
+            message = f"packages: there are two of the name {package.name!r}"
+            yield UserError("duplicate-name", message, where=where)
+        for name in (each for each in package.depends if each not in before):
+            message = f"packages: {package.name} needs {name}, which is not before it in this list"
+            hint = "On this root, packages can only need one another."
+            yield UserError("bad-value", message, where=where, hint=hint)
+        before.append(package.name)
+
+
 def _files(system: System, node: Node) -> Iterator[UserError]:
     """Yield images whose file has the name of another."""
     taken: dict[str, int] = {}
     for number, image in enumerate(system.images):
         kind = type(image).__name__.removeprefix("Make").lower()
-        name = file_name(image, KERNEL_FILES.get(system.arch, "Image"))
+        name = file_name(image, KERNEL_FILES.get(system.arch, "Image"), system.label)
         where = at(node, "images", number, kind, "name")
         if name in RESERVED:
             yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
@@ -115,6 +149,21 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
             message = f"two images are called {name!r}; the other is number {taken[name] + 1}"
             yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{kind}:`.")
         taken.setdefault(name, number)
+
+
+def _inside(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what is to be inside another image but is not made, and kernels that cannot be linked again."""
+    kinds: dict[str, type[Model]] = {"ext": MakeExt, "initramfs": MakeInitramfs}
+    for number, image in enumerate(system.images):
+        if isinstance(image, MakeUimage) and image.uimage.type != "kernel":
+            wanted = image.uimage.ramdisk
+            if not any(isinstance(other, kinds[wanted]) for other in system.images):
+                where = at(node, "images", number, "uimage", "ramdisk")
+                message = f"ramdisk: the system makes no {wanted}"
+                yield UserError("image-needed", message, where=where, hint=f"Add `- {wanted}` to the images.")
+        if isinstance(image, MakeCapsule) and system.arch not in CAPSULES:
+            message = f"capsule: there is none for {system.arch}, only for {', '.join(CAPSULES)}"
+            yield UserError("not-available", message, where=at(node, "images", number))
 
 
 def _kernel(system: System, node: Node) -> Iterator[UserError]:
@@ -126,6 +175,9 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     for number, image in enumerate(system.images):
         kind = "a kernel" if isinstance(image, MakeKernel) else None
         kind = "an initramfs" if isinstance(image, MakeInitramfs) else kind
+        kind = "a capsule" if isinstance(image, MakeCapsule) else kind
+        if isinstance(image, MakeUimage) and image.uimage.type != "ramdisk":
+            kind = "a uimage"
         if isinstance(image, MakeDisk) and image.disk.loader != "none":
             kind = f"a disk with {image.disk.loader}"
         if kind:
@@ -192,10 +244,11 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         "initramfs": MakeInitramfs,
         "ext": MakeExt,
         "squashfs": MakeSquashfs,
+        "capsule": MakeCapsule,
     }
     for number, kind in enumerate(system.machine.boot or ()):
         where = at(node, "machine", "boot", number)
-        if kind == "capsule":
+        if kind == "capsule" and isinstance(system.root, FromBuildroot):
             yield from _capsule(system, where)
             continue
         made = [image for image in system.images if isinstance(image, kinds[kind])]
@@ -218,11 +271,8 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
 
 
 def _capsule(system: System, where: Where) -> Iterator[UserError]:
-    """Yield why there is no kernel with its root inside."""
-    if not isinstance(system.root, FromBuildroot):
-        message = "boot: only a buildroot root can be put inside the kernel (BR2_TARGET_ROOTFS_INITRAMFS)"
-        yield UserError("not-available", message, where=where)
-    elif not _collects(system) and not any(isinstance(image, MakeKernel) for image in system.images):
+    """Yield why there is no kernel of Buildroot's, which may have its root inside."""
+    if not _collects(system) and not any(isinstance(image, MakeKernel) for image in system.images):
         message = "boot: the system exports no kernel"
         yield UserError("image-needed", message, where=where, hint="Add `- kernel` to the images.")
 

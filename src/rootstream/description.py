@@ -10,7 +10,7 @@ from rootstream.images import Image
 from rootstream.layers import Layer
 from rootstream.machine import Check, Machine
 from rootstream.roots import Root
-from rootstream.system import Architecture, Kernel, Model, Name, PackageName, Suite
+from rootstream.system import RISCV, Architecture, Isa, Kernel, Model, Name, PackageName, Suite
 
 # 2025-01-01: any fixed day will do, as long as FAT can hold it.
 EPOCH = 1735689600
@@ -22,6 +22,8 @@ class System(Model):
 
     arch: Architecture = "x86_64"
     """Processor architecture."""
+    isa: Isa | None = None
+    """Instruction set of a RISC-V processor: `gc`, with floating point, is the default; `imac` is without."""
     description: str = ""
     """What the system is for."""
     root: Root
@@ -38,6 +40,11 @@ class System(Model):
     """What the booted system must show."""
     epoch: Annotated[int, Field(ge=315532800, le=4102444800)] = EPOCH
     """Time stamp of everything in the images, in seconds since 1970 (from 1980 on, as FAT wants it)."""
+
+    @property
+    def label(self) -> str:
+        """Return the architecture with its instruction set, where there is a choice: riscv64gc."""
+        return self.arch + (self.isa or "gc") if self.arch in RISCV else self.arch
 
 
 class Debian(Model):

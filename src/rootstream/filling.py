@@ -11,6 +11,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -20,6 +21,16 @@ from rootstream.placeholders import MARKER, MOST, Secret
 CHUNK = 4 << 20
 GZIP, XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\0"
 XZ_BLOCK = 15  # bytes of a block of xz before the data of its one uncompressed chunk
+UIMAGE, UIMAGE_HEADER, UIMAGE_TYPE, UIMAGE_MULTI = b"\x27\x05\x19\x56", 64, 30, 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Piece:
+    """A part of a file: where it begins and ends, and its first bytes."""
+
+    begin: int
+    end: int
+    head: bytes
 
 
 def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
@@ -29,7 +40,7 @@ def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
     """
     with path.open("r+b", buffering=0) as file:  # it is sought through beside Python, too
         places = {secret.what: 0 for secret in secrets}
-        head = file.read(6)
+        pieces = _pieces(file)
         found = list(_markers(file))
         for place in found:
             secret = _at(file, place, secrets)
@@ -37,10 +48,13 @@ def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
                 file.seek(place)
                 file.write(secret.content)
                 places[secret.what] += 1
-                if head == XZ:
+                if any(piece.head == XZ and piece.begin <= place < piece.end for piece in pieces):
                     _mend_xz(file, place, secret.content)
-        if found and head.startswith(GZIP):
-            _mend_gzip(file)
+        for piece in pieces if found else ():
+            if piece.head.startswith(GZIP) and any(piece.begin <= place < piece.end for place in found):
+                _mend_gzip(file, piece)
+        if found:
+            _mend_uimage(file)
     for what, count in places.items():
         if count != times:
             raise UserError(
@@ -85,9 +99,47 @@ def _at(file: IO[bytes], place: int, secrets: Sequence[Secret]) -> Secret | None
     return next((secret for secret in secrets if data.startswith(secret.placeholder)), None)
 
 
-def _mend_gzip(file: IO[bytes]) -> None:
+def _pieces(file: IO[bytes]) -> tuple[_Piece, ...]:
+    """Return the parts of a file: those of a uImage (U-Boot, include/image.h), or all of it."""
+    size = os.fstat(file.fileno()).st_size
+    file.seek(0)
+    head = file.read(UIMAGE_HEADER)
+    begins = [(0, size)]
+    if head.startswith(UIMAGE) and len(head) == UIMAGE_HEADER:
+        begins = [(UIMAGE_HEADER, size)]
+        if head[UIMAGE_TYPE] == UIMAGE_MULTI:
+            begins = []
+            sizes = list(iter(lambda: int.from_bytes(file.read(4), "big"), 0))
+            at = file.tell()
+            for each in sizes:
+                begins.append((at, at + each))
+                at += each + -each % 4
+    found = []
+    for begin, end in begins:
+        file.seek(begin)
+        found.append(_Piece(begin=begin, end=end, head=file.read(6)))
+    return tuple(found)
+
+
+def _mend_uimage(file: IO[bytes]) -> None:
+    """Write the checksums of a uImage anew, that of the data and then that of the header."""
+    file.seek(0)
+    head = bytearray(file.read(UIMAGE_HEADER))
+    if not head.startswith(UIMAGE):
+        return
+    state = 0
+    while data := file.read(CHUNK):
+        state = zlib.crc32(data, state)
+    struct.pack_into(">I", head, 24, state)
+    struct.pack_into(">I", head, 4, 0)
+    struct.pack_into(">I", head, 4, zlib.crc32(head))
+    file.seek(0)
+    file.write(head)
+
+
+def _mend_gzip(file: IO[bytes], piece: _Piece) -> None:
     """Write the checksum of what is packed (RFC 1952) anew."""
-    file.seek(10)
+    file.seek(piece.begin + 10)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
     state = 0
     while not unpacker.eof:
@@ -95,7 +147,7 @@ def _mend_gzip(file: IO[bytes]) -> None:
         if not data:
             raise ValueError("a gzip'd image ends early")
         state = zlib.crc32(unpacker.decompress(data, CHUNK), state)
-    file.seek(-8, os.SEEK_END)
+    file.seek(piece.end - 8)
     file.write(struct.pack("<I", state))
 
 

@@ -7,7 +7,18 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
-from rootstream.system import FileName, ImagePath, KernelArgs, Means, Model, Size, first_of, word
+from rootstream.system import (
+    Address,
+    FileName,
+    ImagePath,
+    KernelArgs,
+    Means,
+    Model,
+    ProjectFolder,
+    Size,
+    first_of,
+    word,
+)
 
 Compression = Literal["none", "gzip", "xz", "zstd"]
 Label = Annotated[
@@ -148,6 +159,63 @@ class Files(Model):
     """Export only the files that `names` names, not all of them."""
 
 
+class Capsule(Model):
+    """A kernel with its root inside: one ELF file (vmlinux), as hypervisors and simple boot loaders take it."""
+
+    compression: Compression = "zstd"
+    """How the root inside is compressed."""
+    level: Annotated[int, Field(ge=1, le=22)] | None = None
+    """Compression level of the compressor; by default its usual one."""
+    payload: ProjectFolder | None = None
+    """Folder of the project whose files are carried in the root inside, below /payload."""
+    load: Address | None = None
+    """Physical address that it is loaded to; by default where QEMU's machine has its memory, 0 leaves what the
+    kernel was linked to."""
+    entry: Literal["physical", "linked"] = "physical"
+    """Where it is entered: at a physical address, for a loader that jumps there, or as the kernel was linked (on
+    RISC-V a virtual address, that of the lowest segment)."""
+    name: ExportPath | None = None
+    """Path of the file; by default boot/binaries/ARCHITECTURE/supervisor, the architecture being such as
+    riscv64gc."""
+
+
+class Uimage(Model):
+    """A file for U-Boot's bootm, with U-Boot's (legacy) header."""
+
+    type: Literal["kernel", "ramdisk", "multi"] = "kernel"
+    """What is in it: the kernel, the root as a ramdisk, or both."""
+    ramdisk: Literal["ext", "initramfs"] = "ext"
+    """Image of this system that the ramdisk is."""
+    load: Address | None = None
+    """Address that the kernel is loaded to and entered at; by default that of its vmlinux, or of QEMU's memory."""
+    title: Annotated[str, Field(pattern=r"^[ -~]{0,31}$"), Means("at most 31 letters of ASCII")] = ""
+    """What U-Boot calls it; by default the system's name."""
+    name: FileName | None = None
+    """Name of the file; by default uImage, uRamdisk or uMulti."""
+
+
+class Firmware(Model):
+    """OpenSBI, which starts a kernel on RISC-V; with it, booting needs none of the host's."""
+
+    name: FileName = "opensbi.bin"
+    """Name of the file."""
+
+
+class MakeFirmware(Model):
+    firmware: Firmware
+    """OpenSBI, for RISC-V."""
+
+
+class MakeCapsule(Model):
+    capsule: Capsule
+    """A kernel with its root inside."""
+
+
+class MakeUimage(Model):
+    uimage: Uimage
+    """A file for U-Boot."""
+
+
 class MakeKernel(Model):
     kernel: KernelImage
     """The kernel."""
@@ -190,20 +258,28 @@ Image = Annotated[
     | Annotated[MakeSquashfs, Tag("squashfs")]
     | Annotated[MakeTar, Tag("tar")]
     | Annotated[MakeDisk, Tag("disk")]
+    | Annotated[MakeCapsule, Tag("capsule")]
+    | Annotated[MakeUimage, Tag("uimage")]
+    | Annotated[MakeFirmware, Tag("firmware")]
     | Annotated[MakeFiles, Tag("files")],
     Discriminator(
-        first_of("kernel", "initramfs", "ext", "squashfs", "tar", "disk", "files"),
+        first_of(
+            "kernel", "initramfs", "ext", "squashfs", "tar", "disk", "capsule", "uimage", "firmware", "files"
+        ),
         custom_error_type="choice",
-        custom_error_message="expected one of: kernel, initramfs, ext, squashfs, tar, disk, files",
+        custom_error_message="expected one of: "
+        "kernel, initramfs, ext, squashfs, tar, disk, capsule, uimage, firmware, files",
     ),
     BeforeValidator(word),
 ]
+UIMAGES = {"kernel": "uImage", "ramdisk": "uRamdisk", "multi": "uMulti"}
 ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 
 
-def file_name(image: Image, kernel_file: str | None) -> str:  # noqa: PLR0911  (a table)
+def file_name(image: Image, kernel_file: str | None, label: str) -> str:  # noqa: C901, PLR0911  (a table)
     """Return the name of the exported file of an image; `kernel_file` is the kernel's own, such as bzImage.
 
+    `label` is the architecture with its instruction set, such as riscv64gc.
     It is empty for `files`: Buildroot says which there are.
     """
     match image:
@@ -219,5 +295,11 @@ def file_name(image: Image, kernel_file: str | None) -> str:  # noqa: PLR0911  (
             return image.tar.name or "rootfs.tar" + ENDINGS[image.tar.compression]
         case MakeDisk():
             return image.disk.name
+        case MakeCapsule():
+            return image.capsule.name or f"boot/binaries/{label}/supervisor"
+        case MakeUimage():
+            return image.uimage.name or UIMAGES[image.uimage.type]
+        case MakeFirmware():
+            return image.firmware.name
         case MakeFiles():
             return ""

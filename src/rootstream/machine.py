@@ -10,6 +10,7 @@ from rootstream.system import (
     Account,
     Duration,
     FileName,
+    Isa,
     KernelArgs,
     Means,
     Model,
@@ -191,6 +192,10 @@ class BootImage(Model):
     """Path of the image."""
     name: FileName
     """Name of the system."""
+    isa: Isa | None = None
+    """Instruction set that it is made for, where the processor has a choice."""
+    sbi: str | None = None
+    """Path of the OpenSBI that came with it."""
     firmware: Firmware = "bios"
     """What it starts from, where the machine's description leaves that to the image."""
 

@@ -14,11 +14,26 @@ from rootstream.engine import Engine
 from rootstream.engine.needs import Need, host_needs, install_command
 from rootstream.errors import UserError
 from rootstream.events import Event, Notice
+from rootstream.load import load
 from rootstream.machine import Machine
+from rootstream.project import find
+from rootstream.system import Architecture
 
 
-def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
-    """Look at the host and return every need, met or not."""
+def architectures(folder: Path) -> tuple[Architecture, ...]:
+    """Return the processors that the project at or above a folder has systems for; x86_64 where there is none."""
+    try:
+        project = find(folder)
+        found = load(project.description).systems if project.kind == "described" else ()
+    except UserError:
+        found = ()
+    return tuple(sorted({described.system.arch for described in found})) or ("x86_64",)
+
+
+def check(
+    engine: Engine, environment: Mapping[str, str], *, archs: Sequence[Architecture] = ("x86_64",)
+) -> tuple[Need, ...]:
+    """Look at the host and return every need, met or not; `archs` are those of the systems that it boots."""
     try:
         release = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -29,9 +44,13 @@ def check(engine: Engine, environment: Mapping[str, str]) -> tuple[Need, ...]:
         _program("patch", "applies patches to sources", install, environment),
         _program("apt-get", "resolves package sets for `rootstream update`", install, environment, package="apt"),
         _program("gpgv", "verifies signatures of package archives", install, environment),
-        _program(
-            BOARDS["x86_64"].program, "boots systems", install, environment, package=BOARDS["x86_64"].package
+        *(
+            _program(
+                BOARDS[arch].program, f"boots {arch} systems", install, environment, package=BOARDS[arch].package
+            )
+            for arch in archs
         ),
+        *([_opensbi(install)] if "riscv32" in archs else []),
         _uefi(install),
         _buildroot(install, environment),
         _acceleration(environment),
@@ -55,6 +74,18 @@ def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
         met=not missing,
         found=f"missing: {', '.join(missing)}" if missing else "all programs that it wants",
         fix=f"{install} {' '.join(missing)}" if missing else None,
+        weight="advised",
+    )
+
+
+def _opensbi(install: str) -> Need:
+    """Return the need for what starts a kernel on riscv32, which not every QEMU brings."""
+    found = firmware.opensbi("riscv32")
+    return Need(
+        name="OpenSBI for riscv32",
+        met=found is not None,
+        found=str(found) if found else "missing; it starts kernels on riscv32",
+        fix=None if found else f"{install} opensbi (Debian 13 or later)",
         weight="advised",
     )
 

@@ -280,6 +280,21 @@ images:
       initramfs: true
       name: pc.img
 """,
+    "images: capsule": """\
+images:
+  - capsule: {payload: overlay}
+machine: {boot: [capsule]}
+""",
+    "images: firmware": """\
+arch: riscv32
+images: [initramfs, firmware]
+""",
+    "images: uimage": """\
+images:
+  - ext: {type: ext2, gzip: true}
+  - uimage
+  - uimage: {type: ramdisk, title: Root in memory}
+""",
     "partitions": """\
 images:
   - disk:

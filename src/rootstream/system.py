@@ -17,6 +17,8 @@ from rootstream.units import DURATION, SIZE, parse_duration, parse_size
 
 _MODE = r"^(0o)?0*[0-7]{1,4}$"
 Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc"]
+Isa = Literal["gc", "imac"]
+RISCV = ("riscv64", "riscv32")
 
 
 class Model(BaseModel):
@@ -86,6 +88,7 @@ Mode = Annotated[
     BeforeValidator(_octal, json_schema_input_type=Whole | Annotated[str, Field(pattern=_MODE)]),
     Means("a mode in octal such as 0755"),
 ]
+Address = Annotated[int, Field(ge=0, lt=1 << 64), Means("an address such as 0x80200000")]
 ProjectFile = Annotated[str, AfterValidator(_inside), Means("the path of a file in the project", "file")]
 ProjectFolder = Annotated[str, AfterValidator(_inside), Means("the path of a folder in the project", "folder")]
 ImagePath = Annotated[str, AfterValidator(_absolute), Means("an absolute path in the image")]

@@ -16,8 +16,8 @@ TEMPLATES = {
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
     "mistify": ("mistify", "hypervisor node on Buildroot: libvirt, QEMU, an agent in Go, a user with sudo"),
     "ipa": ("ipa", "Ironic Python Agent ramdisk on Buildroot"),
-    "appliance": ("appliance", "PowerPC 440 root in memory on Buildroot, with software of your own"),
-    "capsule": ("capsule", "RISC-V kernel with its root inside, on Buildroot"),
+    "appliance": ("appliance", "PowerPC 440: kernel and a root in memory for U-Boot, with software of your own"),
+    "capsule": ("capsule", "RISC-V kernels with their root inside, for a hypervisor"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),
 }
 DERIVED = ("out", ".rootstream", ".bst", "__pycache__", "system.lock", "project.refs")

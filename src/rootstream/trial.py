@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from rootstream import events, images, workflow
+from rootstream.boot.boards import BOARDS
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
@@ -90,6 +91,21 @@ def _choose(trial: Trial, kind: str | None) -> Trial:
     )
 
 
+def _bootable(system: System) -> tuple[BootFrom, ...]:
+    """Return the kinds that are booted where the description does not say which."""
+    capsule = any(isinstance(image, images.MakeCapsule) for image in system.images)
+    return (*BOOTABLE, "capsule") if capsule else BOOTABLE
+
+
+def _kernel_of(system: System, plain: str | None, place: Path) -> str | None:
+    """Return the kernel to start: in U-Boot's form where the machine likes that best or there is no other."""
+    for image in system.images:
+        uimage = isinstance(image, images.MakeUimage) and image.uimage.type == "kernel"
+        if uimage and (plain is None or BOARDS[system.arch].kernels[0] == "uImage"):
+            return str(place / images.file_name(image, None, system.label))
+    return plain
+
+
 def _described(project: Project, described: Described) -> Trial:
     system = described.system
     place = project.out(described.target)
@@ -101,23 +117,28 @@ def _described(project: Project, described: Described) -> Trial:
     else:
         # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
         order = sorted(system.images, key=lambda each: isinstance(each, images.MakeExt) and each.ext.gzip)
-        pairs = [(next(iter(type(image).model_fields)), images.file_name(image, own)) for image in order]
+        kinds = [next(iter(type(image).model_fields)) for image in order]
+        names = [images.file_name(image, own, system.label) for image in order]
+        pairs = list(zip(kinds, names, strict=True))
     files: dict[str, str] = {}
     for kind, name in pairs:
         files.setdefault(kind, str(place / name))
-    kernel = files.get("kernel")
+    kernel = _kernel_of(system, files.get("kernel"), place)
     if kernel:
-        files["capsule"] = kernel  # only booted where the description says that the root is inside
+        # A kernel of Buildroot's is booted as one only where the description says that the root is inside.
+        files.setdefault("capsule", kernel)
     found = [
         BootImage(
             kind=kind,
-            kernel=None if kind == "disk" else kernel,
+            kernel=None if kind == "disk" else files["capsule"] if kind == "capsule" else kernel,
             file=files[kind],
             name=described.target,
+            isa=system.isa,
+            sbi=files.get("firmware"),
             firmware=_firmware(system, kind),
         )
-        for kind in system.machine.boot or BOOTABLE
-        if kind in files and (kind == "disk" or kernel)
+        for kind in system.machine.boot or _bootable(system)
+        if kind in files and (kind in ("disk", "capsule") or kernel)
     ]
     return Trial(
         name=described.target,

@@ -70,6 +70,11 @@ def sbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
     return usr / packaged if own and not (usr / own).is_file() and (usr / packaged).is_file() else None
 
 
+def opensbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
+    """Return the OpenSBI that starts a kernel, QEMU's own or the one installed; None where there is neither."""
+    return next((usr / path for path in _SBI.get(arch, ()) if (usr / path).is_file()), None)
+
+
 def private(firmware: Firmware, folder: Path) -> Firmware:
     """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was."""
     variables = folder / "variables.fd"

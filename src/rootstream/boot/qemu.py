@@ -88,10 +88,15 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
     if board.bios and image.kind == "disk":
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
-    words += ["-cpu", "host" if host.accelerator == "kvm" else board.cpu]
+    words += ["-cpu", "host" if host.accelerator == "kvm" else _cpu(board, image)]
     words += ["-m", f"{max(1, machine.memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
     return words if host.reboot else [*words, "-no-reboot"]
+
+
+def _cpu(board: Board, image: BootImage) -> str:
+    """Return the processor; one without floating point proves that nothing in the image needs it."""
+    return board.cpu + (",f=off,d=off" if image.isa == "imac" else "")
 
 
 def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
@@ -102,7 +107,8 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
                 f"{board.program} has no BIOS that could start a disk",
                 hint="Set `machine: {firmware: uefi}`, or boot from another image.",
             )
-        return [] if host.sbi is None else ["-bios", str(host.sbi)]
+        sbi = image.sbi or host.sbi
+        return [] if sbi is None else ["-bios", str(sbi)]
     if host.firmware is None:
         raise ValueError("firmware: uefi needs the firmware's files")
     code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))

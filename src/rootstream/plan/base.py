@@ -70,12 +70,16 @@ IMAGES = (
 )
 
 
+def packages(debian: Debian) -> tuple[str, ...]:
+    """Return the packages that the base is made of."""
+    return (*ESSENTIAL, *COMPILING, *IMAGES, *debian.packages)
+
+
 def element(debian: Debian) -> Element:
     """Return the base as an element, for a host of the sandbox's own architecture."""
-    packages = (*ESSENTIAL, *COMPILING, *IMAGES, *debian.packages)
     return Element(
         name=NAME,
         kind="import",
         description="Compilers and image tools: a pinned set of Debian packages",
-        sources=(debian_packages(debian, "amd64", packages),),
+        sources=(debian_packages(debian, "amd64", packages(debian)),),
     )

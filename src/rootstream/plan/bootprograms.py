@@ -6,6 +6,8 @@ from rootstream.description import Debian
 from rootstream.plan.model import Dependency, Element, Source
 from rootstream.plan.sources import debian_packages
 
+OPENSBI = "opensbi.bst"
+FIRMWARE = "/opensbi"
 STUBS = "/boot-stub"
 # Debian's word for an architecture, and systemd's EFI stub for it.
 EFI = {
@@ -33,6 +35,26 @@ def stub(arch: str) -> Dependency:
 def stub_path(arch: str) -> str:
     """Return where the stub is in the sandbox."""
     return f"{STUBS}/usr/lib/systemd/boot/efi/{EFI[arch][1]}"
+
+
+def opensbi_element(debian: Debian) -> Element:
+    """Return the element with OpenSBI for every RISC-V."""
+    return Element(
+        name=OPENSBI,
+        kind="import",
+        description="OpenSBI, which starts kernels on RISC-V",
+        sources=(_plain(debian_packages(debian, "amd64", ("opensbi",))),),
+    )
+
+
+def opensbi() -> Dependency:
+    """Return the dependency on OpenSBI."""
+    return Dependency(element=OPENSBI, location=FIRMWARE)
+
+
+def opensbi_path(arch: str) -> str:
+    """Return where OpenSBI is in the sandbox: fw_dynamic, which is told by QEMU what to start."""
+    return f"{FIRMWARE}/usr/lib/{arch}-linux-gnu/opensbi/generic/fw_dynamic.bin"
 
 
 def _stub_name(arch: str) -> str:

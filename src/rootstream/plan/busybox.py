@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from importlib import resources
 from importlib.resources.abc import Traversable
 
-from rootstream.plan import base, programs
+from rootstream.plan import programs
 from rootstream.plan.kconfig import Fragment, configure, still_right
 from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
+from rootstream.plan.toolchain import Toolchain
 from rootstream.roots import BusyboxRoot
 
 SYSROOT = "/opt/musl"
@@ -44,23 +45,25 @@ class Built:
     root: str
 
 
-def musl(tree: Unpacked, arch: str, epoch: int) -> Element:
+def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
     """Return musl as a sysroot in /opt/musl, with the kernel's headers beside its own."""
-    triplet = f"{arch}-linux-gnu"
+    configuring = f"../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib"
     commands = (
         *tree.commands,
-        f"cd {WORK} && mkdir build && cd build && ../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib",
+        *(_compiler(tools) if tools.foreign else ()),
+        f"cd {WORK} && mkdir build && cd build && {configuring}{_foreign_words(tools)}",
         compiling(f'make -C {WORK}/build -j"$JOBS"'),
         f'make -C {WORK}/build DESTDIR="%{{install-root}}" install',
+        *(_wrapper(tools) if tools.foreign else ()),
         f'cd /usr/include && cp -rL --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
-        f'cp -rL --no-clobber /usr/include/{triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -rL --no-clobber /usr/include/{tools.headers}/asm "%{{install-root}}{SYSROOT}/include/"',
         f'cp -rL --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
     )
     return Element(
-        name=f"musl-{arch}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
+        name=f"musl-{tools.label}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
         kind="manual",
-        description=f"The C library musl for {arch}, static and shared",
-        builds_with=(Dependency(element=base.NAME),),
+        description=f"The C library musl for {tools.label}, static" + ("" if tools.foreign else " and shared"),
+        builds_with=tools.builds_libc_with(),
         sources=tree.sources,
         commands=commands,
         variables={"strip-binaries": ""},
@@ -68,9 +71,49 @@ def musl(tree: Unpacked, arch: str, epoch: int) -> Element:
     )
 
 
+def _compiler(tools: Toolchain) -> tuple[str, ...]:
+    """Return the commands that make work/cc, the compiler with its flags, and work/target, what it links with."""
+    flags = " ".join((f"{tools.prefix}gcc", *tools.flags))
+    commands = [
+        f"mkdir -p {WORK}/target",
+        f"printf '#!/bin/sh\\nexec %s \"$@\"\\n' '{flags}' > {WORK}/cc && chmod +x {WORK}/cc",
+    ]
+    if tools.libgcc:
+        # Static programs in C need nothing else of what gcc links with.
+        commands += [
+            f"cp /usr/lib/gcc/riscv64-unknown-elf/*/{tools.libgcc}/libgcc.a {WORK}/target/",
+            f"{WORK}/cc -c -x assembler /dev/null -o {WORK}/target/crtbeginS.o",
+            f"{WORK}/cc -c -x assembler /dev/null -o {WORK}/target/crtendS.o",
+            f"{tools.prefix}ar rcs {WORK}/target/libgcc_eh.a",
+        ]
+    return tuple(commands)
+
+
+def _foreign_words(tools: Toolchain) -> str:
+    if not tools.foreign:
+        return ""
+    words = f" --target={tools.target}-linux-musl --disable-shared --disable-wrapper CC=../cc"
+    words += f" CROSS_COMPILE={tools.prefix}"
+    return words + (" LIBCC=../target/libgcc.a" if tools.libgcc else "")
+
+
+def _wrapper(tools: Toolchain) -> tuple[str, ...]:
+    """Return the commands that install musl-gcc, which musl itself can make for a compiler without flags only."""
+    place = f"%{{install-root}}{SYSROOT}"
+    found = (f"-B{SYSROOT}/lib/target/",) if tools.libgcc else ()
+    words = (f"{tools.prefix}gcc", *tools.flags, *found, "-specs", f"{SYSROOT}/lib/musl-gcc.specs")
+    specs = f"{WORK}/tree/tools/musl-gcc.specs.sh {SYSROOT}/include {SYSROOT}/lib {SYSROOT}/lib/ld-musl.so.1"
+    return (
+        f'cp -r {WORK}/target "{place}/lib/target" && mkdir -p "{place}/bin"',
+        f'sh {specs} > "{place}/lib/musl-gcc.specs"',
+        f"printf '#!/bin/sh\\nexec %s \"$@\"\\n' '{' '.join(words)}' > \"{place}/bin/musl-gcc\"",
+        f'chmod +x "{place}/bin/musl-gcc"',
+    )
+
+
 def busybox(
     description: BusyboxRoot,
-    arch: str,
+    tools: Toolchain,
     tree: Unpacked,
     libc: Element,
     fragments: tuple[Fragment, ...],
@@ -78,27 +121,30 @@ def busybox(
 ) -> Built:
     """Return BusyBox, linked statically with musl, installed as a tree of links."""
     folder, files = fragment_files(fragments)
+    cross = "".join(f"{word} " for word in tools.make_words())
     commands = (
         *tree.commands,
         configure(
             kind="busybox",
-            arch=arch,
+            arch=tools.target,
             base=description.base,
             fragments=fragments,
             optional=description.optional,
+            words=tools.make_words(),
         ),
-        compiling(f'make -C {WORK}/tree -j"$JOBS" CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n'),
+        compiling(f'make -C {WORK}/tree -j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n'),
         still_right(),
-        f'make -C {WORK}/tree CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
+        f'make -C {WORK}/tree {cross}CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
     )
+    identity = short_hash(commands, [s.request() for s in tree.sources], str(folder), epoch)
     element = Element(
-        name=f"busybox-{arch}-{short_hash(commands, [s.request() for s in tree.sources], str(folder), epoch)}.bst",
+        name=f"busybox-{tools.label}-{identity}.bst",
         kind="manual",
-        description=f"BusyBox for {arch}, static, on musl",
+        description=f"BusyBox for {tools.label}, static, on musl",
         builds_with=(
-            Dependency(element=base.NAME),
+            *tools.builds_with(),
             Dependency(element=programs.KCONFIG),
             Dependency(element=libc.name),
         ),
@@ -145,7 +191,7 @@ def inittab(description: BusyboxRoot) -> str:
     return "\n".join(lines) + "\n"
 
 
-def xattr_program(libc: Element, arch: str, epoch: int) -> tuple[Element, dict[str, bytes]]:
+def xattr_program(libc: Element, tools: Toolchain, epoch: int) -> tuple[Element, dict[str, bytes]]:
     """Return the program that gives files in an initramfs their capabilities, which cpio cannot carry."""
     folder = "files/apply-xattrs"
     source = (resources.files("rootstream.sandbox") / "apply_xattrs.c").read_bytes()
@@ -155,10 +201,10 @@ def xattr_program(libc: Element, arch: str, epoch: int) -> tuple[Element, dict[s
         f"{SYSROOT}/bin/musl-gcc -Os -s -static -o {place}/apply-xattrs apply_xattrs.c",
     )
     made = Element(
-        name=f"apply-xattrs-{arch}-{short_hash(commands, source.decode(), libc.name)}.bst",
+        name=f"apply-xattrs-{tools.label}-{short_hash(commands, source.decode(), libc.name)}.bst",
         kind="manual",
-        description=f"Sets the extended attributes of an initramfs, for {arch}",
-        builds_with=(Dependency(element=base.NAME), Dependency(element=libc.name)),
+        description=f"Sets the extended attributes of an initramfs, for {tools.label}",
+        builds_with=(*tools.builds_with(), Dependency(element=libc.name)),
         sources=(local(folder),),
         commands=commands,
         variables={"strip-binaries": ""},

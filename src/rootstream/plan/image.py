@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 
 from rootstream import images
 from rootstream.placeholders import Secret
@@ -12,17 +14,27 @@ from rootstream.plan import base, bootprograms, programs
 from rootstream.plan import root as roots
 from rootstream.plan.model import Dependency, Element, Json, short_hash
 from rootstream.plan.sources import local
+from rootstream.plan.toolchain import Toolchain
 from rootstream.sandbox.disklayout import filesystem_uuid, partition_uuid
+from rootstream.system import Architecture
 
 SPARSE = ".sparse"
+LOADED = "/loaded"  # where the image inside another is staged
+WITH_KERNEL = ("kernel", "disk", "capsule", "uimage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """What the images of one system share: its root and kernel elements and the name of the kernel's file."""
+    """What the images of one system share: its root and kernel elements and the name of the kernel's file.
+
+    `payloads` are the archives of what capsules carry, by their folder in the project.
+    """
 
     slug: str
-    arch: str
+    arch: Architecture
+    label: str
+    tools: Toolchain
+    payloads: Mapping[str, bytes]
     root: str
     kernel: str | None
     kernel_file: str | None
@@ -49,9 +61,9 @@ def _output(name: str) -> str:
     return f'"%{{install-root}}/images/{name}"'
 
 
-def element(image: images.Image, context: Context, initramfs: Made | None) -> Made:
-    """Return an image's element; `initramfs` is the one that a disk's boot loader loads, if the disk wants one."""
-    name = images.file_name(image, context.kernel_file)
+def element(image: images.Image, context: Context, inner: Made | None) -> Made:  # noqa: C901  (a table)
+    """Return an image's element; `inner` is the image inside it, or that a disk's boot loader loads, if any."""
+    name = images.file_name(image, context.kernel_file, context.label)
     files: dict[str, bytes] = {}
     extra: tuple[Dependency, ...] = ()
     match image:
@@ -69,13 +81,22 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
             words = ["tar", f"--root {roots.PATH}", f"--compression {image.tar.compression}"]
             words += _apart(context)
             commands = [_program("image", *words, "-o", _output(name))]
+        case images.MakeCapsule():
+            commands, files = _capsule(image.capsule, name, context)
+        case images.MakeFirmware():
+            commands = [f"cp {bootprograms.opensbi_path(context.arch)} {_output(name)}"]
+            extra = (bootprograms.opensbi(),)
+        case images.MakeUimage():
+            commands = _uimage(image.uimage, name, context, inner)
+            if image.uimage.type != "kernel" and inner:
+                extra = (Dependency(element=inner.element.name, location=LOADED),)
         case images.MakeDisk():
             told = _disk_spec(image.disk, name, context)
             folder = f"files/disk-{context.slug}-{short_hash(name)}"
             files[f"{folder}/disk.json"] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
-            commands = _disk(image.disk, name, context, initramfs)
-            if image.disk.initramfs and initramfs:
-                extra = (Dependency(element=initramfs.element.name, location="/loaded"),)
+            commands = _disk(image.disk, name, context, inner)
+            if image.disk.initramfs and inner:
+                extra = (Dependency(element=inner.element.name, location=LOADED),)
             if image.disk.loader == "uki":
                 extra += (bootprograms.stub(context.arch),)
     kind = next(iter(type(image).model_fields))
@@ -85,7 +106,7 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
         description=f"{name} of {context.slug}",
         builds_with=_builds_with(kind, context, extra),
         sources=tuple(local(path.rsplit("/", 1)[0], directory="spec") for path in files),
-        commands=('mkdir -p "%{install-root}/images"', *commands),
+        commands=(f'mkdir -p "%{{install-root}}/{folder_of(name)}"', *commands),
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
     )
@@ -94,7 +115,9 @@ def element(image: images.Image, context: Context, initramfs: Made | None) -> Ma
 
 def _roots(image: images.Image) -> int:
     """Return how many copies of the root are in an image."""
-    if isinstance(image, images.MakeKernel):
+    if isinstance(image, images.MakeKernel | images.MakeFirmware):
+        return 0
+    if isinstance(image, images.MakeUimage) and image.uimage.type == "kernel":
         return 0
     return 2 if isinstance(image, images.MakeDisk) and image.disk.initramfs else 1
 
@@ -103,10 +126,53 @@ def _apart(context: Context) -> list[str]:
     return ["--secrets"] if context.secrets else []
 
 
+def folder_of(name: str) -> str:
+    """Return the folder of the sandbox that an image's file is made in; its name may be a path."""
+    return str(PurePosixPath("images", name).parent)
+
+
 def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
-    kernel = (Dependency(element=context.kernel),) if context.kernel and kind in ("kernel", "disk") else ()
-    root = () if kind == "kernel" else (Dependency(element=programs.IMAGES), Dependency(element=context.root))
-    return (Dependency(element=base.NAME), *root, *kernel, *extra)
+    kernel = (Dependency(element=context.kernel),) if context.kernel and kind in WITH_KERNEL else ()
+    runs = () if kind in ("kernel", "firmware") else (Dependency(element=programs.IMAGES),)
+    root = () if kind in ("kernel", "uimage", "firmware") else (Dependency(element=context.root),)
+    compilers = context.tools.builds_with() if kind == "capsule" else (Dependency(element=base.NAME),)
+    return (*compilers, *runs, *root, *kernel, *extra)
+
+
+def inner_kind(image: images.Image) -> str | None:
+    """Return the kind of the image that another has inside, or its boot loader beside it."""
+    match image:
+        case images.MakeDisk() if image.disk.initramfs:
+            return "initramfs"
+        case images.MakeUimage() if image.uimage.type != "kernel":
+            return image.uimage.ramdisk
+    return None
+
+
+def _capsule(image: images.Capsule, name: str, context: Context) -> tuple[list[str], dict[str, bytes]]:
+    words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--link-init"]
+    words += _apart(context)
+    if image.level is not None:
+        words.append(f"--level {image.level}")
+    files = {}
+    if image.payload is not None:
+        files[f"files/payload-{context.slug}-{short_hash(name)}/payload.tar"] = context.payloads[image.payload]
+        words.append("--layer spec/payload.tar")
+    load = context.tools.load if image.load is None else image.load
+    told = ["--link /kernel/link", "--initramfs initramfs", f"--arch {context.arch}", f"--load {load:#x}"]
+    told += [f"--entry {image.entry}", "-o", _output(name)]
+    return [_program("image", *words, "-o initramfs"), _program("capsule", *told)], files
+
+
+def _uimage(image: images.Uimage, name: str, context: Context, ramdisk: Made | None) -> list[str]:
+    load = context.tools.load if image.load is None else image.load
+    words = [image.type, f"--arch {context.arch}", f"--load {load:#x}"]
+    words.append(f"--name {shlex.quote(image.title or context.slug)}")
+    if image.type != "ramdisk":
+        words.append(f"--kernel /kernel/{context.kernel_file}")
+    if ramdisk and image.type != "kernel":
+        words.append(f"--ramdisk {LOADED}/images/{ramdisk.file}")
+    return [_program("uimage", *words, "-o", _output(name))]
 
 
 def _initramfs(image: images.Initramfs, name: str, context: Context) -> str:
@@ -132,7 +198,7 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
     if context.kernel:
         words.append(f"--kernel /kernel/{context.kernel_file}")
     if image.initramfs and initramfs:
-        words.append(f"--initramfs /loaded/images/{initramfs.file}")
+        words.append(f"--initramfs {LOADED}/images/{initramfs.file}")
     if image.loader == "uki":
         words.append(f"--stub {bootprograms.stub_path(context.arch)}")
     return [_program("disk", *words, "--packed", "-o", _output(name + SPARSE))]

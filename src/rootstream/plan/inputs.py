@@ -10,7 +10,8 @@ from pathlib import Path
 from rootstream import layers
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
-from rootstream.plan import overlay
+from rootstream.images import MakeCapsule
+from rootstream.plan import overlay, packages
 from rootstream.plan.kconfig import BASE_FILE, Fragment
 from rootstream.plan.model import short_hash
 from rootstream.roots import FromBusybox, FromElements
@@ -22,12 +23,13 @@ DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Contents by path in the project: overlays as tars, public keys as lines, texts, fragments, source trees.
+    """Contents by path in the project: overlays and payloads as tars, public keys, texts, fragments, source trees.
 
     `projects` holds BuildStream projects of the user as files of the plan. `secrets` never get into a plan.
     """
 
     archives: Mapping[str, bytes] = field(default_factory=dict)
+    payloads: Mapping[str, bytes] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, bytes] = field(default_factory=dict)
@@ -36,16 +38,16 @@ class Inputs:
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
     def fragments(
-        self, base: ConfigBase, names: tuple[str, ...], builtin: tuple[str, str] | None
+        self, base: ConfigBase, names: tuple[str, ...], builtin: tuple[tuple[str, str], ...]
     ) -> tuple[Fragment, ...]:
-        """Return the Kconfig fragments in their order: the built-in one (kind, name) first, if there is one."""
+        """Return the Kconfig fragments in their order: the built-in ones (kind, name) first."""
         found = []
         if isinstance(base, ConfigFile):
             found.append(Fragment(shown=base.file, file=BASE_FILE, content=self.configs[base.file]))
-        if builtin:
-            kind, name = builtin
+        for number, (kind, name) in enumerate(builtin):
             content = (resources.files("rootstream.recipes") / kind / f"{name}.config").read_bytes()
-            found.append(Fragment(shown=f"built-in:{kind}/{name}.config", file="0.config", content=content))
+            file = f"0.{number}.config" if number else "0.config"
+            found.append(Fragment(shown=f"built-in:{kind}/{name}.config", file=file, content=content))
         for number, path in enumerate(names, 1):
             found.append(Fragment(shown=path, file=f"{number}.config", content=self.configs[path]))
         return tuple(found)
@@ -82,7 +84,7 @@ def key_lines(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def gather(  # noqa: C901  (one look at each kind of file)
+def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
     description: Description, folder: Path, *, only: tuple[str, ...] | None = None
 ) -> Inputs:
     """Read what the description (or the named systems of it) names in the project's folder."""
@@ -91,6 +93,7 @@ def gather(  # noqa: C901  (one look at each kind of file)
     texts: dict[str, str] = {}
     configs: dict[str, bytes] = {}
     trees: dict[str, bytes] = {}
+    payloads: dict[str, bytes] = {}
     projects: dict[str, Mapping[str, bytes]] = {}
     secrets: dict[str, bytes] = {}
     for described in description.systems:
@@ -105,6 +108,11 @@ def gather(  # noqa: C901  (one look at each kind of file)
                 secrets |= {secret.file: _bytes(folder / secret.file) for secret in layer.secrets}
             for path in _key_files(layer):
                 keys[path] = key_lines(folder / path)
+        for image in described.system.images:
+            carried = image.capsule.payload if isinstance(image, MakeCapsule) else None
+            if carried is not None:
+                packed = overlay.archive(folder / carried, epoch=described.system.epoch, prefix="payload/")
+                payloads[carried] = packed
         if isinstance(described.system.root, FromElements):
             path = described.system.root.elements.project
             projects[path] = junction(folder, path, junction_name(path))
@@ -117,6 +125,7 @@ def gather(  # noqa: C901  (one look at each kind of file)
                 )
     return Inputs(
         archives=archives,
+        payloads=payloads,
         keys=keys,
         texts=texts,
         configs=configs,
@@ -148,10 +157,12 @@ def _config_files(described: Described) -> tuple[str, ...]:
 
 
 def _trees(described: Described) -> tuple[SourceTree, ...]:
+    """Return source trees of the system, those of its packages among them."""
     system = described.system
     trees: list[SourceTree] = [system.kernel.source] if system.kernel else []
     if isinstance(system.root, FromBusybox):
         trees += [system.root.busybox.source, system.root.busybox.libc_source]
+        trees += [FromFolder(local=package.source) for package in packages.wanted(system.layers)]
     return tuple(trees)
 
 

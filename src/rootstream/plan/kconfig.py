@@ -23,18 +23,29 @@ BASE_FILE = "base.config"
 
 
 def configure(
-    *, kind: str, arch: str, base: ConfigBase, fragments: tuple[Fragment, ...], optional: tuple[str, ...]
+    *,
+    kind: str,
+    arch: str,
+    base: ConfigBase,
+    fragments: tuple[Fragment, ...],
+    optional: tuple[str, ...],
+    words: tuple[str, ...] = (),
 ) -> str:
-    """Return the shell command that configures `tree` and proves that it has what the fragments ask for."""
-    words = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", f"{WORK}/tree"]
-    words += ["--arch", arch, "--base", _base(base)]
+    """Return the shell command that configures `tree` and proves that it has what the fragments ask for.
+
+    `words` are those of `make` that decide what the tree finds its compiler to be able to.
+    """
+    told = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", f"{WORK}/tree"]
+    told += ["--arch", arch, "--base", _base(base)]
+    for word in words:
+        told += ["--make-arg", word]
     for fragment in fragments:
         if fragment.file != BASE_FILE:
-            words += ["--fragment", f"{fragment.shown}=fragments/{fragment.file}"]
+            told += ["--fragment", f"{fragment.shown}=fragments/{fragment.file}"]
     for symbol in sorted(optional):
-        words += ["--optional", symbol]
-    words += ["--report", "kconfig.json"]
-    return f"PYTHONPATH={programs.FOLDER} " + shlex.join(words)
+        told += ["--optional", symbol]
+    told += ["--report", "kconfig.json"]
+    return f"PYTHONPATH={programs.FOLDER} " + shlex.join(told)
 
 
 def still_right() -> str:

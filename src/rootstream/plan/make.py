@@ -10,7 +10,7 @@ from typing import Any
 from rootstream import images, layers, placeholders
 from rootstream.description import Debian, Described, Description
 from rootstream.lock import Lock
-from rootstream.plan import base, bootprograms, busybox, image, inputs, linux, programs, root
+from rootstream.plan import base, bootprograms, busybox, image, inputs, linux, packages, programs, root, toolchain
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
@@ -98,10 +98,16 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
     trees = [tree]
     if libc and any(permission.get("capabilities") for permission in told["permissions"]):
-        program, files = busybox.xattr_program(libc, system.arch, system.epoch)
+        program, files = busybox.xattr_program(libc, _tools(draft, described, debian), system.epoch)
         draft.add(program)
         draft.files.update(files)
         trees.append(Dependency(element=program.name, location=TREE))
+    if libc:
+        tools = _tools(draft, described, debian)
+        made = packages.packages(packages.wanted(system.layers), read.trees, tools, libc, system.epoch)
+        draft.add(*made.elements)
+        draft.files.update(made.files)
+        trees += [Dependency(element=name, location=TREE) for name in made.roots]
     modules = built.element.name if built and system.kernel and system.kernel.modules else None
     finished, files = root.element(
         slug=described.slug,
@@ -116,12 +122,17 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     context = image.Context(
         slug=described.slug,
         arch=system.arch,
+        label=system.label,
+        tools=_tools(draft, described, debian),
+        payloads=read.payloads,
         root=finished.name,
         kernel=built.element.name if built else None,
         kernel_file=built.image if built else None,
         epoch=system.epoch,
         secrets=hidden.secrets,
     )
+    if any(isinstance(each, images.MakeFirmware) for each in system.images):
+        draft.add(bootprograms.opensbi_element(debian))
     if any(isinstance(each, images.MakeDisk) and each.disk.loader == "uki" for each in system.images):
         draft.add(bootprograms.stub_element(debian, system.arch))
     return _target(draft, described, context)
@@ -129,10 +140,9 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
 
 def _target(draft: _Draft, described: Described, context: image.Context) -> Outputs:
     made: list[image.Made] = []
-    # An initramfs comes first: a disk may hold it.
-    for each in sorted(described.system.images, key=lambda item: not isinstance(item, images.MakeInitramfs)):
-        initramfs = next((done for done in made if done.kind == "initramfs"), None)
-        done = image.element(each, context, initramfs)
+    for each in sorted(described.system.images, key=_turn):
+        inner = next((done for done in made if done.kind == image.inner_kind(each)), None)
+        done = image.element(each, context, inner)
         made.append(done)
         draft.add(done.element)
         draft.files.update(done.files)
@@ -143,7 +153,7 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
         needs=tuple(done.element.name for done in made),
     )
     draft.add(target)
-    order = [images.file_name(each, context.kernel_file) for each in described.system.images]
+    order = [images.file_name(each, context.kernel_file, context.label) for each in described.system.images]
     files = sorted(((done.kind, done.file) for done in made), key=lambda item: order.index(item[1]))
     return Outputs(
         target=described.target,
@@ -154,13 +164,29 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
     )
 
 
+def _turn(each: images.Image) -> int:
+    """Return when an image is made: those that others hold come first."""
+    if isinstance(each, images.MakeInitramfs):
+        return 0
+    return 2 if isinstance(each, images.MakeUimage) else 1
+
+
 def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:
     wanted = described.system.kernel
     assert wanted is not None  # noqa: S101  (the caller looked)
-    arch = described.system.arch
+    tools = _tools(draft, described, debian)
     tree = _source(draft, wanted.source, debian, "linux", read)
-    fragments = read.fragments(wanted.base, wanted.fragments, ("linux", arch) if wanted.builtin else None)
-    return linux.kernel(wanted, arch, tree, fragments, described.system.epoch)
+    builtin = tuple(("linux", recipe) for recipe in tools.recipes) if wanted.builtin else ()
+    fragments = read.fragments(wanted.base, wanted.fragments, builtin)
+    linkable = any(isinstance(each, images.MakeCapsule) for each in described.system.images)
+    return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
+
+
+def _tools(draft: _Draft, described: Described, debian: Debian) -> toolchain.Toolchain:
+    """Return the toolchain of a system, whose package sets are then in the plan."""
+    tools = toolchain.toolchain(described.system.arch, described.system.isa)
+    draft.add(*tools.elements(debian))
+    return tools
 
 
 def _tree(
@@ -175,12 +201,13 @@ def _tree(
         return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None
     assert isinstance(system.root, FromBusybox)  # noqa: S101  (Buildroot's roots are not planned)
     options = system.root.busybox
-    libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), system.arch, system.epoch)
+    tools = _tools(draft, described, debian)
+    libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), tools, system.epoch)
     tree = _source(draft, options.source, debian, "busybox", read)
-    fragments: tuple[Fragment, ...] = read.fragments(
-        options.base, options.fragments, ("busybox", "default") if options.builtin else None
-    )
-    built = busybox.busybox(options, system.arch, tree, libc, fragments, system.epoch)
+    recipes = ("default", *tools.busybox_recipes) if options.builtin else ()
+    builtin = tuple(("busybox", recipe) for recipe in recipes)
+    fragments: tuple[Fragment, ...] = read.fragments(options.base, options.fragments, builtin)
+    built = busybox.busybox(options, tools, tree, libc, fragments, system.epoch)
     draft.add(*built.elements)
     draft.files.update(built.files)
     archives = [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]

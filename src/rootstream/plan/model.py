@@ -55,6 +55,7 @@ class Element:
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)
+    public: Mapping[str, Json] = field(default_factory=dict)
 
     def uses(self) -> Iterator[str]:
         """Return the names of all elements it depends on directly."""

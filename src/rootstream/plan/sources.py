@@ -35,8 +35,14 @@ def local(path: str, *, directory: str | None = None) -> Source:
     return Source(kind="local", words={"path": path}, locked=False, directory=directory)
 
 
-def debian_packages(debian: Debian, architecture: str, packages: tuple[str, ...]) -> Source:
-    """Return a whole set of Debian packages as a source; `architecture` is Debian's word (amd64)."""
+def debian_packages(
+    debian: Debian, architecture: str, packages: tuple[str, ...], *, without: tuple[str, ...] = ()
+) -> Source:
+    """Return a whole set of Debian packages as a source; `architecture` is Debian's word (amd64).
+
+    `without` are packages of another element that it is used with: neither they nor what they need is in it.
+    """
+    beside = {"without": sorted(set(without)), "fixups": False} if without else {}
     return Source(
         kind="debian_packages",
         words={
@@ -45,6 +51,7 @@ def debian_packages(debian: Debian, architecture: str, packages: tuple[str, ...]
             "components": ["main"],
             "packages": sorted(set(packages)),
             "recommends": False,
+            **beside,
         },
         free={"mirrors": list(debian.mirrors)} if debian.mirrors else {},
         locked=True,

@@ -97,6 +97,8 @@ def element_text(element: Element, refs: Mapping[str, Json]) -> str:
         config["install-commands"] = list(element.commands)
     if config:
         text["config"] = config
+    if element.public:
+        text["public"] = dict(element.public)
     if element.sources:
         text["sources"] = [_source(source, refs) for source in element.sources]
     return _yaml(text)

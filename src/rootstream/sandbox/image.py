@@ -64,6 +64,8 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
 def _initramfs(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
     tree = read_root(options.root)
+    for layer in options.layer:
+        lay_path(tree, layer)
     prepare_initramfs(tree, link_init=options.link_init)
     argv = compressor(options.compression, options.level, kernel=True)
     apart = frozenset(bearing(tree)) if options.secrets else frozenset()
@@ -157,6 +159,9 @@ def _parser() -> argparse.ArgumentParser:
     initramfs = kinds.add_parser("initramfs", help="a cpio archive for the kernel")
     initramfs.add_argument(
         "--append", type=Path, action="append", default=[], help="further cpio archive; repeatable"
+    )
+    initramfs.add_argument(
+        "--layer", type=Path, action="append", default=[], help="tar archive laid over the root; repeatable"
     )
     initramfs.add_argument(
         "--link-init", action="store_true", help="make /init a link to sbin/init if there is none"

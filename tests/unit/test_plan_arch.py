@@ -1,0 +1,97 @@
+"""Plans for other processors: which compiler, which flags, which fragments; and nothing of them for x86_64."""
+
+from __future__ import annotations
+
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from rootstream.description import Debian, Described, Description, System
+from rootstream.plan import base, inputs, make, toolchain
+from rootstream.plan.model import Element, Plan
+from rootstream.sandbox.kconfig_fragment import fragment_requests
+from rootstream.system import Architecture
+
+TARGETS = [
+    ({"arch": "aarch64"}, "aarch64", {"cross-aarch64-linux-gnu.bst"}),
+    ({"arch": "riscv64"}, "riscv64gc", {"cross-riscv64-linux-gnu.bst"}),
+    ({"arch": "riscv64", "isa": "gc"}, "riscv64gc", {"cross-riscv64-linux-gnu.bst"}),
+    (
+        {"arch": "riscv64", "isa": "imac"},
+        "riscv64imac",
+        {"cross-riscv64-linux-gnu.bst", "cross-riscv64-unknown-elf.bst"},
+    ),
+    ({"arch": "riscv32"}, "riscv32gc", {"cross-riscv64-linux-gnu.bst", "cross-riscv64-unknown-elf.bst"}),
+    (
+        {"arch": "riscv32", "isa": "imac"},
+        "riscv32imac",
+        {"cross-riscv64-linux-gnu.bst", "cross-riscv64-unknown-elf.bst"},
+    ),
+    ({"arch": "powerpc"}, "powerpc", {"cross-powerpc-linux-gnu.bst"}),
+]
+
+
+def planned(words: dict[str, Any], folder: Path) -> Plan:
+    system = System.model_validate(
+        {
+            "root": {"busybox": {}},
+            "kernel": {},
+            "images": ({"kernel": {}}, {"initramfs": {}}),
+            "layers": ({"permissions": ({"path": "/bin/ping", "capabilities": "cap_net_raw+ep"},)},),
+            **words,
+        }
+    )
+    description = Description(systems=(Described(name="box", variant=None, system=system),))
+    return make.plan(description, inputs.gather(description, folder), None)[0]
+
+
+def element(plan: Plan, beginning: str) -> Element:
+    (found,) = (each for name, each in plan.elements.items() if name.startswith(beginning))
+    return found
+
+
+def test_x86_64_has_no_cross_compiler(tmp_path: Path) -> None:
+    plan = planned({}, tmp_path)
+    assert not [name for name in plan.elements if name.startswith("cross-")]
+    assert "CROSS_COMPILE" not in repr(plan.elements)
+
+
+@pytest.mark.parametrize(("words", "label", "compilers"), TARGETS)
+def test_a_compiler_for_each_processor(
+    words: dict[str, Any], label: str, compilers: set[str], tmp_path: Path
+) -> None:
+    plan = planned(words, tmp_path)
+    assert {name for name in plan.elements if name.startswith("cross-")} == compilers
+    tools = toolchain.toolchain(words["arch"], words.get("isa"))
+    for name in ("linux", "musl", "busybox", "apply-xattrs"):
+        made = element(plan, f"{name}-{label}-")
+        assert {"base.bst", min(compilers)} <= set(made.uses())
+    assert set(element(plan, "musl-").uses()) == {"base.bst", *compilers}
+    for command in (line for line in element(plan, "linux-").commands if "/tree" in line and "make " in line):
+        assert f"CROSS_COMPILE={tools.prefix}" in command
+        assert f"ARCH={tools.kernel}" in command or f"--arch {tools.kernel}" in command
+
+
+def test_a_cross_compiler_leaves_out_what_the_base_has(tmp_path: Path) -> None:
+    plan = planned({"arch": "powerpc"}, tmp_path)
+    (source,) = element(plan, "cross-").sources
+    assert source.words["packages"] == ["gcc-powerpc-linux-gnu"]
+    assert source.words["without"] == sorted(set(base.packages(Debian())))
+    assert source.locked
+
+
+@pytest.mark.parametrize("target", list(toolchain.TOOLCHAINS))
+def test_every_built_in_fragment_can_be_read(target: tuple[Architecture, Any]) -> None:
+    tools = toolchain.TOOLCHAINS[target]
+    for kind, names in (("linux", tools.recipes), ("busybox", ("default", *tools.busybox_recipes))):
+        for name in names:
+            text = (resources.files("rootstream.recipes") / kind / f"{name}.config").read_text()
+            requests, problems = fragment_requests(name, text)
+            assert requests
+            assert not problems
+
+
+def test_every_architecture_has_a_toolchain() -> None:
+    assert {arch for arch, _ in toolchain.TOOLCHAINS} == set(get_args(Architecture))
