@@ -26,6 +26,7 @@ need gpgv gpgv
 # Only the tests look into images with these.
 need squashfs-tools unsquashfs
 need squashfs-tools-ng rdsquashfs
+need libarchive-tools bsdtar
 need cpio cpio
 need e2fsprogs /usr/sbin/debugfs
 need fdisk /usr/sbin/sfdisk

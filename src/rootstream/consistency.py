@@ -17,14 +17,16 @@ from rootstream.images import (
     MakeFiles,
     MakeFirmware,
     MakeInitramfs,
+    MakeIso,
     MakeKernel,
     MakeSquashfs,
     MakeUimage,
+    MakeUki,
     file_name,
 )
 from rootstream.layers import GroupsLayer, PackagesLayer, SecretsLayer, ServicesLayer, SshdLayer, UsersLayer
 from rootstream.located import Mapping, Node, at
-from rootstream.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
+from rootstream.machine import BY_FIRMWARE, CommandCheck, ConsoleCheck, HttpCheck, PortCheck
 from rootstream.roots import FromBuildroot, FromBusybox
 from rootstream.system import RISCV, Model
 from rootstream.units import show_size
@@ -51,7 +53,7 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    words = (_architecture, _made_by, _layers, _files, _inside, _kernel, _sizes, _boot)
+    words = (_architecture, _made_by, _layers, _files, _inside, _kernel, _programs, _sizes, _boot)
     found = [problem for rule in (*words, _network, _accounts, _patterns) for problem in rule(system, node)]
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
@@ -67,6 +69,9 @@ def _architecture(system: System, node: Node) -> Iterator[UserError]:
         yield UserError("bad-value", message, where=at(node, "isa"))
 
 
+_NATIVE = (MakeDisk, MakeUki, MakeIso, MakeCapsule, MakeUimage, MakeFirmware)
+
+
 def _made_by(system: System, node: Node) -> Iterator[UserError]:
     """Yield what is Buildroot's to make and is asked of others, and the other way round."""
     ours = isinstance(system.root, FromBuildroot)
@@ -80,7 +85,7 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
             yield UserError("bad-value", "files: only a buildroot root makes files of its own", where=where)
         if isinstance(image, MakeFirmware) and system.arch not in RISCV:
             yield UserError("bad-value", f"firmware: OpenSBI is for RISC-V, not for {system.arch}", where=where)
-        if isinstance(image, MakeDisk | MakeCapsule | MakeUimage | MakeFirmware) and ours:
+        if isinstance(image, _NATIVE) and ours:
             word = next(iter(type(image).model_fields))
             message = f"{word}: cannot be made from a buildroot root yet"
             hint = "Let Buildroot or a post_image script make it, and export it with `- files`."
@@ -178,6 +183,8 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
         kind = "a capsule" if isinstance(image, MakeCapsule) else kind
         if isinstance(image, MakeUimage) and image.uimage.type != "ramdisk":
             kind = "a uimage"
+        kind = "an ISO image" if isinstance(image, MakeIso) else kind
+        kind = "a unified kernel image" if isinstance(image, MakeUki) else kind
         if isinstance(image, MakeDisk) and image.disk.loader != "none":
             kind = f"a disk with {image.disk.loader}"
         if kind:
@@ -232,6 +239,25 @@ def _started(system: System, disk: Disk, node: Node, path: tuple[str | int, ...]
             yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
 
 
+def _programs(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what an image that is started as one program lacks."""
+    for number, image in enumerate(system.images):
+        if not isinstance(image, MakeUki | MakeIso):
+            continue
+        where = at(node, "images", number)
+        kind = "iso" if isinstance(image, MakeIso) else "uki"
+        if system.arch not in UEFI:
+            message = f"{kind}: there is no UEFI for {system.arch}, only for {', '.join(UEFI)}"
+            yield UserError("not-available", message, where=where)
+        wanted = isinstance(image, MakeIso) or image.uki.initramfs
+        if wanted and not any(isinstance(other, MakeInitramfs) for other in system.images):
+            message = f"{kind}: its root is the system's initramfs, and the system makes none"
+            yield UserError("image-needed", message, where=where, hint="Add `- initramfs` to the images.")
+        if isinstance(image, MakeUki) and system.machine.firmware == "bios":
+            message = "firmware: uki starts from UEFI, not from bios"
+            yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
+
+
 def _collects(system: System) -> bool:
     """Say whether Buildroot decides which files there are."""
     return any(isinstance(image, MakeFiles) for image in system.images)
@@ -241,6 +267,8 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
     """Yield what is to be booted but is not made, or cannot boot."""
     kinds: dict[str, type[Model]] = {
         "disk": MakeDisk,
+        "iso": MakeIso,
+        "uki": MakeUki,
         "initramfs": MakeInitramfs,
         "ext": MakeExt,
         "squashfs": MakeSquashfs,
@@ -255,7 +283,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         if not made and not _collects(system):
             hint = f"Add `- {kind}` to the images."
             yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
-        elif kind != "disk" and system.kernel is None and not isinstance(system.root, FromBuildroot):
+        elif kind not in BY_FIRMWARE and system.kernel is None and not isinstance(system.root, FromBuildroot):
             yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
         elif made and all(isinstance(image, MakeDisk) and image.disk.loader == "none" for image in made):
             yield UserError("bad-value", "boot: the disk has no boot loader", where=where)

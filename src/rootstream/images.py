@@ -150,6 +150,30 @@ class Disk(Model):
         return self.bootloader or ("syslinux" if self.table == "mbr" else "uki")
 
 
+class Uki(Model):
+    """A unified kernel image: kernel, arguments and initramfs as one program that UEFI starts."""
+
+    kernel_args: KernelArgs = ""
+    """Kernel arguments."""
+    initramfs: bool = True
+    """Put the system's initramfs inside, so that the root is in memory."""
+    name: FileName = "linux.efi"
+    """Name of the file."""
+
+
+class Iso(Model):
+    """A CD, also for USB sticks, that starts from BIOS (x86_64) and UEFI: kernel and initramfs, all in memory."""
+
+    kernel_args: KernelArgs = ""
+    """Kernel arguments."""
+    label: Annotated[
+        str, Field(pattern=r"^[A-Z0-9_]{1,32}$"), Means("1 to 32 capital letters, digits and '_'")
+    ] = "ROOTSTREAM"
+    """Volume label."""
+    name: FileName = "boot.iso"
+    """Name of the file."""
+
+
 class Files(Model):
     """What Buildroot puts into its images folder, as it is: boot loaders, ISO files, vmlinux ..."""
 
@@ -246,11 +270,25 @@ class MakeDisk(Model):
     """A bootable disk."""
 
 
+class MakeUki(Model):
+    uki: Uki
+    """A program for UEFI that is the whole system."""
+
+
+class MakeIso(Model):
+    iso: Iso
+    """A CD, or USB stick, that starts the system."""
+
+
 class MakeFiles(Model):
     files: Files
     """The files that Buildroot made, all of them or those named."""
 
 
+KINDS = (
+    *("kernel", "initramfs", "ext", "squashfs", "tar", "disk", "uki", "iso"),
+    *("capsule", "uimage", "firmware", "files"),
+)
 Image = Annotated[
     Annotated[MakeKernel, Tag("kernel")]
     | Annotated[MakeInitramfs, Tag("initramfs")]
@@ -261,14 +299,13 @@ Image = Annotated[
     | Annotated[MakeCapsule, Tag("capsule")]
     | Annotated[MakeUimage, Tag("uimage")]
     | Annotated[MakeFirmware, Tag("firmware")]
+    | Annotated[MakeUki, Tag("uki")]
+    | Annotated[MakeIso, Tag("iso")]
     | Annotated[MakeFiles, Tag("files")],
     Discriminator(
-        first_of(
-            "kernel", "initramfs", "ext", "squashfs", "tar", "disk", "capsule", "uimage", "firmware", "files"
-        ),
+        first_of(*KINDS),
         custom_error_type="choice",
-        custom_error_message="expected one of: "
-        "kernel, initramfs, ext, squashfs, tar, disk, capsule, uimage, firmware, files",
+        custom_error_message=f"expected one of: {', '.join(KINDS)}",
     ),
     BeforeValidator(word),
 ]
@@ -301,5 +338,9 @@ def file_name(image: Image, kernel_file: str | None, label: str) -> str:  # noqa
             return image.uimage.name or UIMAGES[image.uimage.type]
         case MakeFirmware():
             return image.firmware.name
+        case MakeUki():
+            return image.uki.name
+        case MakeIso():
+            return image.iso.name
         case MakeFiles():
             return ""

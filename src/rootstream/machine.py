@@ -21,7 +21,8 @@ from rootstream.system import (
     word,
 )
 
-BootFrom = Literal["disk", "initramfs", "ext", "squashfs", "capsule"]
+BootFrom = Literal["disk", "iso", "uki", "initramfs", "ext", "squashfs", "capsule"]
+BY_FIRMWARE = ("disk", "iso", "uki")  # what the machine's firmware finds on a medium and starts
 
 
 class Nic(Model):
@@ -60,8 +61,8 @@ class Machine(Model):
     """Number of processors."""
     boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
     """Images to boot from: `run` takes the first, `verify` each. By default all bootable ones.
-    The kernel is given to QEMU directly, except with `disk`, which starts by its own boot loader; `capsule` is a
-    kernel that has its root inside."""
+    The kernel is given to QEMU directly, except with `disk`, `iso` (a CD) and `uki` (on a disk with nothing else),
+    which the firmware starts; `capsule` is a kernel that has its root inside."""
     bus: Literal["ide", "virtio", "ahci"] = "ide"
     """How disks are attached."""
     disks: tuple[ExtraDisk, ...] = ()
@@ -69,7 +70,7 @@ class Machine(Model):
     nics: tuple[Nic, ...] = (Nic(),)
     """Network cards, each on a network of its own behind this host."""
     firmware: Literal["auto", "bios", "uefi"] = "auto"
-    """Firmware: `auto` takes for each image what it starts from."""
+    """Firmware: `auto` takes for each image what it starts from; `verify` boots an ISO image from both."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
     """`auto` takes KVM where a guest really runs on it."""
     kernel_args: KernelArgs = ""
@@ -198,6 +199,11 @@ class BootImage(Model):
     """Path of the OpenSBI that came with it."""
     firmware: Firmware = "bios"
     """What it starts from, where the machine's description leaves that to the image."""
+
+    @property
+    def label(self) -> str:
+        """What this boot is called among those of its system."""
+        return f"{self.kind}-{self.firmware}" if self.kind == "iso" else self.kind
 
 
 def firmware_of(machine: Machine, image: BootImage) -> Firmware:

@@ -252,6 +252,16 @@ layers:
     "images": """\
 images: [kernel, initramfs, disk]
 """,
+    "images: uki": """\
+images:
+  - initramfs
+  - uki: {kernel_args: console=ttyS0}
+""",
+    "images: iso": """\
+images:
+  - initramfs
+  - iso: {kernel_args: console=ttyS0, label: RESCUE}
+""",
     "images: kernel": """\
 images:
   - kernel: {name: vmlinuz}

@@ -20,13 +20,13 @@ from rootstream.description import Described, System
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.load import load
-from rootstream.machine import BootFrom, BootImage, Check, Firmware, Machine
+from rootstream.machine import BY_FIRMWARE, BootFrom, BootImage, Check, Firmware, Machine
 from rootstream.progress import words
 from rootstream.project import Project
 from rootstream.roots import FromBuildroot
 from rootstream.system import Architecture, Model
 
-BOOTABLE: tuple[BootFrom, ...] = ("disk", "initramfs", "ext", "squashfs")
+BOOTABLE: tuple[BootFrom, ...] = ("disk", "iso", "uki", "initramfs", "ext", "squashfs")
 KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
 
 
@@ -87,7 +87,7 @@ def _choose(trial: Trial, kind: str | None) -> Trial:
     raise UserError(
         "nothing-to-boot",
         f"{trial.name} has no image that boots",
-        hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`, and `kernel` for all but disk.",
+        hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`, for the last three also `kernel`.",
     )
 
 
@@ -130,15 +130,16 @@ def _described(project: Project, described: Described) -> Trial:
     found = [
         BootImage(
             kind=kind,
-            kernel=None if kind == "disk" else files["capsule"] if kind == "capsule" else kernel,
+            kernel=None if kind in BY_FIRMWARE else files["capsule"] if kind == "capsule" else kernel,
             file=files[kind],
             name=described.target,
             isa=system.isa,
             sbi=files.get("firmware"),
-            firmware=_firmware(system, kind),
+            firmware=firmware,
         )
         for kind in system.machine.boot or _bootable(system)
-        if kind in files and (kind in ("disk", "capsule") or kernel)
+        if kind in files and (kind in (*BY_FIRMWARE, "capsule") or kernel)
+        for firmware in _firmwares(system, kind)
     ]
     return Trial(
         name=described.target,
@@ -150,10 +151,15 @@ def _described(project: Project, described: Described) -> Trial:
     )
 
 
-def _firmware(system: System, kind: BootFrom) -> Firmware:
-    """Return what the first image of a kind starts from."""
+def _firmwares(system: System, kind: BootFrom) -> tuple[Firmware, ...]:
+    """Return what the first image of a kind starts from, and is to be started from."""
+    if system.machine.firmware != "auto":
+        return (system.machine.firmware,)
+    if kind == "iso":
+        return ("bios", "uefi") if system.arch == "x86_64" else ("uefi",)
     disk = next((image.disk for image in system.images if isinstance(image, images.MakeDisk)), None)
-    return "uefi" if kind == "disk" and disk is not None and disk.table == "gpt" else "bios"
+    gpt = kind == "disk" and disk is not None and disk.table == "gpt"
+    return ("uefi",) if gpt or kind == "uki" else ("bios",)
 
 
 def _kernel(names: Sequence[str]) -> str | None:

@@ -13,6 +13,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from tests.conftest import Command
 
+from rootstream.boot.verify import verify
+from rootstream.machine import BootImage, ConsoleCheck, Firmware, Machine
+
 pytestmark = pytest.mark.boot
 
 # The capability is tried by a ping that may (and one that may not) open a raw socket.
@@ -103,6 +106,26 @@ def test_hello_starts_from_uefi_by_nothing_but_its_disk(built: Path, run: Comman
         (built / "system.yaml").write_text(description)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "hello@uefi from disk" in done.stdout
+
+
+def test_hello_starts_from_a_cd_a_stick_and_as_one_program(built: Path, run: Command, tmp_path: Path) -> None:
+    run("build", "hello@live", cwd=built, check=True)
+    done = run("verify", "hello@live", cwd=built)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for way in ("iso-bios", "iso-uefi", "uki"):
+        assert f"hello@live from {way}: 8 of 8 checks passed" in done.stdout
+    medium = str(built / "out" / "hello@live" / "boot.iso")
+    firmwares: tuple[Firmware, ...] = ("bios", "uefi")
+    for firmware in firmwares:
+        verdict = verify(
+            "stick",
+            arch="x86_64",
+            machine=Machine(memory=128 << 20),
+            images=[BootImage(kind="disk", kernel=None, file=medium, name="stick", firmware=firmware)],
+            wanted=[ConsoleCheck(console="Hello World!")],
+            folder=tmp_path / firmware,
+        )
+        assert verdict.passed, verdict.boots[0].console
 
 
 def test_booting_leaves_the_images_as_they_are(built: Path) -> None:

@@ -19,6 +19,7 @@ from tests.conftest import Command
 
 pytestmark = pytest.mark.engine
 
+NAMES = ("hello", "hello@uefi", "hello@live")
 # A system without a kernel: musl and BusyBox come from the cache once examples/hello was built.
 SMALL = """
 systems:
@@ -84,11 +85,11 @@ def test_one_lock_gives_the_same_bytes_elsewhere(built: Path, hello: Path, run: 
     previous = os.umask(0o077)
     try:
         environment = {"ROOTSTREAM_CACHE": str(tmp_path / "cache"), "TZ": "Asia/Tokyo", "LANG": "C", "LC_ALL": "C"}
-        run("build", "hello", "hello@uefi", cwd=hello, env=environment, check=True)
+        run("build", *NAMES, cwd=hello, env=environment, check=True)
     finally:
         os.umask(previous)
-    run("build", "hello@uefi", cwd=built, check=True)
-    for name in ("hello", "hello@uefi"):
+    run("build", *NAMES, cwd=built, check=True)
+    for name in NAMES:
         assert sums(hello / "out" / name) == sums(built / "out" / name)
         manifests = [(folder / "out" / name / "manifest.json").read_text() for folder in (built, hello)]
         assert manifests[0] == manifests[1]

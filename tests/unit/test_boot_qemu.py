@@ -230,6 +230,19 @@ def test_firmware_follows_the_image_where_the_machine_does_not_say() -> None:
     assert firmware_of(Machine(), disk.model_copy(update={"firmware": "bios"})) == "bios"
 
 
+def test_media_that_the_firmware_starts() -> None:
+    host = Host(firmware=Firmware(code=Path("/code"), variables=Path("/variables")))
+    disc = argv(Machine(), kind="iso")
+    assert "if=none,id=disk0,format=raw,file=/out/root,,1,readonly=on" in values(disc, "-drive")
+    assert "ide-cd,drive=disk0,bus=ide.0,unit=0,bootindex=0" in values(disc, "-device")
+    assert values(disc, "-kernel") == []
+    stick = argv(Machine(bus="virtio", firmware="uefi"), kind="iso", host=host)
+    assert "virtio-blk-pci,drive=disk0,bootindex=0" in values(stick, "-device")
+    program = argv(Machine(firmware="uefi"), kind="uki", host=host)
+    assert "if=none,id=disk0,format=raw,file=fat:/out/root,,1,snapshot=on" in values(program, "-drive")
+    assert values(program, "-append") == []
+
+
 def test_firmware_is_found_and_kept_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         uefi("x86_64", share=tmp_path)

@@ -18,11 +18,11 @@ from rootstream.boot import kernelfile
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
 from rootstream.boot.firmware import private, sbi, uefi
-from rootstream.boot.media import Media, look
+from rootstream.boot.media import Media, esp, look
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, Machine, firmware_of
+from rootstream.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
 from rootstream.system import Architecture
 
 _START_TIMEOUT = 30.0
@@ -90,7 +90,9 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
         host = replace(
             host, disks=disks, firmware=private(firmware, folder) if firmware else None, sbi=_sbi(machine, arch)
         )
-        if image.kernel is not None and image.kind != "disk":
+        if image.kind == "uki":
+            image = image.model_copy(update={"file": str(esp(Path(image.file), folder))})
+        elif image.kernel is not None and image.kind not in BY_FIRMWARE:
             kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))
             image = image.model_copy(update={"kernel": kernel})
         prepared = Prepared(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)

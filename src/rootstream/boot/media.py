@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import shutil
 import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rootstream.errors import UserError, Where
-from rootstream.machine import BootImage
+from rootstream.machine import BY_FIRMWARE, BootImage
 
 Filesystem = Literal["ext2", "ext4", "squashfs"]
 
@@ -20,6 +21,7 @@ _EXT_MAGIC = b"\x53\xef"
 _EXT_HAS_JOURNAL = 0x4  # feature_compat
 _EXT_EXTENTS = 0x40  # feature_incompat
 _HEAD = 2048
+_EFI = {b"\x64\x86": "X64", b"\x64\xaa": "AA64", b"\x64\x50": "RISCV64"}  # PE format, "Machine Types"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +38,10 @@ class Media:
 
 def look(image: BootImage) -> Media:
     """Read what the image is. Raises `UserError` image-missing, kernel-missing."""
-    if image.kind != "disk":
+    if image.kind not in BY_FIRMWARE:
         _expect_file(image.kernel, reason="kernel-missing", what="the kernel")
     path = _expect_file(image.file, reason="image-missing", what=f"the {image.kind} image")
-    if image.kind in ("disk", "initramfs", "capsule"):
+    if image.kind in (*BY_FIRMWARE, "initramfs", "capsule"):
         return Media(size=path.stat().st_size)
     with path.open("rb") as file:
         ramdisk = file.read(2) == _GZIP
@@ -55,6 +57,23 @@ def look(image: BootImage) -> Media:
         message = f"the gzip'd image cannot be read: {error}"
         raise UserError("image-broken", message, where=Where(path=path)) from error
     return Media(filesystem=filesystem(head), ramdisk=True, size=size)
+
+
+def esp(program: Path, folder: Path) -> Path:
+    """Return a new folder in `folder` that has a program where UEFI starts it from; QEMU shows it as a disk.
+
+    Raises `UserError` image-broken.
+    """
+    with program.open("rb") as file:
+        head = file.read(_HEAD)
+    start = struct.unpack_from("<I", head, 0x3C)[0] if head.startswith(b"MZ") and len(head) == _HEAD else 0
+    name = _EFI.get(head[start + 4 : start + 6]) if head[start : start + 4] == b"PE\0\0" else None
+    if name is None:
+        raise UserError("image-broken", "is no EFI program of a known machine", where=Where(path=program))
+    place = folder / "esp"
+    (place / "EFI" / "BOOT").mkdir(parents=True)
+    shutil.copyfile(program, place / "EFI" / "BOOT" / f"BOOT{name}.EFI")
+    return place
 
 
 def filesystem(head: bytes) -> Filesystem | None:

@@ -12,7 +12,7 @@ from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, Machine, firmware_of
+from rootstream.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
 from rootstream.system import Architecture
 
 Accelerator = Literal["kvm", "tcg"]
@@ -85,7 +85,7 @@ def first_nic(machine: Machine) -> int | None:
 def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
     words = [board.program, "-name", quote(image.name), "-no-user-config", "-nodefaults", "-display", "none"]
     kind = board.machine
-    if board.bios and image.kind == "disk":
+    if board.bios and _boots(image):
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
     words += ["-cpu", "host" if host.accelerator == "kvm" else _cpu(board, image)]
@@ -101,10 +101,10 @@ def _cpu(board: Board, image: BootImage) -> str:
 
 def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
     if firmware_of(machine, image) == "bios":
-        if image.kind == "disk" and not board.bios:
+        if _boots(image) and not board.bios:
             raise UserError(
                 "no-firmware",
-                f"{board.program} has no BIOS that could start a disk",
+                f"{board.program} has no BIOS that could start a medium",
                 hint="Set `machine: {firmware: uefi}`, or boot from another image.",
             )
         sbi = image.sbi or host.sbi
@@ -119,8 +119,8 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
 
 
 def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> list[str]:
-    """Return how the kernel is started; a disk does that itself."""
-    if image.kind == "disk":
+    """Return how the kernel is started; a medium does that itself."""
+    if _boots(image):
         return []
     if image.kernel is None:
         raise ValueError("a direct start needs a kernel")
@@ -132,20 +132,30 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
 
 def _boots(image: BootImage) -> bool:
     """Say whether the machine's firmware finds what it starts on a disk."""
-    return image.kind == "disk"
+    return image.kind in BY_FIRMWARE
+
+
+def _medium(image: BootImage) -> tuple[str, str]:
+    """Return what a disk is made of, and its options: nothing is ever written to it."""
+    if image.kind == "iso":
+        return image.file, ",readonly=on"
+    return (f"fat:{image.file}" if image.kind == "uki" else image.file), ",snapshot=on"
 
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
     if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
-        wanted.append((bus(machine, board), image.file, ",snapshot=on"))
+        wanted.append((bus(machine, board), *_medium(image)))
     wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
     words = ["-device", "ich9-ahci,id=ahci"] if any(name == "ahci" for name, _, _ in wanted) else []
     units = {"ide": 0, "ahci": 0, "virtio": 0}
     for index, (name, file, options) in enumerate(wanted):
         words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
         first = ",bootindex=0" if index == 0 and _boots(image) else ""  # before any attempt to boot from a network
-        words += ["-device", _disk(board, name, index, units[name]) + first]
+        device = _disk(board, name, index, units[name])
+        if index == 0 and image.kind == "iso":
+            device = device.replace("ide-hd,", "ide-cd,")  # on other buses a CD is a disk, as on a USB stick
+        words += ["-device", device + first]
         units[name] += 1
     return words
 

@@ -17,7 +17,7 @@ from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
 from rootstream.errors import Interrupted, UserError
-from rootstream.machine import BootFrom, BootImage, Check, Machine
+from rootstream.machine import BootImage, Check, Machine
 from rootstream.system import Architecture
 
 _END_LINES = 200
@@ -43,7 +43,7 @@ class Boot:
     `fault` is what kept the machine from starting at all; None for one that ran.
     """
 
-    kind: BootFrom
+    kind: str
     accelerator: Accelerator | None
     started: str
     elapsed: float
@@ -89,7 +89,7 @@ def verify(
 ) -> Verdict:
     """Boot each image in turn, run the checks on it, and return the verdict.
 
-    Writes into `folder`: `console-KIND.log` for each boot, `junit.xml` and `boot.json`; those of an earlier run
+    Writes into `folder`: `console-LABEL.log` for each boot, `junit.xml` and `boot.json`; those of an earlier run
     are gone. What the guest does wrong is in the verdict; `UserError` is raised for what keeps QEMU from starting
     (see `machine.prepare`, `machine.start`, `accel.choose`), after all that was found, and this, was written.
     """
@@ -103,13 +103,13 @@ def verify(
     try:
         accelerator = accel.choose(machine, arch, report=report, env=env)
         for image in images:
-            report(events.Step(name="boot", text=f"Booting {system} from {image.kind}"))
+            report(events.Step(name="boot", text=f"Booting {system} from {image.label}"))
             job = _Job(
                 arch=arch,
                 machine=machine,
                 image=image,
                 wanted=tuple(wanted),
-                log=folder / f"console-{image.kind}.log",
+                log=folder / f"console-{image.label}.log",
                 forwards=checks.forwards(wanted),
             )
             boots.append(_boot(job, accelerator, report=report, env=env))
@@ -178,7 +178,7 @@ def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: 
         results = checks.run(job.wanted, guest, deadline=deadline, report=report)
         transcript = guest.console.transcript
     return Boot(
-        kind=job.image.kind,
+        kind=job.image.label,
         accelerator=accelerator,
         started=started,
         elapsed=time.monotonic() - begun,
@@ -198,13 +198,13 @@ def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: 
 def _not_started(image: BootImage, folder: Path, accelerator: Accelerator | None, error: UserError) -> Boot:
     """Return the boot of a machine that did not start at all."""
     return Boot(
-        kind=image.kind,
+        kind=image.label,
         accelerator=accelerator,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         elapsed=0.0,
         times=Times(kernel=None, init=None, init_kernel=None, login=None),
         results=(),
-        log=folder / f"console-{image.kind}.log",
+        log=folder / f"console-{image.label}.log",
         console="",
         paste="",
         fault=str(error),

@@ -6,9 +6,8 @@ from rootstream.description import Debian
 from rootstream.plan.model import Dependency, Element, Source
 from rootstream.plan.sources import debian_packages
 
-OPENSBI = "opensbi.bst"
-FIRMWARE = "/opensbi"
-STUBS = "/boot-stub"
+OPENSBI, ISOLINUX = "opensbi.bst", "isolinux.bst"
+FIRMWARE, STUBS, LOADERS = "/opensbi", "/boot-stub", "/boot-loader"
 # Debian's word for an architecture, and systemd's EFI stub for it.
 EFI = {
     "x86_64": ("amd64", "linuxx64.efi.stub"),
@@ -55,6 +54,26 @@ def opensbi() -> Dependency:
 def opensbi_path(arch: str) -> str:
     """Return where OpenSBI is in the sandbox: fw_dynamic, which is told by QEMU what to start."""
     return f"{FIRMWARE}/usr/lib/{arch}-linux-gnu/opensbi/generic/fw_dynamic.bin"
+
+
+def isolinux_element(debian: Debian) -> Element:
+    """Return the element with what starts a CD, and what starts it from a disk, on a BIOS."""
+    return Element(
+        name=ISOLINUX,
+        kind="import",
+        description="isolinux",
+        sources=(_plain(debian_packages(debian, "amd64", ("isolinux",))),),
+    )
+
+
+def isolinux() -> Dependency:
+    """Return the dependency on isolinux."""
+    return Dependency(element=ISOLINUX, location=LOADERS)
+
+
+def isolinux_path() -> str:
+    """Return the folder of isolinux's programs in the sandbox."""
+    return f"{LOADERS}/usr/lib/ISOLINUX"
 
 
 def _stub_name(arch: str) -> str:

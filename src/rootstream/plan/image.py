@@ -20,7 +20,8 @@ from rootstream.system import Architecture
 
 SPARSE = ".sparse"
 LOADED = "/loaded"  # where the image inside another is staged
-WITH_KERNEL = ("kernel", "disk", "capsule", "uimage")
+WITH_KERNEL = ("kernel", "disk", "uki", "iso", "capsule", "uimage")
+WITHOUT_ROOT = ("kernel", "uki", "iso", "uimage", "firmware")  # or with one that is in another image already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ def _output(name: str) -> str:
     return f'"%{{install-root}}/images/{name}"'
 
 
-def element(image: images.Image, context: Context, inner: Made | None) -> Made:  # noqa: C901  (a table)
+def element(image: images.Image, context: Context, inner: Made | None) -> Made:  # noqa: C901, PLR0912  (a table)
     """Return an image's element; `inner` is the image inside it, or that a disk's boot loader loads, if any."""
     name = images.file_name(image, context.kernel_file, context.label)
     files: dict[str, bytes] = {}
@@ -88,17 +89,22 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
             extra = (bootprograms.opensbi(),)
         case images.MakeUimage():
             commands = _uimage(image.uimage, name, context, inner)
-            if image.uimage.type != "kernel" and inner:
-                extra = (Dependency(element=inner.element.name, location=LOADED),)
         case images.MakeDisk():
             told = _disk_spec(image.disk, name, context)
             folder = f"files/disk-{context.slug}-{short_hash(name)}"
             files[f"{folder}/disk.json"] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
             commands = _disk(image.disk, name, context, inner)
-            if image.disk.initramfs and inner:
-                extra = (Dependency(element=inner.element.name, location=LOADED),)
-            if image.disk.loader == "uki":
-                extra += (bootprograms.stub(context.arch),)
+        case images.MakeUki():
+            files = _arguments(image.uki.kernel_args, name, context)
+            commands = [_program("uki", *_started(context, inner), "-o", _output(name))]
+        case images.MakeIso():
+            files = _arguments(image.iso.kernel_args, name, context)
+            commands = [_program("iso", *_started(context, inner), *_iso(image.iso, context), _output(name))]
+            extra = (bootprograms.isolinux(),) if context.arch == "x86_64" else ()
+    if inner:
+        extra += (Dependency(element=inner.element.name, location=LOADED),)
+    if starts_from_uefi(image):
+        extra += (bootprograms.stub(context.arch),)
     kind = next(iter(type(image).model_fields))
     made = Element(
         name=f"image-{context.slug}-{kind}-{short_hash(name)[:4]}.bst",
@@ -113,9 +119,34 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
     return Made(element=made, files=files, kind=kind, file=name, roots=_roots(image))
 
 
+def starts_from_uefi(image: images.Image) -> bool:
+    """Say whether the kernel is joined with a stub for UEFI in an image."""
+    return isinstance(image, images.MakeUki | images.MakeIso) or (
+        isinstance(image, images.MakeDisk) and image.disk.loader == "uki"
+    )
+
+
+def _arguments(arguments: str, name: str, context: Context) -> dict[str, bytes]:
+    folder = f"files/arguments-{context.slug}-{short_hash(name)}"
+    return {f"{folder}/arguments": f"{arguments}\n".encode()}
+
+
+def _started(context: Context, initramfs: Made | None) -> list[str]:
+    words = [f"--stub {bootprograms.stub_path(context.arch)}", f"--kernel /kernel/{context.kernel_file}"]
+    words += ["--arguments spec/arguments", f"--name {shlex.quote(context.slug)}"]
+    return [*words, *([f"--initramfs {LOADED}/images/{initramfs.file}"] if initramfs else [])]
+
+
+def _iso(image: images.Iso, context: Context) -> list[str]:
+    bios = [f"--isolinux {bootprograms.isolinux_path()}"] if context.arch == "x86_64" else []
+    return [f"--label {image.label}", *bios, "-o"]
+
+
 def _roots(image: images.Image) -> int:
     """Return how many copies of the root are in an image."""
     if isinstance(image, images.MakeKernel | images.MakeFirmware):
+        return 0
+    if isinstance(image, images.MakeUki) and not image.uki.initramfs:
         return 0
     if isinstance(image, images.MakeUimage) and image.uimage.type == "kernel":
         return 0
@@ -134,7 +165,7 @@ def folder_of(name: str) -> str:
 def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
     kernel = (Dependency(element=context.kernel),) if context.kernel and kind in WITH_KERNEL else ()
     runs = () if kind in ("kernel", "firmware") else (Dependency(element=programs.IMAGES),)
-    root = () if kind in ("kernel", "uimage", "firmware") else (Dependency(element=context.root),)
+    root = () if kind in WITHOUT_ROOT else (Dependency(element=context.root),)
     compilers = context.tools.builds_with() if kind == "capsule" else (Dependency(element=base.NAME),)
     return (*compilers, *runs, *root, *kernel, *extra)
 
@@ -143,6 +174,10 @@ def inner_kind(image: images.Image) -> str | None:
     """Return the kind of the image that another has inside, or its boot loader beside it."""
     match image:
         case images.MakeDisk() if image.disk.initramfs:
+            return "initramfs"
+        case images.MakeUki() if image.uki.initramfs:
+            return "initramfs"
+        case images.MakeIso():
             return "initramfs"
         case images.MakeUimage() if image.uimage.type != "kernel":
             return image.uimage.ramdisk

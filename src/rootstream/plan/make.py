@@ -133,8 +133,10 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     )
     if any(isinstance(each, images.MakeFirmware) for each in system.images):
         draft.add(bootprograms.opensbi_element(debian))
-    if any(isinstance(each, images.MakeDisk) and each.disk.loader == "uki" for each in system.images):
+    if any(image.starts_from_uefi(each) for each in system.images):
         draft.add(bootprograms.stub_element(debian, system.arch))
+    if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
+        draft.add(bootprograms.isolinux_element(debian))
     return _target(draft, described, context)
 
 

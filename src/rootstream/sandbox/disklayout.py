@@ -276,15 +276,21 @@ def kernel_arguments(spec: DiskSpec) -> str:
 
 def syslinux_config(spec: DiskSpec, initramfs: str | None) -> str:
     """Return syslinux.cfg; the menu is on the serial line too if the kernel's console is."""
-    arguments = kernel_arguments(spec)
+    kernel = f"/{spec.kernel_name}"
+    initramfs = f"/{initramfs}" if initramfs else None
+    return loader_config(kernel_arguments(spec), kernel=kernel, initramfs=initramfs, timeout=spec.timeout)
+
+
+def loader_config(arguments: str, *, kernel: str, initramfs: str | None, timeout: int) -> str:
+    """Return the configuration of syslinux and isolinux for the one thing that they start."""
     serial = re.search(r"(?:^|\s)console=ttyS(\d)(?:,(\d+))?", arguments)
     lines = [f"SERIAL {serial[1]} {serial[2] or 115200}"] if serial else []
     lines += [
         "PROMPT 0",
-        f"TIMEOUT {spec.timeout}",
+        f"TIMEOUT {timeout}",
         "DEFAULT linux",
         "LABEL linux",
-        f"  KERNEL /{spec.kernel_name}",
+        f"  KERNEL {kernel}",
     ]
-    lines += [f"  INITRD /{initramfs}"] if initramfs else []
+    lines += [f"  INITRD {initramfs}"] if initramfs else []
     return "\n".join([*lines, f"  APPEND {arguments}", ""])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.sandbox.program import Mistake, feed
@@ -20,6 +21,15 @@ SMALLEST_AUTO = 16 * MEBIBYTE
 SMALLEST_ESP, FAT32_SECTORS = 64 * MEBIBYTE, 70000
 AT_ONCE = 200
 MTOOLS = {"MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a FAT is laid out: sectors a cluster, and sectors before the tables."""
+
+    bits: int
+    cluster: int
+    reserved: int
 
 
 def fat_bits(size: int, sector_size: int, *, esp: bool = False) -> int:
@@ -82,12 +92,15 @@ def make_fat(
     serial: int,
     epoch: int,
     esp: bool = False,
+    form: Form | None = None,
 ) -> None:
-    """Write a FAT with files at an offset of an image (all in bytes)."""
-    bits = fat_bits(size, sector_size, esp=esp)
+    """Write a FAT with files at an offset of an image (all in bytes), of a certain form if need be."""
+    bits = form.bits if form else fat_bits(size, sector_size, esp=esp)
+    shape = ["-a", "-s", str(form.cluster), "-R", str(form.reserved)] if form else []
     feed(
         [
             *("mkfs.fat", "-F", str(bits), "-S", str(sector_size), "-n", label.upper(), "-i", f"{serial:08x}"),
+            *shape,
             *("-h", str(offset // sector_size), "--offset", str(offset // sector_size)),
             *(str(image), str(size // 1024)),
         ],
