@@ -24,10 +24,18 @@ from rootstream.images import (
     MakeUki,
     file_name,
 )
-from rootstream.layers import GroupsLayer, PackagesLayer, SecretsLayer, ServicesLayer, SshdLayer, UsersLayer
+from rootstream.layers import (
+    GroupsLayer,
+    PackagesLayer,
+    PythonLayer,
+    SecretsLayer,
+    ServicesLayer,
+    SshdLayer,
+    UsersLayer,
+)
 from rootstream.located import Mapping, Node, at
 from rootstream.machine import BY_FIRMWARE, CommandCheck, ConsoleCheck, HttpCheck, PortCheck
-from rootstream.roots import FromBuildroot, FromBusybox
+from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages
 from rootstream.system import RISCV, Model
 from rootstream.units import show_size
 
@@ -63,7 +71,11 @@ def check(system: System, node: Node) -> list[UserError]:
 
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
-    """Yield an instruction set for a processor that has no such choice."""
+    """Yield an instruction set for a processor that has no such choice, and programs that do not run here."""
+    if isinstance(system.root, FromDebianPackages) and system.arch != "x86_64":
+        message = f"arch: a debian root for {system.arch} cannot be configured yet: its programs do not run here"
+        hint = "Its packages' own scripts configure it on the machine that builds, which is x86_64."
+        yield UserError("not-available", message, where=at(node, "arch"), hint=hint)
     if system.isa and system.arch not in RISCV:
         message = f"isa: only {' and '.join(RISCV)} have a choice, not {system.arch}"
         yield UserError("bad-value", message, where=at(node, "isa"))
@@ -92,7 +104,12 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
             yield UserError("not-available", message, where=where, hint=hint)
 
 
-_ONLY_BUILDROOT = (SshdLayer, ServicesLayer)
+# Layers that not every root can take: those that can.
+_ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
+    SshdLayer: (FromBuildroot, FromDebianPackages),
+    ServicesLayer: (FromBuildroot, FromDebianPackages),
+    PythonLayer: (FromDebianPackages,),
+}
 PACKAGES = ("make", "autotools")  # how software is built on a root of ours
 
 
@@ -100,8 +117,10 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
     """Yield layers that a root cannot take yet, and services that wait for others that are not there."""
     for number, layer in enumerate(system.layers):
         word = next(iter(type(layer).model_fields))
-        if isinstance(layer, _ONLY_BUILDROOT) and not isinstance(system.root, FromBuildroot):
-            message = f"{word}: there is nothing for it on this root yet, only on buildroot"
+        able = _ROOTS.get(type(layer))
+        if able and not isinstance(system.root, able):
+            names = " and ".join(next(iter(root.model_fields)) for root in able)
+            message = f"{word}: there is nothing for it on this root yet, only on {names}"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
             message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
@@ -109,10 +128,10 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         if isinstance(layer, PackagesLayer) and not isinstance(system.root, FromBuildroot):
             yield from _packages(system, layer, node, ("layers", number, word))
         if isinstance(layer, ServicesLayer):
-            names = [service.name for service in layer.services]
+            others = [service.name for service in layer.services]
             for index, service in enumerate(layer.services):
                 where = at(node, "layers", number, word, index)
-                for name in (each for each in service.after if each not in names[:index]):
+                for name in (each for each in service.after if each not in others[:index]):
                     message = f"services: {service.name} is after {name}, which is not before it in this list"
                     yield UserError("bad-value", message, where=where)
 

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ class Facts:
     elements: tuple[Mapping[str, str], ...]
     version: str
     epoch: int | None = None
+    dropped: tuple[Mapping[str, Any], ...] = ()
     secrets: tuple[Secret, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
 
@@ -107,6 +108,7 @@ def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
         "files": files,
         "elements": list(facts.elements),
         "inputs": list(facts.inputs),
+        "dropped": list(facts.dropped) or None,
     }
     return json.dumps({key: value for key, value in manifest.items() if value is not None}, indent=1) + "\n"
 
@@ -125,6 +127,12 @@ def finish(checkout: Path, folder: Path) -> None:
             path.unlink()
         else:
             shutil.move(path, place)  # out/ may be on another file system
+
+
+def dropped(checkout: Path) -> tuple[Mapping[str, Any], ...]:
+    """Return what a root leaves out, by pattern, as the build noted it beside the images."""
+    note = checkout / "notes" / "dropped.json"
+    return tuple(json.loads(note.read_text())) if note.is_file() else ()
 
 
 def describe(folder: Path, facts: Facts) -> None:
@@ -172,7 +180,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             finish(checkout, new)
             for name, times in facts.times.items():
                 fill(new / name, facts.secrets, times)
-            describe(new, facts)
+            describe(new, replace(facts, dropped=dropped(checkout)))
             exchange(new, place)
     except OSError as error:
         raise UserError(

@@ -148,6 +148,8 @@ def describe(request: str) -> str:
         return f"{len(words['packages'])} packages of {'+'.join(words['suites'])} for {words['architecture']}"
     if kind == "debian_source":
         return f"source package {words['package']} of {'+'.join(words['suites'])}"
+    if kind == "python_wheels":
+        return f"Python packages for Python {words['python']} on {words['machine']}"
     if kind == "buildroot_git":
         return f"Buildroot {words['track']} of {words['url']}"
     if kind == "buildroot_tar":

@@ -169,6 +169,23 @@ kernel: null
 images:
   - files: {names: {rootfs.cpio.xz: initrd.mistify, bzImage: bzImage.mistify}}
 """,
+    "root: debian": """\
+root:
+  debian:
+    suite: trixie
+    packages: [systemd-sysv, udev, openssh-server, sudo]
+    drop: [/usr/lib/udev/hwdb.bin]
+    mask: [apt-daily.timer]
+kernel: {}
+images: [kernel, initramfs]
+""",
+    "layers: python": """\
+root: {debian: {packages: [systemd-sysv, python3]}}
+images: [tar]
+layers:
+  - python:
+      install: [ironic-python-agent==13.0.0]
+""",
     "root: elements": """\
 root:
   elements: {target: images/base.bst}

@@ -15,14 +15,26 @@ from rootstream.system import (
     Means,
     Model,
     NamedDefconfig,
+    PackageName,
     ProjectFile,
     ProjectFolder,
     SourceTree,
+    Suite,
     Symbol,
     Terminal,
     first_of,
     word,
 )
+
+
+def _droppable(value: str) -> str:
+    parts = value.split("/")
+    if parts[0] != "" or ".." in parts or not any(parts) or any(ord(c) < 32 for c in value):  # noqa: PLR2004
+        raise ValueError(f"{value!r} must be an absolute path in the image, without '..'")
+    return "/" + "/".join(part for part in parts if part)
+
+
+DropPath = Annotated[str, AfterValidator(_droppable), Means("an absolute path in the image, `*` for anything")]
 
 
 class BusyboxRoot(Model):
@@ -50,6 +62,50 @@ class BusyboxRoot(Model):
     """Bring the first network interface up with DHCP, or leave the network alone."""
 
 
+Unit = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9:_.\\@-]{1,200}$"),
+    Means("the name of a systemd unit such as ssh.service"),
+]
+Locale = Annotated[
+    str,
+    Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?$"),
+    Means("a language such as de or pt_BR"),
+]
+Component = Annotated[str, Field(pattern=r"^[a-z][a-z-]*$"), Means("a component such as main")]
+
+
+class DebianRoot(Model):
+    """A Debian system, configured by its packages' own scripts in a sandbox without a network."""
+
+    suite: Suite | None = None
+    """Suite that the packages come from; by default the project's suites."""
+    also: tuple[Suite, ...] = ()
+    """Further suites beside `suite`, such as trixie-updates."""
+    components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("main",)
+    """Components of these suites."""
+    packages: tuple[PackageName, ...] = ()
+    """Packages to have beside the essential ones and what all of them depend on."""
+    recommends: bool = False
+    """Also install what packages recommend."""
+    preseed: ProjectFile | None = None
+    """File with answers for debconf, in the form that debconf-set-selections takes."""
+    docs: bool = False
+    """Keep documentation: manuals, changelogs. Copyright files are kept in any case."""
+    locales: Literal["all"] | tuple[Locale, ...] = ()
+    """Languages whose translations are kept, or `all`; by default none."""
+    drop: tuple[DropPath, ...] = ()
+    """Paths to remove from the finished root, folders with all below them; `*` stands for anything."""
+    enable: tuple[Unit, ...] = ()
+    """systemd units to enable beside those that their packages enable."""
+    disable: tuple[Unit, ...] = ()
+    """systemd units to disable."""
+    mask: tuple[Unit, ...] = ()
+    """systemd units that must never start."""
+    network: Literal["dhcp", "none"] = "dhcp"
+    """Bring wired network interfaces up with DHCP (by systemd-networkd), or leave the network alone."""
+
+
 class ElementsRoot(Model):
     """A root built by the user's own BuildStream project, beside `system.yaml`."""
 
@@ -62,6 +118,11 @@ class ElementsRoot(Model):
 class FromBusybox(Model):
     busybox: BusyboxRoot
     """BusyBox and musl from source."""
+
+
+class FromDebianPackages(Model):
+    debian: DebianRoot
+    """Packages of Debian, configured."""
 
 
 class FromElements(Model):
@@ -180,12 +241,13 @@ class FromBuildroot(Model):
 
 Root = Annotated[
     Annotated[FromBusybox, Tag("busybox")]
+    | Annotated[FromDebianPackages, Tag("debian")]
     | Annotated[FromBuildroot, Tag("buildroot")]
     | Annotated[FromElements, Tag("elements")],
     Discriminator(
-        first_of("busybox", "buildroot", "elements"),
+        first_of("busybox", "debian", "buildroot", "elements"),
         custom_error_type="choice",
-        custom_error_message="expected one of: busybox, buildroot, elements",
+        custom_error_message="expected one of: busybox, debian, buildroot, elements",
     ),
     BeforeValidator(word),
 ]

@@ -202,14 +202,16 @@ class Apt:
             f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}: {'; '.join(lines)}",
         )
 
-    def resolve(self, wanted: Sequence[str], *, recommends: bool) -> tuple[Package, ...]:
+    def resolve(self, wanted: Sequence[str], *, recommends: bool, essential: bool = False) -> tuple[Package, ...]:
         """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
 
-        Raises `Fault` unknown-package, unresolvable or invalid-index.
+        With `essential` also what every Debian system has (apt-patterns(7)). Raises `Fault` unknown-package,
+        unresolvable or invalid-index.
         """
         self._refuse_unknown([name.partition("=")[0] for name in wanted])
+        extra = ("?essential",) if essential else ()
         option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
-        done = self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, "install", "--", *wanted])
+        done = self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, "install", "--", *wanted, *extra])
         if done.status != 0:
             raise Fault(
                 "unresolvable",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from rootstream_bst import compression, tarstream
+from rootstream_bst import compression, rooted, tarstream
 from rootstream_bst.faults import Fault
+from rootstream_bst.tarstream import Kind, Member
 from rootstream_bst.tree import Tree
 
 AR_MAGIC = b"!<arch>\n"
 AR_HEADER = 60
 MAX_AR_MEMBERS = 32
 HASH_BLOCK = 1 << 20
+MAX_CONTROL = 1 << 25
 
 
 def ar_members(file: BinaryIO) -> Iterator[tuple[str, int]]:
@@ -39,19 +41,52 @@ def ar_members(file: BinaryIO) -> Iterator[tuple[str, int]]:
     raise Fault("unsafe-archive", "the package has too many members")
 
 
-def unpack(path: Path, folder: str) -> None:
-    """Unpack the files of a deb, without its maintainer scripts, into an empty folder.
+def _read(path: Path, wanted: str, take: Callable[[Member, Iterator[memoryview]], None]) -> None:
+    """Hand the members of a deb's data or control archive to `take`.
 
     Raises `Fault` broken-archive, unsupported-archive, unsafe-archive or program-missing.
     """
     with path.open("rb") as file:
         for name, size in ar_members(file):
             stem, _, suffix = name.partition(".tar")
-            if stem == "data" and (suffix == "" or suffix.startswith(".")):
+            if stem == wanted and (suffix == "" or suffix.startswith(".")):
                 blocks = compression.blocks(compression.limited(file, size), suffix[1:])
-                tarstream.members(tarstream.Stream(blocks), Tree(folder).take)
+                tarstream.members(tarstream.Stream(blocks), take)
                 return
-    raise Fault("broken-archive", "the package holds no data archive")
+    raise Fault("broken-archive", f"the package holds no {wanted} archive")
+
+
+def unpack(path: Path, folder: str, note: Callable[[Member], bool] | None = None) -> None:
+    """Unpack the files of a deb, without its maintainer scripts, into an empty folder.
+
+    `note` sees every member and tells whether it is wanted. Raises `Fault` broken-archive, unsupported-archive,
+    unsafe-archive or program-missing.
+    """
+    tree = Tree(folder)
+
+    def take(member: Member, content: Iterator[memoryview]) -> None:
+        if note is None or note(member):
+            tree.take(member, content)
+
+    _read(path, "data", take)
+
+
+def control(path: Path) -> dict[str, bytes]:
+    """Return the control files of a deb by name: `control`, `postinst`, `conffiles` ... Raises as `unpack`."""
+    found: dict[str, bytes] = {}
+    size = 0
+
+    def take(member: Member, content: Iterator[memoryview]) -> None:
+        nonlocal size
+        size += member.size
+        if size > MAX_CONTROL:
+            raise Fault("unsafe-archive", f"the package's control files have more than {MAX_CONTROL} bytes")
+        name = "/".join(rooted.parts(member.name))
+        if member.kind is Kind.FILE and "/" not in name:
+            found[name] = b"".join(content)
+
+    _read(path, "control", take)
+    return found
 
 
 def check_hash(path: Path, sha256: str) -> None:

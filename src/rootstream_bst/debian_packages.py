@@ -1,8 +1,9 @@
 """BuildStream source: a whole Debian package set, resolved by apt, pinned by hash, unpacked as one tree.
 
-Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `without`, `mirrors`, `keyring`,
-`fixups`, `unpack`. `without` names packages that are there already, with all they need: another element's set.
-Maintainer scripts are not run. `ref` is a list of packages, made by tracking.
+Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `essential`, `without`, `mirrors`,
+`keyring`, `fixups`, `unpack`, `database` with `exclude` and `include`. `without` names packages that are there
+already, with all they need: another element's set. Maintainer scripts are not run. `ref` is a list of packages,
+made by tracking.
 """
 
 from __future__ import annotations
@@ -12,13 +13,25 @@ from typing import Any
 
 from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import apt, fixups, records
+from rootstream_bst import apt, dpkg, fixups, records
 from rootstream_bst.archive import ArchiveSource, Node
 from rootstream_bst.records import Package
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
 REF_KEYS = ["name", "version", "architecture", "path", "size", "sha256"]
 MAX_JOBS = 8
+OWN_KEYS = (
+    "architecture",
+    "packages",
+    "recommends",
+    "essential",
+    "without",
+    "fixups",
+    "unpack",
+    "database",
+    "exclude",
+    "include",
+)
 
 
 def _wanted(text: str, where: str) -> str:
@@ -46,11 +59,13 @@ class DebianPackages(ArchiveSource):
     recommends: bool
     fixups: bool
     unpack: bool
+    essential: bool
+    database: dpkg.Choice | None
     ref: tuple[Package, ...] | None
 
     def configure(self, node: Node) -> None:
         """Read and check the keys."""
-        self.configure_archive(node, "architecture", "packages", "recommends", "without", "fixups", "unpack")
+        self.configure_archive(node, *OWN_KEYS)
         with self.faults():
             where = f"{node.get_provenance()}: architecture"
             self.architecture = records.architecture(node.get_str("architecture"), where)
@@ -58,7 +73,13 @@ class DebianPackages(ArchiveSource):
         self.without = self.checked_list(node, "without", _wanted) if "without" in node else ()
         self.recommends = node.get_bool("recommends", False)
         self.unpack = node.get_bool("unpack", True)
-        self.fixups = node.get_bool("fixups", self.unpack)
+        self.essential = node.get_bool("essential", False)
+        self.database = None
+        if node.get_bool("database", False):
+            self.database = dpkg.Choice(
+                exclude=tuple(node.get_str_list("exclude", [])), include=tuple(node.get_str_list("include", []))
+            )
+        self.fixups = node.get_bool("fixups", self.unpack and self.database is None)
         if self.fixups and not self.unpack:
             raise SourceError(
                 f"{node.get_provenance()}: fixups: true needs unpack: true", reason="fixups-without-unpack"
@@ -92,13 +113,18 @@ class DebianPackages(ArchiveSource):
 
     def get_unique_key(self) -> list[Any]:
         """Return what decides the content: the files and their treatment, not where they come from."""
-        return [FORMAT, self.get_ref(), self.unpack, fixups.VERSION if self.fixups else None]
+        key: list[Any] = [FORMAT, self.get_ref(), self.unpack, fixups.VERSION if self.fixups else None]
+        if self.database is not None:
+            key += [dpkg.VERSION, list(self.database.exclude), list(self.database.include)]
+        return key
 
     def track(self, *, previous_sources_dir: str | None = None) -> list[dict[str, Any]]:  # noqa: ARG002  (unused)
         """Resolve the set anew."""
         activity = f"Resolving {len(self.packages)} packages"
         with self.timed_activity(activity), self.faults(), apt.opened(self.archive(self.architecture)) as archive:
-            packages = archive.resolve((*self.without, *self.packages), recommends=self.recommends)
+            packages = archive.resolve(
+                (*self.without, *self.packages), recommends=self.recommends, essential=self.essential
+            )
             there = set(archive.resolve(self.without, recommends=self.recommends)) if self.without else set()
         return Ref(_plain(package) for package in packages if package not in there)
 
@@ -122,6 +148,8 @@ class DebianPackages(ArchiveSource):
             "root": directory,
             "jobs": min(len(os.sched_getaffinity(0)), MAX_JOBS),
             "fixups": self.fixups,
+            "database": self.database
+            and {"exclude": list(self.database.exclude), "include": list(self.database.include)},
             "packages": [
                 {"name": package.name, "path": str(store.path(package.item)), "sha256": package.item.sha256}
                 for package in packages

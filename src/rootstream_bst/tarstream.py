@@ -44,13 +44,20 @@ KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One entry of an archive; size in bytes, target of a link as written."""
+    """One entry of an archive; size in bytes, target of a link as written, `mode` the permission bits."""
 
     name: str
     kind: Kind
-    executable: bool
+    mode: int
     size: int
     target: str
+    uid: int = 0
+    gid: int = 0
+
+    @property
+    def executable(self) -> bool:
+        """Tell whether its owner may execute it."""
+        return bool(self.mode & 0o100)
 
 
 class Stream:
@@ -186,9 +193,11 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     return Member(
         name=name,
         kind=form,
-        executable=bool(_number(header[100:108]) & 0o100),
+        mode=_number(header[100:108]) & 0o7777,
         size=size if form is Kind.FILE else 0,
         target=records.get("linkpath", _text(header[157:257])),
+        uid=_number(header[108:116]),
+        gid=_number(header[116:124]),
     )
 
 

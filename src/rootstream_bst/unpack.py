@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream_bst import deb, fixups
+from rootstream_bst import deb, dpkg, fixups
 from rootstream_bst.faults import Fault
 from rootstream_bst.merge import WORK, Merge
 
@@ -31,37 +31,87 @@ class Archive:
     sha256: str
 
 
-def _unpack_one(archive: Archive, folder: str) -> tuple[str, str] | None:
-    """Unpack one package in a worker; a fault comes back as its reason and message."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What a worker gives back: a fault as its reason and message, or, for a database, what the package is."""
+
+    fault: tuple[str, str] | None = None
+    unpacked: dpkg.Unpacked | None = None
+
+
+def _unpack_one(archive: Archive, folder: str, choice: dpkg.Choice | None) -> Result:
+    """Unpack one package in a worker; with `choice` also read what dpkg's database says of it."""
     os.umask(0o022)
+    path = Path(archive.path)
     try:
         Path(folder).mkdir()
-        deb.check_hash(Path(archive.path), archive.sha256)
-        deb.unpack(Path(archive.path), folder)
+        deb.check_hash(path, archive.sha256)
+        if choice is not None:
+            return Result(unpacked=_noted(archive, folder, choice))
+        deb.unpack(path, folder)
     except Fault as fault:
-        return fault.reason, f"{archive.name}: {fault.message}"
+        return Result(fault=(fault.reason, f"{archive.name}: {fault.message}"))
     except OSError as error:
-        return "unpack-failed", f"{archive.name}: {error.filename or archive.path}: {error.strerror}"
-    return None
+        return Result(
+            fault=("unpack-failed", f"{archive.name}: {error.filename or archive.path}: {error.strerror}")
+        )
+    return Result()
 
 
-def _merged(archives: Sequence[Archive], work: str, merge: Merge, pool: ProcessPoolExecutor) -> None:
+def _noted(archive: Archive, folder: str, choice: dpkg.Choice) -> dpkg.Unpacked:
+    path, contents = Path(archive.path), dpkg.Contents()
+    control = dpkg.checked(deb.control(path), archive.name)
+    deb.unpack(path, folder, lambda member: dpkg.note(contents, member, choice))
+    return dpkg.Unpacked(control=control, contents=contents, conffiles=dpkg.conffiles(control, folder))
+
+
+def _merged(
+    archives: Sequence[Archive],
+    work: str,
+    merge: Merge,
+    pool: ProcessPoolExecutor,
+    choice: dpkg.Choice | None,
+) -> list[dpkg.Unpacked]:
     """Unpack with the largest first, and move together in the order given."""
     largest_first = sorted(range(len(archives)), key=lambda n: -Path(archives[n].path).stat().st_size)
-    done: dict[int, Future[tuple[str, str] | None]] = {
-        number: pool.submit(_unpack_one, archives[number], f"{work}/{number}") for number in largest_first
+    done: dict[int, Future[Result]] = {
+        number: pool.submit(_unpack_one, archives[number], f"{work}/{number}", choice) for number in largest_first
     }
+    unpacked = []
     for number in range(len(archives)):
-        fault = done[number].result()
-        if fault is not None:
-            raise Fault(*fault)
-        merge.add(f"{work}/{number}")
+        result = done[number].result()
+        if result.fault is not None:
+            raise Fault(*result.fault)
+        if result.unpacked is None:
+            merge.add(f"{work}/{number}")
+        else:
+            unpacked.append(result.unpacked)
+    return _database(archives, work, merge, unpacked) if choice is not None else []
 
 
-def unpack(archives: Sequence[Archive], root: str, *, jobs: int, fix: bool) -> tuple[str, ...]:
+def _database(
+    archives: Sequence[Archive], work: str, merge: Merge, unpacked: Sequence[dpkg.Unpacked]
+) -> list[dpkg.Unpacked]:
+    """Move the packages together but those that only dpkg can put in place; these are left for it as files."""
+    later = dpkg.diverting(unpacked)
+    noted = []
+    for number, package in enumerate(unpacked):
+        if number not in later:
+            merge.add(f"{work}/{number}")
+            noted.append(package)
+            continue
+        place = Path(merge.root, dpkg.PLACE, "debs")
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(archives[number].path, place / f"{archives[number].name}.deb")
+    return noted
+
+
+def unpack(
+    archives: Sequence[Archive], root: str, *, jobs: int, fix: bool, database: dpkg.Choice | None = None
+) -> tuple[str, ...]:
     """Unpack packages into the empty folder `root` and return the paths that several of them hold.
 
-    Raises `Fault`.
+    With `database`, which says what to leave out, dpkg's database is made too. Raises `Fault`.
     """
     work = f"{root}/{WORK}"
     Path(work).mkdir()
@@ -69,11 +119,13 @@ def unpack(archives: Sequence[Archive], root: str, *, jobs: int, fix: bool) -> t
         merge = Merge(root)
         with ProcessPoolExecutor(max_workers=jobs, mp_context=multiprocessing.get_context("fork")) as pool:
             try:
-                _merged(archives, work, merge, pool)
+                noted = _merged(archives, work, merge, pool, database)
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
         merge.finish()
+        if database is not None:
+            dpkg.write(root, noted)
     except BrokenProcessPool as error:
         raise Fault(
             "unpack-failed", "an unpacking process was killed; the machine may be out of memory"
@@ -91,7 +143,9 @@ def main() -> int:
     job = json.load(sys.stdin)
     try:
         archives = [Archive(**archive) for archive in job["packages"]]
-        overlaps = unpack(archives, job["root"], jobs=job["jobs"], fix=job["fixups"])
+        told = job.get("database")
+        database = told and dpkg.Choice(exclude=tuple(told["exclude"]), include=tuple(told["include"]))
+        overlaps = unpack(archives, job["root"], jobs=job["jobs"], fix=job["fixups"], database=database)
     except Fault as fault:
         json.dump({"reason": fault.reason, "message": fault.message}, sys.stdout)
         return 2

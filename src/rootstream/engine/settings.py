@@ -46,7 +46,7 @@ PASSED = (
     *PROXIES,
     *(name.upper() for name in PROXIES),
 )
-PASSED_PREFIXES = ("XDG_", "LC_", "ROOTSTREAM_")
+PASSED_PREFIXES = ("XDG_", "LC_", "ROOTSTREAM_", "PIP_")
 
 type_tree = dict[str, object]
 

@@ -14,7 +14,7 @@ from rootstream.images import MakeCapsule
 from rootstream.plan import overlay, packages
 from rootstream.plan.kconfig import BASE_FILE, Fragment
 from rootstream.plan.model import short_hash
-from rootstream.roots import FromBusybox, FromElements
+from rootstream.roots import FromBusybox, FromDebianPackages, FromElements
 from rootstream.system import ConfigBase, ConfigFile, FromFolder, SourceTree
 
 VCS = (".git", ".svn", ".hg")
@@ -84,6 +84,23 @@ def key_lines(path: Path) -> tuple[str, ...]:
     return tuple(lines)
 
 
+def requirement_text(path: Path) -> str:
+    """Return a requirement or constraint file. Raises `UserError` requirement-option.
+
+    Options would name other files, or indexes, which are the user's own and belong into pip's configuration.
+    """
+    text = _text(path)
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.lstrip().startswith("-"):
+            raise UserError(
+                "requirement-option",
+                f"options of pip have no place here: {line.strip()}",
+                where=Where(path=path, line=number),
+                hint="Name each file in system.yaml; indexes belong into pip's configuration.",
+            )
+    return text
+
+
 def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
     description: Description, folder: Path, *, only: tuple[str, ...] | None = None
 ) -> Inputs:
@@ -102,8 +119,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
         for layer in described.system.layers:
             if isinstance(layer, layers.OverlayLayer) and layer.overlay not in archives:
                 archives[layer.overlay] = overlay.archive(folder / layer.overlay, epoch=described.system.epoch)
-            if isinstance(layer, layers.DeviceTableLayer):
-                texts[layer.device_table] = _text(folder / layer.device_table)
+            texts |= _layer_texts(layer, folder)
             if isinstance(layer, layers.SecretsLayer):
                 secrets |= {secret.file: _bytes(folder / secret.file) for secret in layer.secrets}
             for path in _key_files(layer):
@@ -113,6 +129,9 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
             if carried is not None:
                 packed = overlay.archive(folder / carried, epoch=described.system.epoch, prefix="payload/")
                 payloads[carried] = packed
+        if isinstance(described.system.root, FromDebianPackages) and described.system.root.debian.preseed:
+            path = described.system.root.debian.preseed
+            texts[path] = _text(folder / path)
         if isinstance(described.system.root, FromElements):
             path = described.system.root.elements.project
             projects[path] = junction(folder, path, junction_name(path))
@@ -133,6 +152,15 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
         projects=projects,
         secrets=secrets,
     )
+
+
+def _layer_texts(layer: layers.Layer, folder: Path) -> dict[str, str]:
+    if isinstance(layer, layers.DeviceTableLayer):
+        return {layer.device_table: _text(folder / layer.device_table)}
+    if isinstance(layer, layers.PythonLayer):
+        paths = (*layer.python.requirements, *layer.python.constraints)
+        return {path: requirement_text(folder / path) for path in paths}
+    return {}
 
 
 def _key_files(layer: layers.Layer) -> tuple[str, ...]:

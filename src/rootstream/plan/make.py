@@ -8,14 +8,27 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rootstream import images, layers, placeholders
-from rootstream.description import Debian, Described, Description
+from rootstream.description import Debian, Described, Description, System
 from rootstream.lock import Lock
-from rootstream.plan import base, bootprograms, busybox, image, inputs, linux, packages, programs, root, toolchain
+from rootstream.plan import (
+    base,
+    bootprograms,
+    busybox,
+    image,
+    inputs,
+    linux,
+    packages,
+    programs,
+    python,
+    root,
+    toolchain,
+)
+from rootstream.plan import debian as plan_debian
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import Unpacked, source_tree
-from rootstream.roots import FromBuildroot, FromBusybox, FromElements
+from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
 from rootstream.system import FromFolder, SourceTree
 
 TREE = "/tree"
@@ -84,6 +97,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(built.element)
         draft.files.update(built.files)
     tree, first, libc = _tree(draft, described, debian, read)
+    packed = isinstance(system.root, FromDebianPackages)
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
     archives = [
         *first,
@@ -93,9 +107,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if hidden.files:
         archives.append(("secrets.tar", archive_of(hidden.files, epoch=system.epoch)))
     told = root.spec(hidden.layers, read.keys, read.texts, system.epoch)
-    if isinstance(system.root, FromBusybox):
-        # su and passwd need it; BusyBox gives the right away before it runs anything else.
-        told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
+    _own(system, told)
     trees = [tree]
     if libc and any(permission.get("capabilities") for permission in told["permissions"]):
         program, files = busybox.xattr_program(libc, _tools(draft, described, debian), system.epoch)
@@ -108,11 +120,15 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(*made.elements)
         draft.files.update(made.files)
         trees += [Dependency(element=name, location=TREE) for name in made.roots]
-    modules = built.element.name if built and system.kernel and system.kernel.modules else None
+    laid: list[tuple[str, str]] = []
+    if built and system.kernel and system.kernel.modules:
+        laid.append((built.element.name, "/kernel/modules.tar"))
+    laid += _python(draft, described, debian, read, told)
     finished, files = root.element(
         slug=described.slug,
         trees=tuple(trees),
-        kernel=modules,
+        packed=packed,
+        laid=tuple(laid),
         archives=tuple(archives),
         told=told,
         epoch=system.epoch,
@@ -137,10 +153,54 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(bootprograms.stub_element(debian, system.arch))
     if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
         draft.add(bootprograms.isolinux_element(debian))
-    return _target(draft, described, context)
+    return _target(draft, described, context, _notes(draft, described, finished.name) if packed else ())
 
 
-def _target(draft: _Draft, described: Described, context: image.Context) -> Outputs:
+def _own(system: System, told: dict[str, Any]) -> None:
+    """Add what only one kind of root is told."""
+    if isinstance(system.root, FromBusybox):
+        # su and passwd need it; BusyBox gives the right away before it runs anything else.
+        told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
+    if isinstance(system.root, FromDebianPackages):
+        told["debian"] = True
+        told["drop"] = list(system.root.debian.drop)
+        told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
+
+
+def _notes(draft: _Draft, described: Described, finished: str) -> tuple[str, ...]:
+    noted = root.notes_element(described.slug, finished)
+    draft.add(noted)
+    return (noted.name,)
+
+
+def _python(
+    draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs, told: dict[str, Any]
+) -> list[tuple[str, str]]:
+    """Add the elements of the Python layers and return them with the tars in them."""
+    system = described.system
+    if not isinstance(system.root, FromDebianPackages):
+        return []
+    suite = plan_debian.suites_of(system.root.debian, debian)[0]
+    found = []
+    wanted = [layer.python for layer in system.layers if isinstance(layer, layers.PythonLayer)]
+    for number, layer in enumerate(wanted, 1):
+        made, files = python.element(
+            layer,
+            read.texts,
+            suite=suite,
+            arch=system.arch,
+            slug=described.slug,
+            number=number,
+            epoch=system.epoch,
+        )
+        draft.add(made)
+        draft.files.update(files)
+        told["python"] = python.version_of(layer, suite)
+        found.append((made.name, f"/{number}/{python.FILE}"))
+    return found
+
+
+def _target(draft: _Draft, described: Described, context: image.Context, notes: tuple[str, ...]) -> Outputs:
     made: list[image.Made] = []
     for each in sorted(described.system.images, key=_turn):
         inner = next((done for done in made if done.kind == image.inner_kind(each)), None)
@@ -152,7 +212,7 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
         name=f"system-{described.slug}.bst",
         kind="stack",
         description=described.system.description or f"All images of {described.target}",
-        needs=tuple(done.element.name for done in made),
+        needs=(*(done.element.name for done in made), *notes),
     )
     draft.add(target)
     order = [images.file_name(each, context.kernel_file, context.label) for each in described.system.images]
@@ -178,7 +238,8 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     assert wanted is not None  # noqa: S101  (the caller looked)
     tools = _tools(draft, described, debian)
     tree = _source(draft, wanted.source, debian, "linux", read)
-    builtin = tuple(("linux", recipe) for recipe in tools.recipes) if wanted.builtin else ()
+    systemd = ("systemd",) if isinstance(described.system.root, FromDebianPackages) else ()
+    builtin = tuple(("linux", recipe) for recipe in (*tools.recipes, *systemd)) if wanted.builtin else ()
     fragments = read.fragments(wanted.base, wanted.fragments, builtin)
     linkable = any(isinstance(each, images.MakeCapsule) for each in described.system.images)
     return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
@@ -201,6 +262,13 @@ def _tree(
         name = inputs.junction_name(wanted.project)
         draft.files.update(read.projects[wanted.project])
         return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None
+    if isinstance(system.root, FromDebianPackages):
+        wanted_packages = system.root.debian
+        preseed = read.texts[wanted_packages.preseed] if wanted_packages.preseed else ""
+        configured = plan_debian.elements(wanted_packages, debian, system.arch, preseed, system.epoch)
+        draft.add(*configured.elements)
+        draft.files.update(configured.files)
+        return Dependency(element=configured.root, location=TREE), [], None
     assert isinstance(system.root, FromBusybox)  # noqa: S101  (Buildroot's roots are not planned)
     options = system.root.busybox
     tools = _tools(draft, described, debian)

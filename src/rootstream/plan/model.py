@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Words of a source that say what is done with what the lock pins.
+TREATMENT = ("unpack", "filename", "fixups", "database", "exclude", "include", "requirements", "constraints")
 Json = Any  # values that JSON and YAML can hold
 
 
@@ -29,7 +31,7 @@ class Source:
 
     def request(self) -> str:
         """Return the identity of what the lock pins: the words that decide the content."""
-        pinned = {key: value for key, value in self.words.items() if key not in ("unpack", "filename", "fixups")}
+        pinned = {key: value for key, value in self.words.items() if key not in TREATMENT}
         return json.dumps({"kind": self.kind, **pinned}, sort_keys=True, separators=(",", ":"))
 
 

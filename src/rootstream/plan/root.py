@@ -17,9 +17,10 @@ from rootstream.sandbox.devicetable import DeviceTable, parse_device_table
 from rootstream.sandbox.program import Mistake
 
 PATH = "/root.tar"
+REPORT = "/notes/dropped.json"
 
 
-def spec(  # noqa: C901  (one case for each kind of layer)
+def spec(  # noqa: C901, PLR0912  (one case for each kind of layer)
     described: tuple[layers.Layer, ...],
     keys: Mapping[str, tuple[str, ...]],
     tables: Mapping[str, str],
@@ -62,10 +63,16 @@ def spec(  # noqa: C901  (one case for each kind of layer)
                     {"path": secret.path, "mode": secret.mode, "owner": secret.owner, "group": secret.group}
                     for secret in layer.secrets
                 ]
-            case layers.OverlayLayer():
+            case layers.ServicesLayer():
+                told.setdefault("services", []).extend(service.model_dump() for service in layer.services)
+            case layers.SshdLayer():
+                told["sshd"] = layer.sshd.model_dump()
+            case _:
                 pass
     # Nobody logs in as root unless the description says how.
     told.setdefault("root_login", _login(layers.RootLogin(), keys))
+    if "sshd" in told and told["sshd"]["root"] is None:
+        told["sshd"]["root"] = "prohibit-password" if told["root_login"]["authorized_keys"] else "no"
     return told
 
 
@@ -88,16 +95,32 @@ def _login(account: layers.User | layers.RootLogin, keys: Mapping[str, tuple[str
     return told
 
 
+def notes_element(slug: str, root: str) -> Element:
+    """Return the element that brings what was dropped beside the images, for the manifest."""
+    return Element(
+        name=f"notes-{slug}.bst",
+        kind="manual",
+        description=f"What {slug} leaves out",
+        builds_with=(Dependency(element=base.NAME), Dependency(element=root)),
+        commands=(f'install -D -m 644 {REPORT} "%{{install-root}}{REPORT}"',),
+        variables={"strip-binaries": ""},
+    )
+
+
 def element(
     *,
     slug: str,
     trees: tuple[Dependency, ...],
-    kernel: str | None,
+    packed: bool = False,
+    laid: tuple[tuple[str, str], ...],
     archives: tuple[tuple[str, bytes], ...],
     told: dict[str, Json],
     epoch: int,
 ) -> tuple[Element, dict[str, bytes]]:
-    """Return the element whose one file is /root.tar; `kernel` is an element with modules to lay over the tree.
+    """Return the element whose files are /root.tar and, of a packed tree, /notes/dropped.json.
+
+    A `packed` tree is an element with a tar and a list of what it left out. `laid` are elements and the path of a
+    tar in each, laid over the tree before the archives.
 
     `archives` are the layers as (name, tar), in order.
     """
@@ -105,9 +128,13 @@ def element(
     files = {str(folder / name): content for name, content in archives}
     files[str(folder / "spec.json")] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
     words = [f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('rootfs')} assemble"]
-    words += ["--spec layers/spec.json", f"--tree {trees[0].location}"]
-    if kernel:
-        words.append("--layer /kernel/modules.tar")
+    place = trees[0].location
+    words.append("--spec layers/spec.json")
+    if packed:
+        words.append(f'--base {place}/root.tar --dropped {place}/dropped --report "%{{install-root}}{REPORT}"')
+    else:
+        words.append(f"--tree {place}")
+    words += [f"--layer {path}" for _, path in laid]
     words += [f"--layer layers/{name}" for name, _ in archives]
     words.append(f'--output "%{{install-root}}{PATH}"')
     made = Element(
@@ -117,11 +144,11 @@ def element(
         builds_with=(
             Dependency(element=base.NAME),
             Dependency(element=programs.IMAGES),
-            *((Dependency(element=kernel),) if kernel else ()),
+            *(Dependency(element=name) for name, _ in laid),
             *trees,
         ),
         sources=(local(str(folder), directory="layers"),),
-        commands=('mkdir -p "%{install-root}"', " \\\n  ".join(words)),
+        commands=('mkdir -p "%{install-root}' + ("/notes" if packed else "") + '"', " \\\n  ".join(words)),
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )

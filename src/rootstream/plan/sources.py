@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from rootstream.description import Debian
-from rootstream.plan.model import Source
+from rootstream.plan.model import Json, Source
 from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, SourceTree
 
 # BuildStream imports a source file by file, minutes for a kernel: tarballs are unpacked in the sandbox.
@@ -36,21 +37,34 @@ def local(path: str, *, directory: str | None = None) -> Source:
 
 
 def debian_packages(
-    debian: Debian, architecture: str, packages: tuple[str, ...], *, without: tuple[str, ...] = ()
+    debian: Debian,
+    architecture: str,
+    packages: tuple[str, ...],
+    *,
+    suites: tuple[str, ...] = (),
+    components: tuple[str, ...] = ("main",),
+    recommends: bool = False,
+    essential: bool = False,
+    database: Mapping[str, Json] | None = None,
+    without: tuple[str, ...] = (),
 ) -> Source:
     """Return a whole set of Debian packages as a source; `architecture` is Debian's word (amd64).
 
-    `without` are packages of another element that it is used with: neither they nor what they need is in it.
+    `suites` are the project's unless given; `essential` adds what every Debian has; `database` are the words for
+    dpkg's database. `without` are packages of another element that it is used with: neither they nor what they
+    need is in it.
     """
     beside = {"without": sorted(set(without)), "fixups": False} if without else {}
     return Source(
         kind="debian_packages",
         words={
-            "suites": list(debian.suites),
+            "suites": list(suites or debian.suites),
             "architecture": architecture,
-            "components": ["main"],
+            "components": list(components),
             "packages": sorted(set(packages)),
-            "recommends": False,
+            "recommends": recommends,
+            **({"essential": True} if essential else {}),
+            **(database or {}),
             **beside,
         },
         free={"mirrors": list(debian.mirrors)} if debian.mirrors else {},

@@ -49,7 +49,11 @@ def project_conf(plan: Plan) -> str:
         "element-path": "elements",
         "ref-storage": "inline" if not plan.missing() else "project.refs",
         "plugins": [
-            {"origin": "pip", "package-name": "rootstream", "sources": ["debian_packages", "debian_source"]},
+            {
+                "origin": "pip",
+                "package-name": "rootstream",
+                "sources": ["debian_packages", "debian_source", "python_wheels"],
+            },
             {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
         ],
         "environment": {
@@ -94,7 +98,7 @@ def element_text(element: Element, refs: Mapping[str, Json]) -> str:
         text["environment"] = dict(element.environment)
     config = dict(element.config)
     if element.commands:
-        config["install-commands"] = list(element.commands)
+        config["commands" if element.kind == "script" else "install-commands"] = list(element.commands)
     if config:
         text["config"] = config
     if element.public:

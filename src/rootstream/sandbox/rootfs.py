@@ -6,10 +6,13 @@ Run as `python3 -m rootstream.sandbox.rootfs assemble --base base.tar --layer ap
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox.program import run_main, source_date_epoch, whole_file
+from rootstream.sandbox import debian, services
+from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
 from rootstream.sandbox.spec import read_spec
@@ -17,15 +20,39 @@ from rootstream.sandbox.tarfiles import lay_path, write_tar
 from rootstream.sandbox.tree import Tree
 
 
-def assemble(base: Path | None, layers: list[Path], spec: RootSpec, output: Path) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """Where to write what was dropped, and the list of what was not unpacked in the first place."""
+
+    output: Path
+    left_out: Path | None
+
+
+def assemble(
+    base: Path | None, layers: list[Path], spec: RootSpec, output: Path, report: Report | None = None
+) -> None:
     """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied."""
     epoch = source_date_epoch() if spec.epoch is None else spec.epoch
     tree = Tree()
     if base is not None:
         lay_path(tree, base, base=True)
+    if spec.debian:
+        debian.clean(tree, epoch)
     for layer in layers:
         lay_path(tree, layer)
+    services.add_services(tree, spec.services)
+    if spec.sshd is not None:
+        services.set_sshd(tree, spec.sshd)
+    if spec.python is not None and tree.find(f"usr/bin/python{spec.python}") is None:
+        raise Mistake(
+            f"python: the root has no Python {spec.python}; add python3 to its packages, or set `version:`"
+        )
     apply_spec(tree, spec, epoch)
+    dropped = debian.drop(tree, spec.drop)
+    if report is not None:
+        unseen = debian.left_out(debian.read_lines(report.left_out), spec.left_out) if report.left_out else ()
+        rows = [asdict(each) for each in (*unseen, *dropped)]
+        report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     with whole_file(output) as draft, draft.open("wb") as file:
         write_tar(tree, file, epoch)
 
@@ -43,13 +70,16 @@ def _parser() -> argparse.ArgumentParser:
         "--layer", type=Path, action="append", default=[], help="tar or folder to lay over; repeatable"
     )
     verb.add_argument("--spec", type=Path, help="JSON description of what to set")
+    verb.add_argument("--dropped", type=Path, metavar="FILE", help="lines SIZE PATH of what is not in the base")
+    verb.add_argument("--report", type=Path, metavar="JSON", help="where to write what was dropped")
     verb.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
 
 def _main(options: argparse.Namespace) -> None:
     spec = RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
-    assemble(options.base, options.layer, spec, options.output)
+    report = Report(output=options.report, left_out=options.dropped) if options.report else None
+    assemble(options.base, options.layer, spec, options.output, report)
 
 
 if __name__ == "__main__":

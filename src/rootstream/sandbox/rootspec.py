@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
+from rootstream.sandbox.services import Service, Sshd, parse_services, parse_sshd
 from rootstream.sandbox.spec import Entry
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
@@ -26,6 +27,7 @@ KEY = re.compile(
 )
 WORD = re.compile(r"[^\s\x00-\x1f\x7f\ud800-\udfff]+")
 LINES = re.compile(r"[^\x00\ud800-\udfff]*")
+PYTHON = re.compile(r"3\.[0-9]{1,2}")
 MOST_ID = (1 << 32) - 2
 MOST_MAJOR, MOST_MINOR = (1 << 12) - 1, (1 << 20) - 1
 
@@ -109,7 +111,11 @@ class Mount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RootSpec:
-    """Everything to set in a root filesystem. `epoch` is in seconds; None means SOURCE_DATE_EPOCH."""
+    """Everything to set in a root filesystem. `epoch` is in seconds; None means SOURCE_DATE_EPOCH.
+
+    `debian` removes what configuring a Debian leaves of the time and place, `drop` are patterns of paths to
+    remove, `left_out` those of what was not unpacked; `python` is the version that the root's Python must have.
+    """
 
     hostname: str | None = None
     issue: str | None = None
@@ -120,6 +126,12 @@ class RootSpec:
     permissions: tuple[Permission, ...] = ()
     devices: tuple[Device, ...] = ()
     fstab: tuple[Mount, ...] | None = None
+    services: tuple[Service, ...] = ()
+    sshd: Sshd | None = None
+    python: str | None = None
+    debian: bool = False
+    drop: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
 
 def parse_root_spec(value: object) -> RootSpec:
@@ -138,6 +150,12 @@ def parse_root_spec(value: object) -> RootSpec:
         permissions=tuple(_permission(entry) for entry in top.entries("permissions", "path")),
         devices=tuple(_device(entry) for entry in top.entries("devices", "path")),
         fstab=tuple(_mount(entry) for entry in fstab) if fstab else None,
+        services=parse_services(top),
+        sshd=parse_sshd(top),
+        python=top.text("python", PYTHON, "that is a version such as 3.13"),
+        debian=top.flag("debian"),
+        drop=top.texts("drop", PATH, PATH_RULE),
+        left_out=top.texts("left_out", PATH, PATH_RULE),
     )
     top.end()
     for what, names in (

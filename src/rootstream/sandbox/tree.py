@@ -197,6 +197,10 @@ class Tree:
             self._numbers[real] = number
             self._register(real)
 
+    def remove(self, path: str) -> None:
+        """Take a literal path away; a folder has to be empty."""
+        self._remove(path)
+
     def change(self, path: str, inode: Inode) -> None:
         """Change what stands at a literal path, for all of its hard links."""
         self._inodes[self._numbers[path]] = inode

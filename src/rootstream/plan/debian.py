@@ -1,0 +1,135 @@
+"""Root `debian`: a package set unpacked, then configured in a sandbox whose root it is, as one tar with owners."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import resources
+
+from rootstream.description import Debian
+from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.sources import debian_packages as packages_source
+from rootstream.plan.sources import local
+from rootstream.roots import DebianRoot
+
+NOTES = "/.rootstream"
+# Debian's words for architectures.
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
+DOCS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*", "/usr/share/bug/*")
+KEPT_DOCS = ("/usr/share/doc/*/copyright",)
+LOCALES = ("/usr/share/locale/*", "/usr/share/man/??/*", "/usr/share/man/??_*/*")
+KEPT_LOCALES = ("/usr/share/locale/locale.alias",)
+CONFIGURE = "debian_configure.sh"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """Elements of a root, the files beside them, and the element that holds /root.tar and /dropped."""
+
+    elements: tuple[Element, ...]
+    files: dict[str, bytes]
+    root: str
+
+
+def left_out(description: DebianRoot) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the paths that are not unpacked, and those of them that are all the same, as shell patterns."""
+    exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
+    if not description.docs:
+        exclude, include = (*exclude, *DOCS), (*include, *KEPT_DOCS)
+    if description.locales != "all":
+        kept = tuple(f"/usr/share/{place}/{name}/*" for name in description.locales for place in ("locale", "man"))
+        exclude, include = (*exclude, *LOCALES), (*include, *KEPT_LOCALES, *(kept if description.docs else ()))
+        if not description.docs:
+            include = (*include, *(path for path in kept if "/locale/" in path))
+    return exclude, include
+
+
+def suites_of(description: DebianRoot, debian: Debian) -> tuple[str, ...]:
+    """Return the suites of a root."""
+    return (description.suite or debian.suites[0], *(description.also if description.suite else debian.suites[1:]))
+
+
+def elements(description: DebianRoot, debian: Debian, arch: str, preseed: str, epoch: int) -> Built:
+    """Return the elements of a root; `preseed` is the text of its answers for debconf."""
+    architecture = ARCHITECTURES[arch]
+    suites = suites_of(description, debian)
+    exclude, include = left_out(description)
+    system = packages_source(
+        debian,
+        architecture,
+        description.packages,
+        suites=suites,
+        components=description.components,
+        recommends=description.recommends,
+        essential=True,
+        database={"database": True, "exclude": list(exclude), "include": list(include)},
+    )
+    slug = f"{'-'.join(suites).replace('/', '-')}-{architecture}"
+    unpacked = Element(
+        name=f"debian-{slug}-{short_hash(system.request(), exclude, include)}-unpacked.bst",
+        kind="import",
+        description=f"Packages of {'+'.join(suites)}, unpacked",
+        sources=(system,),
+    )
+    tool_source = packages_source(debian, architecture, ("fakeroot",), suites=suites)
+    tool = Element(
+        name=f"debian-{slug}-{short_hash(tool_source.request())}-fakeroot.bst",
+        kind="import",
+        description=f"fakeroot of {'+'.join(suites)}, for the sandbox",
+        sources=(tool_source,),
+    )
+    chosen, files = _chosen(description, preseed)
+    commands = (_command(architecture),)
+    configured = Element(
+        name=f"debian-{slug}-{short_hash(unpacked.name, commands, sorted(files), epoch)}-configured.bst",
+        kind="script",
+        description=f"A configured Debian of {'+'.join(suites)}",
+        builds_with=(
+            Dependency(element=unpacked.name),
+            Dependency(element=tool.name, location=f"{NOTES}/fakeroot"),
+            Dependency(element=chosen.name, location=f"{NOTES}/chosen"),
+        ),
+        commands=commands,
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+        config={"root-read-only": False},
+    )
+    return Built(elements=(unpacked, tool, chosen, configured), files=files, root=configured.name)
+
+
+def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, bytes]]:
+    """Return what the configuring script reads of the description, and the script itself."""
+    script = (resources.files("rootstream.sandbox") / CONFIGURE).read_bytes()
+    lists = {
+        "enable": description.enable,
+        "disable": description.disable,
+        "mask": description.mask,
+        "network": () if description.network == "none" else (description.network,),
+    }
+    content = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in lists.items()}
+    content |= {"preseed": preseed.encode(), "configure": script}
+    folder = f"files/debian-{short_hash({name: data.decode() for name, data in content.items()})}"
+    made = Element(
+        name=f"{folder.removeprefix('files/')}-chosen.bst",
+        kind="import",
+        description="How a Debian is configured",
+        sources=(local(folder),),
+    )
+    return made, {f"{folder}/{name}": data for name, data in content.items()}
+
+
+def _command(architecture: str) -> str:
+    """Return the command that configures the tree under fakeroot.
+
+    The sandbox has one user: changing an owner fails there with EINVAL, which fakeroot is told not to try.
+    """
+    tool = f"{NOTES}/fakeroot/usr"
+    words = [
+        f"sh {tool}/bin/fakeroot-sysv --faked {tool}/bin/faked-sysv",
+        f"--lib $(echo {tool}/lib/*/libfakeroot/libfakeroot-sysv.so)",
+        f'-- sh {NOTES}/chosen/configure "%{{install-root}}/root.tar" {architecture}',
+    ]
+    return (
+        "export FAKEROOTDONTTRYCHOWN=1\n"
+        + " \\\n  ".join(words)
+        + f'\ncp {NOTES}/dropped "%{{install-root}}/dropped"'
+    )

@@ -1,0 +1,106 @@
+#!/bin/sh
+# Configures an unpacked Debian tree that is the root of this sandbox, and writes it as a tar: runs in the system
+# itself, under fakeroot, with what rootstream_bst/dpkg.py noted in /.rootstream. Argument: the tar to write.
+set -eu
+notes=/.rootstream
+dpkg=/var/lib/dpkg
+chosen=$notes/chosen
+cd /
+
+say() { echo "debian: $*"; }
+fail() { echo "debian: $*" >&2; exit 2; }
+
+# Owners and modes of the packages, which the store does not keep.
+for list in "$notes"/owners/*; do
+	[ ! -e "$list" ] || xargs -0 chown -h "${list##*/}" -- <"$list"
+done
+for list in "$notes"/modes/*; do
+	[ ! -e "$list" ] || xargs -0 chmod "${list##*/}" -- <"$list"
+done
+chmod 0700 /root
+chmod 1777 /tmp /var/tmp 2>/dev/null || :
+
+# Nothing is started here.
+policy=/usr/sbin/policy-rc.d
+had_policy=
+[ ! -e $policy ] || had_policy=yes
+[ -n "$had_policy" ] || { printf '#!/bin/sh\nexit 101\n' >$policy; chmod 0755 $policy; }
+
+# Where a host key is, none is made.
+if [ -d /etc/ssh ]; then
+	touch /etc/ssh/ssh_host_rsa_key /etc/ssh/ssh_host_ecdsa_key /etc/ssh/ssh_host_ed25519_key
+fi
+
+export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes
+export DPKG_ROOT= DPKG_ADMINDIR=$dpkg DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_MAINTSCRIPT_DEBUG=0
+export SYSTEMD_OFFLINE=1 LC_ALL=C.UTF-8 TMPDIR=/tmp
+unset DPKG_FORCE || :
+
+# What dpkg runs before it unpacks a package; base-passwd makes the accounts that others name.
+preinst() {
+	say "preparing $1"
+	DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
+		"$dpkg/info/$3.preinst" install || fail "$1: its preinst script failed"
+}
+while read -r package arch info; do
+	[ "$package" != base-passwd ] || preinst "$package" "$arch" "$info"
+done <$notes/preinst
+while read -r package arch info; do
+	[ "$package" = base-passwd ] || preinst "$package" "$arch" "$info"
+done <$notes/preinst
+unset DPKG_MAINTSCRIPT_PACKAGE DPKG_MAINTSCRIPT_ARCH DPKG_MAINTSCRIPT_NAME
+
+run_dpkg() { dpkg --force-unsafe-io --force-confold --force-confdef "$@"; }
+# Essential packages are used by others without saying so, these two first of all.
+early="base-passwd base-files"
+[ ! -s $chosen/preseed ] || early="$early debconf"
+# shellcheck disable=SC2086  # several words
+run_dpkg --configure --force-depends $early
+[ ! -s $chosen/preseed ] || debconf-set-selections $chosen/preseed
+if [ -d $notes/debs ]; then
+	run_dpkg --unpack --force-depends $notes/debs/*.deb
+fi
+run_dpkg --configure -a
+while read -r package trigger; do
+	dpkg-trigger --no-await --by-package="$package" "$trigger"
+done <$notes/triggers
+run_dpkg --triggers-only -a
+run_dpkg --configure -a
+
+audit=$(dpkg --audit)
+[ -z "$audit" ] || fail "not everything could be configured: $audit"
+left=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' | grep -v '^installed ' || :)
+[ -z "$left" ] || fail "not configured: $left"
+
+# Wired interfaces by DHCP, where systemd can do that.
+if [ "$(cat $chosen/network)" = dhcp ] && [ -e /usr/lib/systemd/system/systemd-networkd.service ]; then
+	cat >/etc/systemd/network/80-dhcp.network <<'END'
+[Match]
+Name=en* eth*
+
+[Network]
+DHCP=yes
+END
+	systemctl --quiet --no-reload enable systemd-networkd.service
+fi
+
+# Units that the description chooses, after the packages' own presets.
+for verb in enable disable mask; do
+	[ -s "$chosen/$verb" ] || continue
+	command -v systemctl >/dev/null || fail "$verb: there is no systemd in this root"
+	while read -r unit; do
+		systemctl --quiet --no-reload "$verb" "$unit" || fail "$verb: $unit could not be"
+	done <"$chosen/$verb"
+done
+[ -n "$had_policy" ] || rm -f $policy
+
+# What is secret or one machine's own never leaves the sandbox.
+rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /var/lib/systemd/random-seed \
+	/var/lib/systemd/credential.secret /var/cache/debconf/passwords.dat*
+rm -f /etc/machine-id
+
+say "writing the tree"
+tar --create --file "$1" --format=pax --numeric-owner --xattrs --xattrs-include='security.capability' \
+	--exclude=./.rootstream --exclude='./buildstream*' --exclude='./proc/*' --exclude='./sys/*' \
+	--exclude='./dev/*' --exclude='./tmp/*' --exclude='./run/*' \
+	--pax-option=delete=atime,delete=ctime --sort=name .

@@ -1,0 +1,160 @@
+"""Resolve and download Python wheels for another Python than the host's, with the host's pip and its index.
+
+Where packages come from is the user's own pip configuration; nothing of it is remembered, only names and hashes.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream_bst import process
+from rootstream_bst.faults import Fault
+
+TIMEOUT = 3600  # seconds
+PROBE_TIMEOUT = 60
+FIRST_GLIBC = 5
+WHEEL = re.compile(
+    r"([A-Za-z0-9][A-Za-z0-9._]*)-([A-Za-z0-9][A-Za-z0-9.!+_]*)(?:-[0-9][^-]*)?-[^-/]+-[^-/]+-[^-/]+\.whl"
+)
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9.!+_-]*")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+PYTHON = re.compile(r"3\.[0-9]{1,2}")
+MAX_SIZE = 1 << 33
+
+# pip chooses wheels for the Python it is told, but reads markers (`; python_version < "3.12"`) by its own.
+DRIVER = """
+import json, sys
+from pip._vendor.packaging import markers
+given = json.loads(sys.argv.pop(1))
+usual = markers.default_environment
+markers.default_environment = lambda: {**usual(), **given}
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+_MISSING = re.compile(r"(?:No matching distribution found for|ResolutionImpossible).*")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The Python that the wheels are for: its version (3.13), the machine (x86_64), the minor version of glibc."""
+
+    python: str
+    machine: str
+    glibc: int
+
+    def options(self) -> list[str]:
+        """Return pip's options that choose wheels for this Python."""
+        words = ["--only-binary=:all:", "--implementation=cp", f"--python-version={self.python}"]
+        words += [f"--abi={abi}" for abi in ("cp" + self.python.replace(".", ""), "abi3", "none")]
+        tags = [f"manylinux_2_{minor}" for minor in range(self.glibc, FIRST_GLIBC - 1, -1)]
+        tags += ["manylinux2014", "manylinux2010", "manylinux1", "linux"]
+        return words + [f"--platform={tag}_{self.machine}" for tag in tags]
+
+    def markers(self) -> dict[str, str]:
+        """Return what environment markers mean there."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_system": "Linux",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wheel:
+    """A wheel at one version: its file name, size in bytes and SHA-256 in hex."""
+
+    name: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+
+
+def checked(*, name: str, version: str, file: str, size: int, sha256: str, where: str) -> Wheel:
+    """Return a wheel of a ref; raises `Fault` invalid-ref naming `where`."""
+    right = NAME.fullmatch(name) and VERSION.fullmatch(version) and WHEEL.fullmatch(file)
+    if not right or not SHA256.fullmatch(sha256) or not 0 <= size <= MAX_SIZE:
+        raise Fault("invalid-ref", f"{where}: not a wheel with its name, version, file, size and sha256")
+    return Wheel(name=name, version=version, file=file, size=size, sha256=sha256)
+
+
+@functools.cache
+def interpreter() -> str:
+    """Return a Python of the host that has pip; raises `Fault` program-missing."""
+    for candidate in dict.fromkeys((sys.executable, "/usr/bin/python3")):
+        try:
+            done = process.run([candidate, "-m", "pip", "--version"], env=os.environ, timeout=PROBE_TIMEOUT)
+        except Fault:
+            continue
+        if done.status == 0:
+            return candidate
+    raise Fault(
+        "program-missing",
+        "no pip was found on this host",
+        detail="Install python3-pip, or pip beside Rootstream (python3 -m ensurepip).",
+    )
+
+
+@contextmanager
+def downloaded(target: Target, lines: Sequence[str], constraints: Sequence[str], *words: str) -> Iterator[Path]:
+    """Give a folder with the wheels that requirement lines take; `words` are further options of pip.
+
+    Raises `Fault` no-wheel, pip-failed or program-missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="rootstream-wheels-") as scratch:
+        folder = Path(scratch, "wheels")
+        folder.mkdir()
+        wanted, limits = Path(scratch, "requirements.txt"), Path(scratch, "constraints.txt")
+        wanted.write_text("".join(f"{line}\n" for line in lines))
+        limits.write_text("".join(f"{line}\n" for line in constraints))
+        argv = [interpreter(), "-c", DRIVER, json.dumps(target.markers()), "--disable-pip-version-check"]
+        argv += ["download", "--quiet", "--no-input", "--dest", str(folder), *target.options(), *words]
+        argv += ["-r", str(wanted), "-c", str(limits)]
+        done = process.run(argv, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=TIMEOUT)
+        if done.status != 0:
+            raise _failure(target, done)
+        yield folder
+
+
+def _failure(target: Target, done: process.Completed) -> Fault:
+    detail = process.tail(done.stderr or done.stdout)
+    match = _MISSING.search(done.stderr)
+    if match:
+        return Fault(
+            "no-wheel",
+            f"no wheels for Python {target.python} on {target.machine}: {match[0]}",
+            detail=f"{detail}\nOnly wheels are taken; what exists as source alone must be built into one first.",
+        )
+    return Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
+
+
+def found(folder: Path) -> Iterator[tuple[Wheel, Path]]:
+    """Yield the wheels of a folder, sorted by name; raises `Fault` no-wheel for what is none."""
+    for path in sorted(folder.iterdir(), key=lambda each: each.name.lower()):
+        match = WHEEL.fullmatch(path.name)
+        if not match:
+            raise Fault("no-wheel", f"{path.name} is no wheel")
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = re.sub(r"[-_.]+", "-", match[1]).lower()
+        yield (
+            Wheel(name=name, version=match[2], file=path.name, size=path.stat().st_size, sha256=digest),
+            path,
+        )
