@@ -132,7 +132,7 @@ def init(template: str, folder: Path | None) -> None:
 @click.option("-n", "--dry-run", is_flag=True, help="Say what Buildroot would build again and why; build nothing.")
 @progress_options
 def build(systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: bool, style: str | None) -> None:
-    """Build systems (default: all) into out/SYSTEM/."""
+    """Build systems (default: all, without variants) into out/SYSTEM/."""
     from rootstream import export, workflow
 
     project = _project(folder)
@@ -152,7 +152,10 @@ def build(systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: 
 @project_option
 @progress_options
 def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, style: str | None) -> None:
-    """Fetch everything that systems (default: all) are built from; building needs no network then."""
+    """Fetch everything that systems (default: all, without variants) are built from.
+
+    Building needs no network then.
+    """
     from rootstream import workflow
 
     project = _project(folder)
@@ -193,7 +196,7 @@ def env(system: str | None, variant: str | None, folder: Path) -> None:
 @project_option
 @progress_options
 def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | None) -> None:
-    """Pin every input of SYSTEMs (default: all) to its newest version: writes system.lock."""
+    """Pin every input of SYSTEMs (default: all, with variants) to its newest version: writes system.lock."""
     from rootstream import workflow
 
     project = _project(folder)
@@ -238,7 +241,7 @@ def verify(
     verbose: bool,
     style: str | None,
 ) -> int:
-    """Boot systems (default: all) and run their checks; exit status 1 if one fails.
+    """Boot systems (default: all, without variants) and run their checks; exit status 1 if one fails.
 
     JUnit XML and the console log are in out/SYSTEM/verify/. Builds first if needed.
     """

@@ -53,7 +53,7 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
     if project.kind == "plain":
         return {}
     description = load(project.description)
-    targets = workflow.choose(description, wanted, project.description)
+    targets = workflow.choose(description, wanted, project.description, variants=True)
     named = [each.target for each in workflow.workspaces(description, targets)]
     if not named:
         return {}

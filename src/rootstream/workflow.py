@@ -50,8 +50,13 @@ class Prepared:
         return next(each for each in self.description.systems if each.target == target)
 
 
-def choose(description: Description, wanted: tuple[str, ...], path: Path) -> tuple[str, ...]:
-    """Return the targets that the user named, or all. Raises `UserError` unknown-system."""
+def choose(
+    description: Description, wanted: tuple[str, ...], path: Path, *, variants: bool = False
+) -> tuple[str, ...]:
+    """Return the targets that the user named, or all systems, with `variants` theirs, too.
+
+    Raises `UserError` unknown-system.
+    """
     names = description.names()
     for name in wanted:
         if name not in names:
@@ -63,7 +68,8 @@ def choose(description: Description, wanted: tuple[str, ...], path: Path) -> tup
                 where=Where(path=path),
                 hint=f"Systems: {', '.join(names)}",
             )
-    return tuple(dict.fromkeys(wanted)) or names
+    every = names if variants else tuple(each.target for each in description.systems if each.variant is None)
+    return tuple(dict.fromkeys(wanted)) or every
 
 
 def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> Prepared:
@@ -146,7 +152,7 @@ def update(
     Where only some systems are wanted, what the lock holds for others stays.
     """
     description = load(where.description)
-    targets = choose(description, wanted, where.description)
+    targets = choose(description, wanted, where.description, variants=True)
     old = lock.read(where.lock)
     known = old if missing_only else None
     new = lock.Lock(

@@ -19,6 +19,16 @@ def disk(*partitions: str, words: str = "") -> str:
     return f"images:\n- disk:\n    partitions:{listed}{words}"
 
 
+SOFTWARE = """
+layers:
+- packages:
+  - {name: a, source: ., build: go}
+  - {name: b, source: ., build: make, depends: [c]}
+  - {name: c, source: ., build: make}
+  - {name: c, source: ., build: autotools}
+"""
+
+
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
@@ -62,8 +72,15 @@ def disk(*partitions: str, words: str = "") -> str:
         ("layers:\n- users: [{name: root}]", [("bad-value", 2)]),
         ("layers:\n- groups:\n  - {name: a, gid: 5}\n  - {name: a}\n  - {name: b, gid: 5}",
          [("duplicate-name", n) for n in (4, 5)]),
+        # software of the project
+        (SOFTWARE, [("not-available", 3), ("bad-value", 4), ("duplicate-name", 6)]),
         # architectures
         ("arch: powerpc\nisa: gc\nimages: [initramfs]", [("bad-value", 2)]),
+        ("arch: aarch64\nimages:\n- capsule\n- firmware", [("not-available", 3), ("bad-value", 4)]),
+        # images inside others
+        ("images:\n- uimage: {type: ramdisk}\n- uimage: {type: multi, ramdisk: initramfs, name: x}",
+         [("image-needed", 2), ("image-needed", 3)]),
+        ("kernel: null\nimages:\n- uimage\n- tar\n- capsule", [("kernel-needed", 3), ("kernel-needed", 5)]),
         ("arch: aarch64\nmachine: {firmware: bios}", [("bad-value", 2), ("bad-value", 5)]),
     ],
 )  # fmt: skip
