@@ -208,8 +208,20 @@ def test_an_option_reaches_the_program_as_it_is(tmp_path: Path, word: str) -> No
     assert done.stdout.decode() == f"<{word}>"
 
 
-@pytest.mark.parametrize("build", ["autotools", "cmake", "meson", "make", "cargo", "go", "python"])
+MARKS = {
+    "autotools": "configure",
+    "cmake": "CMakeLists.txt",
+    "meson": "meson.build",
+    "make": "Makefile",
+    "cargo": "Cargo.toml",
+    "go": "main.go",
+    "python": "setup.py",
+}
+
+
+@pytest.mark.parametrize("build", MARKS)
 def test_packages_by_the_macros_of_buildroot(tmp_path: Path, build: str) -> None:
+    (tmp_path / MARKS[build]).write_text("")
     words = (
         f"layers: [packages: [{{name: my-tool, source: ., build: {build}, depends: [zlib, host-pkgconf, linux]}}]]"
     )
@@ -224,6 +236,20 @@ def test_packages_by_the_macros_of_buildroot(tmp_path: Path, build: str) -> None
     assert "\tdepends on BR2_LINUX_KERNEL\n" in kconfig
     assert "HOST_PKGCONF" not in kconfig
     assert symbols(generated)["BR2_PACKAGE_MY_TOOL"] == ["y"]
+
+
+@pytest.mark.parametrize("build", MARKS)
+def test_a_folder_that_is_not_built_in_that_way_is_refused(tmp_path: Path, build: str) -> None:
+    with pytest.raises(UserError, match="but there is no"):
+        made(tmp_path, f"layers: [packages: [{{name: my-tool, source: ., build: {build}}}]]")
+
+
+def test_buildroot_makes_a_configure_that_is_not_there(tmp_path: Path) -> None:
+    words = "layers: [packages: [{name: a, source: ., build: autotools}]]"
+    (tmp_path / "configure.ac").write_text("")
+    assert b"A_AUTORECONF = YES" in made(tmp_path, words).files["package/a/a.mk"].content
+    (tmp_path / "configure").write_text("")
+    assert b"AUTORECONF" not in made(tmp_path, words).files["package/a/a.mk"].content
 
 
 @pytest.mark.parametrize("module", ["$(shell id)", "a b", "a'b", "-x", ""])

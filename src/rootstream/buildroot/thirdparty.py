@@ -34,6 +34,16 @@ _MACROS = {
     "go": ("golang-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_HOST_GO_TARGET_ARCH_SUPPORTS",)),
     "python": ("python-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_PYTHON3",)),
 }
+# What a folder of source that is built in this way holds: one of these.
+_MARKS = {
+    "autotools": ("configure", "configure.ac", "configure.in"),
+    "cmake": ("CMakeLists.txt",),
+    "meson": ("meson.build",),
+    "make": ("Makefile", "makefile", "GNUmakefile"),
+    "cargo": ("Cargo.toml",),
+    "go": ("go.mod", "*.go", "*/*.go", "*/*/*.go"),
+    "python": ("pyproject.toml", "setup.py", "setup.cfg"),
+}
 _MAKE_COMMANDS = """\
 define {prefix}_BUILD_CMDS
 \t$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) $({prefix}_MAKE_OPTS) -C $(@D)
@@ -113,6 +123,10 @@ def external(found: Sequence[layers.Layer], project: Path) -> Made:
                 where=Where(path=folder),
                 hint="Use letters, digits, '/', '.', '_', '+' and '-'.",
             )
+        marks = _MARKS[each.build]
+        if not any(next(folder.glob(mark), None) for mark in marks):
+            message = f"packages: {each.name}: `build: {each.build}`, but there is no {' or '.join(marks[:3])}"
+            raise UserError("not-possible", message, where=Where(path=folder))
         files[f"package/{each.name}/Config.in"] = config_in(each)
         files[f"package/{each.name}/{each.name}.mk"] = make_file(each, folder)
     return Made(files=files, symbols=tuple(symbol(each.name) for each in packages))
@@ -143,6 +157,8 @@ def make_file(package: layers.SourcePackage, folder: Path) -> str:
         lines.append(f"{name}_DEPENDENCIES = {' '.join(package.depends)}")
     if package.options:
         lines.append(f"{name}_{variable} = {' '.join(map(for_make, package.options))}")
+    if package.build == "autotools" and not (folder / "configure").is_file():
+        lines.append(f"{name}_AUTORECONF = YES")
     if package.build == "go":
         lines.append(f"{name}_GOMOD = {for_make(package.module or package.name)}")
     if package.build == "python":

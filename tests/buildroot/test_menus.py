@@ -1,0 +1,134 @@
+"""A session of the menus of the kernel, BusyBox, U-Boot and uClibc, before anything is built: changed and saved.
+
+ROOTSTREAM_BUILDROOT_SOURCES names a folder with source trees of these packages (linux, busybox, u-boot, uclibc),
+which Buildroot takes by local.mk instead of downloads.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pexpect
+import pytest
+
+LINUX = """\
+BR2_LINUX_KERNEL=y
+BR2_LINUX_KERNEL_CUSTOM_VERSION=y
+BR2_LINUX_KERNEL_CUSTOM_VERSION_VALUE="6.1"
+BR2_LINUX_KERNEL_USE_ARCH_DEFAULT_CONFIG=y
+"""
+UBOOT = """\
+BR2_TARGET_UBOOT=y
+BR2_TARGET_UBOOT_BUILD_SYSTEM_KCONFIG=y
+BR2_TARGET_UBOOT_BOARD_DEFCONFIG="qemu-x86_64"
+"""
+SEARCH = "/"
+JUMP = "1"  # to the first result
+BACK = "\x1b\x1b"
+
+
+@dataclass(frozen=True)
+class Menu:
+    folder: str
+    variable: str
+    symbols: str
+    keys: tuple[str, ...]
+    line: str
+    whole: bool = False
+
+
+MENUS = {
+    "linux": Menu("linux", "LINUX", LINUX, (SEARCH, "COMPILE_TEST\r", JUMP, "y", BACK), "CONFIG_COMPILE_TEST=y"),
+    # this old menu finds symbols, but does not jump to them: Settings, its first line
+    "busybox": Menu("busybox", "BUSYBOX", "", ("\r", "n"), "# CONFIG_DESKTOP is not set"),
+    "uboot": Menu(
+        "u-boot",
+        "UBOOT",
+        UBOOT,
+        (SEARCH, "LOCALVERSION_AUTO\r", JUMP, "n", BACK),
+        "# CONFIG_LOCALVERSION_AUTO is not set",
+    ),
+    "uclibc": Menu(
+        "uclibc",
+        "UCLIBC",
+        "BR2_TOOLCHAIN_BUILDROOT_UCLIBC=y\n",
+        (SEARCH, "UCLIBC_HAS_REGEX\r", JUMP, "n", BACK),
+        "# UCLIBC_HAS_REGEX is not set",
+        whole=True,
+    ),
+}
+
+
+@pytest.fixture(params=MENUS)
+def kind(request: pytest.FixtureRequest) -> str:
+    found: str = request.param
+    return found
+
+
+@pytest.fixture
+def project(kind: str, tree: Path, defconfig: str, tmp_path: Path) -> Path:
+    menu = MENUS[kind]
+    source = Path(os.environ.get("ROOTSTREAM_BUILDROOT_SOURCES", "/nothing")) / menu.folder
+    if not source.is_dir():
+        pytest.skip(f"ROOTSTREAM_BUILDROOT_SOURCES names no folder with {menu.folder}")
+    given = os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
+    overrides = Path(given).read_text() if given else ""
+    (tmp_path / "local.mk").write_text(f"{overrides}\n{menu.variable}_OVERRIDE_SRCDIR = {source.resolve()}\n")
+    lines = [line for line in defconfig.splitlines() if "BUSYBOX" not in line and "INIT_" not in line]
+    if menu.whole:
+        lines = [line for line in lines if "TOOLCHAIN" not in line]
+    override = f'BR2_PACKAGE_OVERRIDE_FILE="{tmp_path}/local.mk"'
+    (tmp_path / "box_defconfig").write_text("\n".join([*lines, menu.symbols, override, ""]))
+    if menu.whole:
+        (tmp_path / "own.config").write_bytes((tree / "package" / "uclibc" / "uClibc-ng.config").read_bytes())
+        config = "base: {file: own.config}"
+    else:
+        (tmp_path / "own.config").write_text("# mine\n")
+        config = "fragments: [own.config]"
+    root = f"tree: {{local: {tree}}}, defconfig: box_defconfig, configs: {{{kind}: {{{config}}}}}"
+    (tmp_path / "system.yaml").write_text(
+        f"systems:\n  box:\n    root: {{buildroot: {{{root}}}}}\n    images: [files]\n"
+    )
+    return tmp_path
+
+
+def session(project: Path, kind: str, *keys: str) -> str:
+    """Open the menu, press keys and leave it; return what was printed after it."""
+    child = pexpect.spawn(
+        sys.executable,
+        ["-m", "rootstream", "config", kind],
+        cwd=str(project),
+        dimensions=(40, 120),
+        timeout=600,
+        env={**os.environ, "TERM": "xterm"},
+        encoding="utf-8",
+        codec_errors="replace",
+    )
+    child.expect("Legend:")
+    for key in keys:
+        child.expect(pexpect.TIMEOUT, timeout=3)
+        child.send(key)
+    child.expect(pexpect.EOF)
+    child.close()
+    assert child.exitstatus == 0
+    return child.before or ""
+
+
+def test_what_is_changed_in_the_menu_is_saved_and_shown(kind: str, project: Path) -> None:
+    menu, own = MENUS[kind], project / "own.config"
+    before = own.read_text().splitlines()
+    shown = session(project, kind, *menu.keys, BACK, BACK, "\r")
+    after = own.read_text().splitlines()
+    assert menu.line in after
+    assert f"+{menu.line}" in shown
+    if menu.whole:
+        assert len(after) == pytest.approx(len(before), abs=20)
+    else:
+        assert after[0] == "# mine"
+        assert len(after) < 20
+    # the second time it opens with what was saved, and leaving it changes nothing
+    assert "nothing changed" in session(project, kind, BACK)
+    assert own.read_text().splitlines() == after
