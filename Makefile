@@ -46,6 +46,7 @@ test: lint
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed
+	@sh tools/host.sh systems
 	$(PYTEST) tests/systems
 
 bench: $(VENV)/.installed

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs what Rootstream and its tests need of the host, where it is missing: with apt, as root.
+# With the word `systems` also what the examples for other processors need.
 set -eu
 
 missing=""
@@ -34,6 +35,14 @@ need dosfstools /usr/sbin/mkfs.fat
 need mtools mcopy
 need syslinux syslinux
 need xz-utils xz
+if [ "${1:-}" = systems ]; then
+	# Machines of other processors, for tests/systems.
+	need qemu-system-arm qemu-system-aarch64
+	need qemu-system-misc qemu-system-riscv64 qemu-system-riscv32
+	need qemu-system-ppc qemu-system-ppc
+	need opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
+	need u-boot-tools mkimage
+fi
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 if [ "${PYTHON:-python3}" = python3 ]; then
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3 python3-venv"
