@@ -108,9 +108,11 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
 _ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
     SshdLayer: (FromBuildroot, FromDebianPackages),
     ServicesLayer: (FromBuildroot, FromDebianPackages),
+    PackagesLayer: (FromBusybox, FromDebianPackages, FromBuildroot),
     PythonLayer: (FromDebianPackages,),
 }
-PACKAGES = ("make", "autotools")  # how software is built on a root of ours
+PACKAGES = ("make", "autotools", "cmake", "meson", "go")  # how software is built on a root of ours
+GO = ("x86_64", "aarch64", "riscv64gc")  # what there is a Go compiler for
 
 
 def _layers(system: System, node: Node) -> Iterator[UserError]:
@@ -140,15 +142,14 @@ def _packages(
     system: System, layer: PackagesLayer, node: Node, path: tuple[str | int, ...]
 ) -> Iterator[UserError]:
     """Yield software that cannot be built on a root of ours, or needs what is not there."""
-    if not isinstance(system.root, FromBusybox):
-        message = "packages: there is nothing for it on this root yet, only on busybox and buildroot"
-        yield UserError("not-available", message, where=at(node, *path))
-        return
     before: list[str] = []
     for index, package in enumerate(layer.packages):
         where = at(node, *path, index)
         if package.build not in PACKAGES:
-            message = f"build: {package.build} is not possible on this root yet, only {' and '.join(PACKAGES)}"
+            message = f"build: {package.build} is not possible on this root yet, only {', '.join(PACKAGES)}"
+            yield UserError("not-available", message, where=at(node, *path, index, "build"))
+        if package.build == "go" and system.label not in GO:
+            message = f"build: Go knows no {system.label}, only {', '.join(GO)}"
             yield UserError("not-available", message, where=at(node, *path, index, "build"))
         if package.name in before:
             message = f"packages: there are two of the name {package.name!r}"

@@ -145,7 +145,9 @@ def describe(request: str) -> str:
     words = json.loads(request)
     kind = words.get("kind")
     if kind == "debian_packages":
-        return f"{len(words['packages'])} packages of {'+'.join(words['suites'])} for {words['architecture']}"
+        count = len(words["packages"])
+        what = words["packages"][0] if count == 1 else f"{count} packages"
+        return f"{what} of {'+'.join(words['suites'])} for {words['architecture']}"
     if kind == "debian_source":
         return f"source package {words['package']} of {'+'.join(words['suites'])}"
     if kind == "python_wheels":

@@ -22,7 +22,7 @@ def disk(*partitions: str, words: str = "") -> str:
 SOFTWARE = """
 layers:
 - packages:
-  - {name: a, source: ., build: go}
+  - {name: a, source: ., build: cargo}
   - {name: b, source: ., build: make, depends: [c]}
   - {name: c, source: ., build: make}
   - {name: c, source: ., build: autotools}
@@ -74,6 +74,8 @@ layers:
          [("duplicate-name", n) for n in (4, 5)]),
         # software of the project
         (SOFTWARE, [("not-available", 3), ("bad-value", 4), ("duplicate-name", 6)]),
+        ("arch: powerpc\nimages: [tar]\nlayers:\n- packages: [{name: a, source: ., build: go}]",
+         [("not-available", 4)]),
         # architectures
         ("arch: powerpc\nisa: gc\nimages: [initramfs]", [("bad-value", 2)]),
         ("arch: aarch64\nimages:\n- capsule\n- firmware", [("not-available", 3), ("bad-value", 4)]),

@@ -111,6 +111,20 @@ def test_software_is_compiled_for_the_system(folder: Path, words: dict[str, str]
     assert plan.elements[min(shown)].kind == "compose"
 
 
+def test_go_needs_no_c_library_and_runs_on_a_debian_root(folder: Path) -> None:
+    (folder / "three").mkdir()
+    words: dict[str, Any] = {
+        "root": {"debian": {"packages": ("systemd",)}},
+        "layers": ({"packages": ({"name": "three", "source": "three", "build": "go", "module": "a.b/three"},)},),
+        "images": ({"tar": {}},),
+    }
+    plan, _ = planned(folder, arch="x86_64", **words)
+    made = element(plan, "package-three-")
+    assert {"base.bst", "tool-golang-go.bst"} == set(made.uses())
+    assert "go mod init a.b/three" in "\n".join(made.commands)
+    assert "--layer /packages/three" in plan.elements["root-box.bst"].commands[-1]
+
+
 def test_a_changed_folder_compiles_that_package_again_and_what_needs_it(folder: Path) -> None:
     words: dict[str, Any] = {"layers": ({"packages": PACKAGES},), "images": ({"tar": {}},)}
     before = digests(planned(folder, **words)[0])

@@ -190,7 +190,7 @@ def _trees(described: Described) -> tuple[SourceTree, ...]:
     trees: list[SourceTree] = [system.kernel.source] if system.kernel else []
     if isinstance(system.root, FromBusybox):
         trees += [system.root.busybox.source, system.root.busybox.libc_source]
-        trees += [FromFolder(local=package.source) for package in packages.wanted(system.layers)]
+    trees += [FromFolder(local=package.source) for package in packages.wanted(system.layers)]
     return tuple(trees)
 
 

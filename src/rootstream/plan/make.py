@@ -29,7 +29,7 @@ from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import Unpacked, source_tree
 from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
-from rootstream.system import FromFolder, SourceTree
+from rootstream.system import FROM_DEBIAN, FromFolder, SourceTree
 
 TREE = "/tree"
 
@@ -114,12 +114,6 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(program)
         draft.files.update(files)
         trees.append(Dependency(element=program.name, location=TREE))
-    if libc:
-        tools = _tools(draft, described, debian)
-        made = packages.packages(packages.wanted(system.layers), read.trees, tools, libc, system.epoch)
-        draft.add(*made.elements)
-        draft.files.update(made.files)
-        trees += [Dependency(element=name, location=TREE) for name in made.roots]
     laid: list[tuple[str, str]] = []
     if built and system.kernel and system.kernel.modules:
         laid.append((built.element.name, "/kernel/modules.tar"))
@@ -129,6 +123,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         trees=tuple(trees),
         packed=packed,
         laid=tuple(laid),
+        folders=_packages(draft, described, debian, read, libc),
         archives=tuple(archives),
         told=told,
         epoch=system.epoch,
@@ -154,6 +149,24 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
         draft.add(bootprograms.isolinux_element(debian))
     return _target(draft, described, context, _notes(draft, described, finished.name) if packed else ())
+
+
+def _packages(
+    draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs, libc: Element | None
+) -> tuple[Dependency, ...]:
+    """Add the elements of the software of the project and return what of it is laid over the root."""
+    system = described.system
+    wanted = packages.wanted(system.layers)
+    if not wanted:
+        return ()
+    tools = _tools(draft, described, debian)
+    if libc is None:
+        libc = busybox.musl(_source(draft, FROM_DEBIAN, debian, "musl", read), tools, system.epoch)
+        draft.add(libc)
+    made = packages.packages(wanted, read.trees, tools, libc, debian, system.epoch)
+    draft.add(*made.elements)
+    draft.files.update(made.files)
+    return tuple(Dependency(element=element, location=f"/packages/{name}") for name, element in made.roots.items())
 
 
 def _own(system: System, told: dict[str, Any]) -> None:

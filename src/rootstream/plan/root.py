@@ -113,6 +113,7 @@ def element(
     trees: tuple[Dependency, ...],
     packed: bool = False,
     laid: tuple[tuple[str, str], ...],
+    folders: tuple[Dependency, ...] = (),
     archives: tuple[tuple[str, bytes], ...],
     told: dict[str, Json],
     epoch: int,
@@ -120,7 +121,7 @@ def element(
     """Return the element whose files are /root.tar and, of a packed tree, /notes/dropped.json.
 
     A `packed` tree is an element with a tar and a list of what it left out. `laid` are elements and the path of a
-    tar in each, laid over the tree before the archives.
+    tar in each, laid over the tree before the archives; `folders` those whose files are laid over it then.
 
     `archives` are the layers as (name, tar), in order.
     """
@@ -135,6 +136,7 @@ def element(
     else:
         words.append(f"--tree {place}")
     words += [f"--layer {path}" for _, path in laid]
+    words += [f"--layer {folder.location}" for folder in folders]
     words += [f"--layer layers/{name}" for name, _ in archives]
     words.append(f'--output "%{{install-root}}{PATH}"')
     made = Element(
@@ -146,6 +148,7 @@ def element(
             Dependency(element=programs.IMAGES),
             *(Dependency(element=name) for name, _ in laid),
             *trees,
+            *folders,
         ),
         sources=(local(str(folder), directory="layers"),),
         commands=('mkdir -p "%{install-root}' + ("/notes" if packed else "") + '"', " \\\n  ".join(words)),

@@ -155,11 +155,16 @@ def _name(package: str) -> str:
 
 
 def _packages(package: str, debian: Debian) -> Element:
+    return beside(package, debian, name=_name(package))
+
+
+def beside(package: str, debian: Debian, *, name: str | None = None) -> Element:
+    """Return a Debian package, with what it needs, as an element to stage together with the base."""
     source = debian_packages(debian, "amd64", (package,), without=base.packages(debian))
     return Element(
-        name=_name(package),
+        name=name or f"tool-{package}.bst",
         kind="import",
-        description=f"A cross compiler: Debian's {package} with what it needs beside the base",
+        description=f"Debian's {package} with what it needs beside the base",
         sources=(source,),
         public={"bst": {"overlap-whitelist": list(MERGED)}},
     )
