@@ -129,6 +129,9 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, PackagesLayer) and not isinstance(system.root, FromBuildroot):
             yield from _packages(system, layer, node, ("layers", number, word))
+        if isinstance(layer, PythonLayer) and not (layer.python.install or layer.python.requirements):
+            message = "python: nothing to install; name packages below `install` or files below `requirements`"
+            yield UserError("bad-value", message, where=at(node, "layers", number, word))
         if isinstance(layer, ServicesLayer):
             others = [service.name for service in layer.services]
             for index, service in enumerate(layer.services):

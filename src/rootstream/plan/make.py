@@ -196,20 +196,12 @@ def _python(
     suite = plan_debian.suites_of(system.root.debian, debian)[0]
     found = []
     wanted = [layer.python for layer in system.layers if isinstance(layer, layers.PythonLayer)]
-    for number, layer in enumerate(wanted, 1):
-        made, files = python.element(
-            layer,
-            read.texts,
-            suite=suite,
-            arch=system.arch,
-            slug=described.slug,
-            number=number,
-            epoch=system.epoch,
-        )
+    for layer in wanted:
+        made, files, path = python.element(layer, read.texts, suite=suite, arch=system.arch, epoch=system.epoch)
         draft.add(made)
         draft.files.update(files)
         told["python"] = python.version_of(layer, suite)
-        found.append((made.name, f"/{number}/{python.FILE}"))
+        found.append((made.name, path))
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 
+from rootstream.errors import UserError
 from rootstream.layers import PythonPackages
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Source, short_hash
@@ -21,22 +22,24 @@ def version_of(layer: PythonPackages, suite: str) -> str | None:
 
 
 def element(
-    layer: PythonPackages, texts: Mapping[str, str], *, suite: str, arch: str, slug: str, number: int, epoch: int
-) -> tuple[Element, dict[str, bytes]]:
-    """Return the element whose file is /NUMBER/python.tar, and the files that pip reads.
+    layer: PythonPackages, texts: Mapping[str, str], *, suite: str, arch: str, epoch: int
+) -> tuple[Element, dict[str, bytes], str]:
+    """Return the element, the files that pip reads, and the path of the tar that the element holds.
 
-    `texts` holds the requirement and constraint files; `number` tells layers of a system apart.
+    `texts` holds the requirement and constraint files.
     """
     python = version_of(layer, suite)
-    assert python is not None  # noqa: S101  (the description was checked)
-    folder = f"files/python-{slug}-{number}"
+    if python is None:
+        hint = 'Say which it has: `python: {version: "3.13", ...}`.'
+        raise UserError("python-unknown", f"python: the version of Python in {suite} is not known", hint=hint)
     wanted = [*layer.install, *(line for path in layer.requirements for line in texts[path].splitlines())]
     limits = [line for path in layer.constraints for line in texts[path].splitlines()]
-    files = {
-        f"{folder}/{name}.txt": "".join(f"{line}\n" for line in lines).encode()
+    lists = {
+        f"{name}.txt": "".join(f"{line}\n" for line in lines).encode()
         for name, lines in (("requirements", wanted), ("constraints", limits))
     }
-    digest = hashlib.sha256(b"\0".join(files[path] for path in sorted(files))).hexdigest()[:16]
+    digest = hashlib.sha256(b"\0".join(lists[name] for name in sorted(lists))).hexdigest()[:16]
+    folder = f"files/python-{digest}"
     source = Source(
         kind="python_wheels",
         words={
@@ -54,16 +57,17 @@ def element(
     words += [f"--site /usr/local/lib/python{python}/dist-packages --prefix /usr/local"]
     if layer.byte_code:
         words.append("--byte-code")
-    words.append(f'--output "%{{install-root}}/{number}/{FILE}" wheels/*.whl')
-    commands = (f'mkdir -p "%{{install-root}}/{number}"', " \\\n  ".join(words))
+    place = f"/python-{digest}"
+    words.append(f'--output "%{{install-root}}{place}/{FILE}" wheels/*.whl')
+    commands = (f'mkdir -p "%{{install-root}}{place}"', " \\\n  ".join(words))
     made = Element(
-        name=f"python-{slug}-{number}-{short_hash(source.request(), commands)}.bst",
+        name=f"python-{arch}-{short_hash(source.request(), commands, epoch)}.bst",
         kind="manual",
-        description=f"Python packages of {slug}",
+        description=f"Packages for Python {python} on {arch}",
         builds_with=(Dependency(element=base.NAME), Dependency(element=programs.IMAGES)),
         sources=(source,),
         commands=commands,
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    return made, files
+    return made, {f"{folder}/{name}": content for name, content in lists.items()}, f"{place}/{FILE}"
