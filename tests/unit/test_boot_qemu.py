@@ -238,6 +238,10 @@ def test_media_that_the_firmware_starts() -> None:
     assert values(disc, "-kernel") == []
     stick = argv(Machine(bus="virtio", firmware="uefi"), kind="iso", host=host)
     assert "virtio-blk-pci,drive=disk0,bootindex=0" in values(stick, "-device")
+    uboot = Host(firmware=Firmware(code=Path("/uboot.elf"), variables=None))
+    other = argv(Machine(firmware="uefi"), arch="riscv64", host=uboot)
+    assert values(other, "-kernel") == ["/uboot.elf"]
+    assert values(argv(Machine(firmware="uefi"), kind="initramfs", host=uboot), "-kernel") == ["/out/bzImage"]
     program = argv(Machine(firmware="uefi"), kind="uki", host=host)
     assert "if=none,id=disk0,format=raw,file=fat:/out/root,,1,snapshot=on" in values(program, "-drive")
     assert values(program, "-append") == []
@@ -252,8 +256,18 @@ def test_firmware_is_found_and_kept_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "OVMF/OVMF_VARS_4M.fd").write_bytes(b"template")
     found = private(uefi("x86_64", share=tmp_path), tmp_path)
     assert found.code == tmp_path / "OVMF/OVMF_CODE_4M.fd"
+    assert found.variables is not None
     assert found.variables.parent == tmp_path
     assert found.variables.read_bytes() == b"template"
+
+
+def test_riscv_starts_uefi_by_uboot_where_it_is(tmp_path: Path) -> None:
+    uboot = tmp_path / "lib/u-boot/qemu-riscv64_smode/uboot.elf"
+    uboot.parent.mkdir(parents=True)
+    uboot.touch()
+    found = uefi("riscv64", share=tmp_path / "share")
+    assert (found.code, found.variables) == (uboot, None)
+    assert private(found, tmp_path) == found
 
 
 def test_connections_as_qemu_shows_them() -> None:

@@ -54,6 +54,19 @@ layers:
         (disk(BOOT, ROOT, "{filesystem: ext4, size: 64}"), [("bad-value", 6)]),
         (disk(BOOT, ROOT, words="\n    initramfs: true"), [("image-needed", 6)]),
         (disk(ROOT, words="\n    bootloader: none\n    initramfs: true\n- initramfs"), [("bad-value", 6)]),
+        (disk(BOOT, ROOT, *["{filesystem: ext4, size: 1M}"] * 3), [("bad-value", 4)]),
+        (disk(ROOT, words="\n    table: gpt"), [("partition-needed", 4)]),
+        (disk(BOOT, ROOT, words="\n    table: gpt\n    bootloader: syslinux"), [("bad-value", 7)]),
+        (disk(BOOT, ROOT, words="\n    bootloader: uki"), [("bad-value", 6)]),
+        (disk(BOOT, ROOT, words="\n    table: gpt\nmachine: {firmware: bios}"), [("bad-value", 7)]),
+        (disk(BOOT, ROOT, words="\n    table: gpt\narch: powerpc"), [("not-available", 3)]),
+        # programs
+        ("images:\n- iso\n- uki", [("image-needed", n) for n in (2, 3)]),
+        ("images: [initramfs, uki]\nmachine: {firmware: bios}", [("bad-value", 2)]),
+        ("kernel: null\nimages:\n- uki: {initramfs: false}", [("kernel-needed", 3)]),
+        ("arch: riscv32\nimages:\n- initramfs\n- iso", [("not-available", 4)]),
+        ("images: [initramfs]\nmachine:\n  boot: [iso, uki]", [("image-needed", 3), ("image-needed", 3)]),
+        ("layers:\n- secrets: [{path: /key, file: none}]", [("missing-file", 2)]),
         # machine
         ("machine:\n  memory: 512", [("bad-value", 2)]),
         ("machine:\n  disks: [{size: 100}]", [("bad-value", 2)]),
@@ -102,6 +115,8 @@ def test_rules(tmp_path: Path, words: str, expected: list[tuple[str, int]]) -> N
         "machine: {nics: []}\nchecks: [{console: x}]",
         "layers: [{users: [{name: a, uid: 5}]}, {groups: [{name: a, gid: 5}]}]",
         "machine: {firmware: uefi}\nimages: [initramfs]",
+        "arch: aarch64\nimages: [initramfs, iso, uki, {disk: {table: gpt}}]",
+        "images: [initramfs, {disk: {table: gpt, initramfs: true}}, {uki: {initramfs: false}}]",
     ],
 )
 def test_what_is_allowed(tmp_path: Path, words: str) -> None:

@@ -67,7 +67,7 @@ BOARDS: Mapping[Architecture, Board] = MappingProxyType(
             buses=("virtio", "ahci"),
             bios=False,
             package="qemu-system-misc",
-            uefi_package="qemu-efi-riscv64",
+            uefi_package="u-boot-qemu",
             kernels=("Image", "vmlinux", "uImage"),
             ram=0x80200000,  # after OpenSBI; Linux, Documentation/arch/riscv/boot.rst: aligned to 2 MiB
         ),

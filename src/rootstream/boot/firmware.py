@@ -29,6 +29,8 @@ _PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
         "riscv64": (("qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),),
     }
 )
+# U-Boot knows UEFI, too; OpenSBI starts it. It is there for older QEMUs, which EDK2 does not run on.
+_UBOOT: Mapping[Architecture, str] = MappingProxyType({"riscv64": "lib/u-boot/qemu-riscv64_smode/uboot.elf"})
 # OpenSBI, which starts a kernel on RISC-V: QEMU's own, and Debian's, which QEMU must be told of.
 _SBI: Mapping[Architecture, tuple[str, str]] = MappingProxyType(
     {
@@ -42,14 +44,17 @@ _SBI: Mapping[Architecture, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firmware:
-    """UEFI firmware: its code, and the file that holds its variables."""
+    """UEFI firmware: its code, and the file that holds its variables; None for one that is started as a kernel."""
 
     code: Path
-    variables: Path
+    variables: Path | None
 
 
 def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
     """Return the firmware installed, its variables a template. Raises `UserError` firmware-missing."""
+    uboot = share.parent / _UBOOT.get(arch, "")
+    if uboot.is_file():
+        return Firmware(code=uboot, variables=None)
     for code, variables in _PLACES.get(arch, ()):
         if (share / code).is_file() and (share / variables).is_file():
             return Firmware(code=share / code, variables=share / variables)
@@ -77,6 +82,8 @@ def opensbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
 
 def private(firmware: Firmware, folder: Path) -> Firmware:
     """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was."""
+    if firmware.variables is None:
+        return firmware
     variables = folder / "variables.fd"
     shutil.copyfile(firmware.variables, variables)
     return Firmware(code=firmware.code, variables=variables)

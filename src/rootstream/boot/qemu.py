@@ -111,6 +111,8 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
         return [] if sbi is None else ["-bios", str(sbi)]
     if host.firmware is None:
         raise ValueError("firmware: uefi needs the firmware's files")
+    if host.firmware.variables is None:
+        return ["-kernel", str(host.firmware.code)] if _boots(image) else []
     code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))
     return [
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),

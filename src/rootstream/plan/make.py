@@ -32,6 +32,7 @@ from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, Fro
 from rootstream.system import FROM_DEBIAN, FromFolder, SourceTree
 
 TREE = "/tree"
+EFI_RECIPES = ("aarch64", "riscv64")  # x86_64 is ready for UEFI always
 
 
 @dataclass(slots=True)
@@ -243,8 +244,13 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     assert wanted is not None  # noqa: S101  (the caller looked)
     tools = _tools(draft, described, debian)
     tree = _source(draft, wanted.source, debian, "linux", read)
-    systemd = ("systemd",) if isinstance(described.system.root, FromDebianPackages) else ()
-    builtin = tuple(("linux", recipe) for recipe in (*tools.recipes, *systemd)) if wanted.builtin else ()
+    recipes = tools.recipes
+    arch = described.system.arch
+    if arch in EFI_RECIPES and any(image.starts_from_uefi(each) for each in described.system.images):
+        recipes = (*recipes, f"efi-{arch}")
+    if isinstance(described.system.root, FromDebianPackages):
+        recipes = (*recipes, "systemd")
+    builtin = tuple(("linux", recipe) for recipe in recipes) if wanted.builtin else ()
     fragments = read.fragments(wanted.base, wanted.fragments, builtin)
     linkable = any(isinstance(each, images.MakeCapsule) for each in described.system.images)
     return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
