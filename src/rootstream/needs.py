@@ -51,7 +51,7 @@ def check(
             for arch in archs
         ),
         *([_opensbi(install)] if "riscv32" in archs else []),
-        _uefi(install),
+        *(_uefi(arch, install) for arch in archs if BOARDS[arch].uefi_package),
         _buildroot(install, environment),
         _acceleration(environment),
     )
@@ -90,15 +90,15 @@ def _opensbi(install: str) -> Need:
     )
 
 
-def _uefi(install: str) -> Need:
-    """Return the need for the firmware that disks with `table: gpt` start from in QEMU."""
-    purpose = "boots disks with `table: gpt` (UEFI)"
+def _uefi(arch: Architecture, install: str) -> Need:
+    """Return the need for the firmware that starts disks with `table: gpt`, ISO images and `uki` in QEMU."""
     try:
-        found = firmware.uefi("x86_64")
+        found = firmware.uefi(arch)
     except UserError:
-        fix = f"{install} {BOARDS['x86_64'].uefi_package}"
-        return Need(name="UEFI", met=False, found=f"missing; it {purpose}", fix=fix, weight="advised")
-    return Need(name="UEFI", met=True, found=str(found.code), weight="advised")
+        fix = f"{install} {BOARDS[arch].uefi_package}"
+        text = "missing; it boots disks with `table: gpt`"
+        return Need(name=f"UEFI for {arch}", met=False, found=text, fix=fix, weight="advised")
+    return Need(name=f"UEFI for {arch}", met=True, found=str(found.code), weight="advised")
 
 
 def _program(

@@ -223,6 +223,19 @@ def test_media(tmp_path: Path) -> None:
         assert caught.value.reason == reason
 
 
+def test_sectors_of_4096_bytes_are_told_by_the_table(tmp_path: Path) -> None:
+    place = tmp_path / "disk.img"
+    disk = BootImage(kind="disk", kernel=None, file=str(place), name="x")
+    for sector in (512, 4096):
+        place.write_bytes(bytes(sector) + b"EFI PART" + bytes(8192))
+        assert look(disk).sector == sector
+    words = argv(Machine(bus="virtio"), media=look(disk))
+    assert "virtio-blk-pci,drive=disk0,logical_block_size=4096,physical_block_size=4096,bootindex=0" in words
+    with pytest.raises(UserError) as caught:
+        argv(media=look(disk))
+    assert caught.value.reason == "unsupported-bus"
+
+
 def test_firmware_follows_the_image_where_the_machine_does_not_say() -> None:
     disk = BootImage(kind="disk", kernel=None, file="/out/disk", name="x", firmware="uefi")
     assert firmware_of(Machine(), disk) == "uefi"

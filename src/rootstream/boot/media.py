@@ -20,6 +20,7 @@ _EXT_SUPER = 1024
 _EXT_MAGIC = b"\x53\xef"
 _EXT_HAS_JOURNAL = 0x4  # feature_compat
 _EXT_EXTENTS = 0x40  # feature_incompat
+_GPT = b"EFI PART"
 _HEAD = 2048
 _EFI = {b"\x64\x86": "X64", b"\x64\xaa": "AA64", b"\x64\x50": "RISCV64"}  # PE format, "Machine Types"
 
@@ -28,12 +29,14 @@ _EFI = {b"\x64\x86": "X64", b"\x64\xaa": "AA64", b"\x64\x50": "RISCV64"}  # PE f
 class Media:
     """An image as the kernel will find it: its file system, if any, and whether it is a compressed ramdisk.
 
-    `size` is that of the file system in bytes, uncompressed (gzip counts it modulo 4 GiB).
+    `size` is that of the file system in bytes, uncompressed (gzip counts it modulo 4 GiB), `sector` that of the
+    sectors that a disk is made for.
     """
 
     filesystem: Filesystem | None = None
     ramdisk: bool = False
     size: int = 0
+    sector: Literal[512, 4096] = 512
 
 
 def look(image: BootImage) -> Media:
@@ -42,7 +45,7 @@ def look(image: BootImage) -> Media:
         _expect_file(image.kernel, reason="kernel-missing", what="the kernel")
     path = _expect_file(image.file, reason="image-missing", what=f"the {image.kind} image")
     if image.kind in (*BY_FIRMWARE, "initramfs", "capsule"):
-        return Media(size=path.stat().st_size)
+        return Media(size=path.stat().st_size, sector=_sector(path) if image.kind == "disk" else 512)
     with path.open("rb") as file:
         ramdisk = file.read(2) == _GZIP
         if not ramdisk:
@@ -57,6 +60,13 @@ def look(image: BootImage) -> Media:
         message = f"the gzip'd image cannot be read: {error}"
         raise UserError("image-broken", message, where=Where(path=path)) from error
     return Media(filesystem=filesystem(head), ramdisk=True, size=size)
+
+
+def _sector(path: Path) -> Literal[512, 4096]:
+    """Tell the size of a disk's sectors by where its GUID table begins; without one it is 512."""
+    with path.open("rb") as file:
+        head = file.read(4096 + len(_GPT))
+    return 4096 if head[4096:] == _GPT and head[512 : 512 + len(_GPT)] != _GPT else 512
 
 
 def esp(program: Path, folder: Path) -> Path:

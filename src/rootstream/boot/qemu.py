@@ -157,9 +157,21 @@ def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host:
         device = _disk(board, name, index, units[name])
         if index == 0 and image.kind == "iso":
             device = device.replace("ide-hd,", "ide-cd,")  # on other buses a CD is a disk, as on a USB stick
+        if index == 0 and media.sector != 512:  # noqa: PLR2004
+            device += _sectors(name, media)
         words += ["-device", device + first]
         units[name] += 1
     return words
+
+
+def _sectors(name: str, media: Media) -> str:
+    if name != "virtio":
+        raise UserError(
+            "unsupported-bus",
+            f"a disk with sectors of {media.sector} bytes cannot be on the {name} bus",
+            hint="Set `bus: virtio`.",
+        )
+    return f",logical_block_size={media.sector},physical_block_size={media.sector}"
 
 
 def _disk(board: Board, name: str, index: int, unit: int) -> str:
