@@ -40,6 +40,8 @@ if [ "${1:-}" = systems ]; then
 	need qemu-system-arm qemu-system-aarch64
 	need qemu-system-misc qemu-system-riscv64 qemu-system-riscv32
 	need qemu-system-ppc qemu-system-ppc
+	need qemu-efi-aarch64 /usr/share/AAVMF/AAVMF_CODE.fd
+	need u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
 	need opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
 	need u-boot-tools mkimage
 fi
