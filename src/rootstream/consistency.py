@@ -107,7 +107,7 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
 # Layers that not every root can take: those that can.
 _ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
     SshdLayer: (FromBuildroot, FromDebianPackages),
-    ServicesLayer: (FromBuildroot, FromDebianPackages),
+    ServicesLayer: (FromBuildroot, FromDebianPackages, FromBusybox),
     PackagesLayer: (FromBusybox, FromDebianPackages, FromBuildroot),
     PythonLayer: (FromDebianPackages,),
 }

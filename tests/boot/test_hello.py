@@ -39,6 +39,11 @@ systems:
           - {path: /srv/node, type: char, major: 1, minor: 5, mode: 666}
           - {path: /srv/pipe, type: fifo, owner: admin}
       - device_table: table.txt
+      - services:
+          - {name: web, command: "cd /var/www && exec httpd -f -h .", restart: always}
+          - {name: mine, command: id -un > /tmp/mine; sleep 1000, user: admin, after: [web]}
+          - {name: once, command: echo once >> /tmp/once, restart: "no"}
+          - {name: off, command: touch /tmp/off, enabled: false}
     images:
       - kernel
       - initramfs: {compression: zstd}
@@ -70,6 +75,13 @@ systems:
         exit: 1
       - port: 80
       - http: {path: /index.html, body: it serves}
+      - login: {user: root}
+      - command: killall httpd; for i in 1 2 3 4 5 6 7 8; do sleep 1; pidof httpd && break; done
+      - {command: cat /tmp/mine, output: ^admin$}
+      - {command: cat /tmp/once, output: "^once\\n?$"}
+      - {command: test ! -e /tmp/off && test -x /etc/init.d/off}
+      - command: ps -o user,args | grep '^admin.*[s]leep 1000' && /etc/init.d/S61mine stop
+      - command: sleep 1; ! ps -o user,args | grep '^admin.*[s]leep 1000'
 """
 
 
@@ -169,10 +181,6 @@ def full(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) ->
         place.write_text("x\n")
     (folder / "overlay" / "var" / "www").mkdir(parents=True)
     (folder / "overlay" / "var" / "www" / "index.html").write_text("it serves\n")
-    script = folder / "overlay" / "etc" / "init.d" / "S50httpd"
-    script.parent.mkdir(parents=True)
-    script.write_text('#!/bin/sh\n[ "$1" = start ] && httpd -h /var/www\n')
-    script.chmod(0o755)
     # A BusyBox that is only ping: the name it is called by decides.
     with subprocess.Popen(
         ["xz", "-dc", str(built / "out/hello/initramfs.cpio.xz")], stdout=subprocess.PIPE

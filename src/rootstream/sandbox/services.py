@@ -1,4 +1,4 @@
-"""Services and the SSH server's policy in a root that systemd starts: units, and a file for sshd."""
+"""Services in a root, as units of systemd or scripts for BusyBox's init, and the SSH server's policy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ NAME_RULE = "that is a name of lower-case letters, digits, '_' and '-'"
 LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 SYSTEMD = "usr/lib/systemd/systemd"
 UNITS = "etc/systemd/system"
+SCRIPTS = "etc/init.d"
+RCS = f"{SCRIPTS}/rcS"
+FIRST, LAST = 60, 98  # of the numbers that order scripts: after the network, before what a user puts last
 COMMANDS = "usr/libexec/services"
 SSHD = "etc/ssh/sshd_config"
 POLICY = "etc/ssh/sshd_config.d/00-rootstream.conf"
@@ -83,15 +86,22 @@ def parse_sshd(top: Entry) -> Sshd | None:
 
 
 def add_services(tree: Tree, services: tuple[Service, ...]) -> None:
-    """Write a unit for each service and enable it; `Mistake` if systemd does not start this root.
+    """Write a unit or script for each service and enable it; `Mistake` if nothing that we know starts this root.
 
-    The command is in a file of its own, which a shell runs: no quoting of a unit can break it.
+    The command is in a file of its own, which a shell runs: no quoting of a unit or script can break it.
     """
-    if services and tree.find(SYSTEMD) is None:
+    systemd = tree.find(SYSTEMD) is not None
+    if services and not systemd and tree.find(RCS) is None:
         raise Mistake("services: there is no systemd in this root; add systemd-sysv to its packages")
-    for service in services:
+    if len(services) > LAST - FIRST + 1:
+        raise Mistake(f"services: there are {len(services)}, and {LAST - FIRST + 1} at most")
+    for number, service in enumerate(services):
         command = f"#!/bin/sh\n{service.command}\n"
         tree.put(f"{COMMANDS}/{service.name}", text_file(command.encode("utf-8", "surrogateescape"), 0o755))
+        if not systemd:
+            start = f"S{FIRST + number}" if service.enabled else ""
+            tree.put(f"{SCRIPTS}/{start}{service.name}", text_file(script_text(service).encode(), 0o755))
+            continue
         unit = f"{service.name}.service"
         tree.put(f"{UNITS}/{unit}", text_file(unit_text(service).encode()))
         if service.enabled:
@@ -106,6 +116,49 @@ def unit_text(service: Service) -> str:
     lines += ["[Service]", f"ExecStart=/{COMMANDS}/{service.name}", f"Restart={service.restart}", "RestartSec=1"]
     lines += [f"User={service.user}"] if service.user else []
     return "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])
+
+
+def script_text(service: Service) -> str:
+    """Return the script of a service for BusyBox's init, which is its supervisor, too (`run`).
+
+    The command has a session of its own, so that `stop` ends all that it started.
+    """
+    user = f"-c {service.user} " if service.user else ""
+    again = "sleep 1" if service.restart == "always" else "exit"
+    return f"""#!/bin/sh
+# Made from system.yaml.
+pid=/run/{service.name}.pid
+
+case "$1" in
+start)
+	start-stop-daemon -S -q -b -m -p "$pid" {user}-x /bin/sh -- "$0" run
+	;;
+stop)
+	start-stop-daemon -K -q -p "$pid"
+	rm -f "$pid"
+	;;
+restart)
+	"$0" stop
+	sleep 1
+	"$0" start
+	;;
+run)
+	child=
+	trap '[ -z "$child" ] || kill -TERM "-$child"; exit' TERM INT
+	while :; do
+		setsid /{COMMANDS}/{service.name} &
+		child=$!
+		wait "$child"
+		child=
+		{again}
+	done
+	;;
+*)
+	echo "Usage: $0 start|stop|restart" >&2
+	exit 1
+	;;
+esac
+"""
 
 
 def set_sshd(tree: Tree, policy: Sshd) -> None:
