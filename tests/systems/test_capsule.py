@@ -10,22 +10,26 @@ from tests.systems.conftest import Example, verified
 
 from rootstream.sandbox import elf
 
-# Name: bits, load address
-CAPSULES = {"riscv64gc": (64, 0x80200000), "riscv64imac": (64, 0x80200000), "riscv32imac": (32, 0x80400000)}
+# Name: bits, where the kernel is linked to
+CAPSULES = {
+    "riscv64gc": (64, 0xFFFFFFFF80000000),
+    "riscv64imac": (64, 0xFFFFFFFF80000000),
+    "riscv32imac": (32, 0xC0000000),
+}
 
 
 @pytest.fixture(scope="module")
 def capsules(example: Example) -> Path:
-    return example("capsule", *CAPSULES)
+    return example("capsule", *CAPSULES, "riscv64gc@loader")
 
 
 @pytest.mark.parametrize("name", CAPSULES)
-def test_a_capsule_is_one_elf_file_that_loads_where_memory_is(capsules: Path, name: str) -> None:
-    bits, load = CAPSULES[name]
+def test_a_capsule_is_one_elf_file_as_a_hypervisor_takes_it(capsules: Path, name: str) -> None:
+    bits, virtual = CAPSULES[name]
     data = (capsules / "out" / name / "boot" / "binaries" / name / "supervisor").read_bytes()
     found = elf.read(data)
     assert (found.bits, found.machine, found.type) == (bits, 243, 2)
-    assert found.lowest == found.entry == found.physical_entry() == load
+    assert (found.lowest, found.entry, found.physical_entry()) == (0, virtual, 0)
     assert len(data) < 8 << 20
 
 
@@ -36,6 +40,12 @@ def test_a_capsule_boots_to_a_shell(capsules: Path, name: str) -> None:
     (boot,) = told["boots"]
     assert boot["times"]["login"] > 0
     assert ("f=off" in str(told)) == name.endswith("imac")
+
+
+def test_a_capsule_for_boot_loaders_lies_where_memory_is(capsules: Path) -> None:
+    found = elf.read((capsules / "out" / "riscv64gc@loader" / "capsule.elf").read_bytes())
+    assert found.lowest == found.entry == found.physical_entry() == 0x80200000
+    verified(capsules, "riscv64gc@loader")
 
 
 def test_a_changed_file_is_in_the_capsule_without_a_new_kernel(capsules: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import rootstream
+from tests.conftest import ROOT, rootstream
 from tests.systems.conftest import verified
 
 SYSTEM = """\
@@ -13,7 +14,7 @@ systems:
   soft:
     arch: x86_64
     root: busybox
-    kernel: {}
+    kernel: {fragments: [linux.config]}
     layers:
       - root_login: {password: empty}
       - packages:
@@ -65,6 +66,7 @@ FILES = {
 def soft(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("soft")
     (folder / "system.yaml").write_text(SYSTEM)
+    shutil.copy(ROOT / "examples" / "hello" / "linux.config", folder)  # its kernels are built for other tests
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
