@@ -44,7 +44,7 @@ SYSTEM = """\
 systems:
   ramdisk:
     root: {{debian: {{suite: {suite}, packages: [{packages}], locales: [{language}]}}}}
-    kernel: {{}}
+    kernel: {{fragments: [servers.config]}}
     layers: [{{overlay: overlay}}]
     images: [{{initramfs: {{compression: zstd, level: 3}}}}]
 """
@@ -81,6 +81,7 @@ class Bench:
         for name in ("ours", "mkosi"):
             (folder / name / "overlay" / "etc").mkdir(parents=True)
             self.change(name)
+        shutil.copy(Path(__file__).parent.parent / "examples/ipa/servers.config", folder / "ours")
         self.describe("aa")
         place = folder / "mkosi"
         (place / "mkosi.conf").write_text(MKOSI.format(suite=SUITE, packages=" ".join(PACKAGES)))

@@ -16,7 +16,8 @@ systems:
     root:
       debian:
         suite: trixie
-        packages: [systemd-sysv, udev, dbus, openssh-server, sudo, iproute2, mtr-tiny, libpam-systemd]
+        packages: [systemd-sysv, udev, dbus, openssh-server, sudo, iproute2, mtr-tiny, libcap2-bin,
+                   libpam-systemd]
         mask: [apt-daily.timer, apt-daily-upgrade.timer]
         drop: [/usr/lib/udev/hwdb.bin, /usr/lib/udev/hwdb.d]
     kernel: {fragments: [servers.config]}
@@ -49,6 +50,8 @@ systems:
         output: "served(.|\n)*admin"
       - command: ls /etc/ssh/ssh_host_ed25519_key.pub && test -s /etc/machine-id && hostname
         output: small
+      - command: getcap /usr/bin/mtr-packet
+        output: cap_net_raw
       - port: 22
       - poweroff: poweroff
         within: 60s

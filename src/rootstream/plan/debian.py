@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from rootstream.description import Debian
+from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.sources import debian_packages as packages_source
 from rootstream.plan.sources import local
@@ -133,3 +134,39 @@ def _command(architecture: str) -> str:
         + " \\\n  ".join(words)
         + f'\ncp {NOTES}/dropped "%{{install-root}}/dropped"'
     )
+
+
+XATTRS = "/when-xattrs"
+_UNIT = """[Unit]
+Description=Capabilities of files, which an initramfs cannot carry
+DefaultDependencies=no
+ConditionPathExists=/etc/rootstream/xattrs
+Before=sysinit.target
+
+[Service]
+Type=oneshot
+ExecStart=/usr/lib/rootstream/apply-xattrs
+"""
+
+
+def xattr_program(epoch: int) -> tuple[Element, dict[str, bytes]]:
+    """Return what gives files in an initramfs their capabilities: a program without libraries, and its unit."""
+    source = (resources.files("rootstream.sandbox") / "apply_xattrs.c").read_bytes()
+    folder, place = "files/apply-xattrs-systemd", f"%{{install-root}}{XATTRS}/usr/lib"
+    commands = (
+        f'mkdir -p "{place}/rootstream" "{place}/systemd/system/sysinit.target.wants"',
+        f'gcc -Os -s -static -o "{place}/rootstream/apply-xattrs" apply_xattrs.c',
+        f'cp rootstream-xattrs.service "{place}/systemd/system/"',
+        f'ln -s ../rootstream-xattrs.service "{place}/systemd/system/sysinit.target.wants/"',
+    )
+    made = Element(
+        name=f"apply-xattrs-systemd-{short_hash(commands, source.decode(), _UNIT, epoch)}.bst",
+        kind="manual",
+        description="Sets the extended attributes of an initramfs that systemd starts",
+        builds_with=(Dependency(element=base.NAME),),
+        sources=(local(folder),),
+        commands=commands,
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+    return made, {f"{folder}/apply_xattrs.c": source, f"{folder}/rootstream-xattrs.service": _UNIT.encode()}

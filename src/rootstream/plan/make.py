@@ -123,6 +123,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         slug=described.slug,
         trees=tuple(trees),
         packed=packed,
+        when_xattrs=_xattrs(draft, system) if packed else None,
         laid=tuple(laid),
         folders=_packages(draft, described, debian, read, libc),
         archives=tuple(archives),
@@ -179,6 +180,16 @@ def _own(system: System, told: dict[str, Any]) -> None:
         told["debian"] = True
         told["drop"] = list(system.root.debian.drop)
         told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
+
+
+def _xattrs(draft: _Draft, system: System) -> Dependency | None:
+    """Return what a Debian in an initramfs sets its capabilities with."""
+    if not any(isinstance(each, images.MakeInitramfs) for each in system.images):
+        return None
+    program, files = plan_debian.xattr_program(system.epoch)
+    draft.add(program)
+    draft.files.update(files)
+    return Dependency(element=program.name, location=plan_debian.XATTRS)
 
 
 def _notes(draft: _Draft, described: Described, finished: str) -> tuple[str, ...]:

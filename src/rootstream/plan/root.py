@@ -112,6 +112,7 @@ def element(
     slug: str,
     trees: tuple[Dependency, ...],
     packed: bool = False,
+    when_xattrs: Dependency | None = None,
     laid: tuple[tuple[str, str], ...],
     folders: tuple[Dependency, ...] = (),
     archives: tuple[tuple[str, bytes], ...],
@@ -138,6 +139,8 @@ def element(
     words += [f"--layer {path}" for _, path in laid]
     words += [f"--layer {folder.location}" for folder in folders]
     words += [f"--layer layers/{name}" for name, _ in archives]
+    if when_xattrs:
+        words.append(f"--when-xattrs {when_xattrs.location}")
     words.append(f'--output "%{{install-root}}{PATH}"')
     made = Element(
         name=f"root-{slug}.bst",
@@ -147,6 +150,7 @@ def element(
             Dependency(element=base.NAME),
             Dependency(element=programs.IMAGES),
             *(Dependency(element=name) for name, _ in laid),
+            *((Dependency(element=when_xattrs.element),) if when_xattrs else ()),
             *trees,
             *folders,
         ),

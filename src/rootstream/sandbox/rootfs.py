@@ -29,9 +29,18 @@ class Report:
 
 
 def assemble(
-    base: Path | None, layers: list[Path], spec: RootSpec, output: Path, report: Report | None = None
+    base: Path | None,
+    layers: list[Path],
+    spec: RootSpec,
+    output: Path,
+    *,
+    report: Report | None = None,
+    when_xattrs: Path | None = None,
 ) -> None:
-    """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied."""
+    """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied.
+
+    `when_xattrs` is a layer for roots in which a file has extended attributes.
+    """
     epoch = source_date_epoch() if spec.epoch is None else spec.epoch
     tree = Tree()
     if base is not None:
@@ -53,6 +62,8 @@ def assemble(
         unseen = debian.left_out(debian.read_lines(report.left_out), spec.left_out) if report.left_out else ()
         rows = [asdict(each) for each in (*unseen, *dropped)]
         report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
+        lay_path(tree, when_xattrs)
     with whole_file(output) as draft, draft.open("wb") as file:
         write_tar(tree, file, epoch)
 
@@ -72,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--spec", type=Path, help="JSON description of what to set")
     verb.add_argument("--dropped", type=Path, metavar="FILE", help="lines SIZE PATH of what is not in the base")
     verb.add_argument("--report", type=Path, metavar="JSON", help="where to write what was dropped")
+    verb.add_argument("--when-xattrs", type=Path, metavar="DIR", help="layer for roots with extended attributes")
     verb.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
@@ -79,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
 def _main(options: argparse.Namespace) -> None:
     spec = RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
     report = Report(output=options.report, left_out=options.dropped) if options.report else None
-    assemble(options.base, options.layer, spec, options.output, report)
+    assemble(options.base, options.layer, spec, options.output, report=report, when_xattrs=options.when_xattrs)
 
 
 if __name__ == "__main__":

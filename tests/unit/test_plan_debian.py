@@ -1,0 +1,123 @@
+"""The plan of a Debian root: what is pinned, what configures it, what a change touches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from loading import message, wrong
+
+from rootstream.description import Described, Description, System
+from rootstream.errors import UserError
+from rootstream.plan import inputs, make, text
+from rootstream.plan.model import Plan
+
+ROOT: dict[str, Any] = {"suite": "trixie", "packages": ("systemd-sysv", "sudo"), "drop": ("/usr/share/perl5",)}
+
+
+def plan(folder: Path, **changes: object) -> Plan:
+    words = {"root": {"debian": ROOT}, "images": ("tar",), **changes}
+    system = System.model_validate(words)
+    description = Description(systems=(Described(name="box", variant=None, system=system),))
+    return make.plan(description, inputs.gather(description, folder), None)[0]
+
+
+def named(made: Plan, ending: str) -> str:
+    return next(name for name in made.elements if name.endswith(f"{ending}.bst"))
+
+
+def test_the_set_is_unpacked_and_configured_in_its_own_root(tmp_path: Path) -> None:
+    made = plan(tmp_path)
+    configured = made.elements[named(made, "-configured")]
+    assert configured.kind == "script"
+    assert configured.config == {"root-read-only": False}
+    places = {dependency.element: dependency.location for dependency in configured.builds_with}
+    assert places[named(made, "-unpacked")] == "/"
+    assert places[named(made, "-fakeroot")] == "/.rootstream/fakeroot"
+    rendered = text.render(made)[f"elements/{configured.name}"].decode()
+    assert "commands:" in rendered
+    assert "install-commands" not in rendered
+
+
+def test_what_is_left_out_changes_nothing_that_is_pinned(tmp_path: Path) -> None:
+    plain, docs = plan(tmp_path), plan(tmp_path, root={"debian": {**ROOT, "docs": True, "locales": "all"}})
+    assert {source.request() for source in plain.missing()} == {source.request() for source in docs.missing()}
+    assert named(plain, "-unpacked") != named(docs, "-unpacked")
+    request = json.loads(plain.elements[named(plain, "-unpacked")].sources[0].request())
+    assert request["essential"] is True
+    assert "exclude" not in request
+
+
+def test_a_dropped_path_does_not_configure_it_again(tmp_path: Path) -> None:
+    other = plan(tmp_path, root={"debian": {**ROOT, "drop": ("/usr/share/bug",)}})
+    assert named(plan(tmp_path), "-configured") == named(other, "-configured")
+
+
+def test_a_unit_to_mask_does(tmp_path: Path) -> None:
+    other = plan(tmp_path, root={"debian": {**ROOT, "mask": ("apt-daily.timer",)}})
+    assert named(plan(tmp_path), "-configured") != named(other, "-configured")
+    assert named(plan(tmp_path), "-unpacked") == named(other, "-unpacked")
+
+
+def test_languages_are_kept_by_name(tmp_path: Path) -> None:
+    made = plan(tmp_path, root={"debian": {**ROOT, "locales": ("de",)}})
+    words = made.elements[named(made, "-unpacked")].sources[0].words
+    assert "/usr/share/locale/de/*" in words["include"]
+    assert "/usr/share/locale/*" in words["exclude"]
+
+
+def test_wheels_are_for_the_suites_python(tmp_path: Path) -> None:
+    (tmp_path / "limits.txt").write_text("six==1.17.0\n")
+    layer = {"python": {"install": ("six",), "constraints": ("limits.txt",)}}
+    made = plan(tmp_path, layers=(layer,))
+    source = next(
+        source for each in made.elements.values() for source in each.sources if source.kind == "python_wheels"
+    )
+    assert (source.words["python"], source.words["machine"]) == ("3.13", "x86_64")
+    assert made.files[source.words["constraints"]] == b"six==1.17.0\n"
+    assert "limits" not in source.request()
+    (tmp_path / "limits.txt").write_text("six==1.16.0\n")
+    other = plan(tmp_path, layers=(layer,))
+    assert {each.request() for each in other.missing()} != {each.request() for each in made.missing()}
+
+
+def test_the_python_of_an_unknown_suite_has_to_be_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        plan(tmp_path, root={"debian": {"suite": "stable"}}, layers=({"python": {"install": ("six",)}},))
+    assert caught.value.reason == "python-unknown"
+    plan(
+        tmp_path,
+        root={"debian": {"suite": "stable"}},
+        layers=({"python": {"install": ("six",), "version": "3.13"}},),
+    )
+
+
+def test_options_of_pip_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "wanted.txt").write_text("six\n--index-url https://example.org\n")
+    with pytest.raises(UserError) as caught:
+        plan(tmp_path, layers=({"python": {"requirements": ("wanted.txt",)}},))
+    assert caught.value.reason == "requirement-option"
+    assert caught.value.where is not None
+    assert caught.value.where.line == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        ("arch: aarch64\nroot: {debian: {}}\nimages: [tar]", "not-available"),
+        ("root: {debian: {}}\nimages: [tar]\nlayers: [{python: {}}]", "bad-value"),
+        ("root: busybox\nimages: [tar]\nlayers: [{python: {install: [six]}}]", "not-available"),
+        ("root: {debian: {drop: [usr/share]}}\nimages: [tar]", "bad-value"),
+        ("root: {debian: {drop: [/]}}\nimages: [tar]", "bad-value"),
+        ("root: {debian: {mask: [a b]}}\nimages: [tar]", "bad-value"),
+    ],
+)
+def test_what_cannot_be(tmp_path: Path, words: str, reason: str) -> None:
+    assert [found for found, _ in wrong(tmp_path, words)] == [reason]
+
+
+def test_a_foreign_debian_is_refused_with_the_reason(tmp_path: Path) -> None:
+    said = message(tmp_path, "arch: riscv64\nroot: {debian: {}}\nimages: [tar]")
+    assert "cannot be configured yet" in said
