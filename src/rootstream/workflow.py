@@ -101,18 +101,18 @@ def _planned(
     ours = tuple(target for target in targets if target in own)
     read = inputs.gather(description, where.folder, only=ours)
     plan, outputs = make.plan(description, read, pinned, only=ours)
-    _require(where, tuple(source.request() for source in plan.missing()) if ours else ())
+    _require(where, ours, tuple(source.request() for source in plan.missing()) if ours else ())
     return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
 
 
-def _require(where: project.Project, missing: tuple[str, ...]) -> None:
+def _require(where: project.Project, targets: tuple[str, ...], missing: tuple[str, ...]) -> None:
     if missing:
+        names = " ".join(targets)
         raise UserError(
             "lock-outdated",
             "has no entry for " + "; ".join(lock.describe(request) for request in missing),
             where=Where(path=where.lock),
-            hint="`rootstream update --missing` adds what is missing (for one system: `update --missing SYSTEM`), "
-            "`rootstream update` renews everything.",
+            hint=f"`rootstream update --missing {names}` pins it, `rootstream update {names}` renews all of it.",
         )
 
 
@@ -295,7 +295,8 @@ def require(where: project.Project, described: Described, pinned: lock.Lock) -> 
     """Raise `UserError` lock-outdated if the lock lacks what a system of Buildroot needs."""
     from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
 
-    _require(where, tuple(request for request in buildroot.requests(described) if request not in pinned.refs))
+    missing = tuple(request for request in buildroot.requests(described) if request not in pinned.refs)
+    _require(where, (described.target,), missing)
 
 
 def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -> None:

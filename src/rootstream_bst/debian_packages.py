@@ -107,7 +107,10 @@ class DebianPackages(ArchiveSource):
         return None if self.ref is None else Ref(_plain(package) for package in self.ref)
 
     def set_ref(self, ref: Any, node: Node) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Take a new ref and write it to the YAML."""
+        """Take a new ref and write it to the YAML; None takes it back, where a project keeps refs elsewhere."""
+        if ref is None:
+            self.ref = None
+            return
         node["ref"] = list(ref)
         self.load_ref(node)
 

@@ -71,7 +71,10 @@ class DebianSource(ArchiveSource):
         return _plain(self.locked_version, self.items) if self.items else None
 
     def set_ref(self, ref: Any, node: Node) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Take a new ref and write it to the YAML."""
+        """Take a new ref and write it to the YAML; None takes it back, where a project keeps refs elsewhere."""
+        if ref is None:
+            self.ref = None
+            return
         node["ref"] = dict(ref)
         self.load_ref(node)
 
