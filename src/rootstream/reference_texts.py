@@ -308,6 +308,7 @@ images:
       name: pc.img
 """,
     "images: capsule": """\
+arch: riscv64
 images:
   - capsule: {payload: overlay}
 machine: {boot: [capsule]}
