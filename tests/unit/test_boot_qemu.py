@@ -252,6 +252,9 @@ def test_media_that_the_firmware_starts() -> None:
     stick = argv(Machine(bus="virtio", firmware="uefi"), kind="iso", host=host)
     assert "virtio-blk-pci,drive=disk0,bootindex=0" in values(stick, "-device")
     uboot = Host(firmware=Firmware(code=Path("/uboot.elf"), variables=None))
+    with pytest.raises(UserError) as caught:
+        argv(Machine(firmware="uefi", memory=128 << 20), arch="riscv64", host=uboot)
+    assert caught.value.reason == "not-enough-memory"
     other = argv(Machine(firmware="uefi"), arch="riscv64", host=uboot)
     assert values(other, "-kernel") == ["/uboot.elf"]
     assert values(argv(Machine(firmware="uefi"), kind="initramfs", host=uboot), "-kernel") == ["/out/bzImage"]

@@ -18,6 +18,7 @@ from rootstream.system import Architecture
 Accelerator = Literal["kvm", "tcg"]
 
 _KIB = 1024
+_UBOOT_MEMORY = 256 << 20  # its fdt_addr_r and ramdisk_addr_r lie behind the first 192 MiB
 _IDE_UNITS = 4  # two channels with two drives each
 _AHCI_PORTS = 6
 
@@ -63,7 +64,8 @@ def command(
     """Return the arguments of QEMU, program first.
 
     The image is never written: what the guest changes is in a temporary file of QEMU's (snapshot=on) that goes
-    with the machine. Raises `UserError` unsupported-bus, too-many-disks, no-firmware.
+    with the machine. Raises `UserError` unsupported-bus, too-many-disks, no-firmware,
+    not-enough-memory.
     """
     board = BOARDS[arch]
     return (
@@ -112,12 +114,22 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
     if host.firmware is None:
         raise ValueError("firmware: uefi needs the firmware's files")
     if host.firmware.variables is None:
-        return ["-kernel", str(host.firmware.code)] if _boots(image) else []
+        return _uboot(machine, host.firmware) if _boots(image) else []
     code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))
     return [
         *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
         *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
     ]
+
+
+def _uboot(machine: Machine, firmware: Firmware) -> list[str]:
+    if machine.memory < _UBOOT_MEMORY:
+        raise UserError(
+            "not-enough-memory",
+            "U-Boot, which is the UEFI firmware here, needs 256M of memory to load anything",
+            hint="Set `machine: {memory: 256M}`, or more.",
+        )
+    return ["-kernel", str(firmware.code)]
 
 
 def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> list[str]:
