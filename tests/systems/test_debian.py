@@ -16,7 +16,7 @@ systems:
     root:
       debian:
         suite: trixie
-        packages: [systemd-sysv, udev, dbus, openssh-server, sudo, iproute2, mtr-tiny, libcap2-bin,
+        packages: [login, systemd-sysv, udev, dbus, openssh-server, sudo, iproute2, mtr-tiny, libcap2-bin,
                    libpam-systemd]
         mask: [apt-daily.timer, apt-daily-upgrade.timer]
         drop: [/usr/lib/udev/hwdb.bin, /usr/lib/udev/hwdb.d]
