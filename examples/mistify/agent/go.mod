@@ -1,3 +1,3 @@
 module mistify.example/agent
 
-go 1.21
+go 1.22
