@@ -14,7 +14,7 @@ from rootstream.errors import UserError, Where
 # The template's name, its folder among the examples, what it is.
 TEMPLATES = {
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
-    "mistify": ("mistify", "hypervisor node on Buildroot: libvirt, QEMU, an agent in Go, a user with sudo"),
+    "mistify": ("mistify", "hypervisor node: libvirt, QEMU, an agent in Go, a user with sudo"),
     "ipa": ("ipa", "Ironic Python Agent ramdisk on Buildroot"),
     "appliance": ("appliance", "PowerPC 440: kernel and a root in memory for U-Boot, with software of your own"),
     "capsule": ("capsule", "RISC-V kernels with their root inside, for a hypervisor"),

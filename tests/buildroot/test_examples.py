@@ -23,9 +23,9 @@ SYSTEMS = [
     "riscv64gc@buildroot",
     "riscv32imac@buildroot",
     "mistify@buildroot",
-    "mistify@development",
-    "mistify@small",
-    "mistify@systemd",
+    "mistify@buildroot-development",
+    "mistify@buildroot-small",
+    "mistify@buildroot-systemd",
     "ipa@buildroot",
     "ipa@tools",
 ]
