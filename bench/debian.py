@@ -68,6 +68,7 @@ ExtraTrees=overlay
 [Build]
 SandboxTrees=sandbox
 PackageCacheDirectory=cache
+CacheDirectory=images
 """
 
 
@@ -88,7 +89,8 @@ class Bench:
         listing = place / "sandbox/etc/apt/sources.list.d/mkosi.sources"
         listing.parent.mkdir(parents=True)
         listing.write_text(SOURCES.format(mirror=self.mirror, suite=SUITE, keyring=KEYRING))
-        (place / "cache").mkdir()
+        for name in ("cache", "images"):
+            (place / name).mkdir()
 
     def describe(self, language: str) -> None:
         """Write our description; another language makes everything be done again."""
