@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -65,3 +66,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, lock: Path) -> Path:
     folder = Path(shutil.copytree(HELLO, tmp_path_factory.mktemp("built") / "hello", ignore=DERIVED))
     rootstream("build", "hello", cwd=folder, check=True)
     return folder
+
+
+def extracted(packed: tarfile.TarFile, folder: Path, members: list[tarfile.TarInfo] | None = None) -> None:
+    """Unpack what a test made itself; Python before 3.11.4 knows no filters."""
+    words = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
+    packed.extractall(folder, members, **words)  # type: ignore[arg-type]  # noqa: S202

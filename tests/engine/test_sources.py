@@ -9,7 +9,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from tests.conftest import Command
+from tests.conftest import Command, extracted
 
 from rootstream.engine import Engine
 from rootstream.engine.settings import configuration, settings_from
@@ -42,7 +42,7 @@ def tarball(built: Path, kind: str, folder: Path) -> Path:
 
 def unpacked(archive: Path, folder: Path) -> Path:
     with tarfile.open(archive) as packed:
-        packed.extractall(folder, filter="tar")
+        extracted(packed, folder)
     (top,) = folder.iterdir()
     return top
 

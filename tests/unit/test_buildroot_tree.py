@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -192,6 +193,21 @@ def test_hostile_and_broken_archives_are_refused(content: bytes, tmp_path: Path)
         tree.unpack(archive, tmp_path / "place" / "tree")
     assert caught.value.reason == "bad-archive"
     assert not (tmp_path / "place" / "escaped").exists()
+
+
+@pytest.mark.parametrize("command", ["cat", "gzip -c", "bzip2 -c", "xz -c", "zstd -qc"])
+def test_archives_of_every_compression(command: str, tmp_path: Path) -> None:
+    words = command.split()
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"{words[0]} is not installed")
+    source = buildroot(tmp_path / "source")
+    with tarfile.open(tmp_path / "plain.tar", "w") as packed:
+        packed.add(source, "buildroot-1")
+    with (tmp_path / "archive").open("wb") as file:
+        subprocess.run([*words, str(tmp_path / "plain.tar")], check=True, stdout=file)
+    tree.unpack(tmp_path / "archive", tmp_path / "tree")
+    names = sorted(str(path.relative_to(source)) for path in source.rglob("*"))
+    assert sorted(str(path.relative_to(tmp_path / "tree")) for path in (tmp_path / "tree").rglob("*")) == names
 
 
 @pytest.mark.parametrize("compression", ["gz", "xz"])

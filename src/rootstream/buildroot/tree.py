@@ -9,13 +9,11 @@ import contextlib
 import fcntl
 import hashlib
 import json
-import lzma
 import os
+import posixpath
 import re
 import shutil
-import tarfile
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -26,10 +24,14 @@ from rootstream.buildroot.workspace import Caches
 from rootstream.errors import UserError, Where
 from rootstream.roots import BuildrootTree, FromAnyFolder
 from rootstream.system import FromGit, FromTarball
+from rootstream_bst import compression, tarstream
+from rootstream_bst.faults import Fault
+from rootstream_bst.tree import Tree
 
 LARGEST = 1 << 31  # bytes of an unpacked tree; Buildroot's is 150 MB
 MOST_FILES = 400_000
 PATCHING = 300.0
+_MAGIC = ((b"\xfd7zXZ", "xz"), (b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zst"))
 _VERSION = re.compile(r"^export BR2_VERSION\s*:?=\s*(\S+)", re.MULTILINE)
 # What decides single packages only, or none: the files of a package folder, file systems, documentation, Kconfig.
 _BESIDE = re.compile(
@@ -247,20 +249,40 @@ def _not_ours(source: Path) -> Any:  # noqa: ANN401  (what shutil calls an ignor
     return ignored
 
 
+def _leads_out(member: tarstream.Member) -> bool:
+    """Say whether a symbolic link points to somewhere outside of the archive."""
+    if member.kind is not tarstream.Kind.SYMLINK:
+        return False
+    target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.target))
+    return target.startswith("/") or target.split("/")[0] == ".."
+
+
 def unpack(archive: Path, place: Path) -> None:
     """Unpack a tarball of any compression, without its single top folder. Raises `UserError` bad-archive."""
     place.mkdir(parents=True)
+    writer = Tree(str(place))
     total = count = 0
+
+    def take(member: tarstream.Member, content: Iterator[memoryview]) -> None:
+        nonlocal total, count
+        total += member.size
+        count += 1
+        if total > LARGEST or count > MOST_FILES:
+            raise Fault("unsafe-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
+        if member.kind is tarstream.Kind.OTHER or _leads_out(member):
+            raise Fault("unsafe-archive", f"{member.name!r} is a device, or a link that leads out of the archive")
+        writer.take(member, content)
+
     try:
-        with tarfile.open(archive) as packed:
-            for member in packed:
-                total += member.size
-                count += 1
-                if total > LARGEST or count > MOST_FILES:
-                    raise UserError("bad-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
-                packed.extract(member, place, filter="data")
-    except (tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, OSError, ValueError) as error:
+        with archive.open("rb") as file:
+            begin = file.read(6)
+            file.seek(0)
+            suffix = next((suffix for magic, suffix in _MAGIC if begin.startswith(magic)), "")
+            tarstream.members(tarstream.Stream(compression.blocks(file.read, suffix)), take)
+    except (Fault, OSError) as error:
         raise UserError("bad-archive", f"cannot be unpacked: {error}", where=Where(path=archive)) from error
+    if not count:
+        raise UserError("bad-archive", "cannot be unpacked: there is nothing in it", where=Where(path=archive))
     inner = list(place.iterdir())
     if len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink():
         top = place.with_name(f"{place.name}.top")
