@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -16,6 +17,9 @@ ROOT = Path(__file__).parents[1]
 HELLO = ROOT / "examples" / "hello"
 DERIVED = shutil.ignore_patterns("out", ".rootstream", ".bst")
 LONG = 3600.0  # seconds; a cold build compiles a kernel
+
+# A shell that starts us in the background has us ignore interrupts; tests send them to programs that they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
