@@ -114,7 +114,9 @@ class Box:
 def listing(root: Path) -> dict[str, str]:
     """Return what is in a tree: links as `-> target`, files as mode and content, folders as a slash."""
     found = {}
-    for path in sorted(root.rglob("*")):
+    # not rglob: that of Python 3.11.2 fails at a link with a very long target
+    names = ((folder, name) for folder, folders, files in os.walk(root) for name in (*folders, *files))
+    for path in sorted(Path(folder) / name for folder, name in names):
         name = str(path.relative_to(root))
         if path.is_symlink():
             found[name] = f"-> {path.readlink()}"
