@@ -8,8 +8,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -18,6 +18,7 @@ from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-
 from rootstream_bst import apt, deb, download, process, records
 from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
+from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
 from rootstream_bst.store import Store
 
@@ -85,15 +86,9 @@ class ArchiveSource(Source):
         with self.faults():
             return mirrors_.checked(url, "mirrors")
 
-    @contextmanager
-    def faults(self) -> Iterator[None]:
+    def faults(self) -> AbstractContextManager[None]:
         """Turn a `Fault` into BuildStream's own error."""
-        try:
-            yield
-        except Fault as fault:
-            raise SourceError(
-                f"{self}: {fault.message}", detail=fault.detail, reason=fault.reason, temporary=fault.temporary
-            ) from fault
+        return as_source_errors(self)
 
     def preflight(self) -> None:
         """Check nothing: apt is needed to track only."""

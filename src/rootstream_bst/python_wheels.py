@@ -7,8 +7,7 @@ their content. `ref` is a list of wheels, made by tracking. Where they come from
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +15,7 @@ from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-
 
 from rootstream_bst import deb, wheels
 from rootstream_bst.faults import Fault
+from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
 from rootstream_bst.store import Store
 from rootstream_bst.wheels import Wheel
@@ -77,15 +77,9 @@ class PythonWheels(Source):
                 where=str(row.get_provenance()),
             )
 
-    @contextmanager
-    def _faults(self) -> Iterator[None]:
+    def _faults(self) -> AbstractContextManager[None]:
         """Turn a `Fault` into BuildStream's own error."""
-        try:
-            yield
-        except Fault as fault:
-            raise SourceError(
-                f"{self}: {fault.message}", detail=fault.detail, reason=fault.reason, temporary=fault.temporary
-            ) from fault
+        return as_source_errors(self)
 
     def preflight(self) -> None:
         """Check nothing: pip is needed to track and fetch only."""
