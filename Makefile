@@ -5,13 +5,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-systems lint unit engine boot bench docs clean host
+.PHONY: help demo test test-systems lint unit engine boot netboot bench docs clean host
 
 help:
 	@echo "make demo    build examples/hello from source, boot it, run its checks"
 	@echo "make test    lint, types, every test"
 	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
-	@echo "make lint | unit | engine | boot    parts of it"
+	@echo "make lint | unit | engine | boot | netboot    parts of it"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
 	@echo "make docs    the pages that are made from the code"
 	@echo "make clean   delete what was made here (not the shared cache)"
@@ -40,9 +40,12 @@ engine: $(VENV)/.installed
 boot: $(VENV)/.installed
 	$(PYTEST) tests/boot
 
+netboot: $(VENV)/.installed
+	$(PYTEST) tests/netboot
+
 # One run of pytest, so that its summary counts everything; it takes the folders in this order.
 test: lint
-	$(PYTEST) tests/unit tests/engine tests/boot tests/buildroot
+	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed

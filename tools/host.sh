@@ -20,10 +20,16 @@ need fuse3 fusermount3
 need apt apt-get
 need qemu-system-x86 qemu-system-x86_64
 need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd
+need dnsmasq-base dnsmasq
+need ipxe /usr/lib/ipxe/undionly.kpxe
+need ipxe-qemu /usr/lib/ipxe/qemu/pxe-virtio.rom
 need seabios /usr/share/seabios/bios-256k.bin
 need git git
 need patch patch
 need gpgv gpgv
+# Only the tests make networks of their own, and speak IPMI.
+need iproute2 ip
+need ipmitool ipmitool
 # Only the tests look into images with these.
 need squashfs-tools unsquashfs
 need squashfs-tools-ng rdsquashfs

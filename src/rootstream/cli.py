@@ -351,10 +351,11 @@ def completion(shell_name: str) -> None:
 def _add_groups() -> None:
     """Add the commands that have a module of their own; they import what they need when they run, too."""
     from rootstream.cli_config import config
+    from rootstream.cli_netboot import boot, builds, power, rollback, serve
     from rootstream.cli_passwd import passwd
 
-    cli.add_command(config)
-    cli.add_command(passwd)
+    for command in (config, passwd, serve, boot, builds, rollback, power):
+        cli.add_command(command)
 
 
 _add_groups()

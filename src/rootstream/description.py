@@ -9,6 +9,7 @@ from pydantic import Field
 from rootstream.images import Image
 from rootstream.layers import Layer
 from rootstream.machine import Check, Machine
+from rootstream.machines import MOST_MACHINES, NetMachine, Serve
 from rootstream.roots import Root
 from rootstream.system import RISCV, Architecture, Isa, Kernel, Model, Name, PackageName, Suite
 
@@ -83,6 +84,8 @@ class Description(Model):
 
     debian: Debian = Debian()
     systems: tuple[Described, ...]
+    machines: dict[str, NetMachine] = {}
+    serve: Serve = Serve()
 
     def names(self) -> tuple[str, ...]:
         """Return the targets that the command line may name."""
@@ -96,6 +99,10 @@ class Project(Model):
     """Where the packages of the build base, and Debian source packages, come from."""
     systems: Annotated[dict[Name, dict[Any, Any]], Field(min_length=1)]
     """The systems of the project, each with a name."""
+    machines: Annotated[dict[Name, NetMachine], Field(max_length=MOST_MACHINES)] = {}
+    """The machines that boot over the network, each with a name."""
+    serve: Serve = Serve()
+    """How `rootstream serve` serves them."""
 
 
 class Variants(Model):

@@ -15,6 +15,21 @@ PR_SET_PDEATHSIG = 1  # from <linux/prctl.h>; it survives an exec
 STATUS_NOT_STARTED = 127
 
 
+def below(parent: int, argv: list[str]) -> int:
+    """Run `argv` in a process of its own and return its exit status; it is ended with this one, or the parent."""
+    child = os.fork()
+    if child == 0:
+        return main(os.getppid(), argv)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(child, signal.SIGTERM))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    if os.getppid() != parent:
+        os.kill(child, signal.SIGTERM)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
+
+
 def main(parent: int, argv: list[str]) -> int:
     """Turn this process into `argv`; return an exit status if that is not possible."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -31,4 +46,7 @@ def main(parent: int, argv: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    if sys.argv[1] == "--below":
+        ended = below(int(sys.argv[2]), sys.argv[3:])
+        sys.exit(ended if ended >= 0 else 128 - ended)
     sys.exit(main(int(sys.argv[1]), sys.argv[2:]))

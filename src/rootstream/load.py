@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from rootstream import consistency, files
+from rootstream import consistency, files, machinerules
 from rootstream.description import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
 from rootstream.errors import Problems, UserError, Where
 from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, lines, parse, places, plain
@@ -76,8 +76,16 @@ class _Reading:
             if isinstance(entry.value, Mapping):
                 systems += self._systems(entry.key, entry.value)
         self.problems += consistency.names(systems, begins)
-        debian = project.debian if project else Debian()
-        return Description.model_construct(debian=debian, systems=tuple(systems))
+        machines = (node.get("machines") if isinstance(node, Mapping) else None) or Mapping(
+            where=node.where, entries={}
+        )
+        if project is None:
+            return Description.model_construct(debian=Debian(), systems=tuple(systems))
+        self.problems += machinerules.check(project, tuple(systems), node)
+        self.problems += files.check(record(Project).fields["machines"].shape, machines, self.folder)
+        return Description.model_construct(
+            debian=project.debian, systems=tuple(systems), machines=project.machines, serve=project.serve
+        )
 
     def _systems(self, name: Scalar, written: Mapping) -> list[Described]:
         """Return a system and its variants, as far as they are right."""

@@ -147,6 +147,14 @@ def leashed(argv: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *argv)
 
 
+def tethered(argv: Sequence[str]) -> tuple[str, ...]:
+    """Return a command that runs `argv` below a process that ends it when this process is gone.
+
+    For programs that change their user, which undoes what `leashed` does.
+    """
+    return (sys.executable, "-I", "-S", leash.__file__, "--below", str(os.getpid()), *argv)
+
+
 def end(child: subprocess.Popen[bytes]) -> None:
     """End a program that `start` started, with everything in its process group: politely, then not."""
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rootstream.description import Project, System, Variants
-from rootstream.reference_texts import EXAMPLES, INTRODUCTION, NAMED, SHARED, VARIANTS
+from rootstream.reference_texts import EXAMPLES, INTRODUCTION, NAMED, OF_NAMES, SHARED, VARIANTS
 from rootstream.schema import written
 from rootstream.shape import AnyOf, Choice, Field, Leaf, ListOf, Record, Shape, Table, record
 
@@ -117,8 +117,7 @@ def _parts(title: str, shape: Record | Choice) -> Iterator[tuple[str, Record | C
                 yield from ((f"{title}: {word}", part, each.description) for part in _inner(each.shape))
     else:
         for word, each in shape.fields.items():
-            named = isinstance(each.shape, Table) and title == "The file"  # the systems
-            name = "A system" if named else word
+            name = OF_NAMES.get(word, word) if title == "The file" else word
             yield from ((name, part, each.description) for part in _inner(each.shape))
 
 

@@ -44,7 +44,10 @@ the two together names the variant.
 NAMED = {
     "systems": "mapping: names to [systems](#a-system)",
     "variants": "mapping: names to [variants](#variants)",
+    "machines": "mapping: names to [machines](#a-machine)",
 }
+# What a mapping of names holds, where it has a section.
+OF_NAMES = {"systems": "A system", "machines": "A machine"}
 SHARED = {"source": "Where the files of something to compile come from."}
 
 EXAMPLES = {
@@ -56,6 +59,72 @@ systems:
     root: busybox
     kernel: {}
     images: [initramfs]
+""",
+    "A machine": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    address: 10.8.30.202
+    system_mac: "52:54:00:12:34:57"    # the booted system has another address
+    system_address: 10.8.30.13
+    system: hello
+    kernel_args: hostname={name}
+    power: {qemu: {bridge: br0}}
+""",
+    "power": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: none
+""",
+    "power: none": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {none: {}}
+""",
+    "power: command": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power:
+      command:
+        on: [wakeonlan, "52:54:00:12:34:56"]
+        off: [ssh, root@10.8.30.13, poweroff]
+""",
+    "power: qemu": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {qemu: {bridge: br0, memory: 1G, nic: e1000}}
+""",
+    "power: ipmi": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {ipmi: {address: 10.8.30.3, user: root, password_file: secrets/host_key}}
+""",
+    "power: redfish": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {redfish: {url: "https://10.8.30.3", user: root, password_file: secrets/host_key}}
+""",
+    "serve": """\
+serve:
+  unknown: menu
+  router: 10.8.30.1
+  keep: 10
+""",
+    "range": """\
+serve:
+  range: {first: 10.8.30.220, last: 10.8.30.240}
 """,
     "debian": """\
 debian:

@@ -64,6 +64,8 @@ def json_schema() -> Schema:
                 "propertyNames": _leaf(names.key),
                 "additionalProperties": system,
             },
+            "machines": writer.field(project["machines"], _Form.FULL),
+            "serve": writer.field(project["serve"], _Form.FULL),
         },
         "definitions": dict(sorted(writer.definitions.items())),
     }

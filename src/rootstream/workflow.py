@@ -275,10 +275,23 @@ def _build_described(
     description = load(where.description)
     targets = choose(description, wanted, where.description)
     pinned = pins(where, engine, report, targets)
-    if native(description, targets):
-        _build_native(_planned(where, description, targets, pinned), engine, report)
-    for described in workspaces(description, targets):
-        _build_workspace(where, described, pinned, report, dry_run=dry_run)
+    exported: list[str] = []
+
+    def tell(event: events.Event) -> None:
+        if isinstance(event, events.Exported):
+            exported.append(event.system)
+        report(event)
+
+    try:
+        if native(description, targets):
+            _build_native(_planned(where, description, targets, pinned), engine, tell)
+        for described in workspaces(description, targets):
+            _build_workspace(where, described, pinned, tell, dry_run=dry_run)
+    finally:
+        if description.machines and exported:
+            from rootstream.netboot.record import record  # noqa: PLC0415  (only projects with machines wait for it)
+
+            record(where, description, tuple(exported), report)
     return tuple(where.out(target) for target in targets if not dry_run)
 
 

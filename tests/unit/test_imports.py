@@ -20,6 +20,7 @@ DATA = {
     "layers",
     "images",
     "machine",
+    "machines",
     "description",
     "placeholders",
     "process",
@@ -29,12 +30,13 @@ MAY = {
     "boot": DATA,
     "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
     "engine": {"errors", "events", "process", "units"},
+    "netboot": DATA | {"__version__", "boot", "load", "lock", "machinerules", "mistakes", "project"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},
     "sandbox": set(),
 }
 # What answers `--help` must not wait for.
-HEAVY = {"pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
+HEAVY = {"aiohttp", "pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
 
 
 def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from loading import one, write
+from loading import GOOD, one, write
 
 from rootstream import reference
 from rootstream.load import load
@@ -54,5 +54,7 @@ def test_examples(tmp_path: Path, title: str) -> None:
     shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
     (tmp_path / "debug.config").touch()
     text = textwrap.dedent(EXAMPLES[title])
+    if re.search(r"^(machines|serve):", text, re.MULTILINE):
+        text += f"systems:\n{GOOD.replace('good', 'hello').replace('[init', '[kernel, init')}"
     path = write(tmp_path, text if re.search(r"^systems:", text, re.MULTILINE) else one(text))
     assert load(path).systems

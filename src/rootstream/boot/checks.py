@@ -182,7 +182,7 @@ class _Runner:
         return Answer(good=True, detail=shown)
 
     def _without_network(self, port: int) -> Answer | None:
-        if port in self._guest.ports:
+        if network.reachable(self._guest, port):
             return None
         return Answer(good=False, detail=f"port {port} can't be reached: the machine has no network card")
 

@@ -57,17 +57,30 @@ class Prepared:
 class Guest:
     """A running machine.
 
-    `ports` leads from a port of the guest to one of 127.0.0.1; `status` waits a moment for QEMU's exit status;
-    `paste` is a command that starts the same on a terminal.
+    `ports` leads from a port of the guest to one of 127.0.0.1, unless it has an `address` of its own; `status`
+    waits a moment for QEMU's exit status; `paste` is a command that starts the same on a terminal. A machine that
+    is no virtual one has no monitor.
     """
 
     name: str
     console: Console
-    monitor: Monitor
+    monitor: Monitor | None
     ports: Mapping[int, int]
     pid: int
     paste: str
     status: Callable[[], int | None]
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A QEMU to start: its command line on the sockets, or on the terminal; `folder` is for files of the run."""
+
+    name: str
+    folder: Path
+    argv: Callable[[Sockets | None], tuple[str, ...]]
+    pass_fds: tuple[int, ...] = ()
+    address: str | None = None
 
 
 @contextlib.contextmanager
@@ -116,6 +129,20 @@ def start(
 
     `log` gets all that the console prints. Raises `UserError` port-in-use, qemu-failed.
     """
+    what = Launch(name=prepared.image.name, folder=prepared.folder, argv=prepared.argv)
+    with launched(what, log=log, report=report, env=env) as guest:
+        yield guest
+
+
+@contextlib.contextmanager
+def launched(
+    prepared: Launch,
+    *,
+    log: Path | None = None,
+    report: events.Reporter = events.ignore,
+    env: Mapping[str, str] = os.environ,
+) -> Iterator[Guest]:
+    """Start QEMU; it is ended with the block, or when this process or thread dies. Raises as `start` does."""
     console_ours, console_its = socket.socketpair()
     monitor_ours, monitor_its = socket.socketpair()
     output = prepared.folder / "qemu.log"
@@ -126,13 +153,14 @@ def start(
         its.callback(monitor_its.close)
         sockets = Sockets(console=console_its.fileno(), monitor=monitor_its.fileno())
         monitor = stack.enter_context(Monitor(monitor_ours))
-        child = _spawn(prepared.argv(sockets), sockets, output=output, env=env)
+        fds = (sockets.console, sockets.monitor, *prepared.pass_fds)
+        child = _spawn(prepared.argv(sockets), fds, output=output, env=env)
         stack.callback(process.end, child)
         its.close()
         console = stack.enter_context(
             Console(
                 console_ours,
-                machine=prepared.image.name,
+                machine=prepared.name,
                 started=time.monotonic(),
                 log=log,
                 report=report,
@@ -146,13 +174,14 @@ def start(
             raise _not_started(error, child, output, paste=paste) from error
         stack.callback(_quit, child, monitor)
         yield Guest(
-            name=prepared.image.name,
+            name=prepared.name,
             console=console,
             monitor=monitor,
             ports=ports,
             pid=child.pid,
             paste=paste,
             status=lambda: _status(child),
+            address=prepared.address,
         )
 
 
@@ -174,7 +203,7 @@ def port_in_use(port: int) -> UserError:
 
 
 def _spawn(
-    argv: tuple[str, ...], sockets: Sockets, *, output: Path, env: Mapping[str, str]
+    argv: tuple[str, ...], pass_fds: tuple[int, ...], *, output: Path, env: Mapping[str, str]
 ) -> subprocess.Popen[bytes]:
     with output.open("wb") as file:
         return process.start(
@@ -182,7 +211,7 @@ def _spawn(
             env=env,
             stdout=file,
             stderr=file,
-            pass_fds=(sockets.console, sockets.monitor),
+            pass_fds=pass_fds,
         )
 
 

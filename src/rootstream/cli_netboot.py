@@ -1,0 +1,177 @@
+"""The commands for machines that boot over the network. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+from click.shell_completion import CompletionItem
+
+from rootstream.cli import _project, _reporter, complete_systems, progress_options, project_option
+
+if TYPE_CHECKING:
+    from rootstream.netboot.dnsmasq import Mode
+
+
+def complete_machines(_context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Offer the machines of the project at hand; stay silent on a broken one."""
+    from rootstream.errors import UserError
+    from rootstream.load import load
+    from rootstream.project import find
+
+    try:
+        names = load(find(Path.cwd()).description).machines
+    except UserError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(start)]
+
+
+machine_argument = click.argument("machine", shell_complete=complete_machines)
+
+
+@click.command()
+@click.option("-i", "--interface", required=True, help="Serve on this network interface, and on no other.")
+@click.option("--address", help="Its address to serve on, if it has several.")
+@click.option("--proxy", is_flag=True, help="Another DHCP server gives the addresses: only add what to boot.")
+@click.option("--no-dhcp", is_flag=True, help="Another DHCP server says all: only TFTP and HTTP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of HTTP.")
+@click.option(
+    "--ipxe",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Folder with iPXE's programs of your own build.",
+)
+@project_option
+@progress_options
+def serve(
+    interface: str,
+    address: str | None,
+    proxy: bool,
+    no_dhcp: bool,
+    port: int,
+    ipxe: Path | None,
+    folder: Path,
+    style: str | None,
+) -> None:
+    """Serve the machines of the project: DHCP, TFTP and HTTP, until interrupted.
+
+    Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes.
+    """
+    from rootstream.errors import UserError
+    from rootstream.netboot.serve import Server, Wish
+
+    if proxy and no_dhcp:
+        raise UserError("bad-value", "--proxy and --no-dhcp exclude one another")
+    mode: Mode = "proxy" if proxy else "none" if no_dhcp else "full"
+    wish = Wish(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
+    with _reporter(style or "plain") as report:
+        asyncio.run(_serve(Server(_project(folder), wish, report)))
+
+
+async def _serve(server: object) -> None:
+    from rootstream.netboot.serve import Server
+
+    assert isinstance(server, Server)  # noqa: S101  (imported late)
+    await server.run()
+
+
+@click.command()
+@machine_argument
+@click.option("--system", metavar="SYSTEM", shell_complete=complete_systems, help="What it boots from now on.")
+@click.option("--build", "build_id", metavar="BUILD", help="Which build of it; see `rootstream builds`.")
+@click.option("--once", is_flag=True, help="Choose that for this one boot only.")
+@click.option("--verify", is_flag=True, help="Run the system's checks; exit status 1 if one fails.")
+@click.option("--no-power", is_flag=True, help="Only choose, for the next boot.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@project_option
+@progress_options
+def boot(
+    machine: str,
+    system: str | None,
+    build_id: str | None,
+    once: bool,
+    verify: bool,
+    no_power: bool,
+    verbose: bool,
+    folder: Path,
+    style: str | None,
+) -> int:
+    """Switch MACHINE off and on, and follow its boot over the network.
+
+    `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in out/.netboot/machines/.
+    """
+    from rootstream import events
+    from rootstream.load import load
+    from rootstream.netboot import boot as netboot
+    from rootstream.netboot import choosing
+
+    project = _project(folder)
+    description = load(project.description)
+    netboot.find(description, machine, project)
+    if system or build_id:
+        choosing.choose(project, description, machine, system=system, build=build_id, once=once)
+    if no_power:
+        return 0
+    with _reporter(style or ("plain" if verbose else None)) as report:
+
+        def pass_on(event: events.Event) -> None:
+            if verbose or not isinstance(event, events.Console):
+                report(event)
+
+        verdict = netboot.boot(project, description, machine, verify=verify, report=pass_on)
+    if style != "json":
+        for text in netboot.summary(verdict):
+            click.echo(text)
+    return 0 if verdict.passed else 1
+
+
+@click.command()
+@click.argument("system", required=False, shell_complete=complete_systems)
+@project_option
+def builds(system: str | None, folder: Path) -> None:
+    """List the builds that machines can boot, the newest first; `*` is the current one."""
+    from rootstream.netboot import choosing
+
+    found = choosing.builds(_project(folder))
+    for target in [system] if system else found.targets():
+        current = found.current(target)
+        for each in found.of(target):
+            mark = "*" if current and current.id == each.id else " "
+            made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.made))
+            size = sum(file.size for file in each.files) / 1e6
+            click.echo(f"{mark} {target}  {each.id}  {made}  {size:.1f} MB")
+
+
+@click.command()
+@click.argument("system", shell_complete=complete_systems)
+@click.argument("build_id", metavar="[BUILD]", required=False)
+@project_option
+def rollback(system: str, build_id: str | None, folder: Path) -> None:
+    """Have machines boot an earlier build of SYSTEM: the one before the current, or BUILD."""
+    from rootstream.netboot import choosing
+
+    build = choosing.builds(_project(folder)).select(system, build_id)
+    click.echo(f"{system}: build {build.id} is what machines boot from now on")
+
+
+@click.command()
+@machine_argument
+@click.argument("action", type=click.Choice(["on", "off", "cycle", "status"]))
+@project_option
+def power(machine: str, action: str, folder: Path) -> None:
+    """Switch MACHINE on or off, or say whether it is on."""
+    from rootstream.load import load
+    from rootstream.netboot import boot as netboot
+    from rootstream.netboot import power as switches
+
+    project = _project(folder)
+    found = netboot.find(load(project.description), machine, project)
+    for each in get_args(switches.Action):
+        if each == action:
+            switches.switch(project, machine, found, each, env=os.environ)
+            return
+    click.echo(switches.state(project, machine, found, env=os.environ))

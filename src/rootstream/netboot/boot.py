@@ -1,0 +1,338 @@
+"""`rootstream boot`: switches a machine on, follows it from DHCP to its last check, and writes that down."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rootstream import events, process
+from rootstream.boot import checks
+from rootstream.boot.checks import Result
+from rootstream.boot.console import Console
+from rootstream.boot.junit import Suite, junit
+from rootstream.boot.machine import Guest
+from rootstream.description import Described, Description
+from rootstream.errors import UserError, Where
+from rootstream.lock import write_atomically
+from rootstream.machine import Check, PoweroffCheck
+from rootstream.machines import NetMachine, WithNone, WithQemu
+from rootstream.mistakes import nearest
+from rootstream.netboot import places, power, qemu
+from rootstream.netboot.state import BootRecord, CheckResult, State, Timed
+from rootstream.project import Project
+
+_PAUSE = 0.2
+_END_LINES = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A boot of a machine: `elapsed` in seconds; without checks `results` is empty."""
+
+    machine: str
+    boot: BootRecord
+    results: tuple[Result, ...]
+    elapsed: float
+    log: Path
+    junit: Path | None
+    fault: str | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the machine booted and every check passed."""
+        return self.fault is None and all(result.passed for result in self.results)
+
+
+def find(description: Description, name: str, project: Project) -> NetMachine:
+    """Return a machine by its name. Raises `UserError` unknown-machine."""
+    machine = description.machines.get(name)
+    if machine is None:
+        names = tuple(description.machines)
+        raise UserError(
+            "unknown-machine",
+            f"no machine {name!r}{nearest(name, names)}",
+            where=Where(path=project.description),
+            hint=f"Machines: {', '.join(names)}." if names else "Write them below `machines:`.",
+        )
+    return machine
+
+
+def boot(
+    project: Project,
+    description: Description,
+    name: str,
+    *,
+    verify: bool,
+    report: events.Reporter,
+    env: Mapping[str, str] = os.environ,
+) -> Verdict:
+    """Switch a machine on (off before, if it is on) and follow its boot; with `verify` run its system's checks.
+
+    A server must run for the project. Raises `UserError` unknown-machine, no-server, and those of `power`.
+    """
+    machine = find(description, name, project)
+    state = State(places.state(project))
+    try:
+        job = _Job(project, description, name, machine, state, report, env)
+        return job.run(verify=verify)
+    finally:
+        state.close()
+
+
+class _Job:
+    """One boot of one machine."""
+
+    def __init__(
+        self,
+        project: Project,
+        description: Description,
+        name: str,
+        machine: NetMachine,
+        state: State,
+        report: events.Reporter,
+        env: Mapping[str, str],
+    ) -> None:
+        self._project = project
+        self._description = description
+        self._name = name
+        self._machine = machine
+        self._state = state
+        self._report = report
+        self._env = env
+        self._folder = places.machine(project, name)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._log = self._folder / "console.log"
+
+    def run(self, *, verify: bool) -> Verdict:
+        begun = time.monotonic()
+        deadline = begun + self._machine.timeout
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        number = self._state.begin(self._name, self._machine.macs[0], stage="power-on")
+        results: tuple[Result, ...] = ()
+        fault: UserError | None = None
+        console = ""
+        try:
+            with self._switched_on(number) as guest:
+                if verify:
+                    found = self._with_console(guest)
+                    results = self._check(number, found, deadline)
+                    console = found.console.transcript.last_lines(_END_LINES)
+                else:
+                    self._follow(number, guest, deadline)
+        except UserError as error:
+            if error.reason == "interrupted":
+                raise
+            fault = error
+        boot = self._end(number, results, fault)
+        verdict = Verdict(
+            machine=self._name,
+            boot=boot,
+            results=results,
+            elapsed=time.monotonic() - begun,
+            log=self._log,
+            junit=self._folder / "junit.xml" if verify else None,
+            fault=str(fault) if fault else None,
+        )
+        if verify:
+            self._write(verdict, started, console)
+        if fault is not None:
+            raise fault
+        return verdict
+
+    def _with_console(self, guest: Guest | None) -> Guest:
+        if guest is None:
+            message = f"{self._name} has no console that its checks could be made on"
+            raise UserError("no-console", message, hint="Give it a `console_command:`.")
+        return guest
+
+    @contextlib.contextmanager
+    def _switched_on(self, number: int) -> Iterator[Guest | None]:
+        """Switch the machine on and give its console, if it has one; a virtual machine is off after the block."""
+        words = self._machine.power
+        if isinstance(words, WithQemu):
+            with (
+                power.held(self._project, self._name),
+                qemu.started(
+                    self._name,
+                    self._machine,
+                    words.qemu,
+                    log=self._log,
+                    report=self._report,
+                    env=self._env,
+                ) as guest,
+            ):
+                self._state.stage(number, "power-on", ended=time.time())
+                yield guest
+            return
+        with self._by_command() as guest_or_none:
+            if isinstance(words, WithNone):
+                text = f"{self._name} cannot be switched from here: switch it on now"
+                self._report(events.Notice(level="info", text=text))
+            else:
+                power.switch(self._project, self._name, self._machine, "cycle", env=self._env)
+                self._state.stage(number, "power-on", ended=time.time())
+            yield guest_or_none
+
+    @contextlib.contextmanager
+    def _by_command(self) -> Iterator[Guest | None]:
+        """Open the console that a command gives."""
+        argv = self._machine.console_command
+        if argv is None:
+            yield None
+            return
+        ours, its = socket.socketpair()
+        with contextlib.ExitStack() as stack:
+            with its:
+                line = its.fileno()
+                child = process.start(process.leashed(argv), env=self._env, stdin=line, stdout=line)
+            stack.callback(process.end, child)
+            console = stack.enter_context(
+                Console(ours, machine=self._name, started=time.monotonic(), log=self._log, report=self._report)
+            )
+            address = self._machine.system_address or self._machine.address
+            yield Guest(
+                name=self._name,
+                console=console,
+                monitor=None,
+                ports={},
+                pid=child.pid,
+                paste=process.paste(argv),
+                status=lambda: None,
+                address=address,
+            )
+
+    def _follow(self, number: int, guest: Guest | None, deadline: float) -> None:
+        """Wait until the machine has all that it boots, and has reported if it is to."""
+        goal = ("up", "passed", "failed") if self._machine.phone_home else ("served", "up")
+        told: set[str] = set()
+        while True:
+            boot = self._boot(number)
+            for stage in boot.stages:
+                if stage.ended is not None and stage.name not in told:
+                    told.add(stage.name)
+                    self._report(events.Notice(level="info", text=line(boot, stage)))
+            if guest is not None:
+                guest.console.check()
+            if boot.outcome in goal:
+                return
+            if time.monotonic() >= deadline:
+                raise self._late(boot)
+            time.sleep(_PAUSE)
+
+    def _late(self, boot: BootRecord) -> UserError:
+        names = [stage.name for stage in boot.stages]
+        reached = names[-1] if names else "nothing"
+        hint = None
+        if names == ["power-on"]:
+            hint = "Nothing was heard of it: does it boot from the network, and does `rootstream serve` run?"
+        limit = f"{self._machine.timeout:g} seconds"
+        return UserError(
+            "boot-timeout", f"{self._name} did not boot within {limit}; it reached {reached}", hint=hint
+        )
+
+    def _check(self, number: int, guest: Guest, deadline: float) -> tuple[Result, ...]:
+        """Run the checks of the system that the machine was given."""
+        boot = self._boot(number)
+        while boot.outcome == "booting":
+            guest.console.check()
+            if time.monotonic() >= deadline:
+                raise self._late(boot)
+            time.sleep(_PAUSE)
+            boot = self._boot(number)
+        described = self._described(boot.system)
+        wanted: tuple[Check, ...] = described.system.checks
+        if not isinstance(self._machine.power, WithQemu):
+            # whether another machine is off is not seen on its console
+            wanted = tuple(each for each in wanted if not isinstance(each, PoweroffCheck))
+        began = time.time()
+        results = checks.run(wanted, guest, deadline=deadline, report=self._report)
+        self._state.stage(number, "checks", began=began, ended=time.time())
+        return results
+
+    def _described(self, target: str) -> Described:
+        found = next((each for each in self._description.systems if each.target == target), None)
+        if found is None:
+            raise UserError("unknown-system", f"{self._name} boots {target}, which is not in the project")
+        return found
+
+    def _boot(self, number: int) -> BootRecord:
+        found = self._state.boot(number)
+        if found is None:
+            raise UserError("state-broken", f"the boot {number} is not in the database any more")
+        return found
+
+    def _end(self, number: int, results: tuple[Result, ...], fault: UserError | None) -> BootRecord:
+        self._state.checked(
+            number,
+            tuple(
+                CheckResult(name=each.name, passed=each.passed, elapsed=each.elapsed, detail=each.detail)
+                for each in results
+            ),
+        )
+        outcome: Literal["passed", "failed"] | None = None
+        if fault is not None:
+            outcome = "failed"
+        elif results:
+            outcome = "passed" if all(each.passed for each in results) else "failed"
+        if outcome:
+            self._state.update(number, outcome=outcome)
+            self._state.tell(outcome, f"{self._name}: the boot {outcome}", machine=self._name)
+        return self._boot(number)
+
+    def _write(self, verdict: Verdict, started: str, console: str) -> None:
+        boot = verdict.boot
+        times = {f"time.{each.name}": f"{(each.ended or each.began) - boot.began:.3f}" for each in boot.stages}
+        suite = Suite(
+            name=f"{self._name}.netboot",
+            elapsed=verdict.elapsed,
+            timestamp=started.removesuffix("+00:00"),
+            properties={"system": boot.system, "build": boot.build, "firmware": self._machine.firmware, **times},
+            results=verdict.results,
+            console=console,
+            fault=verdict.fault,
+        )
+        write_atomically(self._folder / "junit.xml", junit([suite]))
+        data = {
+            "machine": self._name,
+            "passed": verdict.passed,
+            "fault": verdict.fault,
+            "elapsed": round(verdict.elapsed, 3),
+            "boot": asdict(boot),
+        }
+        write_atomically(self._folder / "boot.json", (json.dumps(data, indent=2) + "\n").encode())
+
+
+def line(boot: BootRecord, stage: Timed) -> str:
+    """Return a line for people on a stage of a boot."""
+    after = stage.began - boot.began
+    took = "" if stage.ended is None else f", took {stage.ended - stage.began:.2f} s"
+    size = "" if stage.size is None else f", {stage.size / 1e6:.2f} MB"
+    return f"{stage.name:<12} after {after:6.2f} s{took}{size}{f' ({stage.detail})' if stage.detail else ''}"
+
+
+def summary(verdict: Verdict) -> tuple[str, ...]:
+    """Return a verdict as lines for people."""
+    boot = verdict.boot
+    failed = [result for result in verdict.results if not result.passed]
+    count = (
+        f": {len(verdict.results) - len(failed)} of {len(verdict.results)} checks passed"
+        if verdict.results
+        else ""
+    )
+    word = "ok" if verdict.passed else "FAILED"
+    lines = [f"{word:<6} {verdict.machine} boots {boot.system}, build {boot.build}{count}"]
+    lines += [f"       {line(boot, stage)}" for stage in boot.stages]
+    lines += [f"       {result.name}: {result.detail}" for result in failed]
+    if failed:
+        lines.append(f"       console: {verdict.log}")
+    if verdict.junit is not None:
+        lines.append(f"       {verdict.junit}")
+    return tuple(lines)

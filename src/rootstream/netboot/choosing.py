@@ -1,0 +1,29 @@
+"""What people choose from the command line: builds to go back to, and what a machine boots."""
+
+from __future__ import annotations
+
+from rootstream import events
+from rootstream.description import Description
+from rootstream.netboot import places
+from rootstream.netboot.builds import Builds
+from rootstream.netboot.service import Service
+from rootstream.netboot.state import State
+from rootstream.project import Project
+
+
+def builds(project: Project) -> Builds:
+    """Return the builds of a project."""
+    return Builds(places.builds(project), places.content(project))
+
+
+def choose(
+    project: Project, description: Description, name: str, *, system: str | None, build: str | None, once: bool
+) -> None:
+    """Have a machine boot something else. Raises `UserError` unknown-system, unknown-build."""
+    state = State(places.state(project))
+    try:
+        Service(description, builds(project), state, events.ignore).choose(
+            name, system=system, build=build, once=once
+        )
+    finally:
+        state.close()

@@ -1,0 +1,131 @@
+"""A network interface of this host: whether it is there, its address, and sockets that listen on it alone."""
+
+from __future__ import annotations
+
+import fcntl
+import ipaddress
+import socket
+import struct
+from dataclasses import dataclass
+
+from rootstream.errors import UserError
+
+# <linux/sockios.h>
+_SIOCGIFADDR = 0x8915
+_SIOCGIFNETMASK = 0x891B
+_SIOCGIFFLAGS = 0x8913
+_UP = 1
+_BACKLOG = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """An interface with the address that is served on it; `index` changes when it is made anew."""
+
+    name: str
+    index: int
+    address: ipaddress.IPv4Address
+    network: ipaddress.IPv4Network
+
+
+def look(name: str, address: str | None = None) -> Link:
+    """Return an interface as it is now.
+
+    `address` is one that it has and that is to be served, if it has several. Raises `UserError` no-interface,
+    interface-down, no-address, and bad-value for an address that the interface does not have.
+    """
+    names = sorted(each for _, each in socket.if_nameindex())
+    if name not in names:
+        raise UserError(
+            "no-interface", f"there is no network interface {name!r}", hint=f"There are: {', '.join(names)}."
+        )
+    if not _flags(name) & _UP:
+        raise UserError("interface-down", f"{name} is down", hint=f"`ip link set {name} up` brings it up.")
+    own, mask = _asked(name, _SIOCGIFADDR), _asked(name, _SIOCGIFNETMASK)
+    if own is None or mask is None:
+        raise UserError(
+            "no-address",
+            f"{name} has no IPv4 address",
+            hint=f"Give it one: `ip address add 10.8.30.1/24 dev {name}`.",
+        )
+    chosen = ipaddress.IPv4Address(address) if address else own
+    network = ipaddress.IPv4Network((str(own), str(mask)), strict=False)
+    if chosen != own and chosen not in network:
+        raise UserError("bad-value", f"{chosen} is not an address of {name}, which has {own}")
+    return Link(name=name, index=socket.if_nametoindex(name), address=chosen, network=network)
+
+
+def _flags(name: str) -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        answer = fcntl.ioctl(any_socket, _SIOCGIFFLAGS, struct.pack("16s24x", name.encode()))
+    return int(struct.unpack_from("16xh", answer)[0])
+
+
+def _asked(name: str, request: int) -> ipaddress.IPv4Address | None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            answer = fcntl.ioctl(any_socket, request, struct.pack("16s24x", name.encode()))
+        except OSError:
+            return None
+    return ipaddress.IPv4Address(answer[20:24])
+
+
+def listeners(link: Link, port: int) -> tuple[socket.socket, ...]:
+    """Return sockets that take connections to the link's address: through its interface, and from this host.
+
+    What comes in at other interfaces is not taken, although the address is this host's there, too. Raises
+    `UserError` port-in-use, no-permission, no-address.
+    """
+    found: list[socket.socket] = []
+    try:
+        for device in dict.fromkeys((link.name, "lo")):
+            found.append(_listener(str(link.address), port, device))  # noqa: PERF401  (closed below if one fails)
+    except OSError as error:
+        for each in found:
+            each.close()
+        raise _fault(error, link, port) from error
+    return tuple(found)
+
+
+def _listener(address: str, port: int, device: str) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode())
+        listener.bind((address, port))
+        listener.listen(_BACKLOG)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _fault(error: OSError, link: Link, port: int) -> UserError:
+    if isinstance(error, PermissionError):
+        return UserError(
+            "no-permission",
+            f"port {port} of {link.address} may not be used",
+            hint="Run this as root, or choose one above 1023 with `--port`.",
+        )
+    hint = f"See who has it with `ss -ltnp 'sport = :{port}'`, or choose another with `--port`."
+    return UserError("port-in-use", f"port {port} of {link.address}: {error.strerror}", hint=hint)
+
+
+def reserve(link: Link) -> socket.socket:
+    """Return what stands for being the only server of ours on an interface; the kernel lets go of it.
+
+    Raises `UserError` already-served.
+    """
+    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        lock.bind(f"\0rootstream-serve-{link.name}")  # abstract: one for each network namespace
+    except OSError as error:
+        lock.close()
+        raise UserError(
+            "already-served",
+            f"another `rootstream serve` runs on {link.name}",
+            hint=f"Find it with `ss -xlp 'src = @rootstream-serve-{link.name}'`, and end it first.",
+        ) from error
+    lock.listen(1)
+    return lock

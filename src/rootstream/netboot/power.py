@@ -1,0 +1,212 @@
+"""Switches machines on and off: by commands, IPMI, Redfish, or as virtual machines of this host."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from rootstream import events, process
+from rootstream.errors import UserError
+from rootstream.machines import (
+    NetMachine,
+    PowerCommand,
+    Qemu,
+    WithCommand,
+    WithIpmi,
+    WithQemu,
+    WithRedfish,
+    power_kind,
+)
+from rootstream.netboot import ipmi, places, qemu, redfish
+from rootstream.netboot.service import Service
+from rootstream.project import Project
+
+Action = Literal["on", "off", "cycle"]
+Power = Literal["on", "off", "unknown"]
+
+
+def switch(
+    project: Project, name: str, machine: NetMachine, action: Action, *, env: Mapping[str, str] = os.environ
+) -> None:
+    """Switch a machine that is no virtual one; before it goes on it is told to boot from the network, if it can.
+
+    Raises `UserError` no-power-control, power-failed, program-missing, process-timeout.
+    """
+    match machine.power:
+        case WithCommand(command=words):
+            _command(name, words, action, env)
+        case WithIpmi(ipmi=words):
+            ipmi.switch(name, words, project.folder, action, env=env)
+        case WithRedfish(redfish=words):
+            redfish.switch(name, words, project.folder, action)
+        case _:
+            raise UserError(
+                "no-power-control",
+                f"{name} cannot be switched from here (power: {power_kind(machine)})",
+                hint="Give it a `power:` in system.yaml, or switch it by hand.",
+            )
+
+
+def state(project: Project, name: str, machine: NetMachine, *, env: Mapping[str, str] = os.environ) -> Power:
+    """Return whether a machine is on, as far as that can be known. Raises as `switch` does."""
+    match machine.power:
+        case WithCommand(command=words) if words.status:
+            done = process.run(words.status, env=env, timeout=words.timeout, check=False)
+            return "on" if done.status == 0 else "off"
+        case WithIpmi(ipmi=words):
+            return ipmi.state(name, words, project.folder, env=env)
+        case WithRedfish(redfish=words):
+            return redfish.state(name, words, project.folder)
+        case WithQemu():
+            return "on" if _held(project, name) else "off"
+        case _:
+            return "unknown"
+
+
+def _command(name: str, words: PowerCommand, action: Action, env: Mapping[str, str]) -> None:
+    by_action: dict[Action, tuple[tuple[str, ...] | None, ...]] = {
+        "on": (words.on,),
+        "off": (words.off,),
+        "cycle": (words.cycle,) if words.cycle else (words.off, words.on),
+    }
+    wanted = by_action[action]
+    if action != "off" and words.once is not None:
+        wanted = (words.once, *wanted)
+    for argv in wanted:
+        if argv is None:
+            message = f"{name} has no command for {action!r}"
+            raise UserError("no-power-control", message, hint="Write it below `power: {command: ...}`.")
+        done = process.run(argv, env=env, timeout=words.timeout, check=False)
+        if done.status != 0:
+            raise UserError(
+                "power-failed",
+                f"{name} could not be switched {action}: {process.ending(done.status)}",
+                detail=process.tail(done.stderr or done.stdout) or None,
+                hint=f"To try it by hand: {process.paste(argv)}",
+            )
+
+
+@contextlib.contextmanager
+def held(project: Project, name: str) -> Iterator[None]:
+    """Hold a virtual machine for one process: it runs only once. Raises `UserError` machine-runs."""
+    handle = os.open(_lock(project, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise UserError(
+                "machine-runs", f"{name} is on already", hint=f"`rootstream power {name} off` switches it off."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def _held(project: Project, name: str) -> bool:
+    try:
+        with held(project, name):
+            return False
+    except UserError:
+        return True
+
+
+def _lock(project: Project, name: str) -> Path:
+    folder = places.machine(project, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / "lock"
+
+
+@dataclass(slots=True)
+class _Running:
+    thread: threading.Thread
+    stop: threading.Event
+    ready: threading.Event = field(default_factory=threading.Event)
+    error: UserError | None = None
+
+
+class Switchboard:
+    """Switches machines for the server, which owns the virtual ones that it switched on."""
+
+    def __init__(self, project: Project, service: Service, *, env: Mapping[str, str] = os.environ) -> None:
+        self._project = project
+        self._service = service
+        self._env = env
+        self._running: dict[str, _Running] = {}
+        self._lock = threading.Lock()
+
+    def switch(self, name: str, action: Action) -> None:
+        """Switch a machine; blocks until that is done. Raises as `switch` of this module, unknown-machine."""
+        machine = self._service.machines.get(name)
+        if machine is None:
+            raise UserError("unknown-machine", f"there is no machine {name!r}")
+        with self._lock:
+            if not isinstance(machine.power, WithQemu):
+                switch(self._project, name, machine, action, env=self._env)
+            else:
+                if action in ("off", "cycle"):
+                    self._off(name)
+                if action in ("on", "cycle"):
+                    self._on(name, machine, machine.power.qemu)
+
+    def begin(self, name: str) -> int:
+        """Note that a boot begins because the machine is switched on; return its number."""
+        machine = self._service.machines[name]
+        return self._service.state.begin(name, machine.macs[0], stage="power-on")
+
+    def state(self, name: str) -> Power:
+        """Return whether a machine is on. Raises as `state` of this module."""
+        running = self._running.get(name)
+        if running is not None and running.thread.is_alive():
+            return "on"
+        return state(self._project, name, self._service.machines[name], env=self._env)
+
+    def close(self) -> None:
+        """Switch off all virtual machines that were switched on here."""
+        with self._lock:
+            for name in list(self._running):
+                self._off(name)
+
+    def _off(self, name: str) -> None:
+        running = self._running.pop(name, None)
+        if running is not None:
+            running.stop.set()
+            running.thread.join()
+
+    def _on(self, name: str, machine: NetMachine, words: Qemu) -> None:
+        before = self._running.get(name)
+        if before is not None and before.thread.is_alive():
+            return
+        stop = threading.Event()
+        running = _Running(stop=stop, thread=threading.Thread(target=lambda: None))
+        running.thread = threading.Thread(
+            target=self._attend, args=(name, machine, words, running), name=f"machine {name}", daemon=True
+        )
+        self._running[name] = running
+        running.thread.start()
+        running.ready.wait()
+        if running.error is not None:
+            raise running.error
+
+    def _attend(self, name: str, machine: NetMachine, words: Qemu, running: _Running) -> None:
+        """Keep a virtual machine on until it is to go off, or ends by itself."""
+        log = places.machine(self._project, name) / "console.log"
+        try:
+            with (
+                held(self._project, name),
+                qemu.started(
+                    name, machine, words, log=log, report=events.ignore, env=self._env, reboot=True
+                ) as guest,
+            ):
+                running.ready.set()
+                while not running.stop.wait(0.2) and not guest.console.ended:
+                    pass
+        except UserError as error:
+            running.error = error
+        finally:
+            running.ready.set()

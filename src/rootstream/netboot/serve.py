@@ -1,0 +1,247 @@
+"""`rootstream serve`: DHCP and TFTP by dnsmasq, HTTP by aiohttp, on the named interface, until told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from aiohttp import web
+
+from rootstream import events
+from rootstream.description import Description
+from rootstream.errors import UserError
+from rootstream.load import load
+from rootstream.netboot import api, daemon, dnsmasq, interface, places
+from rootstream.netboot.advertise import Advertiser
+from rootstream.netboot.builds import Builds
+from rootstream.netboot.dnsmasq import ARCHITECTURES, Mode
+from rootstream.netboot.interface import Link
+from rootstream.netboot.power import Switchboard
+from rootstream.netboot.record import adopt
+from rootstream.netboot.service import Service
+from rootstream.netboot.site import application
+from rootstream.netboot.state import State
+from rootstream.project import Project
+
+PORT = 8080
+MOST_CONNECTIONS = 1000
+IDLE = 20.0  # seconds that a connection may take to ask for something
+_LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
+IPXE = Path("/usr/lib/ipxe")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What the command line asks for."""
+
+    interface: str
+    address: str | None = None
+    mode: Mode = "full"
+    port: int = PORT
+    ipxe: Path | None = None
+
+
+def programs(place: Path | None) -> dict[str, Path]:
+    """Return iPXE's programs by name: those of a folder, or of the distribution.
+
+    Raises `UserError` ipxe-missing if there is none at all.
+    """
+    folder = place or IPXE
+    names = dict.fromkeys(["undionly.kpxe", "snponly.efi", "ipxe.efi", *(each[2] for each in ARCHITECTURES)])
+    found = {name: folder / name for name in names if (folder / name).is_file()}
+    if not found:
+        hint = "Install it (Debian: `apt install ipxe`), or name the folder of your own with `--ipxe`."
+        raise UserError("ipxe-missing", f"no program of iPXE in {folder}", hint=hint)
+    return found
+
+
+class Server:
+    """The boot server of a project, once. Make it, `await run()`."""
+
+    def __init__(
+        self, project: Project, wish: Wish, report: events.Reporter, *, env: Mapping[str, str] = os.environ
+    ) -> None:
+        self._project = project
+        self._wish = wish
+        self._report = report
+        self._env = env
+        self._ended = asyncio.Event()
+        self._read = 0
+        self._told = ""
+
+    async def run(self) -> None:
+        """Serve until `end` is called or the process is told to end.
+
+        Raises `UserError` for what keeps it from starting; what goes wrong later is told, and mended if possible.
+        """
+        wish = self._wish
+        link = interface.look(wish.interface, wish.address)
+        with interface.reserve(link), contextlib.ExitStack() as stack:
+            description = self._description()
+            builds = Builds(places.builds(self._project), places.content(self._project))
+            adopt(self._project, description, builds, self._report)
+            state = State(places.state(self._project))
+            stack.callback(state.close)
+            service = Service(description, builds, state, self._report)
+            found = programs(wish.ipxe)
+            runtime = daemon.prepare(_runtime(self._project, wish.interface), found)
+            own = daemon.Daemon(runtime, service.heard, self._report, env=self._env)
+            app = application(service, found)
+            switchboard = Switchboard(self._project, service)
+            api.add(app, self._project, switchboard)
+            if api.ensure_token(places.tokens(self._project)):
+                text = f"what may change something needs the token in {places.tokens(self._project)}"
+                self._report(events.Notice(level="info", text=text))
+            runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE, shutdown_timeout=2.0)
+            await runner.setup()
+            try:
+                await self._serve(link, service, own, runner)
+            finally:
+                await asyncio.to_thread(switchboard.close)
+                await own.stop()
+                await runner.cleanup()
+
+    def end(self) -> None:
+        """Have `run` return."""
+        self._ended.set()
+
+    async def _serve(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
+                loop.add_signal_handler(number, self._ended.set)
+        opened = await self._open(link, service, own, runner)
+        where = f"http://{link.address}:{self._wish.port}"
+        count = len(service.machines)
+        machines = f"{count} machine{'' if count == 1 else 's'}"
+        self._report(events.Notice(level="info", text=f"serving {machines} on {link.name}, {where}"))
+        now: Link | None = link
+        while not self._ended.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), _LOOK)
+            now = await self._follow(now, service, own, runner, opened)
+            if now is not None:
+                self._renew(now, service, own)
+        opened.close()
+
+    async def _open(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
+        """Listen, and start dnsmasq."""
+        wish, description = self._wish, service.description
+        hosts = dnsmasq.hosts(description.machines, link)
+        opened = _Opened(servers=[], advertisers=[])
+        try:
+            for each in interface.listeners(link, wish.port):
+                opened.servers.append(await _listen(runner, each))
+            files = daemon.Runtime(folder=_runtime(self._project, wish.interface)).files()
+            text = dnsmasq.configuration(link, wish.port, description.serve, files, mode=wish.mode)
+            await own.start(text, hosts)
+            opened.advertisers.append(Advertiser(link.name, lambda mac: service.known(mac) is not None))
+        except BaseException:
+            opened.close()
+            raise
+        return opened
+
+    async def _follow(
+        self,
+        before: Link | None,
+        service: Service,
+        own: daemon.Daemon,
+        runner: web.AppRunner,
+        opened: _Opened,
+    ) -> Link | None:
+        """Look at the interface: without it nothing is served, with it again all is."""
+        try:
+            link = interface.look(self._wish.interface, self._wish.address)
+        except UserError as error:
+            if before is not None:
+                text = f"{error.message}: nothing is served until it is back"
+                self._report(events.Notice(level="warning", text=text))
+                await own.stop()
+                opened.close()
+            return None
+        if link == before:
+            return link
+        await own.stop()
+        opened.close()
+        try:
+            again = await self._open(link, service, own, runner)
+        except UserError as error:
+            self._once(f"{link.name} cannot be served yet: {error.message}")
+            return None
+        opened.servers.extend(again.servers)
+        opened.advertisers.extend(again.advertisers)
+        self._report(events.Notice(level="info", text=f"{link.name} is served again, http://{link.address}"))
+        return link
+
+    def _renew(self, link: Link, service: Service, own: daemon.Daemon) -> None:
+        """Take a system.yaml that changed; one with mistakes is told, and the old one goes on."""
+        try:
+            if self._project.description.stat().st_mtime_ns == self._read:
+                return
+            description = self._description()
+            hosts = dnsmasq.hosts(description.machines, link)
+        except (UserError, OSError) as error:
+            self._once(f"{self._project.description.name} is not taken: {error}")
+            return
+        service.description = description
+        if self._wish.mode != "none":
+            own.hosts(hosts)
+        self._report(events.Notice(level="info", text=f"{self._project.description.name} is read again"))
+
+    def _description(self) -> Description:
+        self._read = self._project.description.stat().st_mtime_ns
+        return load(self._project.description)
+
+    def _once(self, text: str) -> None:
+        if text != self._told:
+            self._report(events.Notice(level="warning", text=text))
+        self._told = text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What listens on the interface."""
+
+    servers: list[asyncio.Server]
+    advertisers: list[Advertiser]
+
+    def close(self) -> None:
+        for server in self.servers:
+            server.close()
+        for advertiser in self.advertisers:
+            advertiser.close()
+        self.servers.clear()
+        self.advertisers.clear()
+
+
+class _Refusal(asyncio.Protocol):
+    """Takes no more connections than the server can bear."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+
+
+async def _listen(runner: web.AppRunner, listener: socket.socket) -> asyncio.Server:
+    server = runner.server
+    if server is None:
+        raise RuntimeError("the runner is not set up")
+
+    def protocol() -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
+
+    return await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=512)
+
+
+def _runtime(project: Project, name: str) -> Path:
+    """Return the folder for dnsmasq: not in the project, whose folder dnsmasq's user may not be able to enter."""
+    mark = hashlib.sha256(f"{project.folder}\0{name}".encode()).hexdigest()[:12]
+    base = Path("/run") if os.access("/run", os.W_OK) else Path(tempfile.gettempdir())
+    return base / f"rootstream-{os.getuid()}-{mark}"

@@ -1,0 +1,30 @@
+"""Machines that boot over a network of the test: a namespace with a bridge, a server in it, QEMU on taps."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.netboot.lab import Lab, Make, network
+
+
+@pytest.fixture
+def make_lab(built: Path, tmp_path: Path) -> Iterator[Make]:
+    """Return what makes a lab from the text of `machines:`; its project is examples/hello, exported already."""
+    with contextlib.ExitStack() as stack:
+
+        def make(machines: str) -> Lab:
+            name = stack.enter_context(network())
+            project = tmp_path / f"project-{name}"
+            ignore = shutil.ignore_patterns("disk.img", ".rootstream", ".netboot")
+            shutil.copytree(built, project, ignore=ignore)
+            with (project / "system.yaml").open("a") as out:
+                out.write("\n" + machines)
+            lab = Lab(name, project)
+            stack.callback(lab.end)
+            return lab
+
+        yield make

@@ -1,0 +1,131 @@
+"""What dnsmasq is told, and what its log tells."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+
+import pytest
+
+from rootstream.errors import UserError
+from rootstream.machines import AddressRange, NetMachine, Serve
+from rootstream.netboot.advertise import asker
+from rootstream.netboot.dnsmasq import (
+    Files,
+    Mode,
+    Sent,
+    Spoken,
+    Vendor,
+    complaint,
+    configuration,
+    hosts,
+    understood,
+)
+from rootstream.netboot.interface import Link
+
+LINK = Link(
+    name="br0", index=3, address=ipaddress.IPv4Address("10.0.2.1"), network=ipaddress.IPv4Network("10.0.2.0/24")
+)
+RUN = Path("/run/x")
+FILES = Files(hosts=RUN / "hosts", leases=RUN / "leases", pid=RUN / "pid", tftp=RUN / "tftp", user="dnsmasq")
+MAC, OTHER = "52:54:00:12:34:56", "52:54:00:12:34:57"
+
+
+def lines(mode: Mode = "full", serve: Serve | None = None) -> list[str]:
+    return configuration(LINK, 8080, serve or Serve(), FILES, mode=mode).splitlines()
+
+
+@pytest.mark.parametrize("mode", ["full", "proxy", "none"])
+def test_it_listens_on_one_interface_and_is_no_name_server(mode: Mode) -> None:
+    words = lines(mode)
+    assert {"port=0", "interface=br0", "bind-interfaces", "user=dnsmasq"} <= set(words)
+    assert [word for word in words if word.startswith("interface=")] == ["interface=br0"]
+
+
+def test_only_declared_machines_get_addresses_unless_there_is_a_range() -> None:
+    assert "dhcp-range=10.0.2.0,static,255.255.255.0,3600" in lines()
+    serve = Serve(range=AddressRange(first="10.0.2.100", last="10.0.2.110"), lease=7200.0, router="10.0.2.254")
+    words = lines(serve=serve)
+    assert "dhcp-range=10.0.2.100,10.0.2.110,255.255.255.0,7200" in words
+    assert "dhcp-option=option:router,10.0.2.254" in words
+
+
+def test_a_proxy_gives_no_addresses() -> None:
+    words = lines("proxy")
+    assert [word for word in words if word.startswith("dhcp-range")] == ["dhcp-range=10.0.2.0,proxy,255.255.255.0"]
+    assert "dhcp-authoritative" not in words
+
+
+def test_without_dhcp_there_is_only_tftp() -> None:
+    assert not [word for word in lines("none") if word.startswith("dhcp")]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ({"address": "10.0.2.15"}, [f"{MAC},10.0.2.15,box"]),
+        ({}, [f"{MAC},box"]),
+        ({"address": "10.0.2.15", "system_mac": OTHER}, [f"{MAC},{OTHER},10.0.2.15,box"]),
+        (
+            {"address": "10.0.2.15", "system_mac": OTHER, "system_address": "10.0.2.16"},
+            [f"{MAC},10.0.2.15,box-firmware", f"{OTHER},10.0.2.16,box"],
+        ),
+        (
+            {"address": "10.0.2.15", "system_address": "10.0.2.16"},
+            [f"{MAC},tag:pxe,10.0.2.15,box", f"{MAC},tag:!pxe,10.0.2.16,box"],
+        ),
+    ],
+)
+def test_hosts(words: dict[str, str], expected: list[str]) -> None:
+    machine = NetMachine.model_validate({"macs": (MAC,), "system": "it", **words})
+    assert hosts({"box": machine}, LINK).splitlines() == expected
+
+
+@pytest.mark.parametrize("address", ["10.0.3.15", "10.0.2.1", "10.0.2.0", "10.0.2.255"])
+def test_an_address_that_no_machine_can_have_here(address: str) -> None:
+    machine = NetMachine(macs=(MAC,), system="it", address=address)
+    with pytest.raises(UserError) as caught:
+        hosts({"box": machine}, LINK)
+    assert caught.value.reason == "address-outside"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            "dnsmasq-dhcp: 3312415 DHCPDISCOVER(br0) 52:54:00:12:34:56 ",
+            Spoken(verb="DHCPDISCOVER", mac=MAC, address=None, xid="3312415"),
+        ),
+        (
+            "dnsmasq-dhcp: 77 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56 box",
+            Spoken(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
+        ),
+        (
+            "dnsmasq-dhcp: 77 PXE(br0) 52:54:00:12:34:56 proxy",
+            Spoken(verb="PXE", mac=MAC, address=None, xid="77"),
+        ),
+        (
+            "dnsmasq-dhcp: 77 vendor class: PXEClient:Arch:00000:UNDI:002001",
+            Vendor(name="PXEClient:Arch:00000:UNDI:002001", xid="77"),
+        ),
+        ("dnsmasq-tftp: sent /run/x/tftp/snponly.efi to 10.0.2.15", Sent(name="snponly.efi", address="10.0.2.15")),
+        ("dnsmasq-dhcp: DHCP, static leases only on 10.0.2.0, lease time 1h", None),
+        ("dnsmasq: started, version 2.90 DNS disabled", None),
+    ],
+)
+def test_the_log(line: str, expected: object) -> None:
+    assert understood(line) == expected
+
+
+def test_complaints_of_the_log() -> None:
+    assert complaint("dnsmasq-tftp: error 8 User aborted the transfer received from 10.0.2.15") is None
+    assert complaint("dnsmasq-dhcp: bad hex constant at line 1 of /run/x/hosts")
+    assert complaint("dnsmasq-tftp: file /run/x/tftp/nothing not found for 10.0.2.15")
+
+
+def test_who_asks_for_a_router() -> None:
+    own = bytes([1, 1]) + bytes.fromhex("525400123456")
+    assert asker(bytes([133, 0, 0, 0, 0, 0, 0, 0]) + own) == MAC
+    assert asker(bytes([133, 0, 0, 0, 0, 0, 0, 0]) + bytes([14, 1, 0, 0, 0, 0, 0, 0]) + own) == MAC
+    for message in (b"", b"\x85", bytes(8), bytes([133]) + bytes(7), bytes([133]) + bytes(30), bytes([134]) + own):
+        assert asker(message) is None
