@@ -17,6 +17,7 @@ from rootstream.images import (
     MakeFiles,
     MakeFirmware,
     MakeInitramfs,
+    MakeInitrd,
     MakeIso,
     MakeKernel,
     MakeSquashfs,
@@ -42,6 +43,7 @@ from rootstream.units import show_size
 UEFI = ("x86_64", "aarch64", "riscv64")
 KERNEL_FILES = {"x86_64": "bzImage", "powerpc": "vmlinux"}
 RESERVED = ("SHA256SUMS", "manifest.json")
+KERNEL_PACKAGES = ("x86_64", "aarch64", "riscv64")
 LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
 
@@ -60,7 +62,7 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    words = (_architecture, _made_by, _layers, _files, _inside, _kernel, _programs, _sizes, _boot)
+    words = (_architecture, _made_by, _layers, _files, _inside, _kernel, _packaged, _programs, _sizes, _boot)
     found = [problem for rule in (*words, _network, _accounts, _patterns) for problem in rule(system, node)]
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
@@ -168,7 +170,8 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
     taken: dict[str, int] = {}
     for number, image in enumerate(system.images):
         kind = type(image).__name__.removeprefix("Make").lower()
-        name = file_name(image, KERNEL_FILES.get(system.arch, "Image"), system.label)
+        kernel = "vmlinuz" if system.kernel and system.kernel.package else KERNEL_FILES.get(system.arch, "Image")
+        name = file_name(image, kernel, system.label)
         where = at(node, "images", number, kind, "name")
         if name in RESERVED:
             yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
@@ -212,6 +215,39 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
         if kind:
             message = f"{kind} needs a kernel, and this system has none"
             yield UserError("kernel-needed", message, where=at(node, "images", number), hint=hint)
+
+
+def _packaged(system: System, node: Node) -> Iterator[UserError]:
+    """Yield what cannot be done with a kernel that Debian has built, and what only such a kernel has."""
+    packaged = system.kernel is not None and system.kernel.package is not None
+    if system.kernel is not None and packaged:
+        for word in sorted(system.kernel.model_fields_set - {"debian"}):
+            message = f"{word}: has no meaning for a kernel that is not compiled: `debian` takes a package"
+            hint = "Leave it out, or leave `debian` out: then the kernel is built from source."
+            yield UserError("bad-value", message, where=at(node, "kernel", word), hint=hint)
+        if system.arch not in KERNEL_PACKAGES:
+            message = (
+                f"debian: there is no kernel package for {system.arch}, only for {', '.join(KERNEL_PACKAGES)}"
+            )
+            yield UserError("not-available", message, where=at(node, "kernel", "debian"))
+    mounts = any(isinstance(image, MakeInitrd) for image in system.images)
+    for number, image in enumerate(system.images):
+        where = at(node, "images", number)
+        if isinstance(image, MakeInitrd) and not packaged:
+            message = (
+                "initrd: it loads the modules of a kernel package, `kernel: {debian: ...}`, and there is none"
+            )
+            hint = "A kernel from source has the drivers for its root inside."
+            yield UserError("bad-value", message, where=where, hint=hint)
+        if packaged and isinstance(image, MakeCapsule | MakeUimage):
+            word = next(iter(type(image).model_fields))
+            message = f"{word}: only a kernel from source can be in it, not a kernel package"
+            yield UserError("not-available", message, where=where)
+    for number, kind in enumerate(system.machine.boot or ()):
+        if packaged and kind in ("ext", "squashfs") and not mounts:
+            message = f"boot: {kind} needs an initrd: the drivers of this kernel are modules"
+            where = at(node, "machine", "boot", number)
+            yield UserError("image-needed", message, where=where, hint="Add `- initrd` to the images.")
 
 
 def _sizes(system: System, node: Node) -> Iterator[UserError]:

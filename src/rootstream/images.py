@@ -46,6 +46,17 @@ class Initramfs(Model):
     """Name of the file; by default initramfs.cpio with the compressor's ending."""
 
 
+class Initrd(Model):
+    """What mounts a root on a disk: the modules for it and a script, for a kernel of Debian's."""
+
+    compression: Compression = "zstd"
+    """How it is compressed."""
+    level: Annotated[int, Field(ge=1, le=22)] | None = None
+    """Compression level of the compressor; by default its usual one."""
+    name: FileName = "initrd.img"
+    """Name of the file."""
+
+
 class Ext(Model):
     """The root as an ext2 or ext4 file system."""
 
@@ -250,6 +261,11 @@ class MakeInitramfs(Model):
     """A cpio archive for the kernel."""
 
 
+class MakeInitrd(Model):
+    initrd: Initrd
+    """What mounts a root on a disk."""
+
+
 class MakeExt(Model):
     ext: Ext
     """An ext2 or ext4 file system."""
@@ -286,12 +302,13 @@ class MakeFiles(Model):
 
 
 KINDS = (
-    *("kernel", "initramfs", "ext", "squashfs", "tar", "disk", "uki", "iso"),
+    *("kernel", "initramfs", "initrd", "ext", "squashfs", "tar", "disk", "uki", "iso"),
     *("capsule", "uimage", "firmware", "files"),
 )
 Image = Annotated[
     Annotated[MakeKernel, Tag("kernel")]
     | Annotated[MakeInitramfs, Tag("initramfs")]
+    | Annotated[MakeInitrd, Tag("initrd")]
     | Annotated[MakeExt, Tag("ext")]
     | Annotated[MakeSquashfs, Tag("squashfs")]
     | Annotated[MakeTar, Tag("tar")]
@@ -313,7 +330,7 @@ UIMAGES = {"kernel": "uImage", "ramdisk": "uRamdisk", "multi": "uMulti"}
 ENDINGS = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 
 
-def file_name(image: Image, kernel_file: str | None, label: str) -> str:  # noqa: C901, PLR0911  (a table)
+def file_name(image: Image, kernel_file: str | None, label: str) -> str:  # noqa: C901, PLR0911, PLR0912  (a table)
     """Return the name of the exported file of an image; `kernel_file` is the kernel's own, such as bzImage.
 
     `label` is the architecture with its instruction set, such as riscv64gc.
@@ -324,6 +341,8 @@ def file_name(image: Image, kernel_file: str | None, label: str) -> str:  # noqa
             return image.kernel.name or kernel_file or "kernel"
         case MakeInitramfs():
             return image.initramfs.name or "initramfs.cpio" + ENDINGS[image.initramfs.compression]
+        case MakeInitrd():
+            return image.initrd.name
         case MakeExt():
             return image.ext.name or f"rootfs.{image.ext.type}" + (".gz" if image.ext.gzip else "")
         case MakeSquashfs():

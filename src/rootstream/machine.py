@@ -193,6 +193,8 @@ class BootImage(Model):
     """Path of the image."""
     name: FileName
     """Name of the system."""
+    initrd: str | None = None
+    """Path of what mounts the root on the image, for a direct start."""
     isa: Isa | None = None
     """Instruction set that it is made for, where the processor has a choice."""
     sbi: str | None = None

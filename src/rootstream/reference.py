@@ -47,7 +47,7 @@ class _Page:
         if title in self.written:
             return
         self.written.append(title)
-        parts = [(self.name(part, wish), part, text) for wish, part, text in _parts(title, shape)]
+        parts = [(self.name(part, wish, within=title), part, text) for wish, part, text in _parts(title, shape)]
         own = shape.model.__doc__ if isinstance(shape, Record) else SHARED.get(title)
         doc = " ".join((own or meaning).split())
         self.text.append(f"{'#' * min(level, _DEEPEST)} {title}\n")
@@ -63,12 +63,13 @@ class _Page:
         if title in EXAMPLES:
             self.text.append(f"```yaml\n{EXAMPLES[title].strip()}\n```\n")
 
-    def name(self, shape: Shape, wish: str) -> str:
-        """Return the title of a shape: the one that it has, or the one that is wished for."""
+    def name(self, shape: Shape, wish: str, *, within: str = "") -> str:
+        """Return the title of a shape: the one that it has, or the one that is wished for and not taken."""
         found = next((title for known, title in self.titles if known == shape), None)
         if found is None:
-            found = wish
-            self.titles.append((shape, wish))
+            taken = any(title == wish for _, title in self.titles)
+            found = f"{within}: {wish}" if taken and within else wish
+            self.titles.append((shape, found))
         return found
 
     def rows(self, shape: Record | Choice) -> Iterator[str]:

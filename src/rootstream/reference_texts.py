@@ -286,6 +286,15 @@ kernel:
   optional: [CONFIG_DEBUG_INFO]
   modules: true
 """,
+    "kernel: debian": """\
+kernel:
+  debian: {package: linux-image-cloud-amd64, modules: [virtio_net, ext4]}
+images: [kernel, initramfs]
+""",
+    "images: initrd": """\
+kernel: {debian: linux-image-cloud-amd64}
+images: [kernel, initrd, ext]
+""",
     "layers": """\
 layers:
   - overlay: overlay/

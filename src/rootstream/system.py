@@ -224,9 +224,33 @@ ConfigBase = (
 )
 
 
-class Kernel(Model):
-    """The Linux kernel, compiled from source."""
+ModuleName = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"),
+    Means("the name of a kernel module such as virtio_net"),
+]
 
+
+class DebianKernel(Model):
+    """A kernel that Debian has built: a package with its modules."""
+
+    package: PackageName | None = None
+    """Binary package, such as linux-image-cloud-amd64; by default linux-image-amd64 or its like."""
+    suite: Suite | None = None
+    """Suite to take it from; by default those of the root, or the project's."""
+    also: tuple[Suite, ...] = ()
+    """Further suites beside `suite`, such as trixie-security."""
+    modules: Literal["all"] | tuple[ModuleName, ...] = "all"
+    """Modules that the root gets, with all that these need."""
+    initrd: tuple[ModuleName, ...] | None = None
+    """Modules of the initrd, with all that these need; by default the usual ones for disks and file systems."""
+
+
+class Kernel(Model):
+    """The Linux kernel, compiled from source or as Debian has built it."""
+
+    debian: PackageName | DebianKernel | None = None
+    """A kernel package of Debian in place of a kernel from source."""
     source: SourceTree = FROM_DEBIAN
     """Where the source comes from."""
     base: ConfigBase = "tinyconfig"
@@ -239,3 +263,8 @@ class Kernel(Model):
     """Requested symbols that this tree may drop or change without that being an error."""
     modules: bool = False
     """Build and install the modules that the configuration asks for."""
+
+    @property
+    def package(self) -> DebianKernel | None:
+        """Return the kernel package of Debian, if it is one."""
+        return DebianKernel(package=self.debian) if isinstance(self.debian, str) else self.debian

@@ -133,6 +133,7 @@ def _described(project: Project, described: Described) -> Trial:
             kernel=None if kind in BY_FIRMWARE else files["capsule"] if kind == "capsule" else kernel,
             file=files[kind],
             name=described.target,
+            initrd=files.get("initrd"),
             isa=system.isa,
             sbi=files.get("firmware"),
             firmware=firmware,

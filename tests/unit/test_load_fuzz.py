@@ -98,7 +98,7 @@ def test_mutations_of_a_good_file(tmp_path: Path, seed: int) -> None:
     shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
     path = tmp_path / "system.yaml"
     text = path.read_text()
-    assert len(load(path).systems) == 6
+    assert len(load(path).systems) == 7
     found: list[UserError] = []
     for _ in range(40):
         path.write_bytes(mutated(text, chance))

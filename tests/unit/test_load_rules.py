@@ -41,6 +41,11 @@ layers:
         ("kernel: null\nimages:\n- disk\n- kernel\n- initramfs\n- tar", [("kernel-needed", n) for n in (3, 4, 5)]),
         ("kernel: null\nimages:\n- disk: {bootloader: none}\nmachine: {boot: [disk]}", [("bad-value", 4)]),
         ("kernel: null\nimages: [squashfs]\nmachine:\n  boot: [squashfs]", [("kernel-needed", 4)]),
+        ("kernel:\n  debian: linux-image-amd64\n  modules: true\nimages: [tar]", [("bad-value", 3)]),
+        ("arch: powerpc\nkernel:\n  debian: {}\nimages: [tar]", [("not-available", 3)]),
+        ("kernel: {}\nimages:\n- initrd", [("bad-value", 3)]),
+        ("kernel: {debian: {}}\nimages:\n- uimage", [("not-available", 3)]),
+        ("kernel: {debian: {}}\nimages: [ext]\nmachine:\n  boot: [ext]", [("image-needed", 4)]),
         # disks
         (disk(BOOT), [("partition-needed", 4)]),
         (disk(ROOT), [("partition-needed", 4)]),

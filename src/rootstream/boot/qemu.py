@@ -141,6 +141,8 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
     words = ["-kernel", image.kernel]
     if image.kind == "initramfs" or (media.ramdisk and image.kind != "capsule"):
         words += ["-initrd", image.file]
+    elif image.initrd is not None and image.kind in ("ext", "squashfs"):
+        words += ["-initrd", image.initrd]
     return [*words, "-append", kernel_args(machine, image.kind, board=board, media=media)]
 
 

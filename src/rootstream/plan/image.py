@@ -19,9 +19,17 @@ from rootstream.sandbox.disklayout import filesystem_uuid, partition_uuid
 from rootstream.system import Architecture
 
 SPARSE = ".sparse"
+INITRD = "initrd.img"  # in the sandbox
 LOADED = "/loaded"  # where the image inside another is staged
-WITH_KERNEL = ("kernel", "disk", "uki", "iso", "capsule", "uimage")
-WITHOUT_ROOT = ("kernel", "uki", "iso", "uimage", "firmware")  # or with one that is in another image already
+WITH_KERNEL = ("kernel", "initrd", "disk", "uki", "iso", "capsule", "uimage")
+WITHOUT_ROOT = (
+    "kernel",
+    "initrd",
+    "uki",
+    "iso",
+    "uimage",
+    "firmware",
+)  # or with one that is in another image already
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +49,8 @@ class Context:
     kernel_file: str | None
     epoch: int
     secrets: tuple[Secret, ...] = ()
+    initrd: str | None = None
+    """Path of the archive that mounts the root, for a kernel whose drivers are modules."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,8 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
             commands = [f"cp /kernel/{context.kernel_file} {_output(name)}"]
         case images.MakeInitramfs():
             commands = [_initramfs(image.initramfs, name, context)]
+        case images.MakeInitrd():
+            commands = [_initrd(image.initrd, context, _output(name))]
         case images.MakeExt():
             commands = _ext(image.ext, name, context)
         case images.MakeSquashfs():
@@ -96,7 +108,8 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
             commands = _disk(image.disk, name, context, inner)
         case images.MakeUki():
             files = _arguments(image.uki.kernel_args, name, context)
-            commands = [_program("uki", *_started(context, inner), "-o", _output(name))]
+            commands = [*_mounting(context, inner)]
+            commands.append(_program("uki", *_started(context, inner), "-o", _output(name)))
         case images.MakeIso():
             files = _arguments(image.iso.kernel_args, name, context)
             commands = [_program("iso", *_started(context, inner), *_iso(image.iso, context), _output(name))]
@@ -134,7 +147,26 @@ def _arguments(arguments: str, name: str, context: Context) -> dict[str, bytes]:
 def _started(context: Context, initramfs: Made | None) -> list[str]:
     words = [f"--stub {bootprograms.stub_path(context.arch)}", f"--kernel /kernel/{context.kernel_file}"]
     words += ["--arguments spec/arguments", f"--name {shlex.quote(context.slug)}"]
-    return [*words, *([f"--initramfs {LOADED}/images/{initramfs.file}"] if initramfs else [])]
+    return [*words, *_loaded(context, initramfs)]
+
+
+def _loaded(context: Context, initramfs: Made | None) -> list[str]:
+    """Return the words for what a boot loader loads beside the kernel, if anything."""
+    if initramfs:
+        return [f"--initramfs {LOADED}/images/{initramfs.file}"]
+    return [f"--initramfs {INITRD}"] if context.initrd else []
+
+
+def _mounting(context: Context, initramfs: Made | None) -> list[str]:
+    """Return the command that makes the initrd which a medium carries, if it carries one."""
+    return [_initrd(images.Initrd(), context, INITRD)] if context.initrd and not initramfs else []
+
+
+def _initrd(image: images.Initrd, context: Context, output: str) -> str:
+    words = ["cpio", f"--archive {context.initrd}", f"--compression {image.compression}"]
+    if image.level is not None:
+        words.append(f"--level {image.level}")
+    return _program("image", *words, "-o", output)
 
 
 def _iso(image: images.Iso, context: Context) -> list[str]:
@@ -144,7 +176,7 @@ def _iso(image: images.Iso, context: Context) -> list[str]:
 
 def _roots(image: images.Image) -> int:
     """Return how many copies of the root are in an image."""
-    if isinstance(image, images.MakeKernel | images.MakeFirmware):
+    if isinstance(image, images.MakeKernel | images.MakeInitrd | images.MakeFirmware):
         return 0
     if isinstance(image, images.MakeUki) and not image.uki.initramfs:
         return 0
@@ -232,11 +264,11 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
     words = ["make", "--spec spec/disk.json", f"--root {roots.PATH}"]
     if context.kernel:
         words.append(f"--kernel /kernel/{context.kernel_file}")
-    if image.initramfs and initramfs:
-        words.append(f"--initramfs {LOADED}/images/{initramfs.file}")
+    words += _loaded(context, initramfs)
     if image.loader == "uki":
         words.append(f"--stub {bootprograms.stub_path(context.arch)}")
-    return [_program("disk", *words, "--packed", "-o", _output(name + SPARSE))]
+    program = _program("disk", *words, "--packed", "-o", _output(name + SPARSE))
+    return [*(_mounting(context, initramfs) if context.kernel else ()), program]
 
 
 def _disk_spec(image: images.Disk, name: str, context: Context) -> dict[str, Json]:
@@ -244,7 +276,7 @@ def _disk_spec(image: images.Disk, name: str, context: Context) -> dict[str, Jso
     told["name"] = name
     told["bootloader"] = image.loader
     told["keep_fstab"] = image.fstab == "keep"
-    told["kernel_args"] = kernel_args(image, seed(name, context))
+    told["kernel_args"] = kernel_args(image, seed(name, context), initrd=context.initrd is not None)
     if image.table == "gpt":
         told |= {"arch": context.arch, "seed": seed(name, context)}
     return told
@@ -255,13 +287,16 @@ def seed(name: str, context: Context) -> str:
     return f"{context.slug}/{name}"
 
 
-def kernel_args(image: images.Disk, seed: str) -> str:
-    """Return the kernel arguments of a disk: the given ones, with the root named where they do not."""
+def kernel_args(image: images.Disk, seed: str, *, initrd: bool = False) -> str:
+    """Return the kernel arguments of a disk: the given ones, with the root named where they do not.
+
+    With `initrd`, one that mounts the root is on the disk.
+    """
     words = image.kernel_args.split()
     have = {word.split("=", 1)[0] for word in words}
     for number, partition in enumerate(image.partitions, 1):
         if partition.mount == "/" and "root" not in have:
-            words.append(f"root={_root(image, number, seed)}")
+            words.append(f"root={_root(image, number, seed, initrd=initrd)}")
             if "rootfstype" not in have:
                 words.append(f"rootfstype={partition.filesystem}")
             if not have & {"ro", "rw"}:
@@ -269,11 +304,11 @@ def kernel_args(image: images.Disk, seed: str) -> str:
     return " ".join(words)
 
 
-def _root(image: images.Disk, number: int, seed: str) -> str:
+def _root(image: images.Disk, number: int, seed: str, *, initrd: bool) -> str:
     """Return what finds the root: the kernel knows PARTUUID only, an initramfs's findfs UUID."""
     if image.device or image.table == "mbr":
         return partition_device(image.device or "/dev/sda", number)
-    if image.initramfs:
+    if image.initramfs or initrd:
         return f"UUID={filesystem_uuid(seed, number, image.partitions[number - 1].filesystem)}"
     return f"PARTUUID={partition_uuid(seed, number)}"
 

@@ -16,6 +16,7 @@ from rootstream.plan import (
     busybox,
     image,
     inputs,
+    kernelpackage,
     linux,
     packages,
     programs,
@@ -29,7 +30,7 @@ from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import Unpacked, source_tree
 from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
-from rootstream.system import FROM_DEBIAN, FromFolder, SourceTree
+from rootstream.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
 
 TREE = "/tree"
 EFI_RECIPES = ("aarch64", "riscv64")  # x86_64 is ready for UEFI always
@@ -116,7 +117,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.files.update(files)
         trees.append(Dependency(element=program.name, location=TREE))
     laid: list[tuple[str, str]] = []
-    if built and system.kernel and system.kernel.modules:
+    if built and system.kernel and (system.kernel.modules or system.kernel.package):
         laid.append((built.element.name, "/kernel/modules.tar"))
     laid += _python(draft, described, debian, read, told)
     finished, files = root.element(
@@ -143,6 +144,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         kernel_file=built.image if built else None,
         epoch=system.epoch,
         secrets=hidden.secrets,
+        initrd=kernelpackage.INITRD if system.kernel and system.kernel.package else None,
     )
     if any(isinstance(each, images.MakeFirmware) for each in system.images):
         draft.add(bootprograms.opensbi_element(debian))
@@ -253,6 +255,8 @@ def _turn(each: images.Image) -> int:
 def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:
     wanted = described.system.kernel
     assert wanted is not None  # noqa: S101  (the caller looked)
+    if wanted.package:
+        return _packaged(draft, described, debian, wanted.package)
     tools = _tools(draft, described, debian)
     tree = _source(draft, wanted.source, debian, "linux", read)
     recipes = tools.recipes
@@ -265,6 +269,23 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     fragments = read.fragments(wanted.base, wanted.fragments, builtin)
     linkable = any(isinstance(each, images.MakeCapsule) for each in described.system.images)
     return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
+
+
+def _packaged(draft: _Draft, described: Described, debian: Debian, wanted: DebianKernel) -> linux.Built:
+    system = described.system
+    suites = debian.suites
+    if isinstance(system.root, FromDebianPackages):
+        suites = plan_debian.suites_of(system.root.debian, debian)
+    built, more = kernelpackage.elements(
+        wanted,
+        debian,
+        system.arch,
+        suites=suites,
+        epoch=system.epoch,
+        load=isinstance(system.root, FromBusybox),
+    )
+    draft.add(*more)
+    return built
 
 
 def _tools(draft: _Draft, described: Described, debian: Debian) -> toolchain.Toolchain:

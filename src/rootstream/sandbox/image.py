@@ -153,6 +153,12 @@ def _tar(options: argparse.Namespace) -> None:
         write_compressed(argv, lambda pipe: shutil.copyfileobj(root, pipe, CHUNK), file, epoch)
 
 
+def _cpio(options: argparse.Namespace) -> None:
+    argv = compressor(options.compression, options.level, kernel=True)
+    with whole_file(options.output) as draft, draft.open("wb") as file, options.archive.open("rb") as archive:
+        write_compressed(argv, lambda pipe: shutil.copyfileobj(archive, pipe, CHUNK), file, source_date_epoch())
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="image", description=__doc__)
     kinds = parser.add_subparsers(required=True)
@@ -180,14 +186,18 @@ def _parser() -> argparse.ArgumentParser:
     squashfs = kinds.add_parser("squashfs", help="a squashfs file system")
     squashfs.add_argument("--compression", choices=SQUASHFS, default="zstd")
     squashfs.set_defaults(run=_squashfs)
+    cpio = kinds.add_parser("cpio", help="an archive for the kernel that is there already, compressed")
+    cpio.add_argument("--archive", type=Path, required=True)
+    cpio.set_defaults(run=_cpio)
     tar = kinds.add_parser("tar", help="the root.tar itself, compressed")
     tar.set_defaults(run=_tar)
-    for kind in (initramfs, tar):
+    for kind in (initramfs, cpio, tar):
         kind.add_argument("--compression", choices=sorted(LEVELS), default="zstd")
         kind.add_argument("--level", type=int)
     for kind in (initramfs, ext, squashfs, tar):
         kind.add_argument("--root", type=Path, required=True)
         kind.add_argument("--secrets", action="store_true", help="leave placeholders of secrets as they are")
+    for kind in (initramfs, cpio, ext, squashfs, tar):
         kind.add_argument("-o", "--output", type=Path, required=True)
     return parser
 
