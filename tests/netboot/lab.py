@@ -138,3 +138,43 @@ def network() -> Iterator[str]:
         yield name
     finally:
         subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=30, check=False)
+
+
+@contextlib.contextmanager
+def neighbour(lab: Lab) -> Iterator[Path]:
+    """Run another host's DHCP server on the bridge; its log is given."""
+    with network() as name:
+        subprocess.run(
+            ["ip", "-n", lab.name, "link", "add", "out", "type", "veth", "peer", "name", "in", "netns", name],
+            check=True,
+            timeout=30,
+        )
+        lab.ip("link", "set", "out", "master", "br0", "up")
+        for words in (
+            ("link", "delete", "br0"),
+            ("address", "add", "10.0.2.2/24", "dev", "in"),
+            ("link", "set", "in", "up"),
+        ):
+            subprocess.run(["ip", "-n", name, *words], check=True, timeout=30)
+        log = lab.project / "neighbour.log"
+        argv = [
+            *("ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--port=0"),
+            *(
+                "--conf-file=/dev/null",
+                "--interface=in",
+                "--bind-interfaces",
+                "--except-interface=lo",
+                "--log-dhcp",
+            ),
+            *("--dhcp-range=10.0.2.50,10.0.2.59,255.255.255.0,1h", "--no-ping", "--dhcp-leasefile=/dev/null"),
+            *("--user=root", "--pid-file", "--dhcp-ignore-clid"),
+        ]
+        with log.open("wb") as out:
+            child = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+        try:
+            lab.until(lambda: "started" in log.read_text() or child.poll() is not None)
+            assert child.poll() is None, log.read_text()
+            yield log
+        finally:
+            child.terminate()
+            child.wait(10)

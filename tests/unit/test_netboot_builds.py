@@ -51,12 +51,18 @@ def test_a_build_has_what_boots_over_a_network_and_stays_as_it_is(builds: Builds
     second = keep(builds, tmp_path / "out", 2)
     assert builds.current("it") == second
     assert (read(builds, first, "kernel"), read(builds, second, "kernel")) == (b"k1", b"k2")
-    assert builds.of("it") == tuple(sorted((first, second), key=lambda each: each.id, reverse=True))
+    assert builds.of("it") == (second, first)
 
 
 def test_the_same_export_is_the_same_build(builds: Builds, tmp_path: Path) -> None:
     assert keep(builds, tmp_path / "out", 1) == keep(builds, tmp_path / "out", 1)
     assert len(builds.of("it")) == 1
+
+
+def test_what_was_before_is_a_build_of_its_own_when_it_comes_again(builds: Builds, tmp_path: Path) -> None:
+    made = [keep(builds, tmp_path / "out", number) for number in (1, 2, 1)]
+    assert builds.of("it") == tuple(reversed(made))
+    assert builds.current("it") == made[2]
 
 
 def test_files_are_shared_by_content(builds: Builds, tmp_path: Path) -> None:
@@ -80,8 +86,7 @@ def test_nothing_to_boot(builds: Builds, tmp_path: Path) -> None:
 
 
 def test_rollback(builds: Builds, tmp_path: Path) -> None:
-    made = sorted((keep(builds, tmp_path / "out", number) for number in range(3)), key=lambda each: each.id)
-    builds.select("it", made[2].id)
+    made = [keep(builds, tmp_path / "out", number) for number in range(3)]
     assert builds.select("it", None) == made[1]
     assert builds.select("it", None) == made[0]
     with pytest.raises(UserError) as caught:
@@ -94,7 +99,7 @@ def test_rollback(builds: Builds, tmp_path: Path) -> None:
 
 
 def test_only_so_many_are_kept(builds: Builds, tmp_path: Path) -> None:
-    made = sorted((keep(builds, tmp_path / "out", number) for number in range(6)), key=lambda each: each.id)
+    made = [keep(builds, tmp_path / "out", number) for number in range(6)]
     builds.select("it", made[0].id)
     gone = builds.prune("it", 2, {made[1].id})
     assert set(gone) == {each.id for each in made[2:4]}

@@ -6,6 +6,7 @@ It is put in place by one rename, and becomes current by another: who asks meanw
 
 from __future__ import annotations
 
+import calendar
 import contextlib
 import fcntl
 import hashlib
@@ -93,8 +94,8 @@ class Builds:
             return current
         made = time.time()
         text = json.dumps([[each.name, each.sha256] for each in files] + [[args]])
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime(made))
-        name = f"{stamp}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+        newest = next(iter(self.of(target)), None)
+        name = f"{_stamp(made, newest)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
         build = Build(target=target, id=name, made=made, arch=arch, args=args, files=files)
         self.content.mkdir(parents=True, exist_ok=True)
         place = self.folder / target
@@ -226,6 +227,14 @@ class Builds:
             yield
         finally:
             os.close(handle)
+
+
+def _stamp(made: float, newest: Build | None) -> str:
+    """Return the beginning of an id: the time, but always after that of the newest build, in their order."""
+    if newest is not None:
+        last = calendar.timegm(time.strptime(newest.id[:15], "%Y%m%d-%H%M%S"))
+        made = max(made, last + 1)
+    return time.strftime("%Y%m%d-%H%M%S", time.gmtime(made))
 
 
 def _files(manifest: dict[str, Any]) -> tuple[File, ...]:

@@ -1,0 +1,176 @@
+"""What goes wrong around a boot server: it says what, and goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.netboot.lab import SERVER, Lab, Make, neighbour
+
+MACHINE = """
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    address: 10.0.2.15
+    system: hello
+    power: {qemu: {bridge: br0, memory: 256M}}
+"""
+
+
+def dnsmasq(lab: Lab) -> set[int]:
+    """Return the numbers of the dnsmasq processes in the lab's namespace."""
+    found = subprocess.run(
+        ["ip", "netns", "pids", lab.name], capture_output=True, text=True, timeout=30, check=True
+    ).stdout.split()
+    return {int(pid) for pid in found if _name(pid) == "dnsmasq"}
+
+
+def _name(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
+
+
+def refused(lab: Lab, *words: str) -> str:
+    done = lab.rootstream("serve", *words, timeout=60)
+    assert done.returncode == 2, done.stderr
+    return done.stderr
+
+
+def test_a_killed_dnsmasq_is_started_again(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.serve()
+    for _ in range(2):
+        (before,) = dnsmasq(lab)
+        os.kill(before, signal.SIGKILL)
+        lab.until(lambda before=before: dnsmasq(lab) - {before})
+    assert lab.said().count("it is started again") == 2
+    done = lab.rootstream("boot", "box", "--verify")
+    assert done.returncode == 0, done.stdout + lab.said()
+
+
+def test_a_killed_server_leaves_nothing_running_and_forgets_nothing(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    server = lab.serve()
+    lab.curl("/machines/52-54-00-12-34-56.ipxe")
+    assert dnsmasq(lab)
+    server.kill()
+    server.wait()
+    lab.until(lambda: not dnsmasq(lab))
+    lab.serve()
+    assert [boot["machine"] for boot in lab.boots()] == ["box"]
+    assert lab.curl("/api/v1/boots/1")[0] == 200
+
+
+def test_an_end_is_clean(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    server = lab.serve()
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(20) == 0, lab.said()
+    assert not dnsmasq(lab)
+    assert "Traceback" not in lab.said()
+
+
+def test_only_one_server_on_an_interface(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.serve()
+    said = refused(lab, "--interface", "br0", "--port", "8081")
+    assert "another `rootstream serve` runs on br0" in said
+    assert len(dnsmasq(lab)) == 1
+
+
+def test_ports_in_use(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.start(sys.executable, "-m", "http.server", "--bind", SERVER, "8080")
+    lab.until(lambda: lab.run("ss", "-ltn").stdout.count(":8080"))
+    assert "port 8080 of 10.0.2.1: Address already in use" in refused(lab, "--interface", "br0")
+    block = (
+        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM);"
+        f"s.bind(('{SERVER}', 69)); print('bound', flush=True); time.sleep(60)"
+    )
+    lab.start(sys.executable, "-c", block, log=lab.project / "block.log")
+    lab.until(lambda: (lab.project / "block.log").read_text())
+    said = refused(lab, "--interface", "br0", "--port", "8081")
+    assert "dnsmasq did not start" in said
+    assert "Address already in use" in said
+
+
+def test_interfaces_that_cannot_be_served(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.ip("link", "add", "down0", "type", "bridge")
+    lab.ip("link", "add", "bare0", "type", "bridge")
+    lab.ip("link", "set", "bare0", "up")
+    assert "there is no network interface 'eth7'" in refused(lab, "--interface", "eth7")
+    assert "down0 is down" in refused(lab, "--interface", "down0")
+    assert "bare0 has no IPv4 address" in refused(lab, "--interface", "bare0")
+    assert "10.9.9.9 is not an address of br0" in refused(lab, "--interface", "br0", "--address", "10.9.9.9")
+    outside = (lab.project / "system.yaml").read_text().replace("10.0.2.15", "10.9.9.9")
+    (lab.project / "system.yaml").write_text(outside)
+    assert "10.9.9.9 is no address for a machine in 10.0.2.0/24" in refused(lab, "--interface", "br0")
+
+
+def test_without_the_right_to(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    for folder in (lab.project, *lab.project.parents):
+        if folder.stat().st_uid == os.geteuid() and str(folder).startswith("/tmp/"):
+            folder.chmod(0o777)
+    done = lab.run(
+        *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
+        *("env", f"HOME={lab.project}", sys.executable, "-m", "rootstream", "serve", "--interface", "br0"),
+        timeout=60,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_an_interface_that_vanishes_and_comes_back(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    server = lab.serve()
+    lab.ip("link", "delete", "br0")
+    lab.until(lambda: "nothing is served until it is back" in lab.said())
+    lab.until(lambda: not dnsmasq(lab))
+    assert server.poll() is None
+    lab.ip("link", "add", "br0", "type", "bridge")
+    lab.ip("address", "add", f"{SERVER}/24", "dev", "br0")
+    lab.ip("link", "set", "br0", "up")
+    lab.until(lambda: "br0 is served again" in lab.said())
+    assert lab.curl("/boot.ipxe")[0] == 200
+    done = lab.rootstream("boot", "box", "--verify")
+    assert done.returncode == 0, done.stdout + lab.said()
+
+
+def test_only_the_named_interface_is_served(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.ip("link", "add", "other0", "type", "bridge")
+    lab.ip("address", "add", "10.0.9.1/24", "dev", "other0")
+    lab.ip("link", "set", "other0", "up")
+    lab.serve()
+    listening = lab.run("ss", "-ltunH").stdout
+    places = {line.split()[4] for line in listening.splitlines()}
+    # dnsmasq has DHCP on all addresses of the one device; HTTP and TFTP are on its address
+    assert {place for place in places if "10.0.9.1" in place or place.startswith(("[::]", "*"))} == set()
+    assert f"{SERVER}%br0:8080" in places
+    assert all("%br0" in place for place in places if place.startswith("0.0.0.0"))
+    with neighbour(lab) as _:  # a host of the network, which knows a way to the other address
+        done = lab.run(
+            sys.executable, "-c", "import socket; socket.create_connection(('10.0.9.1', 8080), timeout=3)"
+        )
+    assert "refused" in done.stderr
+
+
+def test_a_description_that_becomes_wrong_is_not_taken(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.serve()
+    path = lab.project / "system.yaml"
+    good = path.read_text()
+    path.write_text(good.replace("system: hello\n", "system: helo\n"))
+    lab.until(lambda: "did you mean 'hello'" in lab.said())
+    assert lab.curl("/machines/52-54-00-12-34-56.ipxe")[0] == 200
+    path.write_text(good.replace("12:34:56", "12:34:99"))
+    lab.until(lambda: "is read again" in lab.said())
+    assert "not known" in lab.curl("/machines/52-54-00-12-34-56.ipxe")[1]
+    assert "boots hello" in lab.curl("/machines/52-54-00-12-34-99.ipxe")[1]

@@ -1,0 +1,442 @@
+"""The HTTP side of the boot server, asked over loopback: scripts, files, the API, and what hostile clients send."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import web
+from loading import GOOD, read
+from yarl import URL
+
+from rootstream import events
+from rootstream.netboot import api, places, sending
+from rootstream.netboot.builds import Builds
+from rootstream.netboot.power import Switchboard
+from rootstream.netboot.service import Service
+from rootstream.netboot.site import application
+from rootstream.netboot.state import State
+from rootstream.project import Project
+
+MAC = "52-54-00-00-00-01"
+KERNEL, RAMDISK = b"kernel" * 1000, b"ramdisk" * 100_000
+SYSTEM = "systems:\n" + GOOD.replace("[initramfs]", "[kernel, initramfs]")
+MACHINES = """
+machines:
+  box:
+    macs: ["52:54:00:00:00:01"]
+    system: good
+    kernel_args: name={name} from={server}
+    phone_home: true
+    power: {command: {on: ["true"], off: ["false"], cycle: ["true"], status: ["true"]}}
+"""
+
+
+class Site:
+    """A server on a free port of loopback, and what it works on."""
+
+    def __init__(self, folder: Path, text: str) -> None:
+        self.project = Project(folder=folder, kind="described")
+        description = read(folder, text)
+        self.builds = Builds(places.builds(self.project), places.content(self.project))
+        self.state = State(places.state(self.project))
+        self.service = Service(description, self.builds, self.state, events.ignore)
+        self.switchboard = Switchboard(self.project, self.service)
+        self.port = 0
+
+    def export(self, kernel: bytes = KERNEL, ramdisk: bytes = RAMDISK) -> str:
+        out = self.project.out("good")
+        out.mkdir(parents=True, exist_ok=True)
+        items = []
+        for kind, name, data in (("kernel", "bzImage", kernel), ("initramfs", "initramfs.cpio", ramdisk)):
+            (out / name).write_bytes(data)
+            digest = hashlib.sha256(data).hexdigest()
+            items.append({"name": name, "kind": kind, "size": len(data), "sha256": digest})
+        (out / "manifest.json").write_text(json.dumps({"arch": "x86_64", "files": items}))
+        build = self.builds.record("good", out, args="quiet")
+        assert build
+        return build.id
+
+    @asynccontextmanager
+    async def served(self) -> AsyncIterator[None]:
+        app = application(self.service, {})
+        api.add(app, self.project, self.switchboard)
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=1.0, shutdown_timeout=0.5)
+        await runner.setup()
+        listener = socket.socket()
+        listener.bind(("127.0.0.1", 0))
+        self.port = listener.getsockname()[1]
+        await web.SockSite(runner, listener).start()
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+            self.state.close()
+
+    async def raw(self, text: bytes, *, wait: float = 10.0) -> bytes:
+        """Send bytes as they are and return all that comes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        writer.write(text)
+        try:
+            async with asyncio.timeout(wait):
+                return await reader.read()
+        except (TimeoutError, ConnectionError):
+            return b""
+        finally:
+            writer.close()
+
+    async def ask(
+        self, path: str, *, method: str = "GET", head: dict[str, str] | None = None, body: str = ""
+    ) -> tuple[int, dict[str, str], bytes]:
+        lines = [f"{method} {path} HTTP/1.1", "Host: evil.example", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in (head or {}).items()]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        answer = await self.raw("\r\n".join([*lines, "", body]).encode())
+        top, _, rest = answer.partition(b"\r\n\r\n")
+        first, *others = top.decode().split("\r\n")
+        named = (line.partition(": ") for line in others)
+        return int(first.split()[1]), {name.lower(): value for name, _, value in named}, rest
+
+
+Run = Callable[[Callable[[Site], Coroutine[Any, Any, None]]], None]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Run:
+    def start(work: Callable[[Site], Coroutine[Any, Any, None]], text: str = SYSTEM + MACHINES) -> None:
+        site = Site(tmp_path, text)
+
+        async def main() -> None:
+            async with site.served():
+                await work(site)
+
+        asyncio.run(main())
+
+    return start
+
+
+def test_a_machine_gets_its_script(run: Run) -> None:
+    async def work(site: Site) -> None:
+        status, _, first = await site.ask("/boot.ipxe")
+        assert (status, first[:6]) == (200, b"#!ipxe")
+        base = f"http://127.0.0.1:{site.port}"
+        assert f"{base}/machines/${{netX/mac:hexhyp}}.ipxe".encode() in first
+        _, _, wait = await site.ask(f"/machines/{MAC}.ipxe")
+        assert b"not built yet" in wait
+        number = site.export()
+        _, _, text = await site.ask(f"/machines/{MAC}.ipxe?platform=pcbios&chip=x")
+        lines = text.decode().splitlines()
+        assert lines[0] == "#!ipxe"
+        kernel = next(line for line in lines if line.startswith("kernel "))
+        assert f"{base}/builds/good/{number}/bzImage?boot=1" in kernel
+        words = kernel.split()
+        assert {"quiet", "name=box", "from=127.0.0.1", "console=ttyS0", "initrd=initramfs.cpio"} <= set(words)
+        assert re.search(rf"rootstream.home={base}/api/v1/home/[\w-]{{30,}} ", kernel)
+
+    run(work)
+
+
+def test_a_boot_once_is_for_one_boot(run: Run) -> None:
+    async def work(site: Site) -> None:
+        old, new = site.export(), site.export(kernel=b"new")
+        site.service.choose("box", system=None, build=old, once=True)
+        for _ in range(2):  # the same boot: it asks again
+            _, _, text = await site.ask(f"/machines/{MAC}.ipxe")
+            assert old in text.decode()
+        for file in ("bzImage", "initramfs.cpio"):
+            await site.ask(f"/builds/good/{old}/{file}?boot=1")
+        _, _, text = await site.ask(f"/machines/{MAC}.ipxe")
+        assert new in text.decode()
+        boots = site.state.boots()
+        assert [(boot.build, boot.outcome) for boot in boots] == [(new, "booting"), (old, "served")]
+        assert {stage.name: stage.size for stage in boots[1].stages}["initramfs"] == len(RAMDISK)
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "status", "text"),
+    [("local", 200, b"sanboot"), ("menu", 200, b"item 0 good"), ("refuse", 403, b"nothing")],
+)
+def test_other_machines(tmp_path: Path, unknown: str, status: int, text: bytes) -> None:
+    site = Site(tmp_path, f"{SYSTEM}{MACHINES}serve: {{unknown: {unknown}}}\n")
+
+    async def main() -> None:
+        async with site.served():
+            number = site.export()
+            found, _, body = await site.ask("/machines/52-54-00-00-00-99.ipxe")
+            assert found == status
+            assert text in body
+            found, _, body = await site.ask("/menu/good.ipxe")
+            assert found == (200 if unknown == "menu" else 404)
+            assert (number.encode() in body) == (unknown == "menu")
+            assert site.state.boots() == ()
+
+    asyncio.run(main())
+
+
+def test_files(run: Run) -> None:
+    async def work(site: Site) -> None:
+        path = f"/builds/good/{site.export()}/initramfs.cpio"
+        status, head, body = await site.ask(path)
+        assert (status, body, head["content-length"]) == (200, RAMDISK, str(len(RAMDISK)))
+        assert (head["accept-ranges"], head["content-type"]) == ("bytes", "application/octet-stream")
+        tag, day = head["etag"], head["last-modified"]
+        status, head, body = await site.ask(path, method="HEAD")
+        assert (status, body, head["content-length"], head["etag"]) == (200, b"", str(len(RAMDISK)), tag)
+        for given in ({"If-None-Match": tag}, {"If-None-Match": f'"a", W/{tag}'}, {"If-Modified-Since": day}):
+            assert (await site.ask(path, head=given))[0] == 304
+        assert (await site.ask(path, head={"If-None-Match": '"other"'}))[0] == 200
+        assert (await site.ask(path, head={"If-Match": '"other"'}))[0] == 412
+
+    run(work)
+
+
+def test_ranges(run: Run) -> None:
+    async def work(site: Site) -> None:
+        path = f"/builds/good/{site.export()}/initramfs.cpio"
+        tag = (await site.ask(path, method="HEAD"))[1]["etag"]
+        size = len(RAMDISK)
+        for asked, begin, end in (("5-9", 5, 10), ("-7", size - 7, size), (f"{size - 3}-", size - 3, size)):
+            status, head, body = await site.ask(path, head={"Range": f"bytes={asked}"})
+            assert (status, body) == (206, RAMDISK[begin:end])
+            assert head["content-range"] == f"bytes {begin}-{end - 1}/{size}"
+        for asked in (f"{size}-", "9" * 40 + "-", "5-4", "a-b", "-", "0-1,5-6", "--5"):
+            status, _, body = await site.ask(path, head={"Range": f"bytes={asked}"})
+            assert status in (200, 400, 416), asked
+            assert body in (RAMDISK, b"") or status != 200
+        status, _, body = await site.ask(path, head={"Range": "bytes=0-" + "9" * 40})
+        assert (status, body) == (206, RAMDISK)
+        assert (await site.ask(path, head={"Range": "bytes=0-1", "If-Range": tag}))[0] == 206
+        for stale in ('"other"', f"W/{tag}", "Thu, 01 Jan 1970 00:00:00 GMT", "rubbish"):
+            status, _, body = await site.ask(path, head={"Range": "bytes=0-1", "If-Range": stale})
+            assert (status, body) == (200, RAMDISK), stale
+
+    run(work)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/builds/good/{id}/../../../state.db",
+        "/builds/good/{id}/%2e%2e/%2e%2e/%2e%2e/state.db",
+        "/builds/good/{id}/..%2f..%2f..%2fstate.db",
+        "/builds/good/{id}/build.json",
+        "/builds/good/{id}//etc/passwd",
+        "/builds/good/{id}/%2fetc%2fpasswd",
+        "/builds/good/{id}/bzImage%00",
+        "/builds/good/current/bzImage",
+        "/builds/../builds/good/{id}/build.json",
+        "/builds/%2e%2e/tokens/x",
+        "/builds/..%2f..%2f..%2fsystem.yaml/{id}/bzImage",
+        "/builds/.lock/{id}/bzImage",
+        "//etc/passwd",
+        "/ipxe/../../etc/passwd",
+        "/ipxe/..%2f..%2fetc%2fpasswd",
+        "/machines/../../x.ipxe",
+        "/machines/%2e%2e%2fbox.ipxe",
+        "/menu/..%2f..%2ftokens.ipxe",
+        "/api/v1/machines/..%2f..%2ftokens/console",
+        "/api/v1/boots/-1",
+        "/api/v1/boots/99999999999999999999999999",
+        "/tokens",
+    ],
+)
+def test_paths_that_lead_elsewhere(run: Run, path: str) -> None:
+    async def work(site: Site) -> None:
+        number = site.export()
+        api.ensure_token(places.tokens(site.project))
+        status, _, body = await site.ask(path.format(id=number))
+        assert status in (400, 403, 404)
+        secret = places.tokens(site.project).read_text().split()[0]
+        assert secret.encode() not in body
+        assert b"root:" not in body
+
+    run(work)
+
+
+def test_a_flood_of_headers_and_rubbish(run: Run) -> None:
+    async def work(site: Site) -> None:
+        many = b"".join(b"X-%d: y\r\n" % number for number in range(5000))
+        for text in (
+            b"GET / HTTP/1.1\r\nHost: a\r\n" + many + b"\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 1_000_000 + b"\r\n\r\n",
+            b"GET /" + b"y" * 1_000_000 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+            b"\x16\x03\x01" + bytes(500),
+            b"POST /api/v1/machines/box/choose HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n\r\n",
+            b"POST /api/v1/home/x HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\nzz\r\n",
+        ):
+            answer = await site.raw(text)
+            assert not answer or re.match(rb"HTTP/1\.[01] 4\d\d ", answer), answer[:100]
+        assert (await site.ask("/boot.ipxe"))[0] == 200
+
+    run(work)
+
+
+def test_who_does_not_finish_asking_is_cut_off(run: Run) -> None:
+    async def work(site: Site) -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
+        writer.write(b"GET /boot.ipxe HTTP/1.1\r\n")
+        async with asyncio.timeout(20):
+            for _ in range(200):
+                try:
+                    writer.write(b"X: y\r\n")
+                    await writer.drain()
+                    if await asyncio.wait_for(reader.read(1), 0.1) == b"":
+                        break
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    break
+            else:
+                pytest.fail("still connected")
+        writer.close()
+
+    run(work)
+
+
+def test_who_does_not_read_is_cut_off(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sending, "PATIENCE", 0.5)
+    monkeypatch.setattr(sending, "LEAST_RATE", 1 << 30)
+
+    async def work(site: Site) -> None:
+        path = f"/builds/good/{site.export(ramdisk=bytes(20_000_000))}/initramfs.cpio"
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(slow, ("127.0.0.1", site.port))
+        await asyncio.get_running_loop().sock_sendall(slow, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        await asyncio.sleep(2)
+        slow.setblocking(True)
+        slow.settimeout(10)
+        total = 0
+        with slow:
+            try:
+                while data := await asyncio.to_thread(slow.recv, 1 << 20):
+                    total += len(data)
+            except ConnectionError:
+                pass
+        assert total < 20_000_000
+        assert (await site.ask("/boot.ipxe"))[0] == 200
+
+    run(work)
+
+
+def test_reading_the_api(run: Run) -> None:
+    async def work(site: Site) -> None:
+        number = site.export()
+        await site.ask(f"/machines/{MAC}.ipxe")
+        _, _, body = await site.ask("/api/v1/machines/box")
+        data = json.loads(body)
+        assert data["next"] == {"system": "good", "build": number, "source": "description"}
+        assert data["last_boot"]["outcome"] == "booting"
+        listed = json.loads((await site.ask("/api/v1/machines"))[2])
+        assert listed == {"machines": [data]}
+        boot = json.loads((await site.ask("/api/v1/boots?machine=box&limit=5"))[2])["boots"][0]
+        assert boot == json.loads((await site.ask(f"/api/v1/boots/{boot['id']}"))[2])
+        assert [stage["name"] for stage in boot["stages"]] == ["script"]
+        systems = json.loads((await site.ask("/api/v1/builds"))[2])["systems"]
+        assert [(system["name"], system["current"]) for system in systems] == [("good", number)]
+        told = json.loads((await site.ask("/api/v1/events"))[2])
+        assert told["events"][-1]["text"].startswith("box boots good")
+        later = await asyncio.gather(
+            site.ask(f"/api/v1/events?wait=5&mark={URL.build(query={'m': told['mark']}).query['m']}"), _later(site)
+        )
+        assert json.loads(later[0][2])["mark"] != told["mark"]
+        assert json.loads((await site.ask("/api/v1/machines/box/power"))[2])["power"] == "on"
+        for path in ("machines/nobody", "boots/77", "boots?limit=x", "machines/nobody/console"):
+            assert (await site.ask(f"/api/v1/{path}"))[0] in (400, 404)
+
+    run(work)
+
+
+async def _later(site: Site) -> None:
+    await asyncio.sleep(0.3)
+    site.state.tell("test", "something happened")
+
+
+def test_changing_needs_a_token(run: Run) -> None:
+    async def work(site: Site) -> None:
+        old, new = site.export(), site.export(kernel=b"new")
+        api.ensure_token(places.tokens(site.project))
+        assert places.tokens(site.project).stat().st_mode & 0o777 == 0o600
+        token = places.tokens(site.project).read_text().split()[0]
+        kind = {"Content-Type": "application/json"}
+        good = {**kind, "Authorization": f"Bearer {token}"}
+        choose, body = "/api/v1/machines/box/choose", json.dumps({"build": old})
+        for head in (
+            kind,
+            {**kind, "Authorization": "Bearer "},
+            {**kind, "Authorization": f"Bearer {token[:-1]}"},
+            {**kind, "Authorization": f"Basic {token}"},
+            {**kind, "Authorization": "Bearer \xe9\xe9"},
+        ):
+            status, answer, _ = await site.ask(choose, method="POST", head=head, body=body)
+            assert (status, answer["www-authenticate"]) == (401, "Bearer")
+        assert site.state.choice("box") is None
+        status, _, answer_body = await site.ask(choose, method="POST", head=good, body=body)
+        assert (status, json.loads(answer_body)["next"]["build"]) == (200, old)
+        for wrong in (
+            '{"build": "x"}',
+            '{"system": "none"}',
+            '{"once": 1}',
+            "[]",
+            "{",
+            '{"other": 1}',
+            "[" * 60_000,
+        ):
+            assert (await site.ask(choose, method="POST", head=good, body=wrong))[0] in (400, 404)
+        assert (await site.ask(choose, method="POST", head={"Authorization": f"Bearer {token}"}, body=body))[
+            0
+        ] == 400
+        status, _, answer_body = await site.ask(choose, method="POST", head=good, body="{}")
+        assert json.loads(answer_body)["next"]["build"] == new
+        path = "/api/v1/systems/good/current"
+        status, _, answer_body = await site.ask(path, method="POST", head=good, body="{}")
+        assert (status, json.loads(answer_body)["current"]) == (200, old)
+        path = "/api/v1/machines/box/power"
+        status, _, answer_body = await site.ask(path, method="POST", head=good, body='{"action": "cycle"}')
+        assert (status, json.loads(answer_body)["boot"]) == (200, 1)
+        status, _, answer_body = await site.ask(path, method="POST", head=good, body='{"action": "off"}')
+        assert (status, json.loads(answer_body)["error"]) == (400, "power-failed")
+
+    run(work)
+
+
+def test_a_system_reports_once(run: Run) -> None:
+    async def work(site: Site) -> None:
+        site.export()
+        _, _, text = await site.ask(f"/machines/{MAC}.ipxe")
+        found = re.search(rb"/api/v1/home/([\w-]+)", text)
+        assert found
+        home = found[0].decode()
+        assert (await site.ask(home[:-1] + "-", method="POST"))[0] == 403
+        assert (await site.ask(home, method="GET"))[0] == 405
+        assert (await site.ask(home, method="POST"))[0] == 200
+        assert (await site.ask(home, method="POST"))[0] == 403
+        assert site.state.boots()[0].outcome == "up"
+
+    run(work)
+
+
+def test_times_of_a_boot_are_told_by_its_machine_alone(run: Run) -> None:
+    async def work(site: Site) -> None:
+        number = site.export()
+        await site.ask(f"/machines/{MAC}.ipxe")
+        site.state.update(1, address="10.9.9.9")
+        for boot in ("1", "2", "-1", "1e9", "9" * 15, "9" * 30):
+            assert (await site.ask(f"/builds/good/{number}/initramfs.cpio?boot={boot}"))[0] == 200
+        (record,) = site.state.boots()
+        assert record.outcome == "booting"
+        assert [stage.name for stage in record.stages] == ["script"]
+
+    run(work)
