@@ -6,13 +6,14 @@ import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.conftest import rootstream
+from tests.netboot.lab import Lab, Make
+
 from rootstream import events
 from rootstream.load import load
 from rootstream.netboot import places, record
 from rootstream.netboot.builds import Builds
 from rootstream.project import find
-from tests.conftest import rootstream
-from tests.netboot.lab import Lab, Make
 
 MACHINES = """
 machines:

@@ -1,4 +1,4 @@
-"""The HTTP side of the boot server, asked over loopback: scripts, files, the API, and what hostile clients send."""
+"""The HTTP side of the boot server, asked over loopback: scripts, files, the API, and hostile clients."""
 
 from __future__ import annotations
 
