@@ -351,10 +351,10 @@ def completion(shell_name: str) -> None:
 def _add_groups() -> None:
     """Add the commands that have a module of their own; they import what they need when they run, too."""
     from rootstream.cli_config import config
-    from rootstream.cli_netboot import boot, builds, power, rollback, serve
+    from rootstream.cli_netboot import boot, builds, power, publish, rollback, serve
     from rootstream.cli_passwd import passwd
 
-    for command in (config, passwd, serve, boot, builds, rollback, power):
+    for command in (config, passwd, serve, boot, builds, rollback, power, publish):
         cli.add_command(command)
 
 

@@ -175,3 +175,24 @@ def power(machine: str, action: str, folder: Path) -> None:
             switches.switch(project, machine, found, each, env=os.environ)
             return
     click.echo(switches.state(project, machine, found, env=os.environ))
+
+
+@click.command()
+@click.argument("target", metavar="DIR")
+@click.option("--url", required=True, help="Where a web server shows DIR, such as http://10.8.30.15/boot.")
+@project_option
+@progress_options
+def publish(target: str, url: str, folder: Path, style: str | None) -> None:
+    """Write what the machines boot into DIR, for a web server that is there already.
+
+    Kernels, ramdisks, checksums, iPXE scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by rsync.
+    """
+    from rootstream.load import load
+    from rootstream.netboot.publish import publish as write
+
+    project = _project(folder)
+    with _reporter(style) as report:
+        paths = write(project, load(project.description), target, url, report)
+    if style != "json":
+        for path in paths:
+            click.echo(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -53,6 +54,7 @@ def check(
         *([_opensbi(install)] if "riscv32" in archs else []),
         *(_uefi(arch, install) for arch in archs if BOARDS[arch].uefi_package),
         _buildroot(install, environment),
+        *_netboot(install, environment),
         _acceleration(environment),
     )
 
@@ -75,6 +77,23 @@ def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
         found=f"missing: {', '.join(missing)}" if missing else "all programs that it wants",
         fix=f"{install} {' '.join(missing)}" if missing else None,
         weight="advised",
+    )
+
+
+def _netboot(install: str, environment: Mapping[str, str]) -> tuple[Need, ...]:
+    """Return the needs of `rootstream serve`: only machines that boot over the network want them."""
+    path = os.pathsep.join((environment.get("PATH", os.defpath), "/usr/sbin"))
+    search = {**environment, "PATH": path}
+    program = Path("/usr/lib/ipxe/undionly.kpxe")
+    return (
+        _program("dnsmasq", "does DHCP and TFTP for `rootstream serve`", install, search, package="dnsmasq-base"),
+        Need(
+            name="iPXE",
+            met=program.is_file(),
+            found=str(program.parent) if program.is_file() else "missing; machines load it by `rootstream serve`",
+            fix=None if program.is_file() else f"{install} ipxe",
+            weight="advised",
+        ),
     )
 
 

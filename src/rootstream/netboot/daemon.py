@@ -22,6 +22,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is started again
 SETTLED = 10.0  # seconds after which it counts as running well
 _STARTING = 1.0
 _LINES = 20
+_PROGRAM = "dnsmasq"
 # Exit status of dnsmasq(8)
 _STATUS = {1: "bad-configuration", 2: "port-in-use", 3: "cannot-write", 4: "out-of-memory"}
 
@@ -95,7 +96,14 @@ class Daemon:
 
     async def start(self, configuration: str, hosts: str) -> None:
         """Start dnsmasq. Raises `UserError` program-missing, port-in-use, no-permission, dnsmasq-failed."""
-        process.require("dnsmasq", hint="Install it (Debian: `apt install dnsmasq-base`).")
+        path = os.pathsep.join((self._env.get("PATH", os.defpath), "/usr/sbin"))
+        if shutil.which(_PROGRAM, path=path) is None:
+            raise UserError(
+                "program-missing",
+                f"{_PROGRAM} is not installed or not on PATH",
+                hint="Install it (Debian: `apt install dnsmasq-base`).",
+            )
+        self._env = {**self._env, "PATH": path}
         self._runtime.configuration.write_text(configuration)
         self.hosts(hosts)
         self._end_leftover()
@@ -132,7 +140,7 @@ class Daemon:
     def _spawn(self) -> asyncio.Future[int]:
         """Start the process, and threads that read its log; the future has its exit status."""
         argv = (
-            "dnsmasq",
+            _PROGRAM,
             "--keep-in-foreground",
             "--log-facility=-",
             f"--conf-file={self._runtime.configuration}",

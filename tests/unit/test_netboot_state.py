@@ -1,0 +1,121 @@
+"""What the boot server remembers, also when it is killed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rootstream.errors import UserError
+from rootstream.netboot.state import CheckResult, State
+
+WRITER = """
+import sys
+from pathlib import Path
+from rootstream.netboot.state import State
+state = State(Path(sys.argv[1]))
+for number in range(100000):
+    boot = state.begin("box", "52:54:00:00:00:01", stage="dhcp")
+    state.stage(boot, "dhcp", ended=1.0)
+    state.update(boot, outcome="up", system="hello", build="b")
+    print(boot, flush=True)
+"""
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    return State(tmp_path / "new" / "state.db")
+
+
+def test_a_boot(state: State) -> None:
+    number = state.begin("box", "52:54:00:00:00:01", stage="power-on", at=100.0)
+    state.stage(number, "dhcp", began=101.0)
+    state.stage(number, "dhcp", began=102.0)
+    state.stage(number, "dhcp", ended=103.0)
+    state.stage(number, "kernel", began=104.0)
+    state.stage(number, "kernel", ended=105.0, size=7, detail="x")
+    state.update(number, system="hello", build="b", address="10.0.0.1")
+    boot = state.current("box")
+    assert boot
+    found = [(each.name, each.began, each.ended, each.size) for each in boot.stages]
+    assert found == [("power-on", 100.0, None, None), ("dhcp", 101.0, 103.0, None), ("kernel", 104.0, 105.0, 7)]
+    results = (CheckResult(name="a", passed=True, elapsed=1.5, detail=""),)
+    state.checked(number, results)
+    state.update(number, outcome="passed")
+    assert state.current("box") is None
+    again = state.boot(number)
+    assert again
+    assert (again.checks, again.outcome) == (results, "passed")
+    with pytest.raises(ValueError, match="unknown words"):
+        state.update(number, **{"id = 0 --": "x"})
+
+
+def test_a_boot_that_is_begun_anew_is_abandoned(state: State) -> None:
+    numbers = [state.begin("box", "", stage="dhcp") for _ in range(3)]
+    assert [boot.outcome for boot in state.boots()] == ["booting", "abandoned", "abandoned"]
+    assert [boot.id for boot in state.boots(before=numbers[2], limit=1)] == [numbers[1]]
+    assert state.boots(machine="' OR 1=1 --") == ()
+
+
+def test_a_token_is_kept_as_its_hash_and_good_once(state: State, tmp_path: Path) -> None:
+    number = state.begin("box", "", stage="script")
+    state.update(number, token="a-token-of-this-boot")
+    assert state.redeem("") is None
+    assert state.redeem("another") is None
+    boot = state.redeem("a-token-of-this-boot")
+    assert boot
+    assert (boot.id, boot.outcome) == (number, "up")
+    assert state.redeem("a-token-of-this-boot") is None
+    assert not any(b"a-token-of-this-boot" in path.read_bytes() for path in (tmp_path / "new").iterdir())
+
+
+def test_choices(state: State) -> None:
+    assert state.take("box") is None
+    state.choose("box", system="good", build=None, once=False)
+    state.choose("box", system="once", build=None, once=True)
+    assert [state.choice("box").system, state.take("box").system] == ["once", "once"]  # type: ignore[union-attr]
+    assert [state.take("box").system for _ in range(2)] == ["good", "good"]  # type: ignore[union-attr]
+    state.choose("box", system="once", build=None, once=True)
+    state.choose("box", system=None, build=None, once=False)
+    assert state.choice("box") is None
+
+
+def test_events_and_marks(state: State, tmp_path: Path) -> None:
+    first = state.mark()
+    other = State(tmp_path / "new" / "state.db")
+    other.tell("boot", "one", machine="box")
+    second = state.mark()
+    other.tell("boot", "two", machine="box")
+    assert len({first, second, state.mark()}) == 3
+    told = state.told()
+    assert [each.text for each in told] == ["one", "two"]
+    assert [each.text for each in state.told(after=told[0].id)] == ["two"]
+    other.close()
+
+
+def test_it_survives_being_killed(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    for _ in range(3):
+        child = subprocess.Popen([sys.executable, "-c", WRITER, str(path)], stdout=subprocess.PIPE, text=True)
+        assert child.stdout
+        last = [int(child.stdout.readline()) for _ in range(20)][-1]
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+        state = State(path)
+        boot = state.boot(last)
+        assert boot
+        assert (boot.outcome, boot.build) == ("up", "b")
+        state.close()
+
+
+@pytest.mark.parametrize("content", [b"rubbish" * 1000, b"SQLite format 3\0" + bytes(5000)])
+def test_a_broken_file_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "state.db"
+    path.write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        State(path)
+    assert caught.value.reason in ("state-broken", "cannot-write")
