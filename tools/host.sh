@@ -50,6 +50,8 @@ if [ "${1:-}" = systems ]; then
 	need u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
 	need opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
 	need u-boot-tools mkimage
+	# A rescue key of a test.
+	need openssh-client ssh ssh-keygen
 fi
 need ca-certificates /etc/ssl/certs/ca-certificates.crt
 if [ "${PYTHON:-python3}" = python3 ]; then

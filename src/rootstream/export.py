@@ -135,6 +135,12 @@ def dropped(checkout: Path) -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(note.read_text())) if note.is_file() else ()
 
 
+def warnings(checkout: Path) -> tuple[str, ...]:
+    """Return what the build found missing in a root."""
+    note = checkout / "notes" / "warnings.json"
+    return tuple(json.loads(note.read_text())) if note.is_file() else ()
+
+
 def describe(folder: Path, facts: Facts) -> None:
     """Write SHA256SUMS and manifest.json for the files of a folder."""
     paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -190,6 +196,8 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             hint="What was there before is unchanged. Make room or mend the permissions, then build again.",
         ) from error
     remember(project, facts.target, facts.mark)
+    for text in warnings(checkout):
+        report(events.Notice(level="warning", text=f"{facts.target}: {text}"))
     for path in results(place):
         size = path.stat().st_size
         report(events.Exported(system=facts.target, path=path, size=size, stored=stored(path)))

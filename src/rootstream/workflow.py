@@ -8,8 +8,10 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -324,10 +326,15 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
         engine.build(where.plan, tuple(elements.values()), report)
-        keys = {state.name: state.key for state in engine.show(where.plan, tuple(elements.values()))}
-        for target, element in elements.items():
-            facts = _facts(prepared, target, keys)
-            _checkout(where, element, facts, engine, report)
+        with ThreadPoolExecutor(max_workers=1) as beside:  # the keys, which only the manifests need
+            shown = beside.submit(engine.show, where.plan, tuple(elements.values()))
+            for target, element in elements.items():
+
+                def facts(target: str = target) -> export.Facts:
+                    keys = {state.name: state.key for state in shown.result()}
+                    return _facts(prepared, target, keys)
+
+                _checkout(where, target, element, facts, engine, report)
 
 
 def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
@@ -372,17 +379,18 @@ def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.F
 
 def _checkout(
     where: project.Project,
+    target: str,
     element: str,
-    facts: export.Facts,
+    facts: Callable[[], export.Facts],
     engine: Engine,
     report: events.Reporter,
 ) -> None:
-    report(events.Step(name="export", text=f"exporting {facts.target}"))
+    report(events.Step(name="export", text=f"exporting {target}"))
     (where.folder / "out").mkdir(exist_ok=True)
     scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="checkout-"))
     try:
         engine.checkout(where.plan, element, scratch / "files", report, depends="run")
-        export.export(where, scratch / "files", facts, report)
+        export.export(where, scratch / "files", facts(), report)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -413,9 +421,13 @@ def _build_plain(
                 elements=tuple({"name": state.name, "key": state.key} for state in states),
                 version=__version__,
             )
-            _checkout(where, element, facts, engine, report)
+            _checkout(where, target, element, partial(_same, facts), engine, report)
         places.append(where.out(target))
     return tuple(places)
+
+
+def _same(facts: export.Facts) -> export.Facts:
+    return facts
 
 
 def plain_target(element: str) -> str:

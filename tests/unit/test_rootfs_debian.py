@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.debian import Dropped, clean, drop, left_out
+from rootstream.sandbox.debian import Dropped, clean, drop, left_out, warnings
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootspec import parse_root_spec
 from rootstream.sandbox.services import add_services, set_sshd
@@ -46,6 +46,25 @@ def test_dates_of_passwords_are_those_of_the_image() -> None:
     tree.put("etc/shadow", text_file(b"root:*:20800:0:99999:7:::\nsshd:!:::::::\n"))
     clean(tree, EPOCH)
     assert read_text(tree, "etc/shadow") == "root:*:20000:0:99999:7:::\nsshd:!:::::::\n"
+
+
+@pytest.mark.parametrize(
+    ("paths", "told"),
+    [
+        (("usr/sbin/agetty", "usr/lib/systemd/system/serial-getty@.service"), True),
+        (("usr/sbin/agetty", "usr/lib/systemd/system/serial-getty@.service", "usr/bin/login"), False),
+        (("usr/sbin/agetty",), False),
+        ((), False),
+    ],
+)
+def test_a_console_that_nobody_passes_is_told(paths: tuple[str, ...], told: bool) -> None:
+    assert bool(warnings(tree_of(*paths))) is told
+
+
+def test_a_console_that_is_masked_asks_for_nothing() -> None:
+    tree = tree_of("usr/sbin/agetty", "usr/lib/systemd/system/getty@.service")
+    tree.put("etc/systemd/system/getty@.service", Inode(kind=Kind.SYMLINK, mode=0o777, target="/dev/null"))
+    assert warnings(tree) == ()
 
 
 @pytest.mark.parametrize(

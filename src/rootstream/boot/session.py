@@ -109,7 +109,7 @@ class Session:
                 self.user = user
                 return
             elif patience > _PATIENCE:
-                raise Refused(f"{user}: the login prompt comes again and again")
+                raise Late(f"{user}: the login prompt comes again and again: is there a login program?")
             else:
                 patience *= 2
 

@@ -18,6 +18,7 @@ from rootstream.sandbox.program import Mistake
 
 PATH = "/root.tar"
 REPORT = "/notes/dropped.json"
+WARNINGS = "/notes/warnings.json"
 
 
 def spec(  # noqa: C901, PLR0912  (one case for each kind of layer)
@@ -102,7 +103,7 @@ def notes_element(slug: str, root: str) -> Element:
         kind="manual",
         description=f"What {slug} leaves out",
         builds_with=(Dependency(element=base.NAME), Dependency(element=root)),
-        commands=(f'install -D -m 644 {REPORT} "%{{install-root}}{REPORT}"',),
+        commands=tuple(f'install -D -m 644 {path} "%{{install-root}}{path}"' for path in (REPORT, WARNINGS)),
         variables={"strip-binaries": ""},
     )
 
@@ -119,7 +120,7 @@ def element(
     told: dict[str, Json],
     epoch: int,
 ) -> tuple[Element, dict[str, bytes]]:
-    """Return the element whose files are /root.tar and, of a packed tree, /notes/dropped.json.
+    """Return the element whose files are /root.tar and, of a packed tree, /notes with JSON.
 
     A `packed` tree is an element with a tar and a list of what it left out. `laid` are elements and the path of a
     tar in each, laid over the tree before the archives; `folders` those whose files are laid over it then.
@@ -134,6 +135,7 @@ def element(
     words.append("--spec layers/spec.json")
     if packed:
         words.append(f'--base {place}/root.tar --dropped {place}/dropped --report "%{{install-root}}{REPORT}"')
+        words.append(f'--warnings "%{{install-root}}{WARNINGS}"')
     else:
         words.append(f"--tree {place}")
     words += [f"--layer {path}" for _, path in laid]

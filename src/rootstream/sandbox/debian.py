@@ -93,6 +93,26 @@ def _dated(line: str, day: int) -> str:
     return ":".join(fields)
 
 
+def warnings(tree: Tree) -> tuple[str, ...]:
+    """Return what a finished root lacks for what it does: a console that asks for a name needs login."""
+    found = []
+    asks = any(
+        tree.find(f"{UNITS}/{unit}") is not None and not _masked(tree, unit)
+        for unit in ("serial-getty@.service", "getty@.service")
+    )
+    if asks and tree.find("usr/sbin/agetty") is not None and tree.find("usr/bin/login") is None:
+        found.append(
+            "nobody can log in on a console: it asks for a name, and the program behind it is not there. "
+            "Add `login` to the packages, or mask getty@.service and serial-getty@.service"
+        )
+    return tuple(found)
+
+
+def _masked(tree: Tree, unit: str) -> bool:
+    inode = tree.get(f"etc/systemd/system/{unit}")
+    return inode is not None and inode.target == "/dev/null"
+
+
 def drop(tree: Tree, patterns: Sequence[str]) -> tuple[Dropped, ...]:
     """Remove what patterns of absolute paths match, folders with all below; say what each took away."""
     return tuple(_drop(tree, pattern) for pattern in patterns)

@@ -22,10 +22,11 @@ from rootstream.sandbox.tree import Tree
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Where to write what was dropped, and the list of what was not unpacked in the first place."""
+    """Where to write what was dropped and what to warn of, and the list of what was not even unpacked."""
 
     output: Path
     left_out: Path | None
+    warnings: Path | None = None
 
 
 def assemble(
@@ -62,6 +63,8 @@ def assemble(
         unseen = debian.left_out(debian.read_lines(report.left_out), spec.left_out) if report.left_out else ()
         rows = [asdict(each) for each in (*unseen, *dropped)]
         report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+        if report.warnings is not None:
+            report.warnings.write_text(json.dumps(debian.warnings(tree), indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)
     with whole_file(output) as draft, draft.open("wb") as file:
@@ -83,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--spec", type=Path, help="JSON description of what to set")
     verb.add_argument("--dropped", type=Path, metavar="FILE", help="lines SIZE PATH of what is not in the base")
     verb.add_argument("--report", type=Path, metavar="JSON", help="where to write what was dropped")
+    verb.add_argument("--warnings", type=Path, metavar="JSON", help="where to write what to warn of")
     verb.add_argument("--when-xattrs", type=Path, metavar="DIR", help="layer for roots with extended attributes")
     verb.add_argument("-o", "--output", type=Path, required=True)
     return parser
@@ -90,7 +94,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _main(options: argparse.Namespace) -> None:
     spec = RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
-    report = Report(output=options.report, left_out=options.dropped) if options.report else None
+    report = None
+    if options.report:
+        report = Report(output=options.report, left_out=options.dropped, warnings=options.warnings)
     assemble(options.base, options.layer, spec, options.output, report=report, when_xattrs=options.when_xattrs)
 
 
