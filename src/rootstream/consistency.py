@@ -112,6 +112,12 @@ _ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
     PackagesLayer: (FromBusybox, FromDebianPackages, FromBuildroot),
     PythonLayer: (FromDebianPackages,),
 }
+_OTHERWISE: dict[tuple[type[Model], type[Model]], str] = {
+    (PythonLayer, FromBuildroot): (
+        "Buildroot builds Python and its packages itself: ask for them in a fragment (BR2_PACKAGE_PYTHON_...=y), "
+        "and for others by `- packages:` with `build: python` or an external tree, as examples/ipa does."
+    ),
+}
 PACKAGES = ("make", "autotools", "cmake", "meson", "go")  # how software is built on a root of ours
 GO = ("x86_64", "aarch64", "riscv64gc")  # what there is a Go compiler for
 
@@ -124,13 +130,14 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         if able and not isinstance(system.root, able):
             names = " and ".join(next(iter(root.model_fields)) for root in able)
             message = f"{word}: there is nothing for it on this root yet, only on {names}"
-            yield UserError("not-available", message, where=at(node, "layers", number, word))
+            hint = _OTHERWISE.get((type(layer), type(system.root)))
+            yield UserError("not-available", message, where=at(node, "layers", number, word), hint=hint)
         if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
             message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, PackagesLayer) and not isinstance(system.root, FromBuildroot):
             yield from _packages(system, layer, node, ("layers", number, word))
-        if isinstance(layer, PythonLayer) and not (layer.python.install or layer.python.requirements):
+        if isinstance(layer, PythonLayer) and not _installs(layer):
             message = "python: nothing to install; name packages below `install` or files below `requirements`"
             yield UserError("bad-value", message, where=at(node, "layers", number, word))
         if isinstance(layer, ServicesLayer):
@@ -140,6 +147,11 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
                 for name in (each for each in service.after if each not in others[:index]):
                     message = f"services: {service.name} is after {name}, which is not before it in this list"
                     yield UserError("bad-value", message, where=where)
+
+
+def _installs(layer: PythonLayer) -> bool:
+    wanted = layer.python
+    return bool(wanted.install or wanted.requirements or wanted.from_source or wanted.git)
 
 
 def _packages(

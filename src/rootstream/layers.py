@@ -13,6 +13,7 @@ from rootstream.system import (
     Mode,
     Model,
     Number,
+    PackageName,
     Port,
     ProjectFile,
     ProjectFolder,
@@ -212,11 +213,39 @@ class SecretFile(Model):
     """Group, by name or number; by default root."""
 
 
+PythonName = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"), Means("the name of a Python package")
+]
+
+
+class PythonGit(Model):
+    """A Python package in a Git repository, built in the sandbox."""
+
+    name: PythonName
+    """Name of the package."""
+    url: OneLine
+    """Address of the repository."""
+    track: str = "HEAD"
+    """Branch or tag that `rootstream update` follows; the lock holds the commit."""
+    version: (
+        Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]{0,98}$"), Means("a version such as 13.1.0")] | None
+    ) = None
+    """Version for a package that takes it from Git (pbr, setuptools-scm), whose history is not in the sandbox."""
+
+
 class PythonPackages(Model):
     """Python packages for the root's own Python, as wheels that pip finds and the lock pins by hash."""
 
     install: tuple[OneLine, ...] = ()
     """What to install, as pip takes it: `ironic-python-agent==13.0.0`."""
+    from_source: tuple[OneLine, ...] = ()
+    """What to install of which there is no wheel, or none for this system: its source is built in the sandbox."""
+    git: tuple[PythonGit, ...] = ()
+    """Packages to build from Git repositories, with what they need."""
+    build_requires: tuple[OneLine, ...] = ()
+    """Python packages that building needs and the sources do not name."""
+    build_packages: tuple[PackageName, ...] = ()
+    """Debian packages that building needs beside a compiler and Python's headers, such as libffi-dev."""
     requirements: tuple[ProjectFile, ...] = ()
     """Requirement files of the project that say what to install."""
     constraints: tuple[ProjectFile, ...] = ()

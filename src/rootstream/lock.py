@@ -150,7 +150,7 @@ def describe(request: str) -> str:
         return f"{what} of {'+'.join(words['suites'])} for {words['architecture']}"
     if kind == "debian_source":
         return f"source package {words['package']} of {'+'.join(words['suites'])}"
-    if kind == "python_wheels":
+    if kind in ("python_wheels", "python_sources"):
         return f"Python packages for Python {words['python']} on {words['machine']}"
     if kind == "buildroot_git":
         return f"Buildroot {words['track']} of {words['url']}"

@@ -254,6 +254,16 @@ images: [tar]
 layers:
   - python:
       install: [ironic-python-agent==13.0.0]
+      from_source: [docopt]
+      git: [{name: my-manager, url: "https://git.example.org/my-manager.git", track: main, version: "1.0"}]
+""",
+    "git": """\
+root: {debian: {packages: [python3]}}
+kernel: null
+images: [tar]
+layers:
+  - python:
+      git: [{name: my-manager, url: "https://git.example.org/my-manager.git", track: main, version: "1.0"}]
 """,
     "root: elements": """\
 root:

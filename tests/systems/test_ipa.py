@@ -61,7 +61,7 @@ def ssh(folder: Path, port: int, *words: str) -> subprocess.CompletedProcess[str
 
 
 def test_a_rescue_key_opens_it_and_nothing_else(example: Example) -> None:
-    folder = example("ipa")
+    folder = example("ipa", *TARGETS)
     (folder / "keys").mkdir()
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "keys/me")], check=True)
     path, port = folder / "system.yaml", free_port()

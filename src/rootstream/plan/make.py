@@ -207,15 +207,17 @@ def _python(
     system = described.system
     if not isinstance(system.root, FromDebianPackages):
         return []
-    suite = plan_debian.suites_of(system.root.debian, debian)[0]
+    suites = plan_debian.suites_of(system.root.debian, debian)
     found = []
     wanted = [layer.python for layer in system.layers if isinstance(layer, layers.PythonLayer)]
     for layer in wanted:
-        made, files, path = python.element(layer, read.texts, suite=suite, arch=system.arch, epoch=system.epoch)
-        draft.add(made)
+        made, files, path = python.element(
+            layer, read.texts, suites=suites, arch=system.arch, epoch=system.epoch, debian=debian
+        )
+        draft.add(*made)
         draft.files.update(files)
-        told["python"] = python.version_of(layer, suite)
-        found.append((made.name, path))
+        told["python"] = python.version_of(layer, suites[0])
+        found.append((made[-1].name, path))
     return found
 
 

@@ -28,12 +28,21 @@ def trackable(plan: Plan) -> tuple[str, ...]:
     )
 
 
+def _exact(value: Any, text: Any) -> Any:  # noqa: ANN401  (YAML)
+    """Return data whose scalars are text, but for whole numbers: a version 1.10 is not the number 1.1."""
+    if isinstance(value, dict):
+        return {key: _exact(value[key], inner) for key, inner in zip(value, text.values(), strict=True)}
+    if isinstance(value, list):
+        return [_exact(*pair) for pair in zip(value, text, strict=True)]
+    return value if value is None or (isinstance(value, int) and str(value) == text) else text
+
+
 def read(plan: Plan, folder: Path) -> dict[str, Any]:
     """Return the refs that tracking wrote into project.refs of a folder, by request."""
     path = folder / "project.refs"
     if not path.exists():
         return {}
-    data = YAML(typ="safe").load(path)
+    data = _exact(YAML(typ="safe").load(path), YAML(typ="base").load(path))
     found: dict[str, Any] = {}
     elements = data.get("projects", {}).get(PROJECT_NAME, {})
     for name, entries in elements.items():

@@ -52,7 +52,7 @@ def project_conf(plan: Plan) -> str:
             {
                 "origin": "pip",
                 "package-name": "rootstream",
-                "sources": ["debian_packages", "debian_source", "python_wheels"],
+                "sources": ["debian_packages", "debian_source", "python_sources", "python_wheels"],
             },
             {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
         ],

@@ -1,0 +1,128 @@
+"""Find and download Python sdists with the host's pip and its index, and run nothing of what is in them.
+
+`pip download` of an sdist would run its build backend on this machine: only pip's finder and session are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream_bst import process, wheels
+from rootstream_bst.faults import Fault
+from rootstream_bst.wheels import TIMEOUT, Target
+
+FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-([0-9][A-Za-z0-9.!+_]*)\.tar\.(?:gz|bz2|xz)")
+DRIVER = """
+import json, pathlib, sys
+told = json.load(sys.stdin)
+from pip._vendor.packaging import markers
+from pip._vendor.packaging.requirements import Requirement
+from pip._vendor.packaging.specifiers import SpecifierSet
+from pip._vendor.packaging.utils import canonicalize_name
+usual = markers.default_environment
+markers.default_environment = lambda: {**usual(), **told["markers"]}
+from pip._internal.commands import create_command
+from pip._internal.models.target_python import TargetPython
+
+limits = {}
+for line in told["constraints"]:
+    limit = Requirement(line)
+    if limit.marker is None or limit.marker.evaluate():
+        name = canonicalize_name(limit.name)
+        limits[name] = limits.get(name, SpecifierSet()) & limit.specifier
+command = create_command("download")
+options, _ = command.parse_args(["--quiet", "--no-input", "--no-deps", "--no-binary=:all:", "x"])
+python = tuple(int(part) for part in told["python"].split("."))
+with command.main_context():
+    session = command.get_default_session(options)
+    finder = command._build_package_finder(
+        options=options, session=session, target_python=TargetPython(py_version_info=python)
+    )
+    found = []
+    for line in told["wanted"]:
+        wanted = Requirement(line)
+        name = canonicalize_name(wanted.name)
+        best = finder.find_best_candidate(name, wanted.specifier & limits.get(name, SpecifierSet())).best_candidate
+        if best is None:
+            sys.exit("No matching distribution found for " + line)
+        link = best.link
+        if link.scheme == "file":
+            data = pathlib.Path(link.file_path).read_bytes()
+        else:
+            answer = session.get(link.url_without_fragment, headers={"Accept-Encoding": "identity"})
+            answer.raise_for_status()
+            data = answer.content
+        pathlib.Path(told["folder"], link.filename).write_bytes(data)
+        found.append({"name": name, "version": str(best.version), "file": link.filename})
+print(json.dumps(found))
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sdist:
+    """An sdist: name and version, file name, size in bytes, SHA-256 in hex."""
+
+    name: str
+    version: str
+    file: str
+    size: int
+    sha256: str
+
+
+@contextmanager
+def downloaded(
+    target: Target, lines: Sequence[str], constraints: Sequence[str]
+) -> Iterator[tuple[Mapping[Sdist, Path], Path]]:
+    """Give the sdists that requirement lines take, in a folder.
+
+    Raises `Fault` no-sdist, pip-failed or program-missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="rootstream-sdists-") as scratch:
+        folder = Path(scratch)
+        told = {
+            "markers": target.markers(),
+            "python": target.python,
+            "wanted": list(lines),
+            "constraints": list(constraints),
+            "folder": str(folder),
+        }
+        done = process.run(
+            [wheels.interpreter(), "-c", DRIVER],
+            env={**os.environ, "LC_ALL": "C.UTF-8", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+            timeout=TIMEOUT,
+            stdin=json.dumps(told),
+        )
+        if done.status != 0:
+            detail = process.tail(done.stderr or done.stdout)
+            if "No matching distribution" in done.stderr:
+                raise Fault("no-sdist", f"no source of a wanted version: {', '.join(lines)}", detail=detail)
+            raise Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
+        rows = json.loads(done.stdout.strip().split("\n")[-1])
+        yield {_sdist(row, folder): folder / row["file"] for row in rows}, folder
+
+
+def _sdist(row: Mapping[str, str], folder: Path) -> Sdist:
+    if not FILE.fullmatch(row["file"]):
+        raise Fault("no-sdist", f"{row['file']} is no sdist of a kind that is known (.tar.gz, .tar.bz2, .tar.xz)")
+    path = folder / row["file"]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Sdist(
+        name=row["name"], version=row["version"], file=row["file"], size=path.stat().st_size, sha256=digest
+    )
+
+
+def checked(*, name: str, version: str, file: str, size: int, sha256: str, where: str) -> Sdist:
+    """Return an sdist of a ref; raises `Fault` invalid-ref naming `where`."""
+    right = wheels.NAME.fullmatch(name) and wheels.VERSION.fullmatch(version) and FILE.fullmatch(file)
+    if not right or not wheels.SHA256.fullmatch(sha256) or not 0 <= size <= wheels.MAX_SIZE:
+        raise Fault("invalid-ref", f"{where}: not an sdist with its name, version, file, size and sha256")
+    return Sdist(name=name, version=version, file=file, size=size, sha256=sha256)
