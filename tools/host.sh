@@ -30,6 +30,8 @@ need gpgv gpgv
 # Only the tests make networks of their own, and speak IPMI.
 need iproute2 ip
 need ipmitool ipmitool
+# Only the tests of the status page need a browser (100 MB to fetch; without one they are skipped).
+command -v chromium >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell
 # Only the tests look into images with these.
 need squashfs-tools unsquashfs
 need squashfs-tools-ng rdsquashfs

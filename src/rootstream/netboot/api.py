@@ -76,9 +76,9 @@ def add(app: web.Application, project: Project, switchboard: Switchboard) -> Non
     router.add_get(f"{BASE}/boots/{{id:[0-9]{{1,15}}}}", _boot)
     router.add_get(f"{BASE}/builds", _builds)
     router.add_get(f"{BASE}/events", _events)
-    router.add_post(f"{BASE}/machines/{{name}}/choose", _allowed(_choose))
-    router.add_post(f"{BASE}/machines/{{name}}/power", _allowed(_switch))
-    router.add_post(f"{BASE}/systems/{{name}}/current", _allowed(_select))
+    router.add_post(f"{BASE}/machines/{{name}}/choose", allowed(_choose))
+    router.add_post(f"{BASE}/machines/{{name}}/power", allowed(_switch))
+    router.add_post(f"{BASE}/systems/{{name}}/current", allowed(_select))
     router.add_post(f"{BASE}/home/{{token}}", _home)
 
 
@@ -271,7 +271,7 @@ async def _events(request: web.Request) -> web.Response:
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def _allowed(handler: Handler) -> Handler:
+def allowed(handler: Handler) -> Handler:
     """Let only those do something who have a token."""
 
     async def checked(request: web.Request) -> web.Response:

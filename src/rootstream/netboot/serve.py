@@ -19,7 +19,7 @@ from rootstream import events
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.load import load
-from rootstream.netboot import api, daemon, dnsmasq, interface, places
+from rootstream.netboot import api, daemon, dnsmasq, interface, page, places
 from rootstream.netboot.advertise import Advertiser
 from rootstream.netboot.builds import Builds
 from rootstream.netboot.dnsmasq import ARCHITECTURES, Mode
@@ -97,6 +97,7 @@ class Server:
             app = application(service, found)
             switchboard = Switchboard(self._project, service)
             api.add(app, self._project, switchboard)
+            page.add(app)
             if api.ensure_token(places.tokens(self._project)):
                 text = f"what may change something needs the token in {places.tokens(self._project)}"
                 self._report(events.Notice(level="info", text=text))

@@ -1,0 +1,503 @@
+"""The status page in a real browser, on the real server: what people see and do, and what is refused to others."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.netboot.browser import Browser, Tab, browser
+from tests.netboot.pagesite import Site, site
+
+from rootstream.netboot import page, places
+
+BOX = "52:54:00:12:34:56"
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path / "lab") as made:
+        yield made
+
+
+@pytest.fixture
+def tab(chromium: Browser, lab: Site) -> Iterator[Tab]:
+    made = chromium.tab()
+    yield made
+    assert made.faults == []
+    assert lab.ask("/api/v1")[0] == 200
+
+
+def opened(tab: Tab, lab: Site, view: str = "") -> None:
+    tab.go(f"{lab.url}/#/{view}")
+    tab.shows("live", "#link")
+
+
+def logged_in(tab: Tab, lab: Site, view: str = "") -> None:
+    opened(tab, lab, view)
+    tab.click("#login-button")
+    tab.type(lab.token)
+    tab.key("Enter")
+    tab.shows("Log out", "#login-button")
+
+
+# --- files -----------------------------------------------------------------------------------------------------
+
+
+def test_files_have_validators_and_a_strict_policy(lab: Site) -> None:
+    assert {"index.html", "main.js", "style.css", "icon.svg"} <= set(page.files())
+    for path in ("/", *(f"/page/{name}" for name in page.files())):
+        status, head, body = lab.ask(path)
+        assert (status, head["X-Content-Type-Options"], head["Cache-Control"]) == (200, "nosniff", "no-cache")
+        policy = head["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        status, again, nothing = lab.ask(path, head={"If-None-Match": head["ETag"]})
+        assert (status, nothing, again["ETag"]) == (304, b"", head["ETag"])
+        assert lab.ask(path, head={"If-None-Match": '"other"'})[2] == body
+        status, other, nothing = lab.ask(path, method="HEAD")
+        assert (status, nothing, other["Content-Length"]) == (200, b"", str(len(body)))
+
+
+@pytest.mark.parametrize("path", ["/page/", "/page/../api.py", "/page/%2e%2e/__init__.py", "/page//etc/passwd"])
+def test_nothing_else_is_handed_out(lab: Site, path: str) -> None:
+    assert lab.ask(path)[0] == 404
+
+
+def test_nothing_is_written_into_the_page() -> None:
+    html = page.files()["index.html"].body.decode()
+    assert not re.search(r"<style|style=|\son[a-z]+=|https?://|<script(?![^>]*src=)", html)
+    scripts = b"".join(each.body for name, each in page.files().items() if name.endswith(".js"))
+    assert not re.search(rb"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|localStorage", scripts)
+
+
+# --- looking ---------------------------------------------------------------------------------------------------
+
+
+def test_machines_and_their_boots(tab: Tab, lab: Site) -> None:
+    opened(tab, lab)
+    tab.shows("not built yet")
+    build = lab.build("one")
+    lab.past("box", BOX, build, age=600)
+    tab.shows("passed", ".machine")
+    tab.shows(build.id, ".machine")
+    names = tab.js("[...document.querySelectorAll('.machine .name')].map(it => it.innerText)")
+    assert names == ["box", "shelf-2", "spare"]
+    bar = tab.js("document.querySelector('.machine .bar').getAttribute('aria-label')")
+    for text in ("5.20 s.", "DHCP: 0.22 s, after 1.10 s", "phone-home: 0 ms, after 3.75 s", "checks: 2.25 s"):
+        assert text in bar
+    tab.click(".boot summary")
+    tab.shows("undionly.kpxe", ".boot")
+    tab.shows("40.2 MB", ".boot")
+    tab.shows("command: uname -m", ".boot")
+
+
+def test_a_boot_is_seen_while_it_happens(tab: Tab, lab: Site) -> None:
+    build = lab.build("one")
+    lab.past("box", BOX, build, age=900)
+    opened(tab, lab, "machines/box")
+    tab.shows("A picture comes with the second boot.")
+    tab.click(".boot summary")
+    lab.boot(home=False)
+    tab.shows("started", "h1 + .outcome")
+    tab.shows("started", ".boot")
+    assert tab.js("document.querySelectorAll('.boot').length") == 2
+    assert tab.js("[...document.querySelectorAll('.boot details')].map(it => it.open)") == [False, True]
+    tab.shows(f"Box boots hello, build {build.id}", "#said")
+    lab.boot()
+    tab.shows("up", "h1 + .outcome")
+    tab.shows("3 boots of box: fastest", "figcaption")
+    assert tab.js("document.querySelectorAll('.column').length") == 3
+
+
+def test_words_of_others_are_text(tab: Tab, lab: Site) -> None:
+    evil = "<img src=x onerror=alert(1)><script>alert(2)</script>"
+    number = lab.past("box", BOX, lab.build("one"), age=60, good=False)
+    lab.state.stage(number, "phone-home", detail=evil)
+    lab.state.tell("warning", f"dnsmasq: {evil}", machine="box")
+    opened(tab, lab)
+    tab.click(".boot summary")
+    tab.shows(evil, ".boot")
+    tab.js("location.hash = '#/activity'")
+    tab.shows(evil, ".activity")
+    assert tab.js("document.querySelectorAll('main img, main script').length") == 0
+
+
+def test_a_machine_that_is_not_there(tab: Tab, lab: Site) -> None:
+    opened(tab, lab, "machines/%3Cb%3Enobody")
+    tab.shows("No such machine")
+
+
+def test_system_yaml_without_machines(chromium: Browser, tmp_path: Path) -> None:
+    with site(tmp_path / "none", machines="") as lab:
+        tab = chromium.tab()
+        opened(tab, lab)
+        tab.shows("No machines are described yet.")
+        tab.js("location.hash = '#/builds'")
+        tab.shows("Nothing is built yet.")
+        assert tab.faults == []
+
+
+# --- the console -----------------------------------------------------------------------------------------------
+
+
+def test_the_console_is_followed(tab: Tab, lab: Site) -> None:
+    opened(tab, lab, "machines/box")
+    tab.shows("Nothing was written to this console yet.", "#console-status")
+    lab.console(
+        "box", b"\x1b[2J\x1b[1;31mred\x1b[0m <img src=x onerror=alert(1)> \xff\x00\x9b2K\xe2\x80\xae\r\n\x1b]0;ti"
+    )
+    tab.shows("red <img src=x onerror=alert(1)>", "#console")
+    lab.console("box", b"tle\x07after\r\n" + b"".join(b"line %d\r\n" % each for each in range(400)))
+    tab.shows("line 399", "#console")
+    text = tab.text("#console")
+    assert "after\nline 0\n" in text
+    assert not any(each in text for each in ("title", "tle", "\x1b", "\x00", "\u202e"))
+    assert tab.js("document.querySelectorAll('#console *').length") == 0
+    at_end = "(it => it.scrollTop + it.clientHeight >= it.scrollHeight - 2)(document.getElementById('console'))"
+    tab.until(at_end)
+    tab.click("#follow")
+    tab.js("document.getElementById('console').scrollTop = 0")
+    lab.console("box", b"more\r\n")
+    tab.shows("more", "#console")
+    assert tab.js("document.getElementById('console').scrollTop") == 0
+    lab.console("box", b"a new boot\r\n", new=True)
+    tab.until("document.getElementById('console').textContent === 'a new boot\\n'")
+
+
+def test_only_the_end_of_a_long_log(tab: Tab, lab: Site) -> None:
+    lab.console("box", b"the beginning\n" + b"x" * 70 + b"\n" + b"a line of a long log\n" * 30_000 + b"the end\n")
+    opened(tab, lab, "machines/box")
+    tab.shows("the end", "#console")
+    tab.shows("Only the end of the log is shown.", "#console-status")
+    assert "the beginning" not in tab.text("#console")
+
+
+@pytest.mark.parametrize(
+    ("pieces", "text"),
+    [
+        (["a\r\nb"], "a\nb"),
+        (["ab\b\bc"], "cb"),
+        (["10%\r20%"], "20%"),
+        (["\x1b[", "31", "mred"], "red"),
+        (["\x1b]8;;http://x\x1b", "\\link"], "link"),
+        (["\x1bPq#0;2\x1b\\x"], "x"),
+        (["a\x1b(Bb"], "ab"),
+        (["a\x1b[5;5Hb"], "a\nb"),
+        (["a\tb"], "a       b"),
+        (["\x9b1mC1\x9d2;t\x07 too"], "C1 too"),
+        (["\x1b]never ended" + "y" * 5000 + "\nback"], "back"),
+        (["\u202eevil\u202c"], "\ufffdevil\ufffd"),
+        (["grün 漢字 😀"], "grün 漢字 😀"),
+    ],
+)
+def test_control_sequences(chromium: Browser, lab: Site, pieces: list[str], text: str) -> None:
+    tab = chromium.tab()
+    tab.go(f"{lab.url}/")
+    found = tab.js(
+        "import('/page/terminal.js').then(({Terminal}) => { const it = new Terminal();"
+        f" {json.dumps(pieces)}.forEach(each => it.feed(each)); return it.text(); }})"
+    )
+    assert found.rpartition("y\n")[2] == text
+
+
+# --- doing -----------------------------------------------------------------------------------------------------
+
+
+def test_without_a_token_everything_can_only_be_looked_at(tab: Tab, lab: Site) -> None:
+    lab.build("one")
+    lab.build("two")
+    opened(tab, lab, "machines/box")
+    tab.shows("To change something, log in.")
+    for name in ("on", "off", "cycle"):
+        assert tab.js(f"document.querySelector('[data-action={name}]').disabled")
+    assert tab.js("document.querySelector('#choice button').matches(':disabled')")
+    tab.click("[data-do=power-state]")
+    tab.shows("off", ".power-off")
+    tab.js("location.hash = '#/builds'")
+    tab.shows("Roll back")
+    assert tab.js(
+        "[...document.querySelectorAll('[data-do=rollback], [data-do=select]')].every(it => it.disabled)"
+    )
+    for path in ("machines/box/choose", "machines/box/power", "systems/hello/current", "login"):
+        assert lab.ask(f"/api/v1/{path}", body={})[0] == 401
+
+
+def test_login(tab: Tab, lab: Site) -> None:
+    opened(tab, lab, "machines/box")
+    tab.click("#login-button")
+    assert tab.focus() == "token"
+    for wrong in ("not-the-token-of-this-server", "with a blank", "ümlaut ✓"):
+        tab.type(wrong)
+        tab.key("Enter")
+        tab.until("document.getElementById('login-fault').innerText !== ''")
+        assert tab.js("sessionStorage.length") == 0
+    assert tab.js("document.getElementById('login').open")
+    tab.key("Escape")
+    tab.until("!document.getElementById('login').open")
+    logged_in(tab, lab, "machines/box")
+    assert tab.js("[sessionStorage.length, localStorage.length, document.cookie]") == [1, 0, ""]
+    assert not tab.js("document.querySelector('[data-action=on]').disabled")
+    assert lab.token not in tab.js("document.documentElement.outerHTML")
+    tab.go(f"{lab.url}/#/machines/box")
+    tab.shows("Log out", "#login-button")
+    tab.click("#login-button")
+    tab.shows("Log in", "#login-button")
+    assert tab.js("sessionStorage.length") == 0
+
+
+def test_a_token_that_is_taken_back(tab: Tab, lab: Site) -> None:
+    logged_in(tab, lab, "machines/box")
+    places.tokens(lab.project).write_text("another-token-for-other-people\n")
+    tab.click("[data-action=on]")
+    tab.shows("The server does not take this token any more.", "#notes")
+    tab.shows("Log in", "#login-button")
+    assert not (lab.folder / "is-on").exists()
+
+
+def test_choosing_what_a_machine_boots(tab: Tab, lab: Site) -> None:
+    first = lab.build("one")
+    time.sleep(1.1)  # the name of a build has seconds
+    second = lab.build("two")
+    debug = lab.build("three", "hello@debug")
+    logged_in(tab, lab, "machines/box")
+    tab.shows(second.id, "#content .build")
+    tab.js("(it => { it.value = 'hello@debug'; it.dispatchEvent(new Event('change', {bubbles: true})); })(system)")
+    tab.shows(debug.id, "#build")
+    tab.click("#once")
+    tab.click("#choice button.main")
+    tab.shows("once", ".pill.once")
+    choice = lab.state.choice("box")
+    assert choice is not None
+    assert (choice.system, choice.build, choice.once) == ("hello@debug", None, True)
+    lab.boot()
+    tab.until("!document.querySelector('.pill.once')")
+    tab.js("(it => { it.value = 'hello'; it.dispatchEvent(new Event('change', {bubbles: true})); })(system)")
+    tab.js(f"build.value = '{first.id}'")
+    tab.click("#choice button.main")
+    tab.shows("chosen", ".pill.choice")
+    tab.shows(first.id, "#content .build")
+    tab.click("[data-do=unchoose]")
+    tab.until("!document.querySelector('.pill.choice')")
+    assert lab.state.choice("box") is None
+
+
+def test_rolling_back(tab: Tab, lab: Site) -> None:
+    first = lab.build("one")
+    time.sleep(1.1)
+    second = lab.build("two")
+    logged_in(tab, lab, "builds")
+    tab.shows(second.id, ".kept.current")
+    tab.click("[data-do=rollback]")
+    tab.shows(first.id, ".kept.current")
+    assert lab.builds.current("hello") == first
+    tab.until("document.querySelector('[data-do=rollback]').disabled")
+    tab.click(f"[data-build='{second.id}']")
+    tab.shows(second.id, ".kept.current")
+    assert lab.builds.current("hello") == second
+
+
+def test_power(tab: Tab, lab: Site) -> None:
+    logged_in(tab, lab, "machines/box")
+    mark = lab.folder / "is-on"
+    tab.click("[data-action=on]")
+    tab.shows("box is switched on.", "#notes")
+    assert mark.exists()
+    tab.click("[data-do=power-state]")
+    tab.shows("on", ".outcome.power-on")
+    tab.click("[data-action=off]")
+    tab.shows("What runs on it is interrupted", "#confirm")
+    assert tab.focus() == "confirm-no"
+    tab.key("Escape")
+    tab.until("!document.getElementById('confirm').open")
+    assert mark.exists()
+    tab.click("[data-action=off]")
+    tab.click("#confirm-no")
+    tab.until("!document.getElementById('confirm').open")
+    assert mark.exists()
+    tab.click("[data-action=off]")
+    tab.click("#confirm-yes")
+    tab.shows("box is switched off.", "#notes")
+    assert not mark.exists()
+    tab.js("location.hash = '#/machines/spare'")
+    tab.shows("Nobody here can switch this machine")
+    tab.js("location.hash = '#/machines/shelf-2'")
+    tab.shows("Controlled by: ipmi.")
+
+
+def test_what_fails_is_told(tab: Tab, lab: Site) -> None:
+    description = lab.folder / "system.yaml"
+    description.write_text(description.read_text().replace("on: [touch,", "on: [/nowhere/touch,"))
+    lab.down()
+    lab.up()
+    logged_in(tab, lab, "machines/box")
+    tab.click("[data-action=on]")
+    tab.until("document.querySelector('.toast.bad') !== null")
+    assert "/nowhere/touch" in tab.text("#notes")
+
+
+# --- the server goes -------------------------------------------------------------------------------------------
+
+
+def test_the_server_goes_and_comes_back(tab: Tab, lab: Site) -> None:
+    build = lab.build("one")
+    opened(tab, lab)
+    lab.down()
+    tab.shows("The server does not answer.", "#gone")
+    tab.shows("no connection", "#link")
+    tab.shows(build.id, ".machine")
+    lab.past("box", BOX, build, age=5)
+    lab.up()
+    tab.click("#gone button")
+    tab.shows("live", "#link")
+    tab.shows("passed", ".machine")
+    assert tab.js("document.getElementById('gone').hidden")
+    lab.down()
+    tab.shows("The server does not answer.", "#gone")
+    lab.up()
+    tab.shows("live", "#link")  # by itself
+
+
+# --- for everybody ---------------------------------------------------------------------------------------------
+
+
+def test_the_keyboard_is_enough(tab: Tab, lab: Site) -> None:
+    lab.past("box", BOX, lab.build("one"), age=60)
+    opened(tab, lab)
+    tab.shows("passed")
+    seen = []
+    for _ in range(7):
+        tab.key("Tab")
+        seen.append(tab.focus())
+        shown = tab.js(
+            "(it => getComputedStyle(it).outlineStyle !== 'none'"
+            " || getComputedStyle(it.closest('.machine') ?? it).outlineStyle !== 'none')(document.activeElement)"
+        )
+        assert shown, seen
+    assert seen == ["Skip to the content", "Machines", "Builds", "Activity", "login-button", "box", "shelf-2"]
+    tab.key("Tab", shift=True)
+    tab.key("Enter")
+    tab.until("document.title.startsWith('box ')")
+    assert tab.focus() == "box"  # the heading
+    tab.key("Tab")
+    tab.key("Enter")  # "Log in", in the line that says why the rest is locked
+    tab.until("document.getElementById('login').open")
+    tab.type(lab.token)
+    tab.key("Enter")
+    tab.shows("Log out", "#login-button")
+    tab.js("document.querySelector('[data-action=cycle]').focus()")
+    tab.key("Enter")
+    tab.until("document.getElementById('confirm').open")
+    tab.key("Tab")
+    tab.key("Space")
+    tab.shows("is switched off and on", "#notes")
+    tab.until("document.activeElement.dataset.action === 'cycle'")
+    tab.js("document.querySelector('.boot summary').focus()")
+    tab.key("Enter")
+    tab.shows("power on", ".boot details[open]")
+
+
+VIEWS = ("", "machines/box", "builds", "activity")
+
+
+@pytest.fixture
+def busy(lab: Site) -> Site:
+    """Return a lab where all that is shown has something to show."""
+    build = lab.build("one")
+    for number in range(4):
+        lab.past("box", BOX, build, age=9000 - 2000 * number, pace=1 + number / 3, good=number != 2)
+    lab.boot()
+    lab.state.tell("stranger", "a machine that is not in `machines:` asks: 52:54:00:00:00:01 at 10.0.2.99")
+    lab.console("box", b"x" * 500 + b"\n")
+    assert lab.change("/machines/shelf-2/choose", {"system": "hello@debug", "once": True})[0] == 200
+    return lab
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_small_screens(tab: Tab, busy: Site, view: str) -> None:
+    tab.look(360, 740, phone=True)
+    logged_in(tab, busy, view)
+    tab.js("document.querySelectorAll('summary').forEach(it => it.click())")
+    assert tab.js("document.documentElement.scrollWidth") == 360
+    outside = tab.js(
+        "[...document.querySelectorAll('button, a, input, select, summary, h1, h2, .outcome, .pill')]"
+        ".filter(it => !it.matches('.skip')).filter(it => { const box = it.getBoundingClientRect();"
+        " return box.width && (box.left < 0 || box.right > 360 || box.height < 12); }).map(it => it.outerHTML)"
+    )
+    assert outside == []
+
+
+CONTRAST = """
+(() => {
+  const canvas = new OffscreenCanvas(1, 1).getContext('2d', {willReadFrequently: true});
+  const parts = (color, under) => {
+    canvas.fillStyle = under ? `rgb(${under.join()})` : '#fff';
+    canvas.fillRect(0, 0, 1, 1);
+    canvas.fillStyle = color;
+    canvas.fillRect(0, 0, 1, 1);
+    return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+  };
+  const light = (color) => {
+    const [r, g, b] = color.map(v => v / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const back = (it) => it ? parts(getComputedStyle(it).backgroundColor, back(it.parentElement)) : [255, 255, 255];
+  const found = [];
+  let seen = 0;
+  for (const it of document.querySelectorAll('body *')) {
+    const text = [...it.childNodes].some(each => each.nodeType === 3 && each.data.trim());
+    const off = it.closest(':disabled, fieldset:disabled, svg, .hidden, noscript, dialog:not([open])');
+    if (!text || off || !it.checkVisibility() || it.getBoundingClientRect().width < 2) continue;
+    const under = back(it);
+    const [a, b] = [light(parts(getComputedStyle(it).color, under)), light(under)].sort((x, y) => y - x);
+    seen += 1;
+    const contrast = (a + 0.05) / (b + 0.05);
+    if (contrast < 4.5) found.push(`${contrast.toFixed(2)} ${it.outerHTML.slice(0, 200)}`);
+  }
+  return [seen, found];
+})()
+"""
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_text_can_be_read(tab: Tab, busy: Site, dark: bool) -> None:
+    tab.look(dark=dark)
+    logged_in(tab, busy)
+    for view in VIEWS:
+        tab.js(f"location.hash = '#/{view}'")
+        tab.js("document.querySelectorAll('details').forEach(it => { it.open = true; })")
+        seen, faint = tab.js(CONTRAST)
+        assert seen > 15
+        assert faint == []
+
+
+def test_everything_has_a_name(tab: Tab, busy: Site) -> None:
+    logged_in(tab, busy)
+    for view in VIEWS:
+        tab.js(f"location.hash = '#/{view}'")
+        tab.until("document.querySelector('main h1') !== null")
+        nodes = tab.call("Accessibility.getFullAXTree")["nodes"]
+        wanted = ("button", "link", "textbox", "combobox", "checkbox", "image", "dialog", "heading", "searchbox")
+        for node in nodes:
+            if not node.get("ignored") and node["role"]["value"] in wanted:
+                assert node["name"]["value"], node
+        assert tab.js("document.querySelectorAll('h1').length") == 1
+
+
+def test_less_motion(tab: Tab, busy: Site) -> None:
+    busy.state.begin("box", BOX, stage="dhcp")
+    moving = "document.getAnimations().length"
+    tab.look(still=False)
+    opened(tab, busy)
+    tab.until(f"{moving} > 0")
+    tab.look(still=True)
+    tab.until(f"{moving} === 0")
