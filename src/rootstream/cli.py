@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from rootstream import __version__
+from rootstream.cli_front import Front
 
 if TYPE_CHECKING:
     from rootstream.engine import Engine
@@ -103,7 +104,7 @@ def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
     return tuple(f"{name}@{variant}" if variant and "@" not in name else name for name in systems)
 
 
-@click.group(context_settings=dict(CONTEXT))
+@click.group(cls=Front, context_settings=dict(CONTEXT))
 @click.version_option(__version__, "-V", "--version", prog_name="rootstream", message="%(prog)s %(version)s")
 def cli() -> None:
     """Build bootable Linux images from one description, boot them, check them.

@@ -15,7 +15,7 @@ from rootstream.errors import UserError, Where
 TEMPLATES = {
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
     "mistify": ("mistify", "hypervisor node: libvirt, QEMU, an agent in Go, a user with sudo"),
-    "ipa": ("ipa", "Ironic Python Agent ramdisk on Buildroot"),
+    "ipa": ("ipa", "Ironic Python Agent ramdisk for bare metal, small enough for 512 MB"),
     "appliance": ("appliance", "PowerPC 440: kernel and a root in memory for U-Boot, with software of your own"),
     "capsule": ("capsule", "RISC-V kernels with their root inside, for a hypervisor"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.cli import cli
+from rootstream.cli_front import SECTIONS
 from rootstream.commands_page import page
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +24,13 @@ def run(*words: str, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_page_of_commands_is_in_step() -> None:
     assert (ROOT / "docs" / "reference" / "commands.md").read_text() == page()
+
+
+def test_the_front_page_has_every_command_once_and_whole(tmp_path: Path) -> None:
+    assert sorted(verb for verbs in SECTIONS.values() for verb in verbs) == sorted(cli.commands)
+    text = run("--help", cwd=tmp_path).stdout
+    assert "..." not in text.partition("Project:")[2]
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_help_and_version(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ def test_the_description_in_the_readme_loads(tmp_path: Path) -> None:
     (tmp_path / "keys" / "admin.pub").touch()
     (tmp_path / "linux.config").touch()
     (tmp_path / "node_defconfig").touch()
+    (tmp_path / "ipmi.secret").touch()
     for block in blocks:
         (tmp_path / "system.yaml").write_text(block)
         assert load(tmp_path / "system.yaml").names() in (("box",), ("node",))
