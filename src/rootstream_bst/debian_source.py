@@ -73,7 +73,7 @@ class DebianSource(ArchiveSource):
     def set_ref(self, ref: Any, node: Node) -> None:  # noqa: ANN401  (as BuildStream declares it)
         """Take a new ref and write it to the YAML; None takes it back, where a project keeps refs elsewhere."""
         if ref is None:
-            self.ref = None
+            self.items, self.locked_version = (), ""
             return
         node["ref"] = dict(ref)
         self.load_ref(node)

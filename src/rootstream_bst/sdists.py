@@ -54,6 +54,8 @@ with command.main_context():
         if best is None:
             sys.exit("No matching distribution found for " + line)
         link = best.link
+        if pathlib.PurePosixPath(link.filename).name != link.filename:
+            sys.exit("the index names a file with a folder: " + link.filename)
         if link.scheme == "file":
             data = pathlib.Path(link.file_path).read_bytes()
         else:
