@@ -243,22 +243,24 @@ class Apt:
                 names.update(line.split()[1] for line in file if line.startswith("Package: "))
         return sorted(names)
 
-    def source(self, name: str, version: str) -> aptindex.SourcePackage:
-        """Return a source package, the highest version unless `version` says which; raises `Fault`."""
+    def sources(self, name: str, version: str) -> tuple[aptindex.SourcePackage, ...]:
+        """Return what there is of a source package, the highest version first, or just `version`.
+
+        Raises `Fault` unknown-package, unknown-version or invalid-index.
+        """
         done = self._run(["apt-cache", "showsrc", "--only-source", "--", name])
-        found = aptindex.sources(done.stdout) if done.status == 0 else ()
+        found = {each.version: each for each in aptindex.sources(done.stdout)} if done.status == 0 else {}
         where = ", ".join(self._archive.suites)
         if not found:
             near = difflib.get_close_matches(name, self._source_names(), n=NEAREST, cutoff=0.6)
             guess = f" (did you mean {', '.join(near)}?)" if near else ""
             raise Fault("unknown-package", f"no source package {name} in {where}{guess}")
-        if not version:
-            return max(found, key=lambda package: aptindex.version_key(package.version))
-        for package in found:
-            if package.version == version:
-                return package
-        listing = ", ".join(sorted({package.version for package in found}))
-        raise Fault("unknown-version", f"{name} has no version {version} in {where}; there is {listing}")
+        if version and version not in found:
+            listing = ", ".join(sorted(found))
+            raise Fault("unknown-version", f"{name} has no version {version} in {where}; there is {listing}")
+        if version:
+            return (found[version],)
+        return tuple(found[each] for each in sorted(found, key=aptindex.version_key, reverse=True))
 
 
 @contextmanager

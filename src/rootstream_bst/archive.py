@@ -21,6 +21,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
 from rootstream_bst.store import Store
+from rootstream_bst.transport import Transport
 
 STAGE_TIMEOUT = 3600  # seconds
 STORE = "debian"  # below BuildStream's folder of sources
@@ -115,6 +116,13 @@ class ArchiveSource(Source):
         """Tell whether all files are in the store."""
         store = self.store()
         return all(store.has(item) for item in items)
+
+    def are_there(self, items: Sequence[Item]) -> bool:
+        """Tell whether each file is in the store or on a mirror."""
+        store, mirrors = self.store(), self._mirrors()
+        missing = [item for item in items if not store.has(item)]
+        with Transport(proxies=_proxies()) as web:
+            return all(any(map(web.exists, mirrors_.addresses(item.path, mirrors))) for item in missing)
 
     def fetch_items(self, items: Sequence[Item]) -> None:
         """Get files into the store, saying once a second how far it is."""

@@ -6,11 +6,13 @@ Keys: `package`, `suites`; optional `version`, `patches`, `unpack`, `filename`, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
 from rootstream_bst import apt, records, sourcefiles
+from rootstream_bst.aptindex import SourcePackage
 from rootstream_bst.archive import ArchiveSource, Node
 from rootstream_bst.records import Item
 from rootstream_bst.sourcefiles import Part, Parts
@@ -90,10 +92,24 @@ class DebianSource(ArchiveSource):
             self.faults(),
             apt.opened(self.archive(ARCHITECTURE, sources=True)) as archive,
         ):
-            found = archive.source(self.package, self.version)
-            items = sourcefiles.kept(found.items)
-            sourcefiles.parts(items, f"{found.name} {found.version}")
-        return _plain(found.version, items)
+            found = archive.sources(self.package, self.version)
+            chosen = self._newest_there(found) or found[0]
+            if chosen != found[0]:
+                self.warn(
+                    f"{self.package} {found[0].version} is in the index, but its files are on no mirror: "
+                    f"{chosen.version} is taken"
+                )
+            items = sourcefiles.kept(chosen.items)
+            sourcefiles.parts(items, f"{chosen.name} {chosen.version}")
+        return _plain(chosen.version, items)
+
+    def _newest_there(self, found: Sequence[SourcePackage]) -> SourcePackage | None:
+        """Return the first whose files a mirror has: an index may be ahead of the pool."""
+        for package in found if len(found) > 1 else ():
+            parts = sourcefiles.parts(sourcefiles.kept(package.items), f"{package.name} {package.version}")
+            if self.are_there(parts.needed(patches=self.patches)):
+                return package
+        return None
 
     def _parts(self) -> Parts:
         return sourcefiles.parts(self.items, str(self))

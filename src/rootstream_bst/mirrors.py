@@ -10,7 +10,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from rootstream_bst import aptindex, process
 from rootstream_bst.faults import Fault
@@ -24,6 +24,7 @@ SUITES = re.compile(
     r"((old)*stable|testing|unstable|sid|experimental|buster|bullseye|bookworm|trixie|forky|duke)"
     r"([-/][a-z-]+)?"
 )
+SAFE = "/+~:@=,"  # left as they are in an address
 HINT = f"Give `mirrors:` in the source, or set {VARIABLE} to one or more base addresses, separated by spaces."
 
 
@@ -125,3 +126,13 @@ def for_path(path: str, mirrors: Sequence[Mirror]) -> tuple[str, ...]:
     security = path.startswith(SECURITY_POOL)
     ranked = sorted(mirrors, key=lambda mirror: mirror.security is (not security))
     return tuple(mirror.url for mirror in ranked)
+
+
+def address(base: str, path: str) -> str:
+    """Return the address of a file of a mirror."""
+    return f"{base}/{quote(path, safe=SAFE)}"
+
+
+def addresses(path: str, mirrors: Sequence[Mirror]) -> tuple[str, ...]:
+    """Return where a file may be, the likeliest first."""
+    return tuple(address(base, path) for base in for_path(path, mirrors))

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import quote
 
 from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
@@ -24,7 +23,6 @@ from rootstream_bst.transport import Reply, Transport, TransportError, shown
 
 CHUNK = 1 << 18
 TICK = 0.2  # seconds between looks at an order to stop
-SAFE = "/+~:@=,"  # left as they are in an address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +178,7 @@ class Worker(threading.Thread):
             attempt += 1
             before = os.fstat(handle).st_size
             try:
-                self._attempt(item, handle, f"{url}/{quote(item.path, safe=SAFE)}")
+                self._attempt(item, handle, mirrors_.address(url, item.path))
             except _WrongFileError:
                 os.ftruncate(handle, 0)
                 if before == 0:

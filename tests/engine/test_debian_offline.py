@@ -609,6 +609,22 @@ def test_source_that_is_not_there(bst: Bst, site: Site) -> None:
     assert "1.10-1, 1.9-1" in said
 
 
+def test_source_that_the_index_names_and_no_mirror_has(bst: Bst, site: Site) -> None:
+    newest = site.repository.root / "pool/main/src/src_1.10.orig.tar.xz"
+    aside = newest.rename(newest.with_name("aside"))
+    try:
+        element = bst.element("plain.bst", site.source("src"))
+        said = bst.run("source", "track", "plain.bst")
+        assert "src 1.10-1 is in the index, but its files are on no mirror: 1.9-1 is taken" in said
+        assert "version: 1.9-1\n" in element.read_text()
+        assert (bst.checkout("plain.bst") / "main.c").read_text() == "one\n"
+        element = bst.element("exact.bst", site.source("src", "version: 1.10-1\n"))
+        bst.run("source", "track", "exact.bst")
+        assert "version: 1.10-1\n" in element.read_text()
+    finally:
+        aside.rename(newest)
+
+
 def test_bad_keys(bst: Bst, site: Site) -> None:
     for text in (
         site.packages("tool", more="fixups: true\nunpack: false\n"),
