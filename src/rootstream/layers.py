@@ -195,7 +195,7 @@ class SourcePackage(Model):
         ]
         | None
     ) = None
-    """Go: the module's path, by default the name; python: `setuptools` (the default), `pep517`, `flit` ..."""
+    """Go: the module's path, by default that of go.mod or the name; python: `setuptools` (default), `flit` ..."""
 
 
 class SecretFile(Model):

@@ -252,6 +252,34 @@ def test_buildroot_makes_a_configure_that_is_not_there(tmp_path: Path) -> None:
     assert b"AUTORECONF" not in made(tmp_path, words).files["package/a/a.mk"].content
 
 
+@pytest.mark.parametrize(
+    ("content", "module"),
+    [
+        ("module example.org/agent\n\ngo 1.19\n", "example.org/agent"),
+        ('// the agent\nmodule "example.org/v2" // said so\n', "example.org/v2"),
+        ("module\texample.org/tab\r\n", "example.org/tab"),
+        ("module (\n\texample.org/block\n)\n", "my-agent"),
+        ("// module example.org/comment\n", "my-agent"),
+        ("module example.org/$(shell id)\n", "my-agent"),
+        (None, "my-agent"),
+    ],
+)
+def test_a_go_package_is_called_as_its_own_file_says(tmp_path: Path, content: str | None, module: str) -> None:
+    (tmp_path / "main.go").write_text("package main\n")
+    if content is not None:
+        (tmp_path / "go.mod").write_text(content)
+    words = "layers: [packages: [{name: my-agent, source: ., build: go}]]"
+    files = made(tmp_path, words).files
+    assert f"MY_AGENT_GOMOD = {module}\n" in files["package/my-agent/my-agent.mk"].content.decode()
+    assert b"select BR2_PACKAGE_HOST_GO\n" in files["package/my-agent/Config.in"].content
+
+
+def test_the_description_has_the_last_word_on_a_module(tmp_path: Path) -> None:
+    (tmp_path / "go.mod").write_text("module example.org/agent\n")
+    words = "layers: [packages: [{name: a, source: ., build: go, module: example.org/other}]]"
+    assert b"A_GOMOD = example.org/other\n" in made(tmp_path, words).files["package/a/a.mk"].content
+
+
 @pytest.mark.parametrize("module", ["$(shell id)", "a b", "a'b", "-x", ""])
 def test_a_module_is_a_plain_name(module: str) -> None:
     with pytest.raises(ValueError, match="module"):

@@ -31,7 +31,12 @@ _MACROS = {
         "CARGO_BUILD_OPTS",
         ("depends on BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS", "select BR2_PACKAGE_HOST_RUSTC"),
     ),
-    "go": ("golang-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_HOST_GO_TARGET_ARCH_SUPPORTS",)),
+    # trees before 2024.05 do not know the selected symbol, which Kconfig takes without a word
+    "go": (
+        "golang-package",
+        "BUILD_OPTS",
+        ("depends on BR2_PACKAGE_HOST_GO_TARGET_ARCH_SUPPORTS", "select BR2_PACKAGE_HOST_GO"),
+    ),
     "python": ("python-package", "BUILD_OPTS", ("depends on BR2_PACKAGE_PYTHON3",)),
 }
 # What a folder of source that is built in this way holds: one of these.
@@ -44,6 +49,10 @@ _MARKS = {
     "go": ("go.mod", "*.go", "*/*.go", "*/*/*.go"),
     "python": ("pyproject.toml", "setup.py", "setup.cfg"),
 }
+_GO_MODULE = re.compile(
+    r'^[ \t]*module[ \t]+"?([A-Za-z0-9][A-Za-z0-9._~/-]{0,199})"?[ \t\r]*(?://.*)?$', re.MULTILINE
+)
+_LONGEST_GO_MOD = 1 << 20
 _MAKE_COMMANDS = """\
 define {prefix}_BUILD_CMDS
 \t$(TARGET_MAKE_ENV) $(MAKE) $(TARGET_CONFIGURE_OPTS) $({prefix}_MAKE_OPTS) -C $(@D)
@@ -160,12 +169,22 @@ def make_file(package: layers.SourcePackage, folder: Path) -> str:
     if package.build == "autotools" and not (folder / "configure").is_file():
         lines.append(f"{name}_AUTORECONF = YES")
     if package.build == "go":
-        lines.append(f"{name}_GOMOD = {for_make(package.module or package.name)}")
+        lines.append(f"{name}_GOMOD = {for_make(package.module or go_module(folder) or package.name)}")
     if package.build == "python":
         lines.append(f"{name}_SETUP_TYPE = {for_make(package.module or 'setuptools')}")
     if package.build == "make":
         lines += ["", _MAKE_COMMANDS.format(prefix=name).rstrip("\n")]
     return "\n".join([*lines, "", f"$(eval $({macro}))", ""])
+
+
+def go_module(folder: Path) -> str:
+    """Return the module path that a folder's go.mod declares, or nothing (Go Modules Reference, "module")."""
+    try:
+        text = (folder / "go.mod").read_text("utf-8", "surrogateescape")[:_LONGEST_GO_MOD]
+    except OSError:
+        return ""
+    match = _GO_MODULE.search(text)
+    return match[1] if match else ""
 
 
 def names_of(packages: Iterable[layers.SourcePackage]) -> set[str]:
