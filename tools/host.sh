@@ -43,6 +43,12 @@ need dosfstools /usr/sbin/mkfs.fat
 need mtools mcopy
 need syslinux syslinux
 need xz-utils xz
+# Only the tests run the Kconfig code of a kernel outside of the sandbox.
+need gcc gcc
+need make make
+need libc6-dev /usr/include/stdio.h
+need flex flex
+need bison bison
 if [ "${1:-}" = systems ]; then
 	# Machines of other processors, for tests/systems.
 	need qemu-system-arm qemu-system-aarch64

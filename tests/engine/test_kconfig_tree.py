@@ -1,19 +1,18 @@
-"""The Kconfig check on real trees, with the Kconfig code that they bring.
-
-A kernel tree is too big to keep here: ROOTSTREAM_LINUX_TREE and ROOTSTREAM_BUSYBOX_TREE name unpacked ones (clean,
-they are built outside), and make, gcc, flex and bison have to be there. Without them the tests are skipped.
+"""The Kconfig check on real trees, with the Kconfig code that they bring: those of the kernel and BusyBox that
+examples/hello is built from. make, gcc, flex and bison have to be there; without them the tests are skipped.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.trees import tarball
 
 from rootstream.sandbox import kconfig
 
@@ -105,14 +104,24 @@ endchoice
 Configure = Callable[..., tuple[int, dict[str, Any]]]
 
 
-def tree_of(variable: str) -> Path:
-    value = os.environ.get(variable)
-    if not value:
-        pytest.skip(f"{variable} does not name a source tree")
+def tree_of(kind: str, built: Path, folder: Path) -> Path:
     missing = [name for name in ("make", "gcc", "flex", "bison") if not shutil.which(name)]
     if missing:
         pytest.skip(f"{', '.join(missing)} not installed")
-    return Path(value)
+    (folder / "tree").mkdir()
+    argv = ["tar", "-xf", str(tarball(built, kind, folder)), "-C", str(folder / "tree"), "--strip-components=1"]
+    subprocess.run(argv, check=True)
+    return folder / "tree"
+
+
+@pytest.fixture(scope="module")
+def linux(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tree_of("linux", built, tmp_path_factory.mktemp("linux"))
+
+
+@pytest.fixture(scope="module")
+def busybox(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tree_of("busybox", built, tmp_path_factory.mktemp("busybox"))
 
 
 @pytest.fixture(scope="module")
@@ -122,16 +131,15 @@ def objects(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def configure(tmp_path: Path, objects: Path) -> Configure:
+def configure(tmp_path: Path, linux: Path, objects: Path) -> Configure:
     """Configure the small Kconfig above with the Kconfig code of the kernel tree."""
-    tree = tree_of("ROOTSTREAM_LINUX_TREE")
     start = tmp_path / "Kconfig"
     start.write_text(KCONFIG)
 
     def run(
         *fragments: str, options: tuple[str, ...] = (), base: str = "allnoconfig"
     ) -> tuple[int, dict[str, Any]]:
-        argv = ["configure", "--kind", "linux", "--tree", str(tree), "--output", str(objects)]
+        argv = ["configure", "--kind", "linux", "--tree", str(linux), "--output", str(objects)]
         argv += ["--make-arg", f"KBUILD_KCONFIG={start}", "--base", base]
         argv += ["--report", str(tmp_path / "report.json"), *options]
         for number, text in enumerate(fragments, start=1):
@@ -240,45 +248,30 @@ def test_base_file_is_a_start_and_not_a_demand(configure: Configure, tmp_path: P
     assert found(report) == {"GONE": ("warning", "base-changed"), "WARP": ("warning", "base-changed")}
 
 
-def test_failing_make_shows_what_it_said(
-    configure: Configure, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    configure("")
-    argv = ["configure", "--kind", "linux", "--tree", os.environ["ROOTSTREAM_LINUX_TREE"]]
+def test_failing_make_shows_what_it_said(linux: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = ["configure", "--kind", "linux", "--tree", str(linux)]
     argv += ["--output", str(tmp_path / "out"), "--arch", "nowhere", "--base", "tinyconfig"]
     assert kconfig.main(argv) == 2
     assert "nowhere" in capsys.readouterr().err
 
 
-def test_kernel_recipe_is_proven(tmp_path: Path) -> None:
-    tree = tree_of("ROOTSTREAM_LINUX_TREE")
+def test_kernel_recipe_is_proven(linux: Path, tmp_path: Path) -> None:
     recipe = Path(kconfig.__file__).parents[1] / "recipes/linux/x86_64.config"
     report = tmp_path / "report.json"
-    argv = [
-        "configure",
-        "--kind",
-        "linux",
-        "--tree",
-        str(tree),
-        "--output",
-        str(tmp_path / "out"),
-        "--arch",
-        "x86",
-    ]
-    argv += ["--base", "tinyconfig", "--fragment", f"x86_64.config={recipe}", "--report", str(report)]
-    assert kconfig.main(argv) == 0
+    argv = ["configure", "--kind", "linux", "--tree", str(linux), "--output", str(tmp_path / "out")]
+    argv += ["--arch", "x86", "--base", "tinyconfig", "--fragment", f"x86_64.config={recipe}"]
+    assert kconfig.main([*argv, "--report", str(report)]) == 0
     assert json.loads(report.read_text())["problems"] == []
 
 
-def test_busybox(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    tree = tree_of("ROOTSTREAM_BUSYBOX_TREE")
+def test_busybox(busybox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = Path(kconfig.__file__).parents[1] / "recipes/busybox/default.config"
     wrong = tmp_path / "wrong.config"
     wrong.write_text(
         "CONFIG_PIE=y\nCONFIG_SH_IS_HUSH=y\nCONFIG_HUSH=y\nCONFIG_WGETT=y\nCONFIG_MD5_SMALL=9\n"
         "# CONFIG_GONE is not set\n"
     )
-    common = ["--kind", "busybox", "--tree", str(tree), "--output", str(tmp_path / "out")]
+    common = ["--kind", "busybox", "--tree", str(busybox), "--output", str(tmp_path / "out")]
     argv = ["configure", *common, "--base", "defconfig", "--fragment", f"default.config={recipe}"]
     argv += ["--report", str(tmp_path / "report.json")]
     assert kconfig.main(argv) == 0
