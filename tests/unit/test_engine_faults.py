@@ -163,3 +163,30 @@ def test_the_end_of_a_log_without_its_frame() -> None:
 
 def test_an_empty_log() -> None:
     assert log_end("") == (None, ())
+
+
+def test_what_mirrors_have_dropped_is_to_be_pinned_again() -> None:
+    failure = Failure(
+        element="base.bst",
+        action="fetch",
+        key="",
+        text="debian_packages source at base.bst: pool/main/g/gcc_0_amd64.deb is on no mirror",
+        log=None,
+    )
+    error = fault(
+        Outcome(
+            failures=(failure,),
+            log="",
+            core=(),
+            closing="",
+            status=255,
+            casd_died=False,
+            messages=Path("all.log"),
+            project=None,
+            extra=None,
+            command="bst build x.bst",
+        )
+    )
+    assert error.reason == "not-on-mirror"
+    assert error.hint
+    assert "rootstream update" in error.hint

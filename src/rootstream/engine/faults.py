@@ -83,6 +83,11 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Free disk space, or set a larger ROOTSTREAM_CACHE_QUOTA, or another disk in ROOTSTREAM_CACHE.",
     ),
     (
+        ("is on no mirror",),  # as debian_packages and debian_source say it
+        "not-on-mirror",
+        "Mirrors drop old versions: `rootstream update` pins those that they have now.",
+    ),
+    (
         ("FUSE stager", "fusermount", "/dev/fuse"),
         "fuse-missing",
         "Building needs FUSE; `rootstream doctor` shows what is missing.",
