@@ -198,11 +198,11 @@ def env(system: str | None, variant: str | None, folder: Path) -> None:
 @progress_options
 def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | None) -> None:
     """Pin every input of SYSTEMs (default: all, with variants) to its newest version: writes system.lock."""
-    from rootstream import workflow
+    from rootstream import pinning
 
     project = _project(folder)
     with _reporter(style) as report:
-        workflow.locked_update(project, _engine(), report, missing_only=missing, wanted=systems)
+        pinning.locked_update(project, _engine(), report, missing_only=missing, wanted=systems)
 
 
 @cli.command()

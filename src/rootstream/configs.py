@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream import project, workflow, workspaces
+from rootstream import project, workspaces
 from rootstream.buildroot import build, check, configuration, edit, kconfig, packagecheck, saving, session
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.session import Saved
@@ -22,6 +22,7 @@ from rootstream.load import load
 from rootstream.lock import write_atomically
 from rootstream.sandbox.kconfig_facts import Reason, described
 from rootstream.sandbox.kconfig_fragment import Problem, Request
+from rootstream.selection import of_buildroot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,11 +175,11 @@ def _open(where: project.Project, system: str | None, variant: str | None, repor
 
 def _of_buildroot(where: project.Project, name: str) -> bool:
     """Say whether a system itself is Buildroot's, and not only a variant of it."""
-    return any(each.target == name for each in workflow.workspaces(load(where.description)))
+    return any(each.target == name for each in of_buildroot(load(where.description)))
 
 
 def _only_variant(where: project.Project, variant: str) -> str:
-    names = [each.target for each in workflow.workspaces(load(where.description)) if each.variant == variant]
+    names = [each.target for each in of_buildroot(load(where.description)) if each.variant == variant]
     if len(names) != 1:
         message = f"{'no system has' if not names else 'several systems have'} a variant {variant!r}"
         raise UserError("unknown-system", message, where=Where(path=where.description), hint="Name it: --system.")
@@ -195,7 +196,7 @@ def opened(
     variant-exists.
     """
     where = project.find(folder)
-    with project.locked(where, lambda: report(workflow.WAITING)):
+    with project.locked(where, report):
         if create is None:
             yield _open(where, system, variant, report)
             return

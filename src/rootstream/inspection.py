@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from rootstream import export, workflow
+from rootstream import export, selection, workflow
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
@@ -31,7 +31,7 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
     """Return the elements of targets with their keys and states, as text or JSON."""
     found: dict[str, dict[str, Any]] = {}
     found |= _workspaces(project, wanted, engine)
-    if found and not workflow.native(load(project.description), wanted or None):
+    if found and not selection.native(load(project.description), wanted or None):
         return _shown(found, as_json=as_json)
     for target, element in _targets(project, wanted, engine).items():
         states = engine.show(project.plan, (element,))
@@ -53,8 +53,8 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
     if project.kind == "plain":
         return {}
     description = load(project.description)
-    targets = workflow.choose(description, wanted, project.description, variants=True)
-    named = [each.target for each in workflow.workspaces(description, targets)]
+    targets = selection.choose(description, wanted, project.description, variants=True)
+    named = [each.target for each in selection.of_buildroot(description, targets)]
     if not named:
         return {}
     from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
@@ -103,7 +103,7 @@ def _element(project: Project, name: str, engine: Engine) -> str:
 
 def log(project: Project, name: str, engine: Engine) -> Path:
     """Return the log of the last build of an element. Raises `UserError` no-log."""
-    if project.kind == "described" and workflow.workspaces(load(project.description)):
+    if project.kind == "described" and selection.of_buildroot(load(project.description)):
         from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
         ours = workspaces.of_package(project, name, engine)
@@ -120,7 +120,7 @@ def log(project: Project, name: str, engine: Engine) -> Path:
 
 def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine) -> int:
     """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
-    if project.kind == "described" and workflow.workspaces(load(project.description)):
+    if project.kind == "described" and selection.of_buildroot(load(project.description)):
         from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
         ours = workspaces.of_package(project, name, engine)
@@ -148,7 +148,7 @@ def _by_hand(project: Project) -> tuple[str, ...]:
     from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
     found: list[str] = []
-    for described in workflow.workspaces(description):
+    for described in selection.of_buildroot(description):
         found += workspaces.by_hand(project, described)
     return tuple(found)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from rootstream import events
 from rootstream.errors import UserError, Where
 
 DESCRIPTION = "system.yaml"
 PLAIN = "project.conf"
+_WAITING = events.Notice(level="info", text="another command works in this project: waiting for it")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +67,8 @@ def find(start: Path) -> Project:
 
 
 @contextmanager
-def locked(project: Project, waiting: Callable[[], None]) -> Iterator[None]:
-    """Hold the project for one command at a time; `waiting` is called once if another one has it.
+def locked(project: Project, report: events.Reporter) -> Iterator[None]:
+    """Hold the project for one command at a time; says so if it has to wait for another one.
 
     The kernel lets go of the lock when its holder dies, however it dies.
     """
@@ -84,7 +86,7 @@ def locked(project: Project, waiting: Callable[[], None]) -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting()
+            report(_WAITING)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:

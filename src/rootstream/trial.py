@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rootstream import events, images, workflow
+from rootstream import events, images, selection, workflow
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
@@ -62,7 +62,7 @@ def prepare(
         trials = [_plain(project, element, engine) for element in wanted]
     else:
         description = load(project.description)
-        names = workflow.choose(description, wanted, project.description)
+        names = selection.choose(description, wanted, project.description)
         trials = [_described(project, each) for each in description.systems if each.target in names]
     ready = [_choose(trial, kind) for trial in trials if trial.images or len(trials) == 1]
     if not ready:

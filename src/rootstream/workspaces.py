@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rootstream import process, project, workflow
+from rootstream import pinning, process, project, selection
 from rootstream.buildroot import build, configuration, env, info, target, verbs
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
@@ -43,8 +43,8 @@ def choose(where: project.Project, wanted: str | None, engine: Engine, report: R
         raise UserError("not-buildroot", "this is a plain BuildStream project", where=Where(path=where.folder))
     description = load(where.description)
     if wanted:
-        workflow.choose(description, (wanted,), where.description)
-    found = [each for each in workflow.workspaces(description) if wanted in (None, each.target)]
+        selection.choose(description, (wanted,), where.description)
+    found = [each for each in selection.of_buildroot(description) if wanted in (None, each.target)]
     names = ", ".join(each.target for each in found)
     if not found:
         message = f"{wanted} is not built by Buildroot" if wanted else "no system here is built by Buildroot"
@@ -59,8 +59,8 @@ def choose(where: project.Project, wanted: str | None, engine: Engine, report: R
             hint="Name one of them (`rootstream make --system NAME ...`).",
         )
     described = (plain or found)[0]
-    pinned = workflow.pins(where, engine, report, (described.target,))
-    workflow.require(where, described, pinned)
+    pinned = pinning.pins(where, engine, report, (described.target,))
+    pinning.require(where, described, pinned)
     return Work(project=where, described=described, pinned=pinned)
 
 
@@ -72,7 +72,7 @@ def opened(work: Work, report: Reporter) -> build.Opened:
 def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
     """Run targets of Buildroot's make on our own terminal, in step with the project; return its exit status."""
     targets = verbs.checked(words)
-    with project.locked(work.project, lambda: report(workflow.WAITING)):
+    with project.locked(work.project, report):
         ready = opened(work, report)
         if verbs.looks_only(targets):
             if _needs_configuration(targets):
@@ -101,13 +101,13 @@ def of_package(where: project.Project, name: str, engine: Engine) -> tuple[Work,
     if where.kind == "plain" or name.endswith(".bst"):
         return None
     description = load(where.description)
-    ours = workflow.workspaces(description)
+    ours = selection.of_buildroot(description)
     if not ours:
         return None
     if name in description.names():
         return (choose(where, name, engine, ignore), None) if name in {each.target for each in ours} else None
     system, package = split(name)
-    if system is None and workflow.native(description) and not re.fullmatch(r"[a-z0-9][\w.+-]*", package):
+    if system is None and selection.native(description) and not re.fullmatch(r"[a-z0-9][\w.+-]*", package):
         return None
     return choose(where, system, engine, ignore), package
 

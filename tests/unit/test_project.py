@@ -42,7 +42,7 @@ def test_no_project_names_the_next_command(tmp_path: Path) -> None:
 
 
 def _hold(folder: Path, held: object, release: object) -> None:
-    with project.locked(project.find(folder), lambda: None):
+    with project.locked(project.find(folder), events.ignore):
         held.set()  # type: ignore[attr-defined]  # multiprocessing's events have no public type
         release.wait()  # type: ignore[attr-defined]
 
@@ -52,15 +52,15 @@ def test_a_second_command_waits_even_for_one_that_is_killed(described: project.P
     held, release = context.Event(), context.Event()
     other = context.Process(target=_hold, args=(described.folder, held, release))
     other.start()
-    held.wait()
-    waited = []
+    assert held.wait(60)
+    said = []
 
-    def waiting() -> None:
-        waited.append(True)
+    def report(event: events.Event) -> None:
+        said.append(event)
         other.kill()
 
-    with project.locked(described, waiting):
-        assert waited == [True]
+    with project.locked(described, report):
+        assert [type(event) for event in said] == [events.Notice]
     other.join()
 
 
