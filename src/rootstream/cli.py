@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rootstream.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+BOOTABLE = ("disk", "iso", "uki", "initramfs", "ext", "squashfs", "capsule")  # those of `machine: boot:`
 CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -66,6 +67,7 @@ def progress_options(command: Command) -> Command:
 
 
 systems_argument = click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
+boot_option = click.option("--boot", "kind", type=click.Choice(BOOTABLE), help="Boot only from this image.")
 variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
 
 
@@ -209,7 +211,7 @@ def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | N
 @click.argument("system", required=False, shell_complete=complete_systems)
 @variant_option
 @project_option
-@click.option("--boot", "kind", metavar="IMAGE", help="Boot from this image: disk, initramfs, ext, squashfs.")
+@boot_option
 @progress_options
 def run(system: str | None, variant: str | None, folder: Path, kind: str | None, style: str | None) -> None:
     """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed.
@@ -231,7 +233,7 @@ def run(system: str | None, variant: str | None, folder: Path, kind: str | None,
 @systems_argument
 @variant_option
 @project_option
-@click.option("--boot", "kind", metavar="IMAGE", help="Boot only from this image.")
+@boot_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
 @progress_options
 def verify(

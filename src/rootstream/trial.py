@@ -57,6 +57,8 @@ def prepare(
 
     Raises `UserError` nothing-to-boot, not-an-image, and those of a build.
     """
+    if kind and project.kind == "described":
+        _makes(project, wanted, kind)
     workflow.build(project, wanted, engine, report)
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
@@ -68,6 +70,20 @@ def prepare(
     if not ready:
         raise UserError("nothing-to-boot", "no system here has an image that boots")
     return tuple(ready)
+
+
+def _makes(project: Project, wanted: tuple[str, ...], kind: str) -> None:
+    """Raise `UserError` not-an-image, before anything is built, for a kind that no wanted system makes."""
+    description = load(project.description)
+    names = selection.choose(description, wanted, project.description)
+    chosen = [each.system for each in description.systems if each.target in names]
+    if any(isinstance(system.root, FromBuildroot) for system in chosen):
+        return  # what these make, Buildroot decides
+    made = sorted({next(iter(type(image).model_fields)) for system in chosen for image in system.images})
+    if kind not in made:
+        raise UserError(
+            "not-an-image", f"{' '.join(names)}: there is no image {kind!r}; there is: {', '.join(made)}"
+        )
 
 
 def _choose(trial: Trial, kind: str | None) -> Trial:

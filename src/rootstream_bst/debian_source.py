@@ -21,6 +21,14 @@ FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to 
 ARCHITECTURE = "amd64"  # source packages have none, but apt wants to know one
 
 
+class Ref(dict[str, Any]):
+    """A ref that BuildStream's messages show as one short line."""
+
+    def __str__(self) -> str:
+        size = sum(row["size"] for row in self["files"])
+        return f"version {self['version']}, {len(self['files'])} files, {size / 1e6:.1f} MB"
+
+
 class DebianSource(ArchiveSource):
     """The plugin."""
 
@@ -165,11 +173,9 @@ class DebianSource(ArchiveSource):
         ]
 
 
-def _plain(version: str, items: tuple[Item, ...]) -> dict[str, Any]:
-    return {
-        "version": version,
-        "files": [{"path": item.path, "size": item.size, "sha256": item.sha256} for item in items],
-    }
+def _plain(version: str, items: tuple[Item, ...]) -> Ref:
+    rows = [{"path": item.path, "size": item.size, "sha256": item.sha256} for item in items]
+    return Ref(version=version, files=rows)
 
 
 def setup() -> type[DebianSource]:

@@ -577,7 +577,8 @@ def test_source_with_and_without_patches(bst: Bst, site: Site) -> None:
     plain = bst.element("plain.bst", site.source("src"))
     bst.element("patched.bst", site.source("src", "patches: true\n"))
     bst.element("old.bst", site.source("old", "patches: true\n"))
-    bst.run("source", "track", "plain.bst", "patched.bst", "old.bst")
+    said = bst.run("source", "track", "plain.bst", "patched.bst", "old.bst")
+    assert "Found new revision: version 1.10-1, 2 files" in said
     assert "version: 1.10-1\n" in plain.read_text()
     out = bst.checkout("plain.bst")
     assert [path.name for path in out.iterdir()] == ["main.c"]

@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from rootstream.cli import cli
+from rootstream.cli import BOOTABLE, cli
 from rootstream.cli_front import SECTIONS
 from rootstream.commands_page import page
+from rootstream.machine import BootFrom
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,6 +33,18 @@ def test_the_front_page_has_every_command_once_and_whole(tmp_path: Path) -> None
     text = run("--help", cwd=tmp_path).stdout
     assert "..." not in text.partition("Project:")[2]
     assert max(map(len, text.splitlines())) <= 80
+
+
+def test_images_to_boot_from_are_those_of_the_description() -> None:
+    assert get_args(BootFrom) == BOOTABLE
+
+
+def test_an_image_that_no_system_makes_is_told_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "system.yaml").write_text("systems: {abc: {root: busybox, kernel: {}, images: [initramfs]}}\n")
+    done = run("verify", "--boot", "disk", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "there is no image 'disk'; there is: initramfs" in done.stderr
+    assert not (tmp_path / "system.lock").exists()
 
 
 def test_help_and_version(tmp_path: Path) -> None:
