@@ -120,9 +120,9 @@ def package(name: str, source: str, *uris: str, hashes: tuple[str, ...] = ()) ->
         "package_dir": f"package/{name}",
         "dl_dir": name,
         "downloads": [{"source": source, "uris": uris}],
-        "hashes": hashes,
+        "hashes": hashes or (f"package/{name}/{name}.hash",),
     }
-    return info.package(name, told)
+    return info.package(name, told, {})
 
 
 @pytest.fixture

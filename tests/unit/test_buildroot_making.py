@@ -129,7 +129,7 @@ OTHER_VERSION='5'
 
 def test_packages_and_their_variables_are_read_from_one_answer() -> None:
     told, variables = info.answer_of("warning: clock skew\n" + ANSWER)
-    packages = info.packages_of(told)
+    packages = info.packages_of(told, variables)
     assert list(packages) == ["host-lz4", "lz4"]
     assert packages["host-lz4"].build == "build/host-lz4-1.10.0"
     assert packages["host-lz4"].downloads == (("lz4-1.10.0.tar.gz", ("https+https://example.org/lz4",)),)
@@ -138,6 +138,21 @@ def test_packages_and_their_variables_are_read_from_one_answer() -> None:
         "HOST_LZ4_DIR": "/o/build/host-lz4-1.10.0",
         "HOST_LZ4_BUILD_CMDS": "make -C a CFLAGS='-O2 -g' lib\n\tmake -C a LZ4_X='1'\n",
     }
+
+
+def test_what_older_trees_do_not_tell_is_in_their_variables() -> None:
+    """The answer of Buildroot 2024.02.13 for one package, with a global patch folder, shortened."""
+    told = {"type": "host", "version": "3.11.11", "dl_dir": "python3", "stamp_dir": "build/host-python3-3.11.11"}
+    variables = {
+        "HOST_PYTHON3_HASH_FILES": "package/python3//python3.hash /p/patches/python3/3.11.11/python3.hash",
+        "HOST_PYTHON3_PKGDIR": "package/python3/",
+    }
+    found = info.package("host-python3", told, variables)
+    assert found.folder == "package/python3"
+    assert found.hashes == ("package/python3//python3.hash", "/p/patches/python3/3.11.11/python3.hash")
+    assert found.patches == ("/p/patches/python3/3.11.11",)
+    newer = info.package("host-python3", {**told, "package_dir": "package/python3", "patches": []}, variables)
+    assert newer.patches == ()
 
 
 @pytest.mark.parametrize("text", ["", "make: *** no", "[]", '{"a": 5}', ANSWER[:200]])

@@ -58,11 +58,7 @@ class Summary:
 def hashes_of(package: Package, tree: Path) -> dict[str, dict[str, str]]:
     """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file)."""
     found: dict[str, dict[str, str]] = {}
-    folder = tree / package.folder
-    # before 2026 `make show-info` did not name them: beside the make file, or in a folder of the version
-    folders = [folder, folder / package.version] if package.folder else []
-    own = [path for each in dict.fromkeys(folders) for path in each.glob("*.hash")]
-    for name in package.hashes or sorted(own):
+    for name in package.hashes:
         try:
             lines = (tree / name).read_text("utf-8", "replace").splitlines()
         except OSError:

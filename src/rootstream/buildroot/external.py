@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rootstream import project
-from rootstream.buildroot import completed, thirdparty
+from rootstream.buildroot import completed, info, thirdparty
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
 from rootstream.errors import Problems
@@ -14,7 +14,8 @@ DESCRIPTION = f"name: {EXTERNAL_NAME}\ndesc: made from system.yaml, not to be ed
 def files(generated: Generated) -> dict[str, bytes]:
     """Return the files of the external tree; Buildroot wants three of them to be there."""
     wanted = {"external.desc": DESCRIPTION.encode(), "Config.in": b"", "external.mk": b""}
-    return wanted | {path: each.content for path, each in generated.files.items()}
+    wanted |= {path: each.content for path, each in generated.files.items()}
+    return wanted | {"external.mk": wanted["external.mk"] + info.RULES.encode()}
 
 
 def write(space: Workspace, generated: Generated) -> None:

@@ -1,7 +1,8 @@
-"""What Buildroot says of the packages of a configuration: `make show-info printvars`, read once.
+"""What Buildroot says of the packages of a configuration: `make show-info` and all variables, read once.
 
 Buildroot takes 4 to 6 s to read its make files: both questions are put in one call, and the answer is kept until
-the configuration, the tree or an external tree changes.
+the configuration, the tree or an external tree changes. A build into an empty folder asks the make that then
+builds, which waits for its leave meanwhile (making.py).
 """
 
 from __future__ import annotations
@@ -19,11 +20,26 @@ from rootstream.events import Reporter, Step
 from rootstream.lock import write_atomically
 
 ASKING = 600.0
+ASKING_STEP = Step(name="info", text="asking Buildroot for its packages")
 NOTE = "info.json"
-# All variables of the packages that show-info tells of (Buildroot, Makefile: SHOW_INFO_PACKAGES). printvars looks
-# at VARS for every variable there is: it becomes a plain list when it is looked at first.
-_PACKAGES = "$(sort $(foreach i,$(PACKAGES),$(i) $($(call UPPERCASE,$(i))_FINAL_RECURSIVE_DEPENDENCIES)))"
-_ALL = f"VARS=$(eval override VARS := $(foreach p,{_PACKAGES},$(call UPPERCASE,$(p))_%))$(VARS)"
+ASK, GATE = "rootstream-info", "rootstream-gate"
+AT_THE_GATE = "rootstream: all is told"
+PIPE = "gate"
+# Rules of the generated external tree: all variables of the packages that show-info tells of (Buildroot, Makefile:
+# SHOW_INFO_PACKAGES), and a target that waits until it is written to a pipe. The names of all variables in one
+# `filter` are too many for make's stack.
+RULES = f"""\
+ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
+	$(each) $($(call UPPERCASE,$(each))_FINAL_RECURSIVE_DEPENDENCIES)))
+.PHONY: {ASK} {GATE}
+{ASK}: show-info
+	$(eval ROOTSTREAM_PATTERNS := $(foreach each,$(ROOTSTREAM_ASKED),$(call UPPERCASE,$(each))_%))@:
+	$(foreach each,$(sort $(foreach each,$(.VARIABLES),$(filter $(ROOTSTREAM_PATTERNS),$(each)))),\\
+		$(if $(filter-out environment% default automatic,$(origin $(each))),\\
+			$(info $(each)='$(subst ','\\'',$($(each)))')))
+{GATE}: {ASK}
+	@echo '{AT_THE_GATE}'; read answer < '$(BR2_EXTERNAL_ROOTSTREAM_PATH)/../state/{PIPE}'
+"""
 _VARIABLE = re.compile(r"^([^\s=':#]+)='((?:[^']|'\\'')*)'$", re.MULTILINE)
 # Buildroot's own packages without a build of their own
 _NO_PACKAGE = ("rootfs",)
@@ -50,8 +66,8 @@ class Package:
 
     @property
     def prefix(self) -> str:
-        """Return what the package's make variables begin with (Buildroot, package/pkg-utils.mk, UPPERCASE)."""
-        return re.sub(r"[-.]", "_", self.name).upper() + "_"
+        """Return what the package's make variables begin with."""
+        return prefix_of(self.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +78,21 @@ class Info:
     variables: Mapping[str, Mapping[str, str]]
 
 
-def package(name: str, told: Mapping[str, Any]) -> Package:
-    """Return a package from its part of `make show-info`."""
+def prefix_of(name: str) -> str:
+    """Return what the make variables of a package begin with (Buildroot, package/pkg-utils.mk, UPPERCASE)."""
+    return re.sub(r"[-.]", "_", name).upper() + "_"
+
+
+def package(name: str, told: Mapping[str, Any], variables: Mapping[str, str]) -> Package:
+    """Return a package from its part of `make show-info`; variables have what that of older trees does not tell.
+
+    Before 2026 it named no hashes, before 2025 neither the package's folder nor patches from elsewhere
+    (BR2_GLOBAL_PATCH_DIR), where a hash file would be, too.
+    """
+    own = prefix_of(name)
+    hashes = variables.get(f"{own}HASH_FILES", "").split()
+    folder = str(told.get("package_dir") or variables.get(f"{own}PKGDIR", "")).rstrip("/")
+    elsewhere = [place for place in (each.rpartition("/")[0].rstrip("/") for each in hashes) if place != folder]
     downloads = tuple(
         (str(each["source"]), tuple(map(str, each.get("uris", ())))) for each in told.get("downloads", ())
     )
@@ -71,19 +100,19 @@ def package(name: str, told: Mapping[str, Any]) -> Package:
         name=name,
         kind=str(told.get("type", "")),
         version=str(told.get("version", "")),
-        folder=str(told.get("package_dir", "")),
+        folder=folder,
         build=str(told.get("stamp_dir", "")),
         dependencies=tuple(map(str, told.get("dependencies", ()))),
         downloads=downloads,
         download_folder=str(told.get("dl_dir", name)),
-        hashes=tuple(map(str, told.get("hashes", ()))),
-        patches=tuple(map(str, told.get("patches", ()))),
+        hashes=tuple(map(str, told.get("hashes", hashes))),
+        patches=tuple(map(str, told.get("patches", elsewhere))),
         to_target=bool(told.get("install_target", False)),
     )
 
 
 def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
-    """Return what `make show-info printvars QUOTED_VARS=YES` printed: of each package its part and its variables.
+    """Return what the target ASK printed: of each package its part and its variables.
 
     A variable belongs to the package with the longest prefix that fits: LINUX_HEADERS_DIR is not linux's.
     Raises `UserError` buildroot-answer.
@@ -91,7 +120,7 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     begin = text.find("{")
     try:
         told, end = json.JSONDecoder().raw_decode(text, max(begin, 0))
-        packages = packages_of(told)
+        packages = packages_of(told, {})
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(
             "buildroot-answer",
@@ -110,9 +139,13 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     return told, found
 
 
-def packages_of(told: Mapping[str, Any]) -> dict[str, Package]:
+def packages_of(told: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> dict[str, Package]:
     """Return the packages of Buildroot's answer, in its order."""
-    return {name: package(name, each) for name, each in told.items() if each.get("type") not in _NO_PACKAGE}
+    return {
+        name: package(name, each, variables.get(name, {}))
+        for name, each in told.items()
+        if each.get("type") not in _NO_PACKAGE
+    }
 
 
 def ask(space: Workspace, key: str, report: Reporter) -> Info:
@@ -123,17 +156,22 @@ def ask(space: Workspace, key: str, report: Reporter) -> Info:
     kept = _kept(space)
     if kept and kept.get("key") == key:
         return _info(kept)
-    report(events_step("asking Buildroot for its packages"))
-    packages, variables = answer_of(_make(space, "show-info", "printvars", "QUOTED_VARS=YES", _ALL))
+    report(ASKING_STEP)
+    return keep(space, key, _make(space, ASK))
+
+
+def is_known(space: Workspace, key: str) -> bool:
+    """Say whether Buildroot was asked this already."""
+    return _kept(space).get("key") == key
+
+
+def keep(space: Workspace, key: str, text: str) -> Info:
+    """Keep an answer of Buildroot and return it. Raises `UserError` buildroot-answer."""
+    packages, variables = answer_of(text)
     kept = {"key": key, "packages": packages, "variables": variables}
     space.state.mkdir(parents=True, exist_ok=True)
     write_atomically(space.state / NOTE, json.dumps(kept).encode("utf-8", "surrogateescape"))
     return _info(kept)
-
-
-def events_step(text: str) -> Step:
-    """Return the event of a question to Buildroot."""
-    return Step(name="info", text=text)
 
 
 def _make(space: Workspace, *targets: str) -> str:
@@ -150,7 +188,7 @@ def _kept(space: Workspace) -> dict[str, Any]:
 
 
 def _info(kept: Mapping[str, Any]) -> Info:
-    return Info(packages=packages_of(kept["packages"]), variables=kept["variables"])
+    return Info(packages=packages_of(kept["packages"], kept["variables"]), variables=kept["variables"])
 
 
 def known(space: Workspace) -> dict[str, Package]:

@@ -6,13 +6,15 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Self
 
 from rootstream import process
+from rootstream.buildroot import info
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, Step
@@ -163,11 +165,14 @@ def run(
     *,
     what: str,
     after: Callable[[str, str], None] = _nothing,
+    answered: Callable[[str], None] | None = None,
 ) -> Path:
     """Run make with these targets and return the folder of its logs; `after` is told of each step that ended.
 
+    With `answered` make is first asked for its packages (info.py), and builds when that has taken the answer.
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
+    targets = (info.GATE, *targets) if answered else targets
     env = {**workspace.environment(), "TERM": "dumb"}
     argv = workspace.make(*targets)
     began = datetime.now(UTC)
@@ -176,21 +181,59 @@ def run(
     follower = Follower(report=report, clock=time.monotonic, logs=folder, after=after)
     with Logs(folder, header=header(argv, env, began)) as logs:
         _link(workspace.logs / "latest", folder.name)
-        status = _follow(argv, env, follower, logs)
+        with _opened_gate(workspace) if answered else nullcontext() as gate:
+            status = _follow(argv, env, follower, logs, _Asked(gate, answered) if gate and answered else None)
     culprit = follower.close(failed=status != 0)
     if status != 0:
         raise failure(workspace, folder, culprit, status, process.paste(argv), what)
     return folder
 
 
-def _follow(argv: Sequence[str], env: dict[str, str], follower: Follower, logs: Logs) -> int:
+@contextmanager
+def _opened_gate(workspace: Workspace) -> Iterator[IO[bytes]]:
+    """Make the pipe that a make waits at; it is open on both ends here, so that writing to it never waits."""
+    path = workspace.state / info.PIPE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    try:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CLOEXEC), "wb", buffering=0) as gate:
+            yield gate
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A make that is asked first: collects its answer and opens the gate when that has been taken."""
+
+    gate: IO[bytes]
+    answered: Callable[[str], None]
+    lines: list[bytes] = field(default_factory=list)
+
+    def take(self, line: bytes) -> bool:
+        """Take a line of the answer; return whether it was the last one, and the build goes on."""
+        if line.strip() != info.AT_THE_GATE.encode():
+            self.lines.append(line)
+            return False
+        self.answered(b"".join(self.lines).decode("utf-8", "replace"))
+        self.gate.write(b"\n")
+        return True
+
+
+def _follow(argv: Sequence[str], env: dict[str, str], follower: Follower, logs: Logs, asked: _Asked | None) -> int:
     reading, writing = os.pipe()
     with os.fdopen(reading, "rb") as output:
         with os.fdopen(writing, "wb") as end:
             child = process.start(process.leashed(argv), env=env, stdout=end, stderr=end)
         try:
             while line := output.readline(LONGEST_LINE):
-                logs.write(line, follower.take(line))
+                if asked is None:
+                    logs.write(line, follower.take(line))
+                elif asked.take(line):
+                    asked = None
+            for line in asked.lines if asked else ():  # it failed before it could answer
+                logs.write(line, None)
             return child.wait()
         except KeyboardInterrupt as error:
             raise Interrupted("stopped; packages that are finished are kept") from error

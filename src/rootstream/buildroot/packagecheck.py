@@ -7,7 +7,7 @@ the .config in the package's build folder, right after it was configured and bef
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rootstream.buildroot import contents, info, requested
@@ -42,6 +42,11 @@ def folder(space: Workspace, package: str) -> Path | None:
     known = info.known(space).get(package)
     place = space.output / known.build if known and known.build else None
     return place if place and (place / ".config").is_file() and (place / ".stamp_configured").exists() else None
+
+
+def at_first(space: Workspace, config: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what `unchecked` will say of a configuration of which nothing is built, before Buildroot is asked."""
+    return tuple(name for name in wanted(space) if config.get(requested.SELECTED[name]) == "y")
 
 
 def unchecked(space: Workspace) -> tuple[str, ...]:

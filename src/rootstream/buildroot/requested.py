@@ -57,6 +57,17 @@ SYMBOLS: dict[str, dict[str, str]] = {
         "defconfig": "BR2_PACKAGE_XVISOR_DEFCONFIG",
     },
 }
+# The symbol that says that a package is built.
+SELECTED = {
+    "linux": "BR2_LINUX_KERNEL",
+    "busybox": "BR2_PACKAGE_BUSYBOX",
+    "uclibc": "BR2_PACKAGE_UCLIBC",
+    "uboot": "BR2_TARGET_UBOOT",
+    "barebox": "BR2_TARGET_BAREBOX",
+    "at91bootstrap3": "BR2_TARGET_AT91BOOTSTRAP3",
+    "swupdate": "BR2_PACKAGE_SWUPDATE",
+    "xvisor": "BR2_PACKAGE_XVISOR",
+}
 
 
 def named(configs: PackageConfigs) -> dict[str, PackageConfig]:

@@ -25,6 +25,7 @@ from rootstream.sandbox.kconfig_fragment import config_values
 
 NOTE = "packages.json"
 FORMAT = 2
+BUILT = ("build", "target", "host", "images", "staging", "per-package", "graphs", "legal-info")
 Action = Literal["scratch", "reconfigure", "remove"]
 # A configuration that is built on: kbuild and its like see themselves what has to be compiled again.
 _RECONFIGURED = (
@@ -97,6 +98,18 @@ def _read(space: Workspace) -> _Known | None:
         return None
 
 
+def question(space: Workspace, tree_identity: str) -> str:
+    """Return what stands for all that decides what Buildroot says of its packages."""
+    text = space.config.read_text("utf-8", "surrogateescape")
+    externals = contents.digest((*space.own_trees, *space.externals))
+    return keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
+
+
+def is_empty(space: Workspace) -> bool:
+    """Say whether nothing was built in the output folder, or all of it is gone."""
+    return not any((space.output / name).exists() for name in BUILT)
+
+
 def decide(
     space: Workspace,
     *,
@@ -113,9 +126,7 @@ def decide(
     # with what is generated: a service or key that goes leaves no trace in the .config
     inputs = keys.digest(contents.digest((*watched, space.generated)), text)
     listed = tree.listing(space.tree, space.caches)
-    externals = contents.digest((*space.own_trees, *space.externals))
-    question = keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
-    told = info.ask(space, question, report)
+    told = info.ask(space, question(space, tree_identity), report)
     planned = keys.compute(
         told,
         config=config,
@@ -314,7 +325,7 @@ def _empty(space: Workspace) -> None:
     """Delete all that was built; the configuration stays."""
     target.forget(space)
     # what marks packages as built goes first, in one step
-    for name in ("build", "target", "host", "images", "staging", "per-package", "graphs", "legal-info"):
+    for name in BUILT:
         place = space.output / name
         if place.is_symlink():
             place.unlink()
