@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,7 @@ class Config:
     work: workspaces.Work
     ready: build.Opened
     base: Workspace | None
+    alone: project.Alone
 
     @property
     def space(self) -> Workspace:
@@ -43,9 +44,9 @@ class Config:
         if not os.isatty(0):
             raise UserError("no-terminal", f"{tool} needs a terminal", hint="`rootstream config set` needs none.")
         if kind == saving.BUILDROOT:
-            return session.open_buildroot(self.space, self.ready.generated, tool, to, self.base)
+            return session.open_buildroot(self.space, self.ready.generated, tool, to, self.base, self.alone)
         self.compose()
-        return session.open_package(self.space, kind, tool, to, self.base)
+        return session.open_package(self.space, kind, tool, to, self.base, self.alone)
 
     def compose(self) -> Composed:
         """Bring the .config in step and return it."""
@@ -137,7 +138,7 @@ class Config:
             for symbol, (before, after) in configuration.edited(self.space).items():
                 yield f"{symbol}: {before or 'n'} -> {after or 'n'}"
             return
-        theirs = _open(self.work.project, other, None, lambda _event: None)
+        theirs = _open(self.work.project, other, lambda _event: None)
         ours, others = self.minimal(), theirs.minimal()
         for symbol in sorted(ours.keys() | others.keys()):
             if ours.get(symbol) != others.get(symbol):
@@ -160,17 +161,22 @@ class Config:
         return session.minimize(self.space, self.ready.generated)
 
 
-def _open(where: project.Project, system: str | None, variant: str | None, report: Reporter) -> Config:
-    name = f"{system}@{variant}" if system and variant and "@" not in system else system
+def _name(where: project.Project, system: str | None, variant: str | None) -> str | None:
     if variant and not system:
-        name = _only_variant(where, variant)
+        return _only_variant(where, variant)
+    return f"{system}@{variant}" if system and variant and "@" not in system else system
+
+
+def _open(
+    where: project.Project, name: str | None, report: Reporter, alone: project.Alone = nullcontext
+) -> Config:
     work = workspaces.choose(where, name, Engine.of(os.environ), report)
     ready = workspaces.opened(work, report)
     base = None
     if work.described.variant and _of_buildroot(where, work.described.name):
         own = workspaces.choose(where, work.described.name, Engine.of(os.environ), report)
         base = dataclasses.replace(ready.workspace, described=own.described)
-    return Config(work=work, ready=ready, base=base)
+    return Config(work=work, ready=ready, base=base, alone=alone)
 
 
 def _of_buildroot(where: project.Project, name: str) -> bool:
@@ -196,9 +202,12 @@ def opened(
     variant-exists.
     """
     where = project.find(folder)
-    with project.locked(where, report):
+    name = _name(where, system, variant)
+    described = workspaces.named(where, name)
+    held = f"{described.name}--{create}" if create else described.slug
+    with project.locked(where, report, (held,)) as hold:
         if create is None:
-            yield _open(where, system, variant, report)
+            yield _open(where, name, report, hold.paused)
             return
         base = workspaces.choose(where, system, Engine.of(os.environ), report).described
         if f"{base.name}@{create}" in load(where.description).names():
@@ -209,7 +218,7 @@ def opened(
         new = saving.with_variant(before.decode(), base.name, create).encode()
         write_atomically(where.description, new)
         try:
-            yield _open(where, f"{base.name}@{create}", None, report)
+            yield _open(where, f"{base.name}@{create}", report, hold.paused)
         finally:
             if where.description.read_bytes() == new:
                 write_atomically(where.description, before)

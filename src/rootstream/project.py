@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,7 +18,9 @@ from rootstream.errors import UserError, Where
 
 DESCRIPTION = "system.yaml"
 PLAIN = "project.conf"
-_WAITING = events.Notice(level="info", text="another command works in this project: waiting for it")
+LONGEST_HOLDER = 300
+# What is entered while only a held system is worked in and other commands may have the project.
+Alone = Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,15 +70,43 @@ def find(start: Path) -> Project:
     )
 
 
-@contextmanager
-def locked(project: Project, report: events.Reporter) -> Iterator[None]:
-    """Hold the project for one command at a time; says so if it has to wait for another one.
+@dataclass(slots=True, kw_only=True)
+class Hold:
+    """A project that one command works in."""
 
-    The kernel lets go of the lock when its holder dies, however it dies.
+    lock: int
+    report: events.Reporter
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Let other commands into the project meanwhile, but not into the systems that are held."""
+        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        yield
+        _take(self.lock, self.report)
+
+
+@contextmanager
+def locked(project: Project, report: events.Reporter, systems: tuple[str, ...] = ()) -> Iterator[Hold]:
+    """Hold the project for one command at a time; says which other one it has to wait for.
+
+    `systems` are those of Buildroot whose workspace it works in: they are held all the time, the project itself
+    may be left while make or a menu runs. Who has the project waits for no system, so no two wait for each other.
+    The kernel lets go of a lock when its holder dies, however it dies.
     """
+    with ExitStack() as stack:
+        for name in sorted(systems):
+            _take(stack.enter_context(_lock_file(project, Path("locks") / name)), report)
+        lock = stack.enter_context(_lock_file(project, Path("lock")))
+        _take(lock, report)
+        yield Hold(lock=lock, report=report)
+
+
+@contextmanager
+def _lock_file(project: Project, name: Path) -> Iterator[int]:
+    path = project.work / name
     try:
-        project.work.mkdir(exist_ok=True)
-        handle = os.open(project.work / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise UserError(
             "cannot-write",
@@ -83,14 +115,27 @@ def locked(project: Project, report: events.Reporter) -> Iterator[None]:
             hint="The project's folder must be writable.",
         ) from error
     try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            report(_WAITING)
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        yield handle
     finally:
         os.close(handle)
+
+
+def _take(handle: int, report: events.Reporter) -> None:
+    """Lock an open file and write into it who has it."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(handle, LONGEST_HOLDER, 0).decode("utf-8", "replace").strip() or "unknown"
+        report(
+            events.Notice(level="info", text=f"another command works in this project, waiting for it: {holder}")
+        )
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"process {os.getpid()}, {_command()}".encode("utf-8", "replace")[:LONGEST_HOLDER], 0)
+
+
+def _command() -> str:
+    return shlex.join((Path(sys.argv[0] or "rootstream").name.replace("__main__.py", "rootstream"), *sys.argv[1:]))
 
 
 def sync(folder: Path, files: Mapping[str, bytes], keep: tuple[str, ...] = ()) -> None:

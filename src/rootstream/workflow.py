@@ -70,6 +70,15 @@ def _planned(
     return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
 
 
+def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the wanted systems that Buildroot builds, as their workspaces have them."""
+    if where.kind == "plain":
+        return ()
+    description = load(where.description)
+    targets = choose(description, wanted, where.description)
+    return tuple(each.slug for each in of_buildroot(description, targets))
+
+
 def write_plan(prepared: Prepared) -> None:
     """Put the plan where the engine reads it."""
     project.sync(prepared.project.plan, prepared.files, keep=(".bst",))
@@ -88,11 +97,11 @@ def build(
     With `dry_run` only say what would be done.
     """
     began = time.monotonic()
-    with project.locked(where, report):
+    with project.locked(where, report, _slugs(where, wanted)) as hold:
         if where.kind == "plain":
             places = _build_plain(where, wanted, engine, report)
         else:
-            places = _build_described(where, wanted, engine, report, dry_run=dry_run)
+            places = _build_described(where, wanted, engine, report, hold, dry_run=dry_run)
     report(events.Done(text="would be built" if dry_run else "built", elapsed=time.monotonic() - began))
     return places
 
@@ -102,6 +111,7 @@ def _build_described(
     wanted: tuple[str, ...],
     engine: Engine,
     report: events.Reporter,
+    hold: project.Hold,
     *,
     dry_run: bool,
 ) -> tuple[Path, ...]:
@@ -119,7 +129,7 @@ def _build_described(
         if native(description, targets):
             _build_native(_planned(where, description, targets, pinned), engine, tell)
         for described in of_buildroot(description, targets):
-            _build_workspace(where, described, pinned, tell, dry_run=dry_run)
+            _build_workspace(where, described, pinned, tell, hold, dry_run=dry_run)
     finally:
         if description.machines and exported:
             from rootstream.netboot.record import record  # noqa: PLC0415  (only projects with machines wait for it)
@@ -129,12 +139,18 @@ def _build_described(
 
 
 def _build_workspace(
-    where: project.Project, described: Described, pinned: lock.Lock, report: events.Reporter, *, dry_run: bool
+    where: project.Project,
+    described: Described,
+    pinned: lock.Lock,
+    report: events.Reporter,
+    hold: project.Hold,
+    *,
+    dry_run: bool,
 ) -> None:
     from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
 
     pinning.require(where, described, pinned)
-    buildroot.build(where, described, pinned, os.environ, report, dry_run=dry_run)
+    buildroot.build(where, described, pinned, os.environ, report, dry_run=dry_run, alone=hold.paused)
 
 
 def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -> None:
@@ -162,7 +178,7 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
 
 def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
     """Fetch everything that the wanted systems (or elements of a plain project) are built from."""
-    with project.locked(where, report):
+    with project.locked(where, report, _slugs(where, wanted)):
         if where.kind == "plain":
             engine.fetch(where.plan, wanted, report)
             return

@@ -39,6 +39,14 @@ def choose(where: project.Project, wanted: str | None, engine: Engine, report: R
 
     Raises `UserError` not-buildroot, several-systems, lock-outdated.
     """
+    described = named(where, wanted)
+    pinned = pinning.pins(where, engine, report, (described.target,))
+    pinning.require(where, described, pinned)
+    return Work(project=where, described=described, pinned=pinned)
+
+
+def named(where: project.Project, wanted: str | None) -> Described:
+    """Return the Buildroot system that a verb works on. Raises `UserError` not-buildroot, several-systems."""
     if where.kind == "plain":
         raise UserError("not-buildroot", "this is a plain BuildStream project", where=Where(path=where.folder))
     description = load(where.description)
@@ -56,12 +64,9 @@ def choose(where: project.Project, wanted: str | None, engine: Engine, report: R
             "several-systems",
             f"there are several systems of Buildroot: {names}",
             where=Where(path=where.description),
-            hint="Name one of them (`rootstream make --system NAME ...`).",
+            hint=f"Name one: `rootstream config buildroot {found[0].target}`, with other verbs `--system NAME`.",
         )
-    described = (plain or found)[0]
-    pinned = pinning.pins(where, engine, report, (described.target,))
-    pinning.require(where, described, pinned)
-    return Work(project=where, described=described, pinned=pinned)
+    return (plain or found)[0]
 
 
 def opened(work: Work, report: Reporter) -> build.Opened:
@@ -72,13 +77,13 @@ def opened(work: Work, report: Reporter) -> build.Opened:
 def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
     """Run targets of Buildroot's make on our own terminal, in step with the project; return its exit status."""
     targets = verbs.checked(words)
-    with project.locked(work.project, report):
+    with project.locked(work.project, report, (work.described.slug,)) as hold:
         ready = opened(work, report)
         if verbs.looks_only(targets):
             if _needs_configuration(targets):
                 build.configured(ready, report)
             return verbs.hand_to_make(ready.workspace, targets)
-        return build.hand_to_make(ready, work.project, targets, report)
+        return build.hand_to_make(ready, work.project, targets, report, hold.paused)
 
 
 def _needs_configuration(targets: tuple[str, ...]) -> bool:

@@ -60,8 +60,36 @@ def test_a_second_command_waits_even_for_one_that_is_killed(described: project.P
         other.kill()
 
     with project.locked(described, report):
+        assert [f"process {other.pid}, " in event.text for event in said if isinstance(event, events.Notice)] == [
+            True
+        ]
+    other.join()
+
+
+def _hold_a_system(folder: Path, held: object, release: object) -> None:
+    with project.locked(project.find(folder), events.ignore, ("box--debug",)) as hold, hold.paused():
+        held.set()  # type: ignore[attr-defined]
+        release.wait()  # type: ignore[attr-defined]
+
+
+def test_who_left_the_project_for_a_menu_still_has_its_system(described: project.Project) -> None:
+    context = multiprocessing.get_context("spawn")
+    held, release = context.Event(), context.Event()
+    other = context.Process(target=_hold_a_system, args=(described.folder, held, release))
+    other.start()
+    assert held.wait(60)
+    said = []
+
+    def report(event: events.Event) -> None:
+        said.append(event)
+        release.set()
+
+    with project.locked(described, report, ("box",)):
+        assert said == []
+    with project.locked(described, report, ("box--debug", "box")):
         assert [type(event) for event in said] == [events.Notice]
     other.join()
+    assert other.exitcode == 0
 
 
 def test_sync_makes_a_folder_hold_exactly_the_files(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import hashlib
 import json
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -40,6 +41,7 @@ from rootstream.errors import Problems, UserError, Where
 from rootstream.files import paths_of
 from rootstream.images import MakeFiles
 from rootstream.lock import Lock
+from rootstream.project import Alone
 from rootstream.roots import BuildrootRoot, FromBuildroot
 from rootstream.sandbox.kconfig_fragment import Problem
 
@@ -164,6 +166,7 @@ def build(
     report: events.Reporter,
     *,
     dry_run: bool = False,
+    alone: Alone = nullcontext,
 ) -> Path:
     """Bring out/SYSTEM up to date and return it. Raises `UserError` buildroot-failed and many more."""
     name = described.target
@@ -174,14 +177,21 @@ def build(
         return where.out(name)
     ready = opened(where, described, pinned, env, report, identity)
     space = ready.workspace
-    configured(ready, report)
+    composed = configured(ready, report)
+    if stale.is_empty(space) and not dry_run:
+        _make_first(ready, where, composed, report, alone)
+        return _export(where, ready, key, report)
     by_hand = target.by_hand(space)
     if by_hand:
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
     decision = plan(ready, where, report)
     if dry_run:
         return where.out(name)
-    _make(ready, decision, by_hand, report)
+    stale.apply(space, decision, report)
+    fresh = _prepare(ready, report)
+    with alone():
+        _make(ready, fresh, report)
+    _note(space, () if decision.clean or decision.target else by_hand)
     return _export(where, ready, key, report)
 
 
@@ -200,14 +210,21 @@ def fetch(
         report(events.Notice(level="info", text=line))
 
 
-def hand_to_make(ready: Opened, where: project.Project, targets: tuple[str, ...], report: events.Reporter) -> int:
+def hand_to_make(
+    ready: Opened,
+    where: project.Project,
+    targets: tuple[str, ...],
+    report: events.Reporter,
+    alone: Alone = nullcontext,
+) -> int:
     """Run targets that build something, in step with the project; the next build looks at everything anew."""
     space = ready.workspace
     configured(ready, report)
     decision = plan(ready, where, report)
     stale.apply(space, decision, report)
     export.forget(where, space.described.target)
-    status = verbs.hand_to_make(space, targets)
+    with alone():
+        status = verbs.hand_to_make(space, targets)
     stale.note(space)
     configuration.note(space)
     return status
@@ -218,9 +235,33 @@ def _untouched(space: Workspace) -> bool:
     return configuration.untouched(space) and stale.untouched(space) and not target.strangers(space)
 
 
-def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], report: events.Reporter) -> None:
+def _make_first(
+    ready: Opened, where: project.Project, composed: Composed, report: events.Reporter, alone: Alone
+) -> None:
+    """Build into an empty output folder: where Buildroot must be asked for its packages, that make builds them."""
     space = ready.workspace
-    stale.apply(space, decision, report)
+
+    def answered(text: str) -> None:
+        info.keep(space, stale.question(space, ready.identity), text)
+        stale.apply(space, plan(ready, where, report), report)
+        _prepare(ready, report)
+
+    fresh = packagecheck.at_first(space, composed.result)
+    if info.is_known(space, stale.question(space, ready.identity)):
+        stale.apply(space, plan(ready, where, report), report)
+        _prepare(ready, report)
+        with alone():
+            _make(ready, fresh, report)
+    else:
+        report(info.ASKING_STEP)
+        with alone():
+            _make(ready, fresh, report, answered=answered)
+    _note(space, ())
+
+
+def _prepare(ready: Opened, report: events.Reporter) -> tuple[str, ...]:
+    """Bring the downloads and say what is to be done; return the packages to configure and compare first."""
+    space = ready.workspace
     packages = info.packages(space)
     summary = downloads.fetch(space, report=report)
     for line in downloads.lines(summary):
@@ -234,6 +275,16 @@ def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], rep
     for name in fresh:
         if packagecheck.folder(space, name):
             _require(ready, tuple(packagecheck.check(space, (name,))), report)
+    return fresh
+
+
+def _make(
+    ready: Opened,
+    fresh: tuple[str, ...],
+    report: events.Reporter,
+    answered: Callable[[str], None] | None = None,
+) -> None:
+    space = ready.workspace
 
     def after(name: str, phase: str) -> None:
         if name in fresh and phase == making.CONFIGURING:
@@ -241,8 +292,11 @@ def _make(ready: Opened, decision: stale.Decision, by_hand: tuple[str, ...], rep
 
     # first what has to be compared with its requests: a mistake there should not wait for all other packages
     targets = (*(f"{name}-configure" for name in fresh), "all") if fresh else ()
-    making.run(space, targets, report, what="the build", after=after)
-    stale.note(space, () if decision.clean or decision.target else by_hand)
+    making.run(space, targets, report, what="the build", after=after, answered=answered)
+
+
+def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
+    stale.note(space, by_hand)
     configuration.note(space)
 
 

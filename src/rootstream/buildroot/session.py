@@ -7,28 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import process
-from rootstream.buildroot import configuration, edit, info, kconfig, saving
+from rootstream.buildroot import configuration, edit, info, kconfig, requested, saving
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
+from rootstream.project import Alone
 from rootstream.sandbox.kconfig_fragment import PREFIX, same
 
 KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
 TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
 # Packages whose Kconfig can write a minimal defconfig; of the others all changed symbols are saved.
 _MINIMAL = ("linux", "uboot", "barebox", "at91bootstrap3")
-# The symbol that says that a package is built; where its .config is in its build folder, if not at the top.
-_SELECTED = {
-    "linux": "BR2_LINUX_KERNEL",
-    "busybox": "BR2_PACKAGE_BUSYBOX",
-    "uclibc": "BR2_PACKAGE_UCLIBC",
-    "uboot": "BR2_TARGET_UBOOT",
-    "barebox": "BR2_TARGET_BAREBOX",
-    "at91bootstrap3": "BR2_TARGET_AT91BOOTSTRAP3",
-    "swupdate": "BR2_PACKAGE_SWUPDATE",
-    "xvisor": "BR2_PACKAGE_XVISOR",
-}
+# Where the .config of a package is in its build folder, if not at the top.
 _DOTCONFIG = {"xvisor": "build/openconf/.config"}
 
 
@@ -47,12 +38,16 @@ def prefix_of(kind: str) -> str:
 
 
 def open_buildroot(
-    space: Workspace, generated: Generated, tool: str, to: str | None, base: Workspace | None
+    space: Workspace, generated: Generated, tool: str, to: str | None, base: Workspace | None, alone: Alone
 ) -> Saved:
-    """Open a tool on Buildroot's configuration; save what was changed. Raises `UserError` menu-failed ..."""
+    """Open a tool on Buildroot's configuration; save what was changed. Raises `UserError` menu-failed ...
+
+    `alone` is entered while the tool is open: other commands may change the project then.
+    """
     composed = configuration.compose(space, generated)
     saving.choose(space, saving.BUILDROOT, to, base)  # before the user works, not after
-    after = kconfig.menu(space, tool, composed.text)
+    with alone():
+        after = kconfig.menu(space, tool, composed.text)
     return save_buildroot(space, generated, composed, after, to, base)
 
 
@@ -66,6 +61,9 @@ def save_buildroot(
 ) -> Saved:
     """Save the difference between a configuration as composed and as it is wanted now."""
     place = saving.choose(space, saving.BUILDROOT, to, base)
+    now = configuration.compose(space, generated, force=True).result
+    # what another command has changed meanwhile in files that systems share
+    others = {symbol for symbol in now.keys() | composed.result if now.get(symbol) != composed.result.get(symbol)}
     old = edit.values(kconfig.minimal(space, composed.text), kconfig.NO_PREFIX)
     new = edit.values(kconfig.minimal(space, after), kconfig.NO_PREFIX)
     changes = edit.changes_of(old, new)
@@ -84,7 +82,10 @@ def save_buildroot(
     left = {
         symbol: value
         for symbol, value in wanted.items()
-        if not same(value, result.get(symbol)) and symbol not in composed.settings and symbol != "BR2_DEFCONFIG"
+        if not same(value, result.get(symbol))
+        and symbol not in composed.settings
+        and symbol not in others - changes.keys()
+        and symbol != "BR2_DEFCONFIG"
     }
     if left:
         text = edit.edited(text, left, kconfig.NO_PREFIX)
@@ -106,16 +107,19 @@ def _again(space: Workspace, place: saving.Place) -> Workspace:
     return dataclasses.replace(space, described=described)
 
 
-def open_package(space: Workspace, kind: str, tool: str, to: str | None, base: Workspace | None) -> Saved:
+def open_package(
+    space: Workspace, kind: str, tool: str, to: str | None, base: Workspace | None, alone: Alone
+) -> Saved:
     """Open a tool on the configuration of a package; Buildroot unpacks and configures it first if need be.
 
     Raises `UserError` menu-failed, and what a failed make gives.
     """
     place = saving.choose(space, kind, to, base)
-    folder = _configured(space, kind)
-    before, old = _states(space, kind, folder)
-    env = space.environment() | {"TERM": space.env.get("TERM", "dumb")}
-    status = process.hand_over(space.make(f"{kind}-{tool}"), env=env)
+    with alone():
+        folder = _configured(space, kind)
+        before, old = _states(space, kind, folder)
+        env = space.environment() | {"TERM": space.env.get("TERM", "dumb")}
+        status = process.hand_over(space.make(f"{kind}-{tool}"), env=env)
     if status != 0:
         raise UserError(
             "menu-failed",
@@ -150,10 +154,10 @@ def _configured(space: Workspace, kind: str) -> Path:
     Raises `UserError` package-off, not-configured.
     """
     values = edit.values(space.config.read_text("utf-8", "surrogateescape"), kconfig.NO_PREFIX)
-    if values.get(_SELECTED[kind]) != "y":
+    if values.get(requested.SELECTED[kind]) != "y":
         raise UserError(
             "package-off",
-            f"{kind} is no part of {space.described.target}: {_SELECTED[kind]} is not set",
+            f"{kind} is no part of {space.described.target}: {requested.SELECTED[kind]} is not set",
             hint="`rootstream config` chooses it in Buildroot's menu.",
         )
     name = f"{kind.upper()}_DIR"
