@@ -118,8 +118,10 @@ _OTHERWISE: dict[tuple[type[Model], type[Model]], str] = {
         "and for others by `- packages:` with `build: python` or an external tree, as examples/ipa does."
     ),
 }
-PACKAGES = ("make", "autotools", "cmake", "meson", "go")  # how software is built on a root of ours
-GO = ("x86_64", "aarch64", "riscv64gc")  # what there is a Go compiler for
+PACKAGES = ("make", "autotools", "cmake", "meson", "go", "cargo")  # how software is built on a root of ours
+# What there is a compiler for that is not C's.
+_ABLE = ("x86_64", "aarch64", "riscv64gc")
+COMPILERS = {"go": ("Go", _ABLE), "cargo": ("Rust", _ABLE)}
 
 
 def _layers(system: System, node: Node) -> Iterator[UserError]:
@@ -164,9 +166,16 @@ def _packages(
         if package.build not in PACKAGES:
             message = f"build: {package.build} is not possible on this root yet, only {', '.join(PACKAGES)}"
             yield UserError("not-available", message, where=at(node, *path, index, "build"))
-        if package.build == "go" and system.label not in GO:
-            message = f"build: Go knows no {system.label}, only {', '.join(GO)}"
+        language, able = COMPILERS.get(package.build, ("", (system.label,)))
+        if system.label not in able:
+            message = f"build: Debian has no {language} for {system.label}, only for {', '.join(able)}"
             yield UserError("not-available", message, where=at(node, *path, index, "build"))
+        if package.build == "cargo" and package.depends:
+            message = (
+                f"depends: {package.name} is Rust with a C library of its own: it cannot link what others build"
+            )
+            hint = "Let it bring C sources along as crates do, or start the other as a program."
+            yield UserError("bad-value", message, where=at(node, *path, index, "depends"), hint=hint)
         if package.name in before:
             message = f"packages: there are two of the name {package.name!r}"
             yield UserError("duplicate-name", message, where=where)

@@ -23,6 +23,7 @@ systems:
           - {name: by-cmake, source: by-cmake, build: cmake, depends: [shared], options: [-DNAME=cmake]}
           - {name: by-meson, source: by-meson, build: meson, depends: [shared]}
           - {name: by-go, source: by-go, build: go, module: example.org/by-go}
+          - {name: by-cargo, source: by-cargo, build: cargo}
     images: [kernel, initramfs]
     machine: {memory: 128M, kernel_args: quiet}
     checks:
@@ -31,11 +32,29 @@ systems:
       - {command: by-cmake, output: ^42 cmake$}
       - {command: by-meson, output: ^42 meson$}
       - {command: by-go, output: ^42 go linux$}
+      - {command: by-cargo, output: ^42 cargo linux$}
       - {command: "! ls /usr/include /usr/lib/libshared.a"}
     variants:
       riscv64: {arch: riscv64}
 """
 C = '#include <shared.h>\n#include <stdio.h>\nint main(void) { return !printf("%d %s\\n", shared(), NAME); }\n'
+CHECKSUM = "0" * 64
+CRATE = '[package]\nname = "{name}"\nversion = "1.0.0"\nedition = "2021"\n'
+# As `cargo vendor` leaves it: the crate is in the folder, and the lock says which it is.
+CARGO_LOCK = f"""\
+version = 4
+
+[[package]]
+name = "by-cargo"
+version = "1.0.0"
+dependencies = ["shared"]
+
+[[package]]
+name = "shared"
+version = "1.0.0"
+source = "registry+https://github.com/rust-lang/crates.io-index"
+checksum = "{CHECKSUM}"
+"""
 FILES = {
     "shared/meson.build": "project('shared', 'c')\nlibrary('shared', 'shared.c', install: true)\n"
     "install_headers('shared.h')\nimport('pkgconfig').generate(name: 'shared', description: 'Shared',"
@@ -59,6 +78,12 @@ FILES = {
     "by-go/main.go": 'package main\n\nimport (\n\t"example.org/by-go/inner"\n\t"fmt"\n\t"runtime"\n)\n\n'
     'func main() { fmt.Println(inner.Number, "go", runtime.GOOS) }\n',
     "by-go/inner/inner.go": "package inner\n\nconst Number = 42\n",
+    "by-cargo/Cargo.toml": CRATE.format(name="by-cargo") + '[dependencies]\nshared = "1"\n',
+    "by-cargo/Cargo.lock": CARGO_LOCK,
+    "by-cargo/src/main.rs": 'fn main() { println!("{} cargo {}", shared::number(), std::env::consts::OS); }\n',
+    "by-cargo/vendor/shared/Cargo.toml": CRATE.format(name="shared"),
+    "by-cargo/vendor/shared/.cargo-checksum.json": f'{{"files":{{}},"package":"{CHECKSUM}"}}\n',
+    "by-cargo/vendor/shared/src/lib.rs": "pub fn number() -> i32 { 42 }\n",
 }
 
 

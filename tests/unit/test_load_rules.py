@@ -22,7 +22,7 @@ def disk(*partitions: str, words: str = "") -> str:
 SOFTWARE = """
 layers:
 - packages:
-  - {name: a, source: ., build: cargo}
+  - {name: a, source: ., build: python}
   - {name: b, source: ., build: make, depends: [c]}
   - {name: c, source: ., build: make}
   - {name: c, source: ., build: autotools}
@@ -94,6 +94,10 @@ layers:
         (SOFTWARE, [("not-available", 3), ("bad-value", 4), ("duplicate-name", 6)]),
         ("arch: powerpc\nimages: [tar]\nlayers:\n- packages: [{name: a, source: ., build: go}]",
          [("not-available", 4)]),
+        ("arch: riscv64\nisa: imac\nimages: [tar]\nlayers:\n- packages: [{name: a, source: ., build: cargo}]",
+         [("not-available", 5)]),
+        (("images: [tar]\nlayers:\n- packages:\n  - {name: a, source: ., build: make}\n"
+          "  - {name: b, source: ., build: cargo, depends: [a]}"), [("bad-value", 5)]),
         # architectures
         ("arch: powerpc\nisa: gc\nimages: [initramfs]", [("bad-value", 2)]),
         ("arch: aarch64\nimages:\n- capsule\n- firmware", [("not-available", 3), ("bad-value", 4)]),

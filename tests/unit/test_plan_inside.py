@@ -125,6 +125,20 @@ def test_go_needs_no_c_library_and_runs_on_a_debian_root(folder: Path) -> None:
     assert "--layer /packages/three" in plan.elements["root-box.bst"].commands[-1]
 
 
+@pytest.mark.parametrize(("arch", "library"), [("x86_64", None), ("aarch64", "arm64"), ("riscv64", "riscv64")])
+def test_rust_brings_its_own_c_library(folder: Path, arch: str, library: str | None) -> None:
+    (folder / "three").mkdir()
+    layers = ({"packages": ({"name": "three", "source": "three", "build": "cargo", "options": ("--bins",)},)},)
+    plan, _ = planned(folder, arch=arch, layers=layers, images=({"tar": {}},))
+    made = element(plan, "package-three-")
+    assert not any(name.startswith("musl-") for name in made.uses())
+    assert [each.location for each in made.builds_with if each.element == f"rust-{library}.bst"] == (
+        ["/rust"] if library else []
+    )
+    assert ("--sysroot" in made.commands[-2]) is bool(library)
+    assert "--bins" in made.commands[-2]
+
+
 def test_a_changed_folder_compiles_that_package_again_and_what_needs_it(folder: Path) -> None:
     words: dict[str, Any] = {"layers": ({"packages": PACKAGES},), "images": ({"tar": {}},)}
     before = digests(planned(folder, **words)[0])

@@ -1,7 +1,7 @@
 """Layer `packages` on a root of ours: software from folders of the project, compiled for the system's processor.
 
-Each package is an element of its own, linked statically (C with musl), so that it runs on every root; what others
-only need to compile with it (headers, libraries) stays out of the image.
+Each package is an element of its own, linked statically (C with musl, Rust with glibc), so that it runs on every
+root; what others only need to compile with it (headers, libraries) stays out of the image.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rootstream.description import Debian
 from rootstream.layers import Layer, PackagesLayer, SourcePackage
-from rootstream.plan import toolchain
+from rootstream.plan import rust, toolchain
 from rootstream.plan.busybox import SYSROOT
 from rootstream.plan.model import Dependency, Element, Json, short_hash
 from rootstream.plan.sources import MAKE_WORK, TARBALL, WORK, compiling, local
@@ -24,7 +24,8 @@ FLAGS = "-Os -pipe"
 TREE = f"{WORK}/tree"
 INSTALL = 'DESTDIR="%{install-root}"'
 # What each way of building wants beside the base: a package of Debian.
-TOOLS = {"cmake": "cmake", "meson": "meson", "go": "golang-go"}
+TOOLS = {"cmake": "cmake", "meson": "meson", "go": "golang-go", "cargo": rust.TOOL}
+WITHOUT_MUSL = ("go", "cargo")
 # What Go calls a processor; it knows no other of ours.
 GO = {"x86_64": "amd64", "aarch64": "arm64", "riscv64gc": "riscv64"}
 
@@ -59,11 +60,13 @@ def packages(
         path = f"files/package-{package.name}-{short_hash(package.source)}/{TARBALL}"
         files[path] = trees[package.source]
         builder = toolchain.beside(TOOLS[package.build], debian) if package.build in TOOLS else None
-        beside += [builder] if builder else []
+        library = rust.library(tools, debian) if package.build == "cargo" else None
+        beside += [each for each in (builder, library) if each]
         needs = (
             *tools.builds_with(),
             *((Dependency(element=builder.name),) if builder else ()),
-            *((Dependency(element=libc.name),) if package.build != "go" else ()),
+            *rust.builds_with(library),
+            *((Dependency(element=libc.name),) if package.build not in WITHOUT_MUSL else ()),
             *(Dependency(element=made[name].name, location=STAGING) for name in package.depends),
         )
         made[package.name] = _element(package, path, needs, tools, epoch)
@@ -225,4 +228,5 @@ _BUILDS: Mapping[str, Callable[[SourcePackage, Toolchain], tuple[str, ...]]] = {
     "cmake": _cmake,
     "meson": _meson,
     "go": _go,
+    "cargo": rust.commands,
 }
