@@ -4,18 +4,44 @@ from __future__ import annotations
 
 from importlib import resources
 
-from rootstream.plan.model import Element
+from rootstream.plan import base
+from rootstream.plan.model import Dependency, Element
 from rootstream.plan.sources import local
 
 FOLDER = "/rootstream"
+BYTECODE = "/bytecode"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
+COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream/sandbox"
 
 
 def module(name: str) -> str:
     """Return the name of a program for `python3 -m` with PYTHONPATH at `FOLDER`."""
     return f"{PACKAGE.replace('/', '.')}.{name}"
+
+
+def command(name: str) -> str:
+    """Return the beginning of a command that runs a program of `needs`."""
+    return f"PYTHONPATH={FOLDER} PYTHONPYCACHEPREFIX={BYTECODE} python3 -m {module(name)}"
+
+
+def needs() -> tuple[Dependency, ...]:
+    """Return the programs for images with their byte code."""
+    return (Dependency(element=IMAGES), Dependency(element=COMPILED))
+
+
+def _compiled() -> Element:
+    """Return the byte code of the programs for images."""
+    words = [f"PYTHONPATH={FOLDER}", f'PYTHONPYCACHEPREFIX="%{{install-root}}{BYTECODE}"']
+    return Element(
+        name=COMPILED,
+        kind="manual",
+        description="Byte code of Rootstream's programs, and of what they take of Python",
+        builds_with=(Dependency(element=base.NAME), Dependency(element=IMAGES)),
+        commands=(" ".join([*words, "python3 -m", module("bytecode")]),),
+        variables={"strip-binaries": ""},
+    )
 
 
 def _belongs(name: str) -> str | None:
@@ -45,4 +71,4 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
         )
         for name in (KCONFIG, IMAGES)
     )
-    return made, files
+    return (*made, _compiled()), files
