@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import secrets
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,6 +30,7 @@ systems:
       - root_login: {password: empty}
       - users: [{name: admin, sudo: nopasswd, password: empty}]
       - sshd: {passwords: false}
+      - secrets: [{path: /etc/token, file: token}]
       - services:
           - {name: hello, command: "while :; do echo served; sleep 1; done > /run/hello"}
           - {name: once, command: "echo $(id -un) > /tmp/once", user: admin, after: [hello], restart: "no"}
@@ -50,22 +55,55 @@ systems:
         output: "served(.|\n)*admin"
       - command: ls /etc/ssh/ssh_host_ed25519_key.pub && test -s /etc/machine-id && hostname
         output: small
+      - command: sha256sum /etc/token && stat -c %a /etc/token
+        output: "^TOKEN .*(.|\n)*600"
       - command: getcap /usr/bin/mtr-packet
         output: cap_net_raw
       - port: 22
       - poweroff: poweroff
         within: 60s
 """
+TOKEN = f"{secrets.token_hex(24)}\n"
 
 
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     shutil.copy(ROOT / "examples/ipa/servers.config", folder)
-    (folder / "system.yaml").write_text(SYSTEM)
+    (folder / "token").write_text(TOKEN)
+    digest = hashlib.sha256(TOKEN.encode()).hexdigest()
+    (folder / "system.yaml").write_text(SYSTEM.replace("TOKEN", digest))
     rootstream("build", cwd=folder, check=True)
     return folder
 
 
 def test_it_is_a_debian_that_runs(small: Path) -> None:
     verified(small, "small")
+
+
+def test_a_changed_layer_packs_only_itself(small: Path) -> None:
+    """The other archive of the initramfs, and the root on the disk, hold the change, too."""
+    (small / "overlay" / "etc").mkdir(parents=True)
+    (small / "overlay" / "etc" / "changed").write_text("changed\n")
+    path = small / "system.yaml"
+    text = path.read_text().replace(
+        "      - hostname: small\n", "      - hostname: small\n      - overlay: overlay\n"
+    )
+    path.write_text(
+        text.replace(
+            "      - login: {user: root}\n        within: 200s\n",
+            "      - login: {user: root}\n        within: 200s\n      - command: cat /etc/changed\n"
+            "        output: ^changed\n",
+        )
+    )
+    done = rootstream("build", cwd=small, check=True)
+    assert "stem-" not in done.stdout + done.stderr
+    verified(small, "small")
+
+
+def test_the_secret_is_in_no_cache_and_no_log(small: Path) -> None:
+    home = Path(os.environ.get("ROOTSTREAM_CACHE") or Path.home() / ".cache/rootstream/bst")
+    searched = [str(home / "cas"), str(home / "logs"), str(small / ".rootstream")]
+    found = subprocess.run(["grep", "-rlF", TOKEN.strip(), *searched], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+    assert found.returncode == 1

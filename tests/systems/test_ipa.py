@@ -42,9 +42,10 @@ def test_what_was_dropped_is_told(ipa: Path) -> None:
 
 
 def test_nobody_has_a_password_and_no_key_is_in_it(ipa: Path) -> None:
-    with subprocess.Popen(["zstd", "-dc", str(ipa / "out/ipa/ipa.initramfs")], stdout=subprocess.PIPE) as plain:
-        argv = ["cpio", "-i", "--quiet", "--to-stdout", "etc/shadow"]
-        shadow = subprocess.run(argv, stdin=plain.stdout, capture_output=True, text=True, check=True).stdout
+    """In neither of the archives that the initramfs is made of."""
+    script = "zstd -dc out/ipa/ipa.initramfs | for each in 1 2; do cpio -i --quiet --to-stdout etc/shadow; done"
+    shadow = subprocess.run(["sh", "-c", script], cwd=ipa, capture_output=True, text=True, check=True).stdout
+    assert shadow.count("root:") >= 1
     assert {line.split(":")[1] for line in shadow.splitlines()} <= {"*", "!", "!*"}
 
 

@@ -121,3 +121,38 @@ def test_what_cannot_be(tmp_path: Path, words: str, reason: str) -> None:
 def test_a_foreign_debian_is_refused_with_the_reason(tmp_path: Path) -> None:
     said = message(tmp_path, "arch: riscv64\nroot: {debian: {}}\nimages: [tar]")
     assert "cannot be configured yet" in said
+
+
+def test_a_changed_overlay_touches_the_image_alone(tmp_path: Path) -> None:
+    (tmp_path / "overlay").mkdir()
+    words: dict[str, Any] = {"kernel": {}, "layers": ({"overlay": "overlay"},), "images": ("kernel", "initramfs")}
+    before = plan(tmp_path, **words)
+    (tmp_path / "overlay" / "motd").write_text("hello")
+    after = plan(tmp_path, **words)
+    assert before.elements == after.elements
+    assert not [name for name in after.elements if name.startswith(("root-", "notes-"))]
+    (image,) = (each for name, each in after.elements.items() if name.startswith("image-box-initramfs"))
+    assert any(name.startswith("stem-") for name in image.uses())
+    assert {path for path in after.files if before.files.get(path) != after.files[path]} == {
+        "files/root-box/1-overlay.tar"
+    }
+
+
+def test_what_lasts_is_in_the_stem_and_what_is_dropped_is_not(tmp_path: Path) -> None:
+    words: dict[str, Any] = {"kernel": {}, "images": ("kernel", "initramfs")}
+    names = []
+    for drop in (("/usr/share/perl5",), ("/usr/share/bug",)):
+        made = plan(tmp_path, root={"debian": {**ROOT, "drop": drop}}, **words)
+        (stem,) = (each for name, each in made.elements.items() if name.startswith("stem-"))
+        names.append(stem.name)
+        told = next(json.loads(data) for path, data in made.files.items() if path.endswith("/stem.json"))
+        assert told["drop"] == list(drop)
+        assert "hostname" not in told
+    assert names[0] != names[1]
+
+
+def test_a_disk_beside_it_is_made_from_the_whole_root(tmp_path: Path) -> None:
+    made = plan(tmp_path, kernel={}, images=("kernel", "initramfs", "ext"))
+    assert "root-box.bst" in made.elements
+    assert "notes-box.bst" not in made.elements  # the initramfs brings them
+    assert "notes-box.bst" in plan(tmp_path).elements

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from rootstream import images
 from rootstream.placeholders import Secret
-from rootstream.plan import base, bootprograms, programs
+from rootstream.plan import base, bootprograms, programs, stem
 from rootstream.plan import root as roots
-from rootstream.plan.model import Dependency, Element, Json, short_hash
+from rootstream.plan.model import Dependency, Element, Json, Source, short_hash
 from rootstream.plan.sources import local
 from rootstream.plan.toolchain import Toolchain
 from rootstream.sandbox.disklayout import filesystem_uuid, partition_uuid
@@ -36,7 +36,8 @@ WITHOUT_ROOT = (
 class Context:
     """What the images of one system share: its root and kernel elements and the name of the kernel's file.
 
-    `payloads` are the archives of what capsules carry, by their folder in the project.
+    `payloads` are the archives of what capsules carry, by their folder in the project. `recipe` says how the root
+    is made.
     """
 
     slug: str
@@ -45,6 +46,7 @@ class Context:
     tools: Toolchain
     payloads: Mapping[str, bytes]
     root: str
+    recipe: roots.Recipe
     kernel: str | None
     kernel_file: str | None
     epoch: int
@@ -55,17 +57,22 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
-    """An image's element, its files, how the exported file is called, and how many roots are in it."""
+    """An image's element, its files, how the exported file is called, and how many roots are in it.
+
+    `beside` are elements that it needs and no other has; it may bring `notes` about the root.
+    """
 
     element: Element
     files: dict[str, bytes]
     kind: str
     file: str
     roots: int
+    beside: tuple[Element, ...] = ()
+    notes: bool = False
 
 
 def _program(name: str, *words: str) -> str:
-    return f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module(name)} " + " ".join(words)
+    return f"{programs.command(name)} " + " ".join(words)
 
 
 def _output(name: str) -> str:
@@ -75,6 +82,8 @@ def _output(name: str) -> str:
 def element(image: images.Image, context: Context, inner: Made | None) -> Made:  # noqa: C901, PLR0912  (a table)
     """Return an image's element; `inner` is the image inside it, or that a disk's boot loader loads, if any."""
     name = images.file_name(image, context.kernel_file, context.label)
+    if isinstance(image, images.MakeInitramfs) and context.recipe.packed:
+        return _grown(image.initramfs, name, context)
     files: dict[str, bytes] = {}
     extra: tuple[Dependency, ...] = ()
     match image:
@@ -119,17 +128,41 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
     if starts_from_uefi(image):
         extra += (bootprograms.stub(context.arch),)
     kind = next(iter(type(image).model_fields))
-    made = Element(
+    sources = tuple(local(path.rsplit("/", 1)[0], directory="spec") for path in files)
+    made = _element(kind, name, context, _builds_with(kind, context, extra), sources, commands)
+    return Made(element=made, files=files, kind=kind, file=name, roots=_roots(image))
+
+
+def _element(
+    kind: str,
+    name: str,
+    context: Context,
+    builds_with: tuple[Dependency, ...],
+    sources: tuple[Source, ...],
+    commands: Sequence[str],
+) -> Element:
+    return Element(
         name=f"image-{context.slug}-{kind}-{short_hash(name)[:4]}.bst",
         kind="manual",
         description=f"{name} of {context.slug}",
-        builds_with=_builds_with(kind, context, extra),
-        sources=tuple(local(path.rsplit("/", 1)[0], directory="spec") for path in files),
+        builds_with=builds_with,
+        sources=sources,
         commands=(f'mkdir -p "%{{install-root}}/{folder_of(name)}"', *commands),
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
     )
-    return Made(element=made, files=files, kind=kind, file=name, roots=_roots(image))
+
+
+def _grown(image: images.Initramfs, name: str, context: Context) -> Made:
+    """Return the initramfs of a large root: what its layers change comes behind an archive that is kept."""
+    recipe = context.recipe
+    kept, files = stem.stem(recipe, image)
+    commands = stem.grown(recipe, image, output=_output(name), secrets=bool(context.secrets))
+    sources = (local(str(recipe.folder), directory="layers"),)
+    made = _element("initramfs", name, context, stem.grows_with(recipe, kept), sources, commands)
+    made = replace(made, public={"bst": {"overlap-whitelist": [roots.REPORT, roots.WARNINGS]}})
+    files |= recipe.files()
+    return Made(element=made, files=files, kind="initramfs", file=name, roots=1, beside=(kept,), notes=True)
 
 
 def starts_from_uefi(image: images.Image) -> bool:
@@ -196,7 +229,7 @@ def folder_of(name: str) -> str:
 
 def _builds_with(kind: str, context: Context, extra: tuple[Dependency, ...]) -> tuple[Dependency, ...]:
     kernel = (Dependency(element=context.kernel),) if context.kernel and kind in WITH_KERNEL else ()
-    runs = () if kind in ("kernel", "firmware") else (Dependency(element=programs.IMAGES),)
+    runs = () if kind in ("kernel", "firmware") else programs.needs()
     root = () if kind in WITHOUT_ROOT else (Dependency(element=context.root),)
     compilers = context.tools.builds_with() if kind == "capsule" else (Dependency(element=base.NAME),)
     return (*compilers, *runs, *root, *kernel, *extra)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -120,7 +120,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if built and system.kernel and (system.kernel.modules or system.kernel.package):
         laid.append((built.element.name, "/kernel/modules.tar"))
     laid += _python(draft, described, debian, read, told)
-    finished, files = root.element(
+    recipe = root.Recipe(
         slug=described.slug,
         trees=tuple(trees),
         packed=packed,
@@ -131,15 +131,14 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         told=told,
         epoch=system.epoch,
     )
-    draft.add(finished)
-    draft.files.update(files)
     context = image.Context(
         slug=described.slug,
         arch=system.arch,
         label=system.label,
         tools=_tools(draft, described, debian),
         payloads=read.payloads,
-        root=finished.name,
+        root=root.name_of(described.slug),
+        recipe=recipe,
         kernel=built.element.name if built else None,
         kernel_file=built.image if built else None,
         epoch=system.epoch,
@@ -152,7 +151,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(bootprograms.stub_element(debian, system.arch))
     if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
         draft.add(bootprograms.isolinux_element(debian))
-    return _target(draft, described, context, _notes(draft, described, finished.name) if packed else ())
+    return _target(draft, described, context)
 
 
 def _packages(
@@ -194,12 +193,6 @@ def _xattrs(draft: _Draft, system: System) -> Dependency | None:
     return Dependency(element=program.name, location=plan_debian.XATTRS)
 
 
-def _notes(draft: _Draft, described: Described, finished: str) -> tuple[str, ...]:
-    noted = root.notes_element(described.slug, finished)
-    draft.add(noted)
-    return (noted.name,)
-
-
 def _python(
     draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs, told: dict[str, Any]
 ) -> list[tuple[str, str]]:
@@ -221,14 +214,29 @@ def _python(
     return found
 
 
-def _target(draft: _Draft, described: Described, context: image.Context, notes: tuple[str, ...]) -> Outputs:
+def _root(draft: _Draft, context: image.Context, made: Sequence[image.Made]) -> tuple[str, ...]:
+    """Add the finished root where an image is made from it, and return the element with notes about it, if any."""
+    noted = not context.recipe.packed or any(done.notes for done in made)
+    if noted and not any(context.root in done.element.uses() for done in made):
+        return ()
+    draft.add(root.element(context.recipe))
+    draft.files.update(context.recipe.files())
+    if noted:
+        return ()
+    notes = root.notes_element(context.slug, context.root)
+    draft.add(notes)
+    return (notes.name,)
+
+
+def _target(draft: _Draft, described: Described, context: image.Context) -> Outputs:
     made: list[image.Made] = []
     for each in sorted(described.system.images, key=_turn):
         inner = next((done for done in made if done.kind == image.inner_kind(each)), None)
         done = image.element(each, context, inner)
         made.append(done)
-        draft.add(done.element)
+        draft.add(*done.beside, done.element)
         draft.files.update(done.files)
+    notes = _root(draft, context, made)
     target = Element(
         name=f"system-{described.slug}.bst",
         kind="stack",

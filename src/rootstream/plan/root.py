@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -108,57 +108,99 @@ def notes_element(slug: str, root: str) -> Element:
     )
 
 
-def element(
-    *,
-    slug: str,
-    trees: tuple[Dependency, ...],
-    packed: bool = False,
-    when_xattrs: Dependency | None = None,
-    laid: tuple[tuple[str, str], ...],
-    folders: tuple[Dependency, ...] = (),
-    archives: tuple[tuple[str, bytes], ...],
-    told: dict[str, Json],
-    epoch: int,
-) -> tuple[Element, dict[str, bytes]]:
-    """Return the element whose files are /root.tar and, of a packed tree, /notes with JSON.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How the root of a system is made.
 
     A `packed` tree is an element with a tar and a list of what it left out. `laid` are elements and the path of a
-    tar in each, laid over the tree before the archives; `folders` those whose files are laid over it then.
-
-    `archives` are the layers as (name, tar), in order.
+    tar in each, laid over the tree before everything else; `folders` those whose files are laid over it then.
+    `archives` are the layers as (name, tar), in order; `told` is the description for rootfs.py.
     """
-    folder = PurePosixPath("files") / f"root-{slug}"
-    files = {str(folder / name): content for name, content in archives}
-    files[str(folder / "spec.json")] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
-    words = [f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('rootfs')} assemble"]
-    place = trees[0].location
-    words.append("--spec layers/spec.json")
-    if packed:
-        words.append(f'--base {place}/root.tar --dropped {place}/dropped --report "%{{install-root}}{REPORT}"')
-        words.append(f'--warnings "%{{install-root}}{WARNINGS}"')
-    else:
-        words.append(f"--tree {place}")
-    words += [f"--layer {path}" for _, path in laid]
-    words += [f"--layer {folder.location}" for folder in folders]
-    words += [f"--layer layers/{name}" for name, _ in archives]
-    if when_xattrs:
-        words.append(f"--when-xattrs {when_xattrs.location}")
-    words.append(f'--output "%{{install-root}}{PATH}"')
-    made = Element(
-        name=f"root-{slug}.bst",
-        kind="manual",
-        description=f"The finished root of {slug}",
-        builds_with=(
+
+    slug: str
+    trees: tuple[Dependency, ...]
+    packed: bool = False
+    when_xattrs: Dependency | None = None
+    laid: tuple[tuple[str, str], ...] = ()
+    folders: tuple[Dependency, ...] = ()
+    archives: tuple[tuple[str, bytes], ...]
+    told: Mapping[str, Json]
+    epoch: int
+
+    @property
+    def folder(self) -> PurePosixPath:
+        """Where the layers are in the plan; they are staged as `layers`."""
+        return PurePosixPath("files") / f"root-{self.slug}"
+
+    def files(self) -> dict[str, bytes]:
+        """Return the layers and the description as files of the plan."""
+        found = {str(self.folder / name): content for name, content in self.archives}
+        found[str(self.folder / "spec.json")] = text_of(self.told)
+        return found
+
+    def lasting(self) -> tuple[Dependency, ...]:
+        """Return what everything but the layers is made of."""
+        return (
             Dependency(element=base.NAME),
-            Dependency(element=programs.IMAGES),
-            *(Dependency(element=name) for name, _ in laid),
-            *((Dependency(element=when_xattrs.element),) if when_xattrs else ()),
-            *trees,
-            *folders,
-        ),
-        sources=(local(str(folder), directory="layers"),),
-        commands=('mkdir -p "%{install-root}' + ("/notes" if packed else "") + '"', " \\\n  ".join(words)),
+            *programs.needs(),
+            *(Dependency(element=name) for name, _ in self.laid),
+            *self.trees,
+            *self.folders,
+        )
+
+    def needs(self) -> tuple[Dependency, ...]:
+        """Return what a root is made of beside the layers."""
+        return (*self.lasting(), *((Dependency(element=self.when_xattrs.element),) if self.when_xattrs else ()))
+
+    def begin(self) -> list[str]:
+        """Return the words for the tree with all over it that does not come from the layers."""
+        place = self.trees[0].location
+        words = [f"--base {place}/root.tar" if self.packed else f"--tree {place}"]
+        words += [f"--layer {path}" for _, path in self.laid]
+        return words + [f"--layer {folder.location}" for folder in self.folders]
+
+    def finish(self, option: str) -> list[str]:
+        """Return the words for the layers, each with an option before it, and the description."""
+        words = ["--spec layers/spec.json", *(f"{option} layers/{name}" for name, _ in self.archives)]
+        return words + ([f"--when-xattrs {self.when_xattrs.location}"] if self.when_xattrs else [])
+
+    def report(self) -> list[str]:
+        """Return the words for JSON about a packed tree below /notes."""
+        if not self.packed:
+            return []
+        return [
+            f"--dropped {self.trees[0].location}/dropped",
+            f'--report "%{{install-root}}{REPORT}"',
+            f'--warnings "%{{install-root}}{WARNINGS}"',
+        ]
+
+
+def text_of(told: Mapping[str, Json]) -> bytes:
+    """Return a description as a file for rootfs.py."""
+    return (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
+
+
+def name_of(slug: str) -> str:
+    """Return the name of the element of a finished root."""
+    return f"root-{slug}.bst"
+
+
+def element(recipe: Recipe) -> Element:
+    """Return the element whose files are /root.tar and, of a packed tree, /notes with JSON."""
+    words = [
+        f"{programs.command('rootfs')} assemble",
+        *recipe.begin(),
+        *recipe.finish("--layer"),
+        *recipe.report(),
+        f'--output "%{{install-root}}{PATH}"',
+    ]
+    return Element(
+        name=name_of(recipe.slug),
+        kind="manual",
+        description=f"The finished root of {recipe.slug}",
+        builds_with=recipe.needs(),
+        sources=(local(str(recipe.folder), directory="layers"),),
+        commands=('mkdir -p "%{install-root}' + ("/notes" if recipe.packed else "") + '"', " \\\n  ".join(words)),
         variables={"strip-binaries": ""},
-        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+        environment={"SOURCE_DATE_EPOCH": str(recipe.epoch)},
     )
-    return made, files

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -62,25 +63,57 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
 
 
 def _initramfs(options: argparse.Namespace) -> None:
-    epoch = source_date_epoch()
     tree = read_root(options.root)
     for layer in options.layer:
         lay_path(tree, layer)
     prepare_initramfs(tree, link_init=options.link_init)
     argv = compressor(options.compression, options.level, kernel=True)
     apart = frozenset(bearing(tree)) if options.secrets else frozenset()
-    with whole_file(options.output) as draft, draft.open("wb") as file:
-        write_compressed(
-            argv, lambda pipe: write_cpio(tree, pipe, epoch, only=lambda path: path not in apart), file, epoch
-        )
+    write_initramfs(tree, options.output, argv, apart=apart, append=options.append)
+
+
+def write_initramfs(
+    tree: Tree,
+    output: Path,
+    argv: tuple[str, ...],
+    *,
+    first: Path | None = None,
+    only: frozenset[str] | None = None,
+    apart: frozenset[str] = frozenset(),
+    append: Sequence[Path] = (),
+) -> None:
+    """Write a tree, or `only` some of its paths, through a filter, then those `apart` as they are, then archives.
+
+    The kernel unpacks one archive after the other, `first` before all. It looks for the next at a multiple of 4.
+    """
+    epoch = source_date_epoch()
+
+    def packed(path: str) -> bool:
+        return path not in apart and (only is None or path in only)
+
+    with whole_file(output) as draft, draft.open("wb") as file:
+        if first is not None:
+            _append(first, file)
+        if not argv:  # without a gap, compressed ones are one stream for ordinary tools, too
+            _align(file)
+        file.flush()
+        write_compressed(argv, lambda pipe: write_cpio(tree, pipe, epoch, only=packed), file, epoch)
         file.seek(0, 2)
-        if apart:  # an archive of its own, as it is: the kernel unpacks one after the other
-            file.write(bytes(-file.tell() % 4))
+        if apart:
+            _align(file)
             write_cpio(tree, file, epoch, only=lambda path: path in apart)
-        for extra in options.append:
-            file.write(bytes(-file.tell() % 4))  # the kernel looks for the next archive at a multiple of 4
-            with extra.open("rb") as piece:
-                shutil.copyfileobj(piece, file, CHUNK)
+        for extra in append:
+            _append(extra, file)
+
+
+def _align(file: IO[bytes]) -> None:
+    file.write(bytes(-file.tell() % 4))
+
+
+def _append(piece: Path, file: IO[bytes]) -> None:
+    _align(file)
+    with piece.open("rb") as content:
+        shutil.copyfileobj(content, file, CHUNK)
 
 
 def _ext(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,25 +30,33 @@ class Report:
     warnings: Path | None = None
 
 
-def assemble(
-    base: Path | None,
-    layers: list[Path],
-    spec: RootSpec,
-    output: Path,
-    *,
-    report: Report | None = None,
-    when_xattrs: Path | None = None,
-) -> None:
-    """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied.
+def epoch_of(spec: RootSpec) -> int:
+    """Return the time of all files."""
+    return source_date_epoch() if spec.epoch is None else spec.epoch
 
-    `when_xattrs` is a layer for roots in which a file has extended attributes.
-    """
-    epoch = source_date_epoch() if spec.epoch is None else spec.epoch
+
+def begun(base: Path | None, layers: Sequence[Path], spec: RootSpec, epoch: int) -> Tree:
+    """Return a base with layers over it; of the description it takes only whether it is a Debian."""
     tree = Tree()
     if base is not None:
         lay_path(tree, base, base=True)
     if spec.debian:
         debian.clean(tree, epoch)
+    for layer in layers:
+        lay_path(tree, layer)
+    return tree
+
+
+def complete(
+    tree: Tree,
+    layers: Sequence[Path],
+    spec: RootSpec,
+    epoch: int,
+    *,
+    report: Report | None = None,
+    when_xattrs: Path | None = None,
+) -> None:
+    """Lay further layers over a tree, apply a description, and report what was dropped."""
     for layer in layers:
         lay_path(tree, layer)
     services.add_services(tree, spec.services)
@@ -67,14 +76,30 @@ def assemble(
             report.warnings.write_text(json.dumps(debian.warnings(tree), indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)
+
+
+def assemble(
+    base: Path | None,
+    layers: list[Path],
+    spec: RootSpec,
+    output: Path,
+    *,
+    report: Report | None = None,
+    when_xattrs: Path | None = None,
+) -> None:
+    """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied.
+
+    `when_xattrs` is a layer for roots in which a file has extended attributes.
+    """
+    epoch = epoch_of(spec)
+    tree = begun(base, layers, spec, epoch)
+    complete(tree, (), spec, epoch, report=report, when_xattrs=when_xattrs)
     with whole_file(output) as draft, draft.open("wb") as file:
         write_tar(tree, file, epoch)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="rootfs", description=__doc__)
-    verbs = parser.add_subparsers(required=True)
-    verb = verbs.add_parser("assemble", help="merge a base and layers into one root.tar")
+def add_options(verb: argparse.ArgumentParser) -> None:
+    """Add what says how a root is made."""
     base = verb.add_mutually_exclusive_group()
     base.add_argument(
         "--tree", type=Path, dest="base", metavar="DIR", help="the base as a folder; all becomes 0:0"
@@ -89,15 +114,31 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--warnings", type=Path, metavar="JSON", help="where to write what to warn of")
     verb.add_argument("--when-xattrs", type=Path, metavar="DIR", help="layer for roots with extended attributes")
     verb.add_argument("-o", "--output", type=Path, required=True)
+
+
+def spec_of(options: argparse.Namespace) -> RootSpec:
+    """Return the description that the options name."""
+    return RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
+
+
+def report_of(options: argparse.Namespace) -> Report | None:
+    """Return where the options want a report."""
+    if not options.report:
+        return None
+    return Report(output=options.report, left_out=options.dropped, warnings=options.warnings)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="rootfs", description=__doc__)
+    verbs = parser.add_subparsers(required=True)
+    add_options(verbs.add_parser("assemble", help="merge a base and layers into one root.tar"))
     return parser
 
 
 def _main(options: argparse.Namespace) -> None:
-    spec = RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
-    report = None
-    if options.report:
-        report = Report(output=options.report, left_out=options.dropped, warnings=options.warnings)
-    assemble(options.base, options.layer, spec, options.output, report=report, when_xattrs=options.when_xattrs)
+    spec = spec_of(options)
+    report, when_xattrs = report_of(options), options.when_xattrs
+    assemble(options.base, options.layer, spec, options.output, report=report, when_xattrs=when_xattrs)
 
 
 if __name__ == "__main__":

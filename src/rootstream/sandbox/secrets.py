@@ -10,7 +10,7 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -25,10 +25,12 @@ PIECE = 65535
 STORED = 32 << 10
 
 
-def bearing(tree: Tree) -> tuple[str, ...]:
-    """Return the files that hold a placeholder, by their literal paths."""
+def bearing(tree: Tree, among: Container[str] | None = None) -> tuple[str, ...]:
+    """Return the files (those `among` some, if given) that hold a placeholder, by their literal paths."""
     found = []
     for path, _, inode in tree.walk():
+        if among is not None and path not in among:
+            continue
         content = inode.content
         small = inode.kind is Kind.FILE and content is not None and content.size <= LARGEST
         if small and content is not None and PLACEHOLDER.search(b"".join(content.chunks())):

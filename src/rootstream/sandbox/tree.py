@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -78,7 +78,10 @@ class Slice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inode:
-    """What one or several (hard linked) names stand for. `mode` is the permission bits only."""
+    """What one or several (hard linked) names stand for.
+
+    `mode` is the permission bits only; `origin` is for messages and makes no difference.
+    """
 
     kind: Kind
     mode: int
@@ -88,7 +91,7 @@ class Inode:
     device: tuple[int, int] = (0, 0)
     content: Content | None = None
     xattrs: tuple[tuple[str, bytes], ...] = ()
-    origin: str = ""
+    origin: str = field(default="", compare=False)
 
 
 def directory(mode: int = 0o755, uid: int = 0, gid: int = 0, origin: str = "") -> Inode:
@@ -221,6 +224,15 @@ class Tree:
         for path in sorted(self._numbers, key=encoded):
             number = self._numbers[path]
             yield path, number, self._inodes[number]
+
+    def copy(self) -> Tree:
+        """Return a tree with the same names that goes its own way."""
+        twin = Tree()
+        twin._numbers = dict(self._numbers)
+        twin._inodes = dict(self._inodes)
+        twin._children = {path: set(names) for path, names in self._children.items()}
+        twin._next = self._next
+        return twin
 
     def subtree(self, top: str, *, without: Collection[str] = ()) -> Tree:
         """Return what is below a literal path as a tree of its own, but what is below the paths in `without`."""
