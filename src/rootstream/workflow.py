@@ -7,16 +7,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from importlib import metadata
 from pathlib import Path
 
 from rootstream import __version__, events, export, lock, pinning, placeholders, project
 from rootstream.description import Described, Description
-from rootstream.engine import Engine
+from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.plan import inputs, make, text
@@ -164,16 +162,20 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
     if todo:
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
-        engine.build(where.plan, tuple(elements.values()), report)
-        with ThreadPoolExecutor(max_workers=1) as beside:  # the keys, which only the manifests need
-            shown = beside.submit(engine.show, where.plan, tuple(elements.values()))
-            for target, element in elements.items():
+        states = engine.build(where.plan, tuple(elements.values()), report)
+        keys = _keys(prepared, states, tuple(elements.values()), engine)
+        for target, element in elements.items():
+            _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
 
-                def facts(target: str = target) -> export.Facts:
-                    keys = {state.name: state.key for state in shown.result()}
-                    return _facts(prepared, target, keys)
 
-                _checkout(where, target, element, facts, engine, report)
+def _keys(
+    prepared: Prepared, states: Sequence[ElementState], elements: tuple[str, ...], engine: Engine
+) -> dict[str, str]:
+    """Return the keys of all elements: those that the build told, or what is asked for if it did not know all."""
+    keys = {state.name: state.key for state in states}
+    if all(keys.get(name) for element in elements for name in prepared.plan.closure(element)):
+        return keys
+    return {state.name: state.key for state in engine.show(prepared.project.plan, elements)}
 
 
 def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
@@ -220,7 +222,7 @@ def _checkout(
     where: project.Project,
     target: str,
     element: str,
-    facts: Callable[[], export.Facts],
+    facts: export.Facts,
     engine: Engine,
     report: events.Reporter,
 ) -> None:
@@ -229,7 +231,7 @@ def _checkout(
     scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="checkout-"))
     try:
         engine.checkout(where.plan, element, scratch / "files", report, depends="run")
-        export.export(where, scratch / "files", facts(), report)
+        export.export(where, scratch / "files", facts, report)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -244,8 +246,9 @@ def _build_plain(
             where=Where(path=where.folder / project.PLAIN),
             hint="For example: rootstream build image-x86_64.bst",
         )
-    engine.build(where.plan, wanted, report)
-    states = engine.show(where.plan, wanted)
+    states = engine.build(where.plan, wanted, report)
+    if not states or not all(state.key for state in states):
+        states = engine.show(where.plan, wanted)
     keys = {state.name: state.key for state in states}
     places = []
     for element in wanted:
@@ -260,13 +263,9 @@ def _build_plain(
                 elements=tuple({"name": state.name, "key": state.key} for state in states),
                 version=__version__,
             )
-            _checkout(where, target, element, partial(_same, facts), engine, report)
+            _checkout(where, target, element, facts, engine, report)
         places.append(where.out(target))
     return tuple(places)
-
-
-def _same(facts: export.Facts) -> export.Facts:
-    return facts
 
 
 def plain_target(element: str) -> str:

@@ -79,13 +79,14 @@ class Engine:
         """
         self._session(project, ("source", "fetch", "--deps", depends), targets, report, counts="fetch")
 
-    def build(self, project: Path, targets: Sequence[str], report: Reporter = ignore) -> None:
+    def build(self, project: Path, targets: Sequence[str], report: Reporter = ignore) -> tuple[ElementState, ...]:
         """Build the targets and what they need; `Plan` is reported before the first element begins.
 
-        Raises `UserError` element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full,
-        sandbox-missing, project-invalid ..., Interrupted.
+        Returns the elements as they were before, with the keys that are known then. Raises `UserError`
+        element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full, sandbox-missing,
+        project-invalid ..., Interrupted.
         """
-        self._session(project, ("build",), targets, report, counts="build")
+        return self._session(project, ("build",), targets, report, counts="build")
 
     def checkout(
         self,
@@ -178,9 +179,14 @@ class Engine:
         report: Reporter,
         *,
         counts: Literal["build", "fetch", ""],
-    ) -> None:
+    ) -> tuple[ElementState, ...]:
         with _interruptible(), session.opened(self.settings, self.env, report=report) as run:
-            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=report, counts=counts)
+            reader = self._reader(run, targets, counts)
+            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=report, reader=reader)
+            return reader.elements
+
+    def _reader(self, run: session.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
+        return Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
 
     def _run(
         self,
@@ -190,9 +196,9 @@ class Engine:
         *,
         targets: Sequence[str],
         report: Reporter = ignore,
-        counts: Literal["build", "fetch", ""] = "",
+        reader: Reader | None = None,
     ) -> bytes:
-        reader = Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
+        reader = reader or self._reader(run, targets, "")
         ended = session.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
