@@ -140,7 +140,7 @@ def _failure(target: Target, done: process.Completed) -> Fault:
         return Fault(
             "no-wheel",
             f"no wheels for Python {target.python} on {target.machine}: {match[0]}",
-            detail=f"{detail}\nOnly wheels are taken; what exists as source alone must be built into one first.",
+            detail=detail,
         )
     return Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
 

@@ -165,14 +165,31 @@ def test_an_empty_log() -> None:
     assert log_end("") == (None, ())
 
 
-def test_what_mirrors_have_dropped_is_to_be_pinned_again() -> None:
-    failure = Failure(
-        element="base.bst",
-        action="fetch",
-        key="",
-        text="debian_packages source at base.bst: pool/main/g/gcc_0_amd64.deb is on no mirror",
-        log=None,
-    )
+@pytest.mark.parametrize(
+    ("action", "text", "reason", "hint"),
+    [
+        (
+            "fetch",
+            "debian_packages source at base.bst: pool/main/g/gcc_0_amd64.deb is on no mirror",
+            "not-on-mirror",
+            "rootstream update",
+        ),
+        (
+            "track",
+            "debian_packages source: not in trixie for amd64: lshww (did you mean lshw?)",
+            "no-package",
+            "names",
+        ),
+        (
+            "track",
+            "python_wheels source: no wheels for Python 3.13 on x86_64: No matching distribution: six==99",
+            "no-wheel",
+            "from_source",
+        ),
+    ],
+)
+def test_what_a_source_could_not_get_has_its_own_advice(action: str, text: str, reason: str, hint: str) -> None:
+    failure = Failure(element="base.bst", action=action, key="", text=text, log=None)
     error = fault(
         Outcome(
             failures=(failure,),
@@ -187,6 +204,6 @@ def test_what_mirrors_have_dropped_is_to_be_pinned_again() -> None:
             command="bst build x.bst",
         )
     )
-    assert error.reason == "not-on-mirror"
+    assert error.reason == reason
     assert error.hint
-    assert "rootstream update" in error.hint
+    assert hint in error.hint

@@ -88,6 +88,16 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Mirrors drop old versions: `rootstream update` pins those that they have now.",
     ),
     (
+        ("no wheels for Python",),  # as python_wheels says it
+        "no-wheel",
+        "Check name and version. What exists as source alone is named below `from_source` in the layer `python`.",
+    ),
+    (
+        ("debian_packages source: not in ",),
+        "no-package",
+        "Check the names, and whether the suite has them for this architecture.",
+    ),
+    (
         ("FUSE stager", "fusermount", "/dev/fuse"),
         "fuse-missing",
         "Building needs FUSE; `rootstream doctor` shows what is missing.",
