@@ -2,7 +2,8 @@
 
 All begin with the packages downloaded. Ours unpacks, configures and packs them anew each time (another language
 is asked for, which no package has), with its tools and kernel built before; the others use the host's tools.
-mkosi is run from a checkout of its source (`--mkosi DIR`) and needs root or user name spaces.
+mkosi is run from a checkout of its source (`--mkosi DIR`), as root or with user name spaces; for a changed overlay
+also with `Incremental=yes`, where it keeps the tree with its packages installed.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ ExtraTrees=overlay
 SandboxTrees=sandbox
 PackageCacheDirectory=cache
 CacheDirectory=images
+Incremental={incremental}
 """
+MKOSIS = {"mkosi": "no", "mkosi-incremental": "yes"}
 
 
 class Bench:
@@ -79,18 +82,34 @@ class Bench:
         self.folder, self.checkout = folder, mkosi
         with Transport() as web:
             self.mirror = mirrors.for_suite(SUITE, mirrors.find([]), web.exists).url
-        for name in ("ours", "mkosi"):
+        self.new = not (folder / "ours").is_dir()
+        if self.new:
+            self._lay_out()
+
+    def _lay_out(self) -> None:
+        folder = self.folder
+        for name in ("ours", *MKOSIS):
             (folder / name / "overlay" / "etc").mkdir(parents=True)
             self.change(name)
         shutil.copy(Path(__file__).parent.parent / "examples/ipa/servers.config", folder / "ours")
         self.describe("aa")
-        place = folder / "mkosi"
-        (place / "mkosi.conf").write_text(MKOSI.format(suite=SUITE, packages=" ".join(PACKAGES)))
-        listing = place / "sandbox/etc/apt/sources.list.d/mkosi.sources"
-        listing.parent.mkdir(parents=True)
-        listing.write_text(SOURCES.format(mirror=self.mirror, suite=SUITE, keyring=KEYRING))
-        for name in ("cache", "images"):
-            (place / name).mkdir()
+        for name, incremental in MKOSIS.items():
+            place = folder / name
+            text = MKOSI.format(suite=SUITE, packages=" ".join(PACKAGES), incremental=incremental)
+            (place / "mkosi.conf").write_text(text)
+            listing = place / "sandbox/etc/apt/sources.list.d/mkosi.sources"
+            listing.parent.mkdir(parents=True)
+            listing.write_text(SOURCES.format(mirror=self.mirror, suite=SUITE, keyring=KEYRING))
+            for kept in ("cache", "images"):
+                (place / kept).mkdir()
+
+    def prepare(self) -> None:
+        """Build everything once, so that all packages are downloaded."""
+        self.ours()
+        if shutil.which("mmdebstrap"):
+            self.mmdebstrap(first=True)
+        for name in MKOSIS if self.checkout else ():
+            self.mkosi(name, first=True)
 
     def describe(self, language: str) -> None:
         """Write our description; another language makes everything be done again."""
@@ -121,11 +140,11 @@ class Bench:
         """Build our ramdisk."""
         return self.run("ours", sys.executable, "-m", "rootstream", "build")
 
-    def mkosi(self, *, first: bool = False) -> float:
+    def mkosi(self, name: str = "mkosi", *, first: bool = False) -> float:
         """Build mkosi's; the first time it fetches indexes and packages."""
         words = ["/usr/bin/python3", "-m", "mkosi", "--force"]
         words += [] if first else ["--cache-only=always"]
-        return self.run("mkosi", *words, "build", PYTHONPATH=str(self.checkout))
+        return self.run(name, *words, "build", PYTHONPATH=str(self.checkout))
 
     def mmdebstrap(self, *, first: bool = False) -> float:
         """Make the same root by mmdebstrap, as a compressed tar; the first time its packages are kept."""
@@ -150,14 +169,12 @@ def _quoted(word: str) -> str:
 
 def measure(bench: Bench, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each way, a list for its rounds; the first, which downloads, is not in them."""
-    bench.ours()
+    if bench.new:
+        bench.prepare()
     ways = ["ours, from packages", "ours, overlay changed", "ours, nothing changed"]
-    if shutil.which("mmdebstrap"):
-        bench.mmdebstrap(first=True)
-        ways.append("mmdebstrap")
+    ways += ["mmdebstrap"] if shutil.which("mmdebstrap") else []
     if bench.checkout:
-        bench.mkosi(first=True)
-        ways += ["mkosi, from packages", "mkosi, overlay changed"]
+        ways += ["mkosi, from packages", "mkosi, overlay changed", "mkosi, overlay, incremental"]
     taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         bench.describe("".join(random.choices(string.ascii_lowercase, k=3)))  # noqa: S311
@@ -171,6 +188,8 @@ def measure(bench: Bench, rounds: int) -> dict[str, list[float]]:
             taken["mkosi, from packages"].append(bench.mkosi())
             bench.change("mkosi")
             taken["mkosi, overlay changed"].append(bench.mkosi())
+            bench.change("mkosi-incremental")
+            taken["mkosi, overlay, incremental"].append(bench.mkosi("mkosi-incremental"))
     return taken
 
 
@@ -179,16 +198,19 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--mkosi", type=Path, help="a checkout of mkosi's source")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()), help="where 3 GiB have room")
+    parser.add_argument("--keep", type=Path, help="a folder to use and leave there: the next run need not prepare")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.work, prefix="debian-") as folder:
+    with tempfile.TemporaryDirectory(dir=options.work, prefix="debian-") as scratch:
+        folder = options.keep or Path(scratch)
+        folder.mkdir(exist_ok=True)
         os.chmod(folder, 0o755)  # noqa: S103, PTH101  (apt's download user reads in it)
-        taken = measure(Bench(Path(folder), options.mkosi and options.mkosi.resolve()), options.rounds)
+        taken = measure(Bench(folder.resolve(), options.mkosi and options.mkosi.resolve()), options.rounds)
     if options.json:
         print(json.dumps(taken))
         return 0
-    for way, seconds in taken.items():
-        print(f"{way:24} {statistics.median(seconds):7.1f} s   ({', '.join(f'{each:.1f}' for each in seconds)})")
+    for way, seconds in taken.items() if options.rounds else ():
+        print(f"{way:28} {statistics.median(seconds):7.1f} s   ({', '.join(f'{each:.1f}' for each in seconds)})")
     return 0
 
 
