@@ -46,7 +46,7 @@ STOCK = """\
       - services:
           - name: ironic-python-agent
             command: exec ironic-python-agent --config-file /etc/ironic-python-agent/agent.conf
-    images: [kernel, {initramfs: {compression: zstd, level: 19}}]
+    images: [kernel, {initramfs: {compression: zstd, level: 9}}]
     machine:
       memory: 2048M
       nics: [{model: virtio}, {model: e1000}]
