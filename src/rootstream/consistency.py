@@ -110,13 +110,7 @@ _ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
     SshdLayer: (FromBuildroot, FromDebianPackages),
     ServicesLayer: (FromBuildroot, FromDebianPackages, FromBusybox),
     PackagesLayer: (FromBusybox, FromDebianPackages, FromBuildroot),
-    PythonLayer: (FromDebianPackages,),
-}
-_OTHERWISE: dict[tuple[type[Model], type[Model]], str] = {
-    (PythonLayer, FromBuildroot): (
-        "Buildroot builds Python and its packages itself: ask for them in a fragment (BR2_PACKAGE_PYTHON_...=y), "
-        "and for others by `- packages:` with `build: python` or an external tree, as examples/ipa does."
-    ),
+    PythonLayer: (FromDebianPackages, FromBuildroot),
 }
 PACKAGES = ("make", "autotools", "cmake", "meson", "go", "cargo")  # how software is built on a root of ours
 # What there is a compiler for that is not C's.
@@ -132,8 +126,7 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         if able and not isinstance(system.root, able):
             names = " and ".join(next(iter(root.model_fields)) for root in able)
             message = f"{word}: there is nothing for it on this root yet, only on {names}"
-            hint = _OTHERWISE.get((type(layer), type(system.root)))
-            yield UserError("not-available", message, where=at(node, "layers", number, word), hint=hint)
+            yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
             message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
@@ -142,6 +135,8 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
         if isinstance(layer, PythonLayer) and not _installs(layer):
             message = "python: nothing to install; name packages below `install` or files below `requirements`"
             yield UserError("bad-value", message, where=at(node, "layers", number, word))
+        if isinstance(layer, PythonLayer) and isinstance(system.root, FromBuildroot):
+            yield from _python_on_buildroot(layer, at(node, "layers", number, word))
         if isinstance(layer, ServicesLayer):
             others = [service.name for service in layer.services]
             for index, service in enumerate(layer.services):
@@ -149,6 +144,19 @@ def _layers(system: System, node: Node) -> Iterator[UserError]:
                 for name in (each for each in service.after if each not in others[:index]):
                     message = f"services: {service.name} is after {name}, which is not before it in this list"
                     yield UserError("bad-value", message, where=where)
+
+
+def _python_on_buildroot(layer: PythonLayer, where: Where) -> Iterator[UserError]:
+    """Yield what cannot be there: Buildroot itself builds what is no wheel, and only its tree has the version."""
+    wanted = layer.python
+    if wanted.version is None:
+        message = "python: the version of Buildroot's Python is missing"
+        hint = 'For example `version: "3.13"`; PYTHON3_VERSION_MAJOR in its package/python3/python3.mk has it.'
+        yield UserError("python-unknown", message, where=where, hint=hint)
+    if wanted.from_source or wanted.git or wanted.build_requires or wanted.build_packages:
+        message = "python: Buildroot takes wheels here, and builds sources as packages of its own"
+        hint = "For example `- packages: [{name: x, source: x, build: python}]`, or BR2_PACKAGE_PYTHON_...=y."
+        yield UserError("not-available", message, where=where, hint=hint)
 
 
 def _installs(layer: PythonLayer) -> bool:

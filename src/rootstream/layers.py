@@ -253,7 +253,7 @@ class PythonPackages(Model):
     version: (
         Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$"), Means("a version of Python such as 3.13")] | None
     ) = None
-    """Version of the root's Python; by default what the suite has."""
+    """Version of the root's Python; by default what the suite has. A buildroot root needs it."""
     byte_code: bool = True
     """Compile the packages: a faster start for about twice the size."""
 

@@ -49,6 +49,7 @@ def update(
             **(old.refs if old and set(targets) != set(description.names()) else {}),
             **_native_pins(where, description, targets, known, engine, report),
             **_tree_pins(description, targets, known, report),
+            **_wheel_pins(where, description, targets, known, engine, report),
         }
     )
     if lock.write(new, where.lock):
@@ -87,6 +88,24 @@ def _tree_pins(
                 found[request] = old.refs[request]
             elif request not in found:
                 found |= buildroot.pin(described, os.environ, report)
+    return found
+
+
+def _wheel_pins(
+    where: project.Project,
+    description: Description,
+    targets: tuple[str, ...],
+    old: lock.Lock | None,
+    engine: Engine,
+    report: events.Reporter,
+) -> dict[str, Any]:
+    """Return the wheels of Buildroot's systems."""
+    found: dict[str, Any] = {}
+    for described in of_buildroot(description, targets):
+        from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
+
+        plan = pythonwheels.plan(where, described, {**(old.refs if old else {}), **found})
+        found |= {**plan.refs, **(_track(where, plan, engine, report) if plan.missing() else {})}
     return found
 
 
@@ -133,9 +152,12 @@ def _track(
 
 def require(where: project.Project, described: Described, pinned: lock.Lock) -> None:
     """Raise `UserError` lock-outdated if the lock lacks what a system of Buildroot needs."""
+    from rootstream import pythonwheels  # noqa: PLC0415
     from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
 
-    missing = tuple(request for request in buildroot.requests(described) if request not in pinned.refs)
+    wheels = (source.request() for source in pythonwheels.sources(where, described))
+    wanted = (*buildroot.requests(described), *wheels)
+    missing = tuple(request for request in wanted if request not in pinned.refs)
     require_entries(where, (described.target,), missing)
 
 

@@ -127,7 +127,7 @@ def _build_described(
         if native(description, targets):
             _build_native(_planned(where, description, targets, pinned), engine, tell)
         for described in of_buildroot(description, targets):
-            _build_workspace(where, described, pinned, tell, hold, dry_run=dry_run)
+            _build_workspace(where, described, pinned, engine, tell, hold, dry_run=dry_run)
     finally:
         if description.machines and exported:
             from rootstream.netboot.record import record  # noqa: PLC0415  (only projects with machines wait for it)
@@ -140,14 +140,17 @@ def _build_workspace(
     where: project.Project,
     described: Described,
     pinned: lock.Lock,
+    engine: Engine,
     report: events.Reporter,
     hold: project.Hold,
     *,
     dry_run: bool,
 ) -> None:
-    from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.buildroot import build as buildroot  # noqa: PLC0415
 
     pinning.require(where, described, pinned)
+    pythonwheels.prepare(where, described, pinned, engine, report)
     buildroot.build(where, described, pinned, os.environ, report, dry_run=dry_run, alone=hold.paused)
 
 
@@ -192,9 +195,11 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
             write_plan(prepared)
             engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
         for described in of_buildroot(description, targets):
-            from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+            from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
+            from rootstream.buildroot import build as buildroot  # noqa: PLC0415
 
             pinning.require(where, described, pinned)
+            pythonwheels.prepare(where, described, pinned, engine, report)
             buildroot.fetch(where, described, pinned, os.environ, report)
 
 

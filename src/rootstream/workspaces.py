@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rootstream import pinning, process, project, selection
+from rootstream import pinning, process, project, pythonwheels, selection
 from rootstream.buildroot import build, configuration, env, info, target, verbs
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
@@ -83,6 +83,7 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
             if _needs_configuration(targets):
                 build.configured(ready, report)
             return verbs.hand_to_make(ready.workspace, targets)
+        pythonwheels.prepare(work.project, work.described, work.pinned, Engine.of(os.environ), report)
         return build.hand_to_make(ready, work.project, targets, report, hold.paused)
 
 

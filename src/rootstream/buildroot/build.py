@@ -28,6 +28,7 @@ from rootstream.buildroot import (
     info,
     making,
     packagecheck,
+    pythonlayer,
     stale,
     target,
     tree,
@@ -95,6 +96,7 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
         "system": described.model_dump(mode="json"),
         "tree": identity,
         "files": contents.digest(files),
+        "python": pythonlayer.noted(workspace(where, described, where.folder, {}).folder),
         "versions": [__version__, metadata.version("pydantic")],
     }
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest(), identity
@@ -130,6 +132,9 @@ def configured(ready: Opened, report: events.Reporter) -> Composed:
     report(events.Step(name="configure", text=f"configuring {space.described.target}"))
     composed = configuration.compose(space, ready.generated)
     _require(ready, check.check(space, composed), report)
+    wrong = pythonlayer.compiled_for(space.folder, composed.result, space.project / project.DESCRIPTION)
+    if wrong:
+        raise Problems(wrong)
     return composed
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rootstream import project
-from rootstream.buildroot import completed, info, thirdparty
+from rootstream import layers, project
+from rootstream.buildroot import completed, info, pythonlayer, thirdparty
 from rootstream.buildroot.generate import Generated
 from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
 from rootstream.errors import Problems
@@ -28,7 +28,13 @@ def write(space: Workspace, generated: Generated) -> None:
         if place != tree:
             completed.complete(tree, place)
     trees = (space.tree, *(each for each in space.externals if each != space.generated))
-    wrong = thirdparty.against(space.described.system.layers, trees, space.project / project.DESCRIPTION)
+    found, description = space.described.system.layers, space.project / project.DESCRIPTION
+    number = next((number for number, each in enumerate(found) if isinstance(each, layers.PythonLayer)), 0)
+    line = space.described.lines.get(f"layers/{number}", 0)
+    wrong = (
+        *thirdparty.against(found, trees, description),
+        *pythonlayer.against(found, space.tree, description, line),
+    )
     if wrong:
         raise Problems(wrong)
     space.generated.mkdir(parents=True, exist_ok=True)

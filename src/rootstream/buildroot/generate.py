@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import images, layers
-from rootstream.buildroot import collect, thirdparty
+from rootstream.buildroot import collect, pythonlayer, thirdparty
 from rootstream.description import Described
 from rootstream.errors import UserError, Where
 from rootstream.project import DESCRIPTION
@@ -129,7 +129,20 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
         draft.file(path, content)
     for symbol in made.symbols:
         draft.set(symbol, "y")
+    if layers.PythonLayer in kinds:
+        draft.line = described.lines.get(f"layers/{kinds.index(layers.PythonLayer)}", 0)
+        _python(draft)
     return Generated(settings=tuple(draft.settings), files=dict(sorted(draft.files.items())))
+
+
+def _python(draft: _Draft) -> None:
+    for path, content in pythonlayer.files(pythonlayer.folder(draft.folder.parent)).items():
+        draft.file(path, content)
+    for name in ("Config.in", "external.mk"):
+        before = draft.files[name].content.decode() if name in draft.files else ""
+        draft.file(name, before + pythonlayer.NAMED[name])
+    for symbol in pythonlayer.SYMBOLS:
+        draft.set(symbol, "y")
 
 
 def _system(draft: _Draft, described: Described) -> None:
@@ -169,8 +182,8 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
         case layers.DeviceTableLayer():
             place = (draft.project / layer.device_table).resolve()
             draft.set("BR2_ROOTFS_DEVICE_TABLE", path_value(place, "the device table"), append=True)
-        case layers.PackagesLayer():
-            pass  # thirdparty.external has them all at once
+        case layers.PackagesLayer() | layers.PythonLayer():
+            pass  # thirdparty.external and pythonlayer have them all at once
 
 
 def _not_possible(draft: _Draft, message: str, hint: str | None = None) -> UserError:

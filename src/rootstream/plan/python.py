@@ -54,27 +54,8 @@ def element(
     if python is None:
         hint = 'Say which it has: `python: {version: "3.13", ...}`.'
         raise UserError("python-unknown", f"python: the version of Python in {suite} is not known", hint=hint)
-    wanted = [*layer.install, *(line for path in layer.requirements for line in texts[path].splitlines())]
-    limits = [line for path in layer.constraints for line in texts[path].splitlines()]
-    lists = {
-        f"{name}.txt": "".join(f"{line}\n" for line in lines).encode()
-        for name, lines in (("requirements", wanted), ("constraints", limits))
-    }
-    digest = hashlib.sha256(b"\0".join(lists[name] for name in sorted(lists))).hexdigest()[:16]
-    folder = f"files/python-{digest}"
-    source = Source(
-        kind="python_wheels",
-        words={
-            "python": python,
-            "machine": arch,
-            "glibc": PYTHONS.get(suite, ("", OLDEST_GLIBC))[1],
-            "requirements": f"{folder}/requirements.txt",
-            "constraints": f"{folder}/constraints.txt",
-            "digest": digest,
-        },
-        locked=True,
-        directory="wheels",
-    )
+    folder, digest, files = lists_of(layer, texts)
+    source = wheels_source(python, arch, PYTHONS.get(suite, ("", OLDEST_GLIBC))[1], folder, digest, "wheels")
     sources, commands, below = _building(layer, source, folder)
     place = f"/python-{short_hash(digest, [each.request() for each in sources])}"
     commands = (f'mkdir -p "%{{install-root}}{place}"', *commands, _installing(layer, python, place, built=below))
@@ -92,8 +73,39 @@ def element(
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    files = {f"{folder}/{name}": content for name, content in lists.items()}
     return ((builder, made) if builder else (made,)), files, f"{place}/{FILE}"
+
+
+def lists_of(layer: PythonPackages, texts: Mapping[str, str]) -> tuple[str, str, dict[str, bytes]]:
+    """Return the folder of a layer's requirement and constraint lists in a plan, their digest, and the files."""
+    wanted = [*layer.install, *(line for path in layer.requirements for line in texts[path].splitlines())]
+    limits = [line for path in layer.constraints for line in texts[path].splitlines()]
+    lists = {
+        f"{name}.txt": "".join(f"{line}\n" for line in lines).encode()
+        for name, lines in (("requirements", wanted), ("constraints", limits))
+    }
+    digest = hashlib.sha256(b"\0".join(lists[name] for name in sorted(lists))).hexdigest()[:16]
+    folder = f"files/python-{digest}"
+    return folder, digest, {f"{folder}/{name}": content for name, content in lists.items()}
+
+
+def wheels_source(
+    python: str, machine: str, glibc: int, folder: str, digest: str, directory: str | None = None
+) -> Source:
+    """Return the source of wheels for a Python: the files of the lists are in a folder of the plan."""
+    return Source(
+        kind="python_wheels",
+        words={
+            "python": python,
+            "machine": machine,
+            "glibc": glibc,
+            "requirements": f"{folder}/requirements.txt",
+            "constraints": f"{folder}/constraints.txt",
+            "digest": digest,
+        },
+        locked=True,
+        directory=directory,
+    )
 
 
 def _installing(layer: PythonPackages, python: str, place: str, *, built: bool) -> str:
