@@ -97,7 +97,7 @@ def test_a_changed_layer_packs_only_itself(small: Path) -> None:
         )
     )
     done = rootstream("build", cwd=small, check=True)
-    assert "stem-" not in done.stdout + done.stderr
+    assert "build stem-" not in done.stdout + done.stderr
     verified(small, "small")
 
 
