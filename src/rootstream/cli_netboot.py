@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import time
 from pathlib import Path
@@ -61,6 +60,8 @@ def serve(
 
     Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes.
     """
+    import asyncio
+
     from rootstream.errors import UserError
     from rootstream.netboot.serve import Server, Wish
 

@@ -26,7 +26,8 @@ from rootstream.events import (
     Step,
     Transfer,
 )
-from rootstream.progress import Json, Plain, Terminal, error_as_json, reporting, suits_terminal
+from rootstream.progress import Json, Plain, error_as_json, reporting, suits_terminal
+from rootstream.progress.terminal import Terminal
 from rootstream.progress.words import clean, duration, size
 
 KEY = "0" * 64

@@ -12,9 +12,8 @@ from typing import Literal, TextIO
 
 from rootstream.events import Reporter
 from rootstream.progress.lines import Json, Plain, as_json, error_as_json
-from rootstream.progress.terminal import Terminal
 
-__all__ = ["Json", "Mode", "Plain", "Terminal", "as_json", "error_as_json", "reporting", "suits_terminal"]
+__all__ = ["Json", "Mode", "Plain", "as_json", "error_as_json", "reporting", "suits_terminal"]
 
 Mode = Literal["auto", "terminal", "plain", "json", "quiet"]
 
@@ -37,6 +36,8 @@ def reporting(
     if mode == "json":
         yield Json(stream)
     elif mode == "terminal":
+        from rootstream.progress.terminal import Terminal  # noqa: PLC0415  (rich: only who sees it waits for it)
+
         with Terminal(stream, clock=clock) as terminal:
             yield terminal
     elif mode == "quiet":
