@@ -8,11 +8,13 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from rootstream import consistency, files, machinerules
+from rootstream import files
 from rootstream.description import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
 from rootstream.errors import Problems, UserError, Where
 from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, lines, parse, places, plain
 from rootstream.mistakes import identity, mistakes
+from rootstream.rules import machines as machine_rules
+from rootstream.rules import systems as system_rules
 from rootstream.shape import record
 from rootstream.system import Model
 from rootstream.variants import ADD, resolve, settle
@@ -75,13 +77,13 @@ class _Reading:
             begins[entry.key.text] = entry.key.where
             if isinstance(entry.value, Mapping):
                 systems += self._systems(entry.key, entry.value)
-        self.problems += consistency.names(systems, begins)
+        self.problems += system_rules.names(systems, begins)
         machines = (node.get("machines") if isinstance(node, Mapping) else None) or Mapping(
             where=node.where, entries={}
         )
         if project is None:
             return Description.model_construct(debian=Debian(), systems=tuple(systems))
-        self.problems += machinerules.check(project, tuple(systems), node)
+        self.problems += machine_rules.check(project, tuple(systems), node)
         self.problems += files.check(record(Project).fields["machines"].shape, machines, self.folder)
         return Description.model_construct(
             debian=project.debian, systems=tuple(systems), machines=project.machines, serve=project.serve
@@ -118,7 +120,7 @@ class _Reading:
             described = Described.model_construct(
                 name=name.text, variant=variant_name, system=system, lines=lines(node)
             )
-            reading.problems += consistency.check(system, node)
+            reading.problems += system_rules.check(system, node)
             reading.problems += files.check(record(System), node, self.folder)
         for problem in reading.problems:
             if identity(problem) in self.told:

@@ -30,7 +30,7 @@ MAY = {
     "boot": DATA,
     "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
     "engine": {"errors", "events", "process", "units"},
-    "netboot": DATA | {"__version__", "boot", "load", "lock", "machinerules", "mistakes", "project"},
+    "netboot": DATA | {"__version__", "boot", "load", "lock", "mistakes", "project", "rules"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},
     "sandbox": set(),

@@ -6,11 +6,11 @@ import time
 
 from rootstream import events
 from rootstream.description import Described, Description
-from rootstream.machinerules import netbootable
 from rootstream.netboot import places
 from rootstream.netboot.builds import Build, Builds
 from rootstream.netboot.state import State
 from rootstream.project import Project
+from rootstream.rules.machines import netbootable
 
 RECENT = 3600.0  # seconds for which the build of a boot is kept in any case
 
