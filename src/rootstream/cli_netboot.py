@@ -164,16 +164,24 @@ def rollback(system: str, build_id: str | None, folder: Path) -> None:
 @click.argument("action", type=click.Choice(["on", "off", "cycle", "status"]))
 @project_option
 def power(machine: str, action: str, folder: Path) -> None:
-    """Switch MACHINE on or off, or say whether it is on."""
+    """Switch MACHINE on or off, or say whether it is on.
+
+    Virtual machines belong to `rootstream serve`, which must run.
+    """
     from rootstream.load import load
+    from rootstream.machines import WithQemu
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import power as switches
+    from rootstream.netboot import running
 
     project = _project(folder)
     found = netboot.find(load(project.description), machine, project)
     for each in get_args(switches.Action):
         if each == action:
-            switches.switch(project, machine, found, each, env=os.environ)
+            if isinstance(found.power, WithQemu):
+                running.switch(project, machine, each, interface=found.power.qemu.bridge)
+            else:
+                switches.switch(project, machine, found, each, env=os.environ)
             return
     click.echo(switches.state(project, machine, found, env=os.environ))
 

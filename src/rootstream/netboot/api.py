@@ -214,7 +214,7 @@ async def _machine(request: web.Request) -> web.Response:
 
 async def _power(request: web.Request) -> web.Response:
     name = _named(request)
-    power = await asyncio.to_thread(request.app[SWITCHBOARD].state, name)
+    power = await request.app[SWITCHBOARD].seen(name)
     return _answer({"machine": name, "power": power})
 
 
@@ -361,7 +361,7 @@ async def _switch(request: web.Request) -> web.Response:
     switchboard = request.app[SWITCHBOARD]
     boot = switchboard.begin(name) if action != "off" else None
     try:
-        await asyncio.to_thread(switchboard.switch, name, action)
+        await switchboard.switched(name, action)
     except UserError:
         if boot is not None:
             service.state.update(boot, outcome="failed")

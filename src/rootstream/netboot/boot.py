@@ -25,7 +25,7 @@ from rootstream.lock import write_atomically
 from rootstream.machine import Check, PoweroffCheck
 from rootstream.machines import NetMachine, WithNone, WithQemu
 from rootstream.mistakes import nearest
-from rootstream.netboot import places, power, qemu
+from rootstream.netboot import places, power, qemu, running
 from rootstream.netboot.state import BootRecord, CheckResult, State, Timed
 from rootstream.project import Project
 
@@ -79,6 +79,8 @@ def boot(
     A server must run for the project. Raises `UserError` unknown-machine, no-server, and those of `power`.
     """
     machine = find(description, name, project)
+    bridge = machine.power.qemu.bridge if isinstance(machine.power, WithQemu) else None
+    running.server(project, bridge)
     state = State(places.state(project))
     try:
         job = _Job(project, description, name, machine, state, report, env)
@@ -158,6 +160,8 @@ class _Job:
         """Switch the machine on and give its console, if it has one; a virtual machine is off after the block."""
         words = self._machine.power
         if isinstance(words, WithQemu):
+            if power.is_on(self._project, self._name):  # it may be the server that switched it on
+                running.switch(self._project, self._name, "off", interface=words.qemu.bridge)
             with (
                 power.held(self._project, self._name),
                 qemu.started(

@@ -100,6 +100,7 @@ class Builds:
         self.content.mkdir(parents=True, exist_ok=True)
         place = self.folder / target
         place.mkdir(parents=True, exist_ok=True)
+        self._sweep(place)
         with tempfile.TemporaryDirectory(dir=place, prefix=".new-") as scratch:
             new = Path(scratch) / "build"
             new.mkdir(mode=0o755)
@@ -212,10 +213,18 @@ class Builds:
                 aside = self.folder / target / f".old-{each.id}"
                 (self.folder / target / each.id).rename(aside)
                 shutil.rmtree(aside, ignore_errors=True)
-            for path in self.content.iterdir() if gone else ():
-                if path.stat().st_nlink == 1:
-                    path.unlink(missing_ok=True)
+            if gone:
+                self._sweep(self.folder / target)
             return tuple(each.id for each in gone)
+
+    def _sweep(self, place: Path) -> None:
+        """Delete what no build has: of builds that went, or of a process that was killed."""
+        for pattern in (".new-*", ".old-*"):
+            for path in place.glob(pattern):
+                shutil.rmtree(path, ignore_errors=True)
+        for path in self.content.iterdir():
+            if path.name.startswith(".") or path.stat().st_nlink == 1:
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -182,9 +182,16 @@ class Daemon:
             said = f": {self._last[-1]}" if self._last and status > 0 else ""
             text = f"dnsmasq ended ({process.ending(status)}){said}; it is started again in {pause:g} s"
             self._report(events.Notice(level="warning", text=text))
-            await asyncio.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
-            ended = self._spawn()
+            while True:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+                try:
+                    self._end_leftover()  # of a parent that was killed alone
+                    ended = self._spawn()
+                    break
+                except (UserError, OSError) as error:
+                    text = f"dnsmasq cannot be started: {error}; once more in {pause:g} s"
+                    self._report(events.Notice(level="warning", text=text))
 
     def _fault(self, status: int) -> UserError:
         reason = _STATUS.get(status, "dnsmasq-failed")

@@ -41,18 +41,22 @@ def look(name: str, address: str | None = None) -> Link:
         )
     if not _flags(name) & _UP:
         raise UserError("interface-down", f"{name} is down", hint=f"`ip link set {name} up` brings it up.")
-    own, mask = _asked(name, _SIOCGIFADDR), _asked(name, _SIOCGIFNETMASK)
+    if address is not None:
+        try:
+            ipaddress.IPv4Address(address)
+        except ValueError as error:
+            raise UserError("bad-value", f"{address!r} is not an IPv4 address") from error
+    own, mask = _asked(name, _SIOCGIFADDR, address), _asked(name, _SIOCGIFNETMASK, address)
     if own is None or mask is None:
         raise UserError(
             "no-address",
             f"{name} has no IPv4 address",
             hint=f"Give it one: `ip address add 10.8.30.1/24 dev {name}`.",
         )
-    chosen = ipaddress.IPv4Address(address) if address else own
+    if address and address != str(own):
+        raise UserError("bad-value", f"{address} is not an address of {name}, which has {own}")
     network = ipaddress.IPv4Network((str(own), str(mask)), strict=False)
-    if chosen != own and chosen not in network:
-        raise UserError("bad-value", f"{chosen} is not an address of {name}, which has {own}")
-    return Link(name=name, index=socket.if_nametoindex(name), address=chosen, network=network)
+    return Link(name=name, index=socket.if_nametoindex(name), address=own, network=network)
 
 
 def _flags(name: str) -> int:
@@ -61,10 +65,12 @@ def _flags(name: str) -> int:
     return int(struct.unpack_from("16xh", answer)[0])
 
 
-def _asked(name: str, request: int) -> ipaddress.IPv4Address | None:
+def _asked(name: str, request: int, address: str | None) -> ipaddress.IPv4Address | None:
+    """Ask for the first address of an interface, or its mask; with `address` for that one's, if it has it."""
+    wanted = b"" if address is None else struct.pack("=H2x4s", socket.AF_INET, socket.inet_aton(address))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
-            answer = fcntl.ioctl(any_socket, request, struct.pack("16s24x", name.encode()))
+            answer = fcntl.ioctl(any_socket, request, struct.pack("16s24s", name.encode(), wanted))
         except OSError:
             return None
     return ipaddress.IPv4Address(answer[20:24])

@@ -14,11 +14,20 @@ _PROGRAM = "ipmitool"
 
 
 def switch(
-    name: str, words: Ipmi, folder: Path, action: Literal["on", "off", "cycle"], *, env: Mapping[str, str]
+    name: str,
+    words: Ipmi,
+    folder: Path,
+    action: Literal["on", "off", "cycle"],
+    *,
+    uefi: bool,
+    env: Mapping[str, str],
 ) -> None:
-    """Switch a machine; it is told to boot from the network first. Raises `UserError` power-failed."""
+    """Switch a machine; it is told to boot from the network first. Raises `UserError` power-failed.
+
+    With `uefi` its BMC is told so: without that, many have the machine boot as with a BIOS.
+    """
     if action != "off":
-        _run(name, words, folder, ("chassis", "bootdev", "pxe"), env)
+        _run(name, words, folder, ("chassis", "bootdev", "pxe", *(["options=efiboot"] if uefi else [])), env)
     if action == "cycle" and state(name, words, folder, env=env) == "off":
         action = "on"  # a cycle of a machine that is off is an error to most BMCs
     _run(name, words, folder, ("chassis", "power", "reset" if action == "cycle" else action), env)

@@ -34,6 +34,11 @@ def tokens(project: Project) -> Path:
     return base(project) / "tokens"
 
 
+def servers(project: Project) -> Path:
+    """Return the folder of the notes on servers that run."""
+    return base(project) / "servers"
+
+
 def machine(project: Project, name: str) -> Path:
     """Return the folder of a machine: its console logs, reports and lock."""
     return base(project) / "machines" / name

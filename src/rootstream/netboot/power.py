@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-import fcntl
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,11 +26,14 @@ from rootstream.machines import (
     power_kind,
 )
 from rootstream.netboot import ipmi, places, qemu, redfish
+from rootstream.netboot.holding import hold, is_held
 from rootstream.netboot.service import Service
 from rootstream.project import Project
 
 Action = Literal["on", "off", "cycle"]
 Power = Literal["on", "off", "unknown"]
+_FRESH = 2.0  # seconds for which an answer of a machine's power control is as good as a new one
+_AT_ONCE = 16
 
 
 def switch(
@@ -42,7 +47,7 @@ def switch(
         case WithCommand(command=words):
             _command(name, words, action, env)
         case WithIpmi(ipmi=words):
-            ipmi.switch(name, words, project.folder, action, env=env)
+            ipmi.switch(name, words, project.folder, action, uefi=machine.firmware == "uefi", env=env)
         case WithRedfish(redfish=words):
             redfish.switch(name, words, project.folder, action)
         case _:
@@ -64,7 +69,7 @@ def state(project: Project, name: str, machine: NetMachine, *, env: Mapping[str,
         case WithRedfish(redfish=words):
             return redfish.state(name, words, project.folder)
         case WithQemu():
-            return "on" if _held(project, name) else "off"
+            return "on" if is_on(project, name) else "off"
         case _:
             return "unknown"
 
@@ -95,31 +100,20 @@ def _command(name: str, words: PowerCommand, action: Action, env: Mapping[str, s
 @contextlib.contextmanager
 def held(project: Project, name: str) -> Iterator[None]:
     """Hold a virtual machine for one process: it runs only once. Raises `UserError` machine-runs."""
-    handle = os.open(_lock(project, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise UserError(
-                "machine-runs", f"{name} is on already", hint=f"`rootstream power {name} off` switches it off."
-            ) from error
+    with hold(_lock(project, name)) as handle:
+        if handle is None:
+            hint = f"`rootstream power {name} off` switches it off."
+            raise UserError("machine-runs", f"{name} is on already", hint=hint)
         yield
-    finally:
-        os.close(handle)
 
 
-def _held(project: Project, name: str) -> bool:
-    try:
-        with held(project, name):
-            return False
-    except UserError:
-        return True
+def is_on(project: Project, name: str) -> bool:
+    """Say whether a virtual machine runs, in whichever process."""
+    return is_held(_lock(project, name))
 
 
 def _lock(project: Project, name: str) -> Path:
-    folder = places.machine(project, name)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / "lock"
+    return places.machine(project, name) / "lock"
 
 
 @dataclass(slots=True)
@@ -131,21 +125,43 @@ class _Running:
 
 
 class Switchboard:
-    """Switches machines for the server, which owns the virtual ones that it switched on."""
+    """Switches machines for the server, which owns the virtual ones that it switched on.
+
+    It has threads of its own: a BMC that does not answer keeps nobody waiting but who asks for it.
+    """
 
     def __init__(self, project: Project, service: Service, *, env: Mapping[str, str] = os.environ) -> None:
         self._project = project
         self._service = service
         self._env = env
         self._running: dict[str, _Running] = {}
-        self._lock = threading.Lock()
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._asked: dict[str, tuple[float, asyncio.Future[Power]]] = {}
+        self._switching, self._asking = (
+            ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=name) for name in ("switching", "asking")
+        )
+
+    async def switched(self, name: str, action: Action) -> None:
+        """Do what `switch` does, in a thread."""
+        await asyncio.get_running_loop().run_in_executor(self._switching, self.switch, name, action)
+        self._asked.pop(name, None)
+
+    async def seen(self, name: str) -> Power:
+        """Return what `state` does; who asks meanwhile, or just after, gets the same answer."""
+        loop = asyncio.get_running_loop()
+        at, asked = self._asked.get(name, (0.0, None))
+        if asked is None or (asked.done() and loop.time() - at > _FRESH):
+            asked = loop.run_in_executor(self._asking, self.state, name)
+            asked.add_done_callback(_looked_at)
+            self._asked[name] = (loop.time(), asked)
+        return await asyncio.shield(asked)
 
     def switch(self, name: str, action: Action) -> None:
         """Switch a machine; blocks until that is done. Raises as `switch` of this module, unknown-machine."""
         machine = self._service.machines.get(name)
         if machine is None:
             raise UserError("unknown-machine", f"there is no machine {name!r}")
-        with self._lock:
+        with self._locks[name]:
             if not isinstance(machine.power, WithQemu):
                 switch(self._project, name, machine, action, env=self._env)
             else:
@@ -168,15 +184,20 @@ class Switchboard:
 
     def close(self) -> None:
         """Switch off all virtual machines that were switched on here."""
-        with self._lock:
-            for name in list(self._running):
+        for name in list(self._running):
+            with self._locks[name]:
                 self._off(name)
+        for pool in (self._switching, self._asking):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _off(self, name: str) -> None:
         running = self._running.pop(name, None)
         if running is not None:
             running.stop.set()
             running.thread.join()
+        elif is_on(self._project, name):
+            hint = "It goes off with the `rootstream boot` that switched it on."
+            raise UserError("machine-runs", f"{name} is on, and was not switched on here", hint=hint)
 
     def _on(self, name: str, machine: NetMachine, words: Qemu) -> None:
         before = self._running.get(name)
@@ -210,3 +231,9 @@ class Switchboard:
             running.error = error
         finally:
             running.ready.set()
+
+
+def _looked_at(asked: asyncio.Future[Power]) -> None:
+    """Take note of an error that nobody may be waiting for any more."""
+    if not asked.cancelled():
+        asked.exception()

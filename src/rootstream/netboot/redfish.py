@@ -34,7 +34,7 @@ def switch(name: str, words: Redfish, folder: Path, action: Literal["on", "off",
     on = system.get("PowerState") == "On"
     if action == "cycle" and not on:
         action = "on"
-    if action == "off" and not on:
+    if on == (action == "on") and action != "cycle":
         return
     reset = system.get("Actions", {}).get("#ComputerSystem.Reset", {})
     target = str(reset.get("target", f"{path}/Actions/ComputerSystem.Reset"))

@@ -7,7 +7,6 @@ import contextlib
 import hashlib
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from rootstream import events
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.load import load
-from rootstream.netboot import api, daemon, dnsmasq, interface, page, places
+from rootstream.netboot import api, daemon, dnsmasq, interface, listening, page, places, running
 from rootstream.netboot.advertise import Advertiser
 from rootstream.netboot.builds import Builds
 from rootstream.netboot.dnsmasq import ARCHITECTURES, Mode
@@ -32,7 +31,6 @@ from rootstream.netboot.state import State
 from rootstream.project import Project
 
 PORT = 8080
-MOST_CONNECTIONS = 1000
 IDLE = 20.0  # seconds that a connection may take to ask for something
 _LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
 IPXE = Path("/usr/lib/ipxe")
@@ -76,6 +74,7 @@ class Server:
         self._ended = asyncio.Event()
         self._read = 0
         self._told = ""
+        self._text = ""
 
     async def run(self) -> None:
         """Serve until `end` is called or the process is told to end.
@@ -101,6 +100,7 @@ class Server:
             if api.ensure_token(places.tokens(self._project)):
                 text = f"what may change something needs the token in {places.tokens(self._project)}"
                 self._report(events.Notice(level="info", text=text))
+            listening.allow_files()
             runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE, shutdown_timeout=2.0)
             await runner.setup()
             try:
@@ -120,33 +120,35 @@ class Server:
             with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
                 loop.add_signal_handler(number, self._ended.set)
         opened = await self._open(link, service, own, runner)
-        where = f"http://{link.address}:{self._wish.port}"
+        where = _url(link, self._wish)
         count = len(service.machines)
         machines = f"{count} machine{'' if count == 1 else 's'}"
         self._report(events.Notice(level="info", text=f"serving {machines} on {link.name}, {where}"))
         now: Link | None = link
-        while not self._ended.is_set():
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ended.wait(), _LOOK)
-            now = await self._follow(now, service, own, runner, opened)
-            if now is not None:
-                self._renew(now, service, own)
-        opened.close()
+        note = running.Running(interface=link.name, url=where, pid=os.getpid())
+        with running.noted(self._project, note):
+            while not self._ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._ended.wait(), _LOOK)
+                now = await self._follow(now, service, own, runner, opened)
+                if now is not None:
+                    now = await self._renew(now, service, own, opened)
+        await opened.close()
 
     async def _open(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
         """Listen, and start dnsmasq."""
-        wish, description = self._wish, service.description
-        hosts = dnsmasq.hosts(description.machines, link)
-        opened = _Opened(servers=[], advertisers=[])
+        if runner.server is None:
+            raise RuntimeError("the runner is not set up")
+        hosts = dnsmasq.hosts(service.description.machines, link)
+        opened = _Opened(doors=[], advertisers=[])
         try:
-            for each in interface.listeners(link, wish.port):
-                opened.servers.append(await _listen(runner, each))
-            files = daemon.Runtime(folder=_runtime(self._project, wish.interface)).files()
-            text = dnsmasq.configuration(link, wish.port, description.serve, files, mode=wish.mode)
-            await own.start(text, hosts)
+            listeners = interface.listeners(link, self._wish.port)
+            opened.doors.append(listening.Door(runner.server, listeners))
+            self._text = self._configuration(link, service.description)
+            await own.start(self._text, hosts)
             opened.advertisers.append(Advertiser(link.name, lambda mac: service.known(mac) is not None))
         except BaseException:
-            opened.close()
+            await opened.close()
             raise
         return opened
 
@@ -166,36 +168,55 @@ class Server:
                 text = f"{error.message}: nothing is served until it is back"
                 self._report(events.Notice(level="warning", text=text))
                 await own.stop()
-                opened.close()
+                await opened.close()
             return None
         if link == before:
             return link
         await own.stop()
-        opened.close()
+        await opened.close()
         try:
             again = await self._open(link, service, own, runner)
         except UserError as error:
             self._once(f"{link.name} cannot be served yet: {error.message}")
             return None
-        opened.servers.extend(again.servers)
+        opened.doors.extend(again.doors)
         opened.advertisers.extend(again.advertisers)
-        self._report(events.Notice(level="info", text=f"{link.name} is served again, http://{link.address}"))
+        self._report(events.Notice(level="info", text=f"{link.name} is served again, {_url(link, self._wish)}"))
         return link
 
-    def _renew(self, link: Link, service: Service, own: daemon.Daemon) -> None:
-        """Take a system.yaml that changed; one with mistakes is told, and the old one goes on."""
+    async def _renew(self, link: Link, service: Service, own: daemon.Daemon, opened: _Opened) -> Link | None:
+        """Take a system.yaml that changed; one with mistakes is told, and the old one goes on.
+
+        Returns the link, or None if it is not served any more and is to be opened again.
+        """
         try:
             if self._project.description.stat().st_mtime_ns == self._read:
-                return
+                return link
             description = self._description()
             hosts = dnsmasq.hosts(description.machines, link)
         except (UserError, OSError) as error:
             self._once(f"{self._project.description.name} is not taken: {error}")
-            return
+            return link
+        text = self._configuration(link, description)
+        try:
+            if text != self._text:
+                await own.stop()
+                await own.start(text, hosts)
+                self._text = text
+            else:
+                own.hosts(hosts)
+        except (UserError, OSError) as error:
+            self._once(f"{self._project.description.name} is not taken: {error}")
+            await own.stop()
+            await opened.close()
+            return None
         service.description = description
-        if self._wish.mode != "none":
-            own.hosts(hosts)
         self._report(events.Notice(level="info", text=f"{self._project.description.name} is read again"))
+        return link
+
+    def _configuration(self, link: Link, description: Description) -> str:
+        files = daemon.Runtime(folder=_runtime(self._project, self._wish.interface)).files()
+        return dnsmasq.configuration(link, self._wish.port, description.serve, files, mode=self._wish.mode)
 
     def _description(self) -> Description:
         self._read = self._project.description.stat().st_mtime_ns
@@ -211,34 +232,20 @@ class Server:
 class _Opened:
     """What listens on the interface."""
 
-    servers: list[asyncio.Server]
+    doors: list[listening.Door]
     advertisers: list[Advertiser]
 
-    def close(self) -> None:
-        for server in self.servers:
-            server.close()
+    async def close(self) -> None:
+        for door in self.doors:
+            await door.close()
         for advertiser in self.advertisers:
             advertiser.close()
-        self.servers.clear()
+        self.doors.clear()
         self.advertisers.clear()
 
 
-class _Refusal(asyncio.Protocol):
-    """Takes no more connections than the server can bear."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport.close()
-
-
-async def _listen(runner: web.AppRunner, listener: socket.socket) -> asyncio.Server:
-    server = runner.server
-    if server is None:
-        raise RuntimeError("the runner is not set up")
-
-    def protocol() -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < MOST_CONNECTIONS else _Refusal()
-
-    return await asyncio.get_running_loop().create_server(protocol, sock=listener, backlog=512)
+def _url(link: Link, wish: Wish) -> str:
+    return f"http://{link.address}:{wish.port}"
 
 
 def _runtime(project: Project, name: str) -> Path:

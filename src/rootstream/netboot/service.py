@@ -23,11 +23,17 @@ from rootstream.netboot.builds import Build, Builds
 from rootstream.netboot.dnsmasq import Sent, Spoken, Vendor, complaint, understood
 from rootstream.netboot.script import Served
 from rootstream.netboot.state import BootRecord, State
+from rootstream.netboot.telling import Teller
 
 SAME_BOOT = 180.0  # seconds from one sign of life of a firmware to the next
 POWER_ON = 900.0  # seconds that a firmware may take to its first sign of life
 _REMEMBERED = 4096
 _MAC = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5}")
+# Our own iPXE by firmware, and what its driver calls itself: another one is in the firmware.
+OWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "bios": ("undionly.kpxe", ("undionly",)),
+    "uefi": ("snponly.efi", ("snponly", "snp", "nii")),
+}
 Part = Literal["kernel", "initramfs"]
 
 
@@ -56,7 +62,7 @@ class Service:
         self.description = description
         self.builds = builds
         self.state = state
-        self._report = report
+        self._teller = Teller(state, report, clock)
         self._clock = clock
         self._vendors: OrderedDict[str, str] = OrderedDict()
         self._strangers: OrderedDict[str, float] = OrderedDict()
@@ -113,10 +119,18 @@ class Service:
         if found is None:
             return self._stranger(asking, served)
         name, machine = found
-        if machine.ipxe == "own" and machine.firmware == "bios" and asking.chip != "undionly":
-            self._opened(name, asking)
-            return script.own(served, "undionly.kpxe")
+        try:
+            return self._recorded(name, machine, asking, served)
+        except UserError as error:  # a full disk is no reason not to boot
+            self._teller.cannot_note(error)
+        return self._unrecorded(name, machine, served)
+
+    def _recorded(self, name: str, machine: NetMachine, asking: Asking, served: Served) -> str:
+        """Return the script of a machine, and note its boot."""
         boot = self._opened(name, asking)
+        program, chips = OWN[machine.firmware]
+        if machine.ipxe == "own" and asking.chip.lower() not in chips:
+            return script.own(served, program)
         now = self._clock()
         if boot.build:  # asks once more: it gets what it got
             build = self.builds.get(boot.system, boot.build)
@@ -125,9 +139,9 @@ class Service:
             build = self.build(target, wanted)
             if build is None:
                 text = f"there is no build {wanted} of {target}" if wanted else f"{target} is not built yet"
-                self._tell("warning", f"{name}: {text}", machine=name)
+                self._teller.tell("warning", f"{name}: {text}", machine=name)
                 return script.wait(text, served)
-            self._tell("boot", f"{name} boots {target}, build {build.id} ({who})", machine=name)
+            self._teller.tell("boot", f"{name} boots {target}, build {build.id} ({who})", machine=name)
         if build is None:
             return script.wait(f"the build {boot.build} of {boot.system} is gone", served)
         home = ""
@@ -141,6 +155,17 @@ class Service:
         self.state.stage(boot.id, "script", began=now, ended=self._clock(), size=len(text))
         return text
 
+    def _unrecorded(self, name: str, machine: NetMachine, served: Served) -> str:
+        """Return the script of a machine whose boot cannot be noted."""
+        try:
+            target, wanted, _ = self.wanted(name)
+        except UserError:
+            target, wanted = machine.system, machine.build
+        build = self.build(target, wanted)
+        if build is None:
+            return script.wait(f"there is no build of {target}", served)
+        return self._start(name, machine, build, served, boot=None, home="")
+
     def _start(
         self, name: str, machine: NetMachine, build: Build, served: Served, *, boot: int | None, home: str
     ) -> str:
@@ -149,7 +174,9 @@ class Service:
         efi = machine.firmware == "uefi"
         made = script.start(name, build, served, args=args, boot=boot, efi=efi)
         if made is None:
-            self._tell("warning", f"{name}: build {build.id} of {build.target} has nothing that it can boot")
+            self._teller.tell(
+                "warning", f"{name}: build {build.id} of {build.target} has nothing that it can boot"
+            )
             return script.wait(f"build {build.id} of {build.target} has nothing for this machine", served)
         return made
 
@@ -157,7 +184,7 @@ class Service:
         now = self._clock()
         if now - self._strangers.get(asking.mac, 0) > SAME_BOOT:
             text = f"a machine that is not in `machines:` asks: {asking.mac.replace('-', ':')} at {asking.address}"
-            self._tell("stranger", text)
+            self._teller.tell_some("stranger", text)
         self._strangers[asking.mac] = now
         while len(self._strangers) > _REMEMBERED:
             self._strangers.popitem(last=False)
@@ -207,19 +234,20 @@ class Service:
     def heard(self, line: str) -> None:
         """Take a line of dnsmasq's log."""
         told = understood(line)
-        match told:
-            case Vendor():
-                self._vendors[told.xid] = told.name
-                while len(self._vendors) > _REMEMBERED:
-                    self._vendors.popitem(last=False)
-            case Spoken():
-                self._spoken(told)
-            case Sent():
-                self._sent(told)
-            case None:
-                text = complaint(line)
-                if text:
-                    self._tell("warning", f"dnsmasq: {text}")
+        with self._teller.noting():
+            match told:
+                case Vendor():
+                    self._vendors[told.xid] = told.name
+                    while len(self._vendors) > _REMEMBERED:
+                        self._vendors.popitem(last=False)
+                case Spoken():
+                    self._spoken(told)
+                case Sent():
+                    self._sent(told)
+                case None:
+                    text = complaint(line)
+                    if text:
+                        self._teller.tell_some("warning", f"dnsmasq: {text}")
 
     def _spoken(self, told: Spoken) -> None:
         found = self.known(told.mac)
@@ -259,30 +287,27 @@ class Service:
 
     def sending(self, number: int, address: str, part: Part) -> BootRecord | None:
         """Note that a file is being sent; return its boot, if who asks is the machine that it was begun for."""
-        boot = self.state.boot(number)
-        if boot is None or boot.outcome != "booting" or boot.address != address:
-            return None
-        self.state.stage(boot.id, part, began=self._clock())
-        return boot
+        with self._teller.noting():
+            boot = self.state.boot(number)
+            if boot is not None and boot.outcome == "booting" and boot.address == address:
+                self.state.stage(boot.id, part, began=self._clock())
+                return boot
+        return None
 
     def sent(self, boot: BootRecord, part: Part, size: int, *, last: bool) -> None:
         """Note that a file was sent whole."""
-        self.state.stage(boot.id, part, ended=self._clock(), size=size)
-        if last:
-            self.state.update(boot.id, outcome="served")
+        with self._teller.noting():
+            self.state.stage(boot.id, part, ended=self._clock(), size=size)
+            if last:
+                self.state.update(boot.id, outcome="served")
 
     def home(self, token: str, address: str) -> BootRecord | None:
         """Note that a system reports to be up; None if the token was made for no boot, or used before."""
         boot = self.state.redeem(token)
         if boot is None:
-            self._tell("warning", f"{address} reports with a token that is worth nothing")
+            self._teller.tell_some("warning", f"{address} reports with a token that is worth nothing")
             return None
         now = self._clock()
         self.state.stage(boot.id, "phone-home", began=now, ended=now, detail=address)
-        self._tell("up", f"{boot.machine} is up, at {address}", machine=boot.machine)
+        self._teller.tell("up", f"{boot.machine} is up, at {address}", machine=boot.machine)
         return boot
-
-    def _tell(self, kind: str, text: str, *, machine: str = "") -> None:
-        level: Literal["info", "warning"] = "warning" if kind == "warning" else "info"
-        self._report(events.Notice(level=level, text=text))
-        self.state.tell(kind, text, machine=machine)

@@ -23,6 +23,7 @@ Outcome = Literal["booting", "served", "up", "passed", "failed", "abandoned"]
 OPEN = ("booting", "served", "up")
 _VERSION = 1
 _WAIT = 10.0  # seconds for another process's transaction
+_TOKEN_LIFE = 3600.0  # seconds from the beginning of its boot
 _MOST_BOOTS = 5000
 _MOST_EVENTS = 20_000
 _SCHEMA = """
@@ -181,13 +182,14 @@ class State:
     # --- boots ---------------------------------------------------------------------------------------------
 
     def begin(self, machine: str, mac: str, *, stage: Stage, at: float | None = None) -> int:
-        """Begin a boot of a machine and return its number; an open one of the same machine is abandoned."""
+        """Begin a boot of a machine and return its number; an open one is abandoned, older tokens are void."""
         at = time.time() if at is None else at
         with self._change() as database:
             database.execute(
                 "UPDATE boots SET outcome = 'abandoned', changed = ? WHERE machine = ? AND outcome = 'booting'",
                 (at, machine),
             )
+            database.execute("UPDATE boots SET token = '' WHERE machine = ? AND token <> ''", (machine,))
             cursor = database.execute(
                 "INSERT INTO boots (machine, mac, address, system, build, began, changed, outcome, token, console)"
                 " VALUES (?, ?, '', '', '', ?, ?, 'booting', '', '')",
@@ -236,12 +238,13 @@ class State:
             database.execute(query, (*words.values(), time.time(), boot))
 
     def redeem(self, token: str) -> BootRecord | None:
-        """Return the boot that a token was made for, once: afterwards the token is worth nothing."""
+        """Return the boot that a token was made for: once, and while it is young."""
+        now = time.time()
         with self._change() as database:
             row = database.execute(
                 "UPDATE boots SET token = '', outcome = CASE outcome WHEN 'booting' THEN 'up' WHEN 'served' THEN"
-                " 'up' ELSE outcome END, changed = ? WHERE token = ? AND token <> '' RETURNING *",
-                (time.time(), _hash(token)),
+                " 'up' ELSE outcome END, changed = ? WHERE token = ? AND token <> '' AND began > ? RETURNING *",
+                (now, _hash(token), now - _TOKEN_LIFE),
             ).fetchone()
         return self._boot(row) if row else None
 

@@ -1,0 +1,155 @@
+"""The boot server when its disk is full, a BMC does not answer, and clients ask for more than their part."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site
+
+from rootstream.errors import UserError
+from rootstream.netboot import listening, telling
+
+
+def stuck(site: Site) -> None:
+    """Let the database grow no more: what SQLite says then is what it says on a full disk."""
+    connection = site.state._connection()
+    (pages,) = connection.execute("PRAGMA page_count").fetchone()
+    connection.execute(f"PRAGMA max_page_count = {pages}")
+    for size in (900, 0):
+        with contextlib.suppress(UserError):
+            for _ in range(10_000):
+                site.state.tell("filler", "x" * size)
+
+
+def test_machines_boot_although_nothing_can_be_noted(tmp_path: Path) -> None:
+    site = Site(tmp_path, SYSTEM + MACHINES)
+
+    async def main() -> None:
+        async with site.served():
+            number = site.export()
+            await site.ask(f"/machines/{MAC}.ipxe")  # a boot that is under way
+            stuck(site)
+            status, _, text = await site.ask(f"/machines/{MAC}.ipxe")
+            assert (status, number in text.decode()) == (200, True)
+            for query in ("", "?boot=1"):
+                status, _, body = await site.ask(f"/builds/good/{number}/initramfs.cpio{query}")
+                assert (status, body) == (200, RAMDISK)
+            assert (await site.ask("/machines/52-54-00-12-99-99.ipxe"))[0] == 200
+            for line in range(5):
+                site.service.heard(
+                    f"dnsmasq-dhcp: {line} DHCPDISCOVER(br0) 52:54:00:00:00:01 \n"
+                    f"dnsmasq-dhcp: {line} vendor class: PXEClient"
+                )
+            said = [str(each) for each in site.told if "cannot be recorded" in str(each)]
+            assert 1 <= len(said) <= 2, said
+
+    asyncio.run(main())
+
+
+SLOW = MACHINES.replace('status: ["true"]', 'status: [sleep, "3"]')
+
+
+def test_a_power_control_that_does_not_answer_keeps_nobody_waiting(tmp_path: Path) -> None:
+    names = [f"slow{number}" for number in range(40)]
+    more = "".join(
+        f"  {name}:\n    macs: ['52:54:00:00:01:{number:02x}']\n    system: good\n"
+        f"    power: {{command: {{on: ['true'], status: [sleep, '3']}}}}\n"
+        for number, name in enumerate(names)
+    )
+    site = Site(tmp_path, SYSTEM + SLOW + more)
+
+    async def main() -> None:
+        async with site.served():
+            number = site.export()
+            asked = [asyncio.create_task(site.ask(f"/api/v1/machines/{name}/power")) for name in names]
+            await asyncio.sleep(0.5)
+            began = time.monotonic()
+            status, _, body = await site.ask(f"/builds/good/{number}/initramfs.cpio")
+            assert (status, body) == (200, RAMDISK)
+            assert time.monotonic() - began < 1.5
+            for task in asked:
+                task.cancel()
+
+    asyncio.run(main())
+
+
+def test_many_who_ask_whether_it_is_on_are_one_question(tmp_path: Path) -> None:
+    count = MACHINES.replace('status: ["true"]', f"status: [sh, -c, 'echo >> {tmp_path}/asked; sleep 0.3']")
+    site = Site(tmp_path, SYSTEM + count)
+
+    async def main() -> None:
+        async with site.served():
+            answers = await asyncio.gather(*(site.ask("/api/v1/machines/box/power") for _ in range(20)))
+            assert {json.loads(body)["power"] for _, _, body in answers} == {"on"}
+            assert (tmp_path / "asked").read_text().count("\n") == 1
+            site.switchboard.close()
+
+    asyncio.run(main())
+
+
+def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
+    site = Site(tmp_path, SYSTEM + MACHINES)
+
+    async def main() -> None:
+        async with site.served():
+            for number in range(3 * telling.MOST_TOLD):
+                assert (await site.ask(f"/machines/52-54-00-99-00-{number:02x}.ipxe"))[0] == 200
+                assert (await site.ask("/api/v1/home/rubbish", method="POST"))[0] == 403
+            assert len(site.told) == telling.MOST_TOLD + 1
+
+    asyncio.run(main())
+
+
+def test_no_client_has_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listening, "MOST", 100)
+    site = Site(tmp_path, SYSTEM + MACHINES)
+
+    async def main() -> None:
+        app = web.Application()
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        assert runner.server
+        listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        listener.setblocking(False)
+        port = listener.getsockname()[1]
+        door = listening.Door(runner.server, [listener])
+        taken = [await asyncio.open_connection("127.0.0.1", port) for _ in range(150)]
+        await asyncio.sleep(0.5)
+        assert len(runner.server.connections) == listening.MOST_OF_ONE
+        other = [
+            await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{number}", 0))
+            for number in range(2, 80)
+        ]
+        await asyncio.sleep(0.5)
+        assert len(runner.server.connections) == 100
+        reader, writer = other[0]
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"404" in await reader.readline()
+        for _, each in (*taken, *other):
+            each.close()
+        await door.close()
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+        await runner.cleanup()
+        site.state.close()
+
+    asyncio.run(main())
+
+
+def test_as_many_files_as_connections_need() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+        listening.allow_files()
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        assert soft == (min(2100, before[1]) if before[1] != resource.RLIM_INFINITY else 2100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
