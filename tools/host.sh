@@ -27,8 +27,9 @@ need seabios /usr/share/seabios/bios-256k.bin
 need git git
 need patch patch
 need gpgv gpgv
-# Only the tests make networks of their own, and speak IPMI.
+# Only the tests make networks of their own, speak IPMI, and publish to another host.
 need iproute2 ip
+need rsync rsync
 need ipmitool ipmitool
 # Only the tests of the status page need a browser (100 MB to fetch; without one they are skipped).
 command -v chromium >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell

@@ -29,6 +29,12 @@ def complete_machines(_context: click.Context, _parameter: click.Parameter, star
     return [CompletionItem(name) for name in names if name.startswith(start)]
 
 
+ipxe_option = click.option(
+    "--ipxe",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Folder with iPXE's programs of your own build.",
+)
 machine_argument = click.argument("machine", shell_complete=complete_machines)
 
 
@@ -38,12 +44,7 @@ machine_argument = click.argument("machine", shell_complete=complete_machines)
 @click.option("--proxy", is_flag=True, help="Another DHCP server gives the addresses: only add what to boot.")
 @click.option("--no-dhcp", is_flag=True, help="Another DHCP server says all: only TFTP and HTTP.")
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of HTTP.")
-@click.option(
-    "--ipxe",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
-    metavar="DIR",
-    help="Folder with iPXE's programs of your own build.",
-)
+@ipxe_option
 @project_option
 @progress_options
 def serve(
@@ -189,19 +190,21 @@ def power(machine: str, action: str, folder: Path) -> None:
 @click.command()
 @click.argument("target", metavar="DIR")
 @click.option("--url", required=True, help="Where a web server shows DIR, such as http://10.8.30.15/boot.")
+@ipxe_option
 @project_option
 @progress_options
-def publish(target: str, url: str, folder: Path, style: str | None) -> None:
+def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str | None) -> None:
     """Write what the machines boot into DIR, for a web server that is there already.
 
-    Kernels, ramdisks, checksums, iPXE scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by rsync.
+    Kernels, ramdisks, checksums, iPXE and its scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by
+    rsync.
     """
     from rootstream.load import load
     from rootstream.netboot.publish import publish as write
 
     project = _project(folder)
     with _reporter(style) as report:
-        paths = write(project, load(project.description), target, url, report)
+        paths = write(project, load(project.description), target, url, report, own=ipxe)
     if style != "json":
         for path in paths:
             click.echo(path)

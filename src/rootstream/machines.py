@@ -224,7 +224,8 @@ class Serve(Model):
     """How `rootstream serve` serves."""
 
     unknown: Literal["local", "menu", "refuse"] = "local"
-    """What other machines get: a boot from their own disk, a menu of the systems, or nothing."""
+    """What other machines get: a boot from their first disk, a menu of the systems, or what their firmware boots
+    next."""
     range: AddressRange | None = None
     """Addresses for machines without one."""
     router: Ipv4 | None = None

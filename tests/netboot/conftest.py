@@ -23,7 +23,7 @@ def make_lab(built: Path, tmp_path: Path) -> Iterator[Make]:
             shutil.copytree(built, project, ignore=ignore)
             with (project / "system.yaml").open("a") as out:
                 out.write("\n" + machines)
-            lab = Lab(name, project)
+            lab = Lab(name, project, built)
             stack.callback(lab.end)
             return lab
 

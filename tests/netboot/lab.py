@@ -25,9 +25,10 @@ PATIENCE = 60.0
 class Lab:
     """A network namespace with a bridge, and a project with machines."""
 
-    def __init__(self, name: str, project: Path) -> None:
+    def __init__(self, name: str, project: Path, built: Path) -> None:
         self.name = name
         self.project = project
+        self.built = built
         self.log = project / "serve.log"
         self._children: list[subprocess.Popen[bytes]] = []
 
@@ -42,6 +43,15 @@ class Lab:
             child = subprocess.Popen(
                 self.argv(*words), cwd=self.project, stdin=subprocess.DEVNULL, stdout=out, stderr=out
             )
+        self._children.append(child)
+        return child
+
+    def machine(self, mac: str, log: Path, *words: str) -> subprocess.Popen[bytes]:
+        """Switch on a machine that is nobody's: what is written to its standard input is typed on its console."""
+        program = str(Path(__file__).with_name("vm.py"))
+        argv = self.argv(sys.executable, program, "br0", mac, *words)
+        with log.open("wb") as out:
+            child = subprocess.Popen(argv, cwd=self.project, stdin=subprocess.PIPE, stdout=out, stderr=out)
         self._children.append(child)
         return child
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import sys
 import time
 from pathlib import Path
 
+import pytest
 from tests.netboot.lab import Make
 
 MACHINE = """
@@ -17,7 +19,6 @@ machines:
     address: 10.0.2.15
     system: hello
     power: {qemu: {bridge: br0, memory: 256M}}
-    timeout: 60s
 """
 
 
@@ -38,8 +39,9 @@ def test_a_machine_boots_what_was_published(make_lab: Make) -> None:
         *(f"--conf-file={folder}/dnsmasq.conf", "--dhcp-range=10.0.2.0,static", "--pid-file", "--no-ping"),
         *("--except-interface=lo", f"--dhcp-leasefile={lab.project}/leases"),
     )
-    lab.start(sys.executable, "-m", "rootstream", "boot", "box", "--verbose", log=lab.project / "boot.log")
-    lab.until(lambda: "Hello World!" in (lab.project / "boot.log").read_text(errors="replace"))
+    console = lab.project / "console"
+    lab.machine("52:54:00:12:34:56", console)
+    lab.until(lambda: "Hello World!" in console.read_text(errors="replace"))
 
 
 def test_publishing_again_keeps_what_is_not_ours(make_lab: Make) -> None:
@@ -73,8 +75,54 @@ def test_publishing_again_keeps_what_is_not_ours(make_lab: Make) -> None:
     assert (folder / "builds/hello/mine/notes").exists()
 
 
+RSYNCD = """
+use chroot = no
+pid file = {project}/rsyncd.pid
+[www]
+path = {project}/remote
+read only = no
+uid = root
+gid = root
+"""
+
+
 def test_publishing_to_another_host(make_lab: Make) -> None:
     lab = make_lab(MACHINE)
     wrong = lab.rootstream("publish", str(lab.project / "www"), "--url", "somewhere")
     assert wrong.returncode == 2
     assert "is not the address of a folder" in wrong.stderr
+    there = lab.project / "remote"
+    there.mkdir()
+    (lab.project / "rsyncd.conf").write_text(RSYNCD.format(project=lab.project))
+    words = ("--daemon", "--no-detach", "--address=127.0.0.1", "--port=8730")
+    lab.start("rsync", *words, f"--config={lab.project}/rsyncd.conf")
+    lab.until(lambda: ":8730" in lab.run("ss", "-ltn").stdout)
+    url = "http://10.0.2.1:8000"
+    done = lab.rootstream("publish", "rsync://127.0.0.1:8730/www", "--url", url)
+    assert done.returncode == 0, done.stderr
+    here = lab.project / "www"
+    assert lab.rootstream("publish", str(here), "--url", url).returncode == 0
+    names = {path: path.read_bytes() for path in here.rglob("*") if path.is_file()}
+    assert {there / path.relative_to(here): data for path, data in names.items()} == {
+        path: path.read_bytes() for path in there.rglob("*") if path.is_file()
+    }
+    refused = lab.rootstream("publish", "rsync://127.0.0.1:8731/www", "--url", url)
+    assert refused.returncode == 2
+    assert "rsync" in refused.stderr
+
+
+def test_lines_for_other_servers_are_taken_by_them(make_lab: Make) -> None:
+    lab = make_lab(
+        MACHINE.replace("address: 10.0.2.15", "address: 10.0.2.15\n    system_mac: '52:54:00:12:34:57'")
+    )
+    folder = lab.project / "www"
+    assert lab.rootstream("publish", str(folder), "--url", "http://10.0.2.1:8000").returncode == 0
+    done = lab.run("dnsmasq", "--test", f"--conf-file={folder}/dnsmasq.conf")
+    assert done.returncode == 0, done.stderr
+    program = shutil.which("dhcpd", path="/usr/sbin")
+    if program is None:
+        pytest.skip("no ISC dhcpd here")
+    whole = "subnet 10.0.2.0 netmask 255.255.255.0 { }\n" + (folder / "dhcpd.conf").read_text()
+    (lab.project / "whole.conf").write_text(whole)
+    done = lab.run(program, "-t", "-cf", str(lab.project / "whole.conf"), "-lf", "/dev/null")
+    assert done.returncode == 0, done.stderr

@@ -25,10 +25,12 @@ ARCHITECTURES: tuple[tuple[str, tuple[int, ...], str, bool], ...] = (
     ("bios", (0,), "undionly.kpxe", False),
     ("efi64", (7, 9), "snponly.efi", False),
     ("efi64http", (16,), "snponly.efi", True),
-    ("arm64", (11,), "snponly-arm64.efi", False),
-    ("arm64http", (19,), "snponly-arm64.efi", True),
+    ("arm64", (11,), "ipxe-arm64.efi", False),
+    ("arm64http", (19,), "ipxe-arm64.efi", True),
+    ("riscv64", (27,), "ipxe-riscv64.efi", False),
+    ("riscv64http", (28,), "ipxe-riscv64.efi", True),
 )
-_SERVICES = {"bios": ("X86PC",), "efi64": ("BC_EFI", "X86-64_EFI"), "arm64": ("ARM64_EFI",)}
+_SERVICES = {"bios": ("X86PC",), "efi64": ("BC_EFI", "X86-64_EFI"), "arm64": ("ARM64_EFI",), "riscv64": ("27",)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

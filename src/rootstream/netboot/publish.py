@@ -6,6 +6,7 @@ meanwhile gets the old complete build or the new complete one.
 
 from __future__ import annotations
 
+import filecmp
 import json
 import os
 import re
@@ -22,9 +23,9 @@ from rootstream.description import Description
 from rootstream.errors import UserError, Where
 from rootstream.lock import write_atomically
 from rootstream.machines import NetMachine
-from rootstream.netboot import places, script
+from rootstream.netboot import ipxe, places, script
 from rootstream.netboot.builds import Build, Builds
-from rootstream.netboot.dnsmasq import ARCHITECTURES
+from rootstream.netboot.dnsmasq import ARCHITECTURES, PROGRAMS
 from rootstream.netboot.record import adopt
 from rootstream.netboot.script import Served
 from rootstream.project import Project
@@ -49,12 +50,13 @@ def publish(
     url: str,
     report: events.Reporter,
     *,
+    own: Path | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> tuple[str, ...]:
     """Write what the machines boot into a folder, or to `HOST:FOLDER` by rsync; return the paths written.
 
-    `url` is where a web server shows that folder. Raises `UserError` nothing-to-publish, cannot-write, bad-value,
-    program-missing, process-failed.
+    `url` is where a web server shows that folder, `own` a folder with programs of iPXE. Raises `UserError`
+    nothing-to-publish, ipxe-missing, cannot-write, bad-value, program-missing, process-failed.
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s?#]", url):
@@ -64,7 +66,7 @@ def publish(
     builds = Builds(places.builds(project), places.content(project))
     adopt(project, description, builds, report)
     served = Served(server=parts.hostname, base=url.rstrip("/"))
-    found = contents(description, builds, served, keep=description.serve.keep)
+    found = contents(description, builds, served, ipxe.programs(own), keep=description.serve.keep)
     if _REMOTE.fullmatch(target) and not Path(target).exists():
         _remote(found, target, env)
     else:
@@ -72,7 +74,9 @@ def publish(
     return (*found.builds, *found.texts)
 
 
-def contents(description: Description, builds: Builds, served: Served, *, keep: int) -> Published:
+def contents(
+    description: Description, builds: Builds, served: Served, programs: Mapping[str, Path], *, keep: int
+) -> Published:
     """Return what is to be written. Raises `UserError` nothing-to-publish."""
     files: dict[str, Path] = {}
     texts: dict[str, str] = {}
@@ -94,6 +98,7 @@ def contents(description: Description, builds: Builds, served: Served, *, keep: 
             base = f"builds/{target}/{build.id}"
             files |= {f"{base}/{file.name}": builds.path(build, file) for file in build.files}
             texts[f"{base}/SHA256SUMS"] = "".join(f"{file.sha256}  {file.name}\n" for file in build.files)
+    files |= {f"{PROGRAMS.strip('/')}/{name}": path for name, path in programs.items()}
     texts["boot.ipxe"] = script.first(served).replace(
         "|| goto failed", f"|| chain --replace --autofree {served.base}/unknown.ipxe || goto failed", 1
     )
@@ -115,12 +120,12 @@ def _script(name: str, machine: NetMachine, build: Build, served: Served) -> str
 
 def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
     """Return lines for an existing dnsmasq; its TFTP root needs iPXE's programs."""
-    lines = ["# For dnsmasq: where iPXE finds its scripts. iPXE's own programs belong into its TFTP root."]
+    lines = ["# For dnsmasq: where iPXE finds its scripts. The files of ipxe/ belong into its TFTP root."]
     lines += ["dhcp-match=set:ipxe,175", "dhcp-option=encap:175,176,1b"]
     for tag, numbers, program, http in ARCHITECTURES:
-        if not http:
-            lines += [f"dhcp-match=set:{tag},option:client-arch,{number}" for number in numbers]
-            lines.append(f"dhcp-boot=tag:{tag},tag:!ipxe,{program}")
+        lines += [f"dhcp-match=set:{tag},option:client-arch,{number}" for number in numbers]
+        lines.append(f"dhcp-boot=tag:{tag},tag:!ipxe,{served.base + PROGRAMS if http else ''}{program}")
+        lines += [f"dhcp-option-force=tag:{tag},60,HTTPClient"] if http else []
     lines.append(f"dhcp-boot=tag:ipxe,{served.base}/boot.ipxe")
     for name, machine in machines.items():
         if machine.address:
@@ -133,16 +138,22 @@ def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
 def _dhcpd(machines: Mapping[str, NetMachine], served: Served) -> str:
     """Return lines for an existing ISC dhcpd, dhcpd.conf(5)."""
     lines = [
-        "# For ISC dhcpd: where iPXE finds its scripts. iPXE's own programs belong onto the TFTP server.",
+        "# For ISC dhcpd: where iPXE finds its scripts. The files of ipxe/ belong onto the TFTP server.",
+        "option space ipxe;",
+        "option ipxe-options code 175 = encapsulate ipxe;",
+        "option ipxe.no-proxy code 176 = unsigned integer 8;",
+        "option ipxe.no-proxy 1;  # saves three seconds",
         "option arch code 93 = unsigned integer 16;",
         'if exists user-class and option user-class = "iPXE" {',
         f'  filename "{served.base}/boot.ipxe";',
-        "} elsif option arch = 00:00 {",
-        '  filename "undionly.kpxe";',
-        "} else {",
-        '  filename "snponly.efi";',
-        "}",
     ]
+    for _, numbers, program, http in ARCHITECTURES:
+        for number in numbers:
+            lines.append(f"}} elsif option arch = 00:{number:02x} {{")
+            if http:
+                lines.append('  option vendor-class-identifier "HTTPClient";')
+            lines.append(f'  filename "{served.base + PROGRAMS if http else ""}{program}";')
+    lines.append("}")
     for name, machine in machines.items():
         for number, mac in enumerate(machine.macs):
             suffix = f"-{number}" if number else ""
@@ -192,8 +203,8 @@ def write(found: Published, folder: Path) -> None:
 
 
 def _copied(source: Path, place: Path) -> None:
-    if place.is_file() and place.stat().st_size == source.stat().st_size:
-        return  # named by the content of its build, and put there whole
+    if place.is_file() and filecmp.cmp(source, place, shallow=False):
+        return
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=place.parent, prefix=".new-", delete=False) as out:
         try:
@@ -215,7 +226,7 @@ def _noted(folder: Path) -> tuple[str, ...]:
         paths = [str(path) for path in data["files"]]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
-    ours = (path for path in paths if path.startswith(("builds/", "machines/")))
+    ours = (path for path in paths if path.startswith(("builds/", "machines/", "ipxe/")))
     return tuple(path for path in ours if ".." not in PurePosixPath(path).parts)
 
 

@@ -108,6 +108,11 @@ def local() -> str:
     return f"{_HEAD}echo Rootstream: this machine is not known; it boots from its own disk\n{_LOCAL}"
 
 
+def refusal() -> str:
+    """Return the script that leaves the machine to its firmware, which goes on to what it boots next."""
+    return f"{_HEAD}echo Rootstream: this machine is not served\nexit 1\n"
+
+
 def wait(text: str, served: Served) -> str:
     """Return the script that says what is missing, and asks again."""
     return (

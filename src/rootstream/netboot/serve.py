@@ -18,10 +18,10 @@ from rootstream import events
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.load import load
-from rootstream.netboot import api, daemon, dnsmasq, interface, listening, page, places, running
+from rootstream.netboot import api, daemon, dnsmasq, interface, ipxe, listening, page, places, running
 from rootstream.netboot.advertise import Advertiser
 from rootstream.netboot.builds import Builds
-from rootstream.netboot.dnsmasq import ARCHITECTURES, Mode
+from rootstream.netboot.dnsmasq import Mode
 from rootstream.netboot.interface import Link
 from rootstream.netboot.power import Switchboard
 from rootstream.netboot.record import adopt
@@ -33,7 +33,6 @@ from rootstream.project import Project
 PORT = 8080
 IDLE = 20.0  # seconds that a connection may take to ask for something
 _LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
-IPXE = Path("/usr/lib/ipxe")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,20 +44,6 @@ class Wish:
     mode: Mode = "full"
     port: int = PORT
     ipxe: Path | None = None
-
-
-def programs(place: Path | None) -> dict[str, Path]:
-    """Return iPXE's programs by name: those of a folder, or of the distribution.
-
-    Raises `UserError` ipxe-missing if there is none at all.
-    """
-    folder = place or IPXE
-    names = dict.fromkeys(["undionly.kpxe", "snponly.efi", "ipxe.efi", *(each[2] for each in ARCHITECTURES)])
-    found = {name: folder / name for name in names if (folder / name).is_file()}
-    if not found:
-        hint = "Install it (Debian: `apt install ipxe`), or name the folder of your own with `--ipxe`."
-        raise UserError("ipxe-missing", f"no program of iPXE in {folder}", hint=hint)
-    return found
 
 
 class Server:
@@ -90,7 +75,8 @@ class Server:
             state = State(places.state(self._project))
             stack.callback(state.close)
             service = Service(description, builds, state, self._report)
-            found = programs(wish.ipxe)
+            found = ipxe.programs(wish.ipxe)
+            self._warn(description, found)
             runtime = daemon.prepare(_runtime(self._project, wish.interface), found)
             own = daemon.Daemon(runtime, service.heard, self._report, env=self._env)
             app = application(service, found)
@@ -221,6 +207,12 @@ class Server:
     def _description(self) -> Description:
         self._read = self._project.description.stat().st_mtime_ns
         return load(self._project.description)
+
+    def _warn(self, description: Description, programs: Mapping[str, Path]) -> None:
+        """Tell which machines have a firmware that finds no iPXE here."""
+        for name, machines in ipxe.lacking(description.machines, programs).items():
+            text = f"{', '.join(machines)}: there is no {name}, which a firmware without an iPXE of its own loads"
+            self._report(events.Notice(level="warning", text=text))
 
     def _once(self, text: str) -> None:
         if text != self._told:

@@ -18,7 +18,7 @@ from rootstream.boot.boards import BOARDS
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.machines import NetMachine
-from rootstream.netboot import script
+from rootstream.netboot import ipxe, script
 from rootstream.netboot.builds import Build, Builds
 from rootstream.netboot.dnsmasq import Sent, Spoken, Vendor, complaint, understood
 from rootstream.netboot.script import Served
@@ -29,11 +29,8 @@ SAME_BOOT = 180.0  # seconds from one sign of life of a firmware to the next
 POWER_ON = 900.0  # seconds that a firmware may take to its first sign of life
 _REMEMBERED = 4096
 _MAC = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5}")
-# Our own iPXE by firmware, and what its driver calls itself: another one is in the firmware.
-OWN: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "bios": ("undionly.kpxe", ("undionly",)),
-    "uefi": ("snponly.efi", ("snponly", "snp", "nii")),
-}
+# What the drivers of our own iPXE call themselves: another name is that of an iPXE in the firmware.
+OWN = ("undionly", "snponly", "snp", "nii")
 Part = Literal["kernel", "initramfs"]
 
 
@@ -128,9 +125,9 @@ class Service:
     def _recorded(self, name: str, machine: NetMachine, asking: Asking, served: Served) -> str:
         """Return the script of a machine, and note its boot."""
         boot = self._opened(name, asking)
-        program, chips = OWN[machine.firmware]
-        if machine.ipxe == "own" and asking.chip.lower() not in chips:
-            return script.own(served, program)
+        own = ipxe.program(machine)
+        if machine.ipxe == "own" and own and asking.chip.lower() not in OWN:
+            return script.own(served, own)
         now = self._clock()
         if boot.build:  # asks once more: it gets what it got
             build = self.builds.get(boot.system, boot.build)
@@ -190,7 +187,7 @@ class Service:
             self._strangers.popitem(last=False)
         serve = self.description.serve
         if serve.unknown == "refuse":
-            return None
+            return script.refusal()
         if serve.unknown == "local":
             return script.local()
         return script.menu(self.builds.targets(), served, timeout=serve.menu_timeout)

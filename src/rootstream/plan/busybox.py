@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
-from importlib.resources.abc import Traversable
 
 from rootstream.plan import programs
 from rootstream.plan.kconfig import Fragment, configure, still_right
 from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, short_hash
-from rootstream.plan.overlay import archive_of
+from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.plan.toolchain import Toolchain
 from rootstream.roots import BusyboxRoot
@@ -162,22 +161,12 @@ def busybox(
 def skeleton(description: BusyboxRoot, epoch: int) -> bytes:
     """Return the scripts and account files of the root as a tar archive, the first thing laid over it."""
     files: dict[str, tuple[int, bytes]] = {}
-    _collect(resources.files("rootstream.recipes") / "busybox" / "skeleton", "", files)
+    collect(resources.files("rootstream.recipes") / "busybox" / "skeleton", "", files)
     files["etc/inittab"] = (0o644, inittab(description).encode())
     if description.network == "none":
         for path in [path for path in files if path.endswith("S40network")]:
             del files[path]
     return archive_of(files, epoch=epoch, folders=FOLDERS, links=LINKS)
-
-
-def _collect(folder: Traversable, prefix: str, files: dict[str, tuple[int, bytes]]) -> None:
-    for item in folder.iterdir():
-        path = f"{prefix}{item.name}"
-        if item.is_dir():
-            _collect(item, path + "/", files)
-        else:
-            content = item.read_bytes()
-            files[path] = (0o755 if content.startswith(b"#!") else 0o644, content)
 
 
 def inittab(description: BusyboxRoot) -> str:

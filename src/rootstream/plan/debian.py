@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import PurePosixPath
 
 from rootstream.description import Debian
 from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import debian_packages as packages_source
 from rootstream.plan.sources import local
 from rootstream.roots import DebianRoot
@@ -134,6 +136,17 @@ def _command(architecture: str) -> str:
         + " \\\n  ".join(words)
         + f'\ncp {NOTES}/dropped "%{{install-root}}/dropped"'
     )
+
+
+def netboot(description: DebianRoot, epoch: int) -> tuple[tuple[str, bytes], ...]:
+    """Return what a booted system does that a boot server told something, as an archive to lay over the root."""
+    if description.network == "none":
+        return ()
+    files: dict[str, tuple[int, bytes]] = {}
+    collect(resources.files("rootstream.recipes") / "systemd", "", files)
+    units = [PurePosixPath(path).name for path in files if path.endswith(".service")]
+    links = {f"usr/lib/systemd/system/sysinit.target.wants/{unit}": f"../{unit}" for unit in units}
+    return (("0-netboot.tar", archive_of(files, epoch=epoch, links=links)),)
 
 
 XATTRS = "/when-xattrs"

@@ -321,7 +321,8 @@ def _tree(
         configured = plan_debian.elements(wanted_packages, debian, system.arch, preseed, system.epoch)
         draft.add(*configured.elements)
         draft.files.update(configured.files)
-        return Dependency(element=configured.root, location=TREE), [], None
+        archives = list(plan_debian.netboot(wanted_packages, system.epoch))
+        return Dependency(element=configured.root, location=TREE), archives, None
     assert isinstance(system.root, FromBusybox)  # noqa: S101  (Buildroot's roots are not planned)
     options = system.root.busybox
     tools = _tools(draft, described, debian)

@@ -11,6 +11,7 @@ import os
 import stat
 import tarfile
 from collections.abc import Iterator, Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from rootstream.errors import UserError, Where
@@ -99,3 +100,14 @@ def archive_of(
                 member.type, member.mode = tarfile.DIRTYPE, 0o755
             tar.addfile(member, io.BytesIO(content))
     return out.getvalue()
+
+
+def collect(folder: Traversable, prefix: str, files: dict[str, tuple[int, bytes]]) -> None:
+    """Put the files of a package's folder into `files`; scripts get the mode of a program."""
+    for item in folder.iterdir():
+        path = f"{prefix}{item.name}"
+        if item.is_dir():
+            collect(item, path + "/", files)
+        else:
+            content = item.read_bytes()
+            files[path] = (0o755 if content.startswith(b"#!") else 0o644, content)
