@@ -64,21 +64,15 @@ def serve(
     import asyncio
 
     from rootstream.errors import UserError
+    from rootstream.netboot.senders import Loop
     from rootstream.netboot.serve import Server, Wish
 
     if proxy and no_dhcp:
         raise UserError("bad-value", "--proxy and --no-dhcp exclude one another")
     mode: Mode = "proxy" if proxy else "none" if no_dhcp else "full"
     wish = Wish(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
-    with _reporter(style or "plain") as report:
-        asyncio.run(_serve(Server(_project(folder), wish, report)))
-
-
-async def _serve(server: object) -> None:
-    from rootstream.netboot.serve import Server
-
-    assert isinstance(server, Server)  # noqa: S101  (imported late)
-    await server.run()
+    with _reporter(style or "plain") as report, asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(Server(_project(folder), wish, report).run())
 
 
 @click.command()

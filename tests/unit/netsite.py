@@ -6,9 +6,10 @@ import asyncio
 import hashlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 from loading import GOOD, read
@@ -17,6 +18,7 @@ from rootstream import events
 from rootstream.netboot import api, places
 from rootstream.netboot.builds import Builds
 from rootstream.netboot.power import Switchboard
+from rootstream.netboot.senders import Loop
 from rootstream.netboot.service import Service
 from rootstream.netboot.site import application
 from rootstream.netboot.state import State
@@ -102,3 +104,9 @@ class Site:
         first, *others = top.decode().split("\r\n")
         named = (line.partition(": ") for line in others)
         return int(first.split()[1]), {name.lower(): value for name, _, value in named}, rest
+
+
+def run_to_end(work: Coroutine[Any, Any, None]) -> None:
+    """Run something in the event loop that the server has."""
+    with asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(work)

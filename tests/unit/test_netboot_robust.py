@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site
+from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 
 from rootstream.errors import UserError
 from rootstream.netboot import listening, telling
@@ -51,7 +51,7 @@ def test_machines_boot_although_nothing_can_be_noted(tmp_path: Path) -> None:
             said = [str(each) for each in site.told if "cannot be recorded" in str(each)]
             assert 1 <= len(said) <= 2, said
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 SLOW = MACHINES.replace('status: ["true"]', 'status: [sleep, "3"]')
@@ -78,7 +78,7 @@ def test_a_power_control_that_does_not_answer_keeps_nobody_waiting(tmp_path: Pat
             for task in asked:
                 task.cancel()
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 def test_many_who_ask_whether_it_is_on_are_one_question(tmp_path: Path) -> None:
@@ -92,7 +92,7 @@ def test_many_who_ask_whether_it_is_on_are_one_question(tmp_path: Path) -> None:
             assert (tmp_path / "asked").read_text().count("\n") == 1
             site.switchboard.close()
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
                 assert (await site.ask("/api/v1/home/rubbish", method="POST"))[0] == 403
             assert len(site.told) == telling.MOST_TOLD + 1
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 def test_no_client_has_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,7 +141,7 @@ def test_no_client_has_all_connections(tmp_path: Path, monkeypatch: pytest.Monke
         await runner.cleanup()
         site.state.close()
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 def test_as_many_files_as_connections_need() -> None:
@@ -150,6 +150,6 @@ def test_as_many_files_as_connections_need() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
         listening.allow_files()
         soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        assert soft == (min(2100, before[1]) if before[1] != resource.RLIM_INFINITY else 2100)
+        assert soft == (min(4100, before[1]) if before[1] != resource.RLIM_INFINITY else 4100)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site
+from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 from yarl import URL
 
 from rootstream.netboot import api, places, sending
@@ -28,7 +28,7 @@ def run(tmp_path: Path) -> Run:
             async with site.served():
                 await work(site)
 
-        asyncio.run(main())
+        run_to_end(main())
 
     return start
 
@@ -90,7 +90,7 @@ def test_other_machines(tmp_path: Path, unknown: str, status: int, text: bytes) 
             assert (number.encode() in body) == (unknown == "menu")
             assert site.state.boots() == ()
 
-    asyncio.run(main())
+    run_to_end(main())
 
 
 def test_files(run: Run) -> None:

@@ -12,7 +12,7 @@ from aiohttp import web
 MOST = 1000
 MOST_OF_ONE = 64  # a machine has one or two, a browser six to each of its pages
 _PAUSE = 0.1  # seconds, when the kernel has no more to give
-_FILES = 2 * MOST + 100  # each connection may send a file
+_FILES = 4 * MOST + 100  # a connection and the file that it sends, each twice
 
 
 class Door:
