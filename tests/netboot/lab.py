@@ -151,8 +151,8 @@ def network() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def neighbour(lab: Lab) -> Iterator[Path]:
-    """Run another host's DHCP server on the bridge; its log is given."""
+def neighbour(lab: Lab, *, dhcp: bool = True) -> Iterator[Path]:
+    """Have another host on the bridge, with a DHCP server; its log is given, named after the host's namespace."""
     with network() as name:
         subprocess.run(
             ["ip", "-n", lab.name, "link", "add", "out", "type", "veth", "peer", "name", "in", "netns", name],
@@ -166,7 +166,11 @@ def neighbour(lab: Lab) -> Iterator[Path]:
             ("link", "set", "in", "up"),
         ):
             subprocess.run(["ip", "-n", name, *words], check=True, timeout=30)
-        log = lab.project / "neighbour.log"
+        log = lab.project / f"{name}.log"
+        log.touch()
+        if not dhcp:
+            yield log
+            return
         argv = [
             *("ip", "netns", "exec", name, "dnsmasq", "--keep-in-foreground", "--log-facility=-", "--port=0"),
             *(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 
+import pytest
+from tests.conftest import rootstream
 from tests.netboot.lab import SERVER, Lab, Make, neighbour
 
 MACHINE = """
@@ -183,3 +187,85 @@ def test_a_description_that_becomes_wrong_is_not_taken(make_lab: Make) -> None:
     lab.until(lambda: "is read again" in lab.said())
     assert "not known" in lab.curl("/machines/52-54-00-12-34-56.ipxe")[1]
     assert "boots hello" in lab.curl("/machines/52-54-00-12-34-99.ipxe")[1]
+
+
+def test_what_is_served_follows_the_description(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    lab.serve()
+    (before,) = dnsmasq(lab)
+    path = lab.project / "system.yaml"
+    good = path.read_text()
+    path.write_text(good + "serve: {range: {first: 10.0.2.100, last: 10.0.2.110}, unknown: menu}\n")
+    lab.until(lambda: "is read again" in lab.said())
+    lab.until(partial(renewed, lab, before))
+    assert "item local" in lab.curl("/machines/52-54-00-99-99-99.ipxe")[1]
+    path.write_text(good + "serve: {range: {first: 10.9.2.100, last: 10.9.2.110}}\n")
+    lab.until(lambda: "10.9.2.100 is not in 10.0.2.0/24" in lab.said())
+    assert "item local" in lab.curl("/machines/52-54-00-99-99-99.ipxe")[1]
+
+
+def test_a_full_disk(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    place = lab.project / "out/.netboot"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(place)],
+        capture_output=True,
+        timeout=30,
+        check=False,
+    )
+    if mounted.returncode != 0:
+        pytest.skip("no file system of its own can be mounted here")
+    try:
+        lab.serve()
+        filler = place / "filler"
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as out:
+            while out.write(bytes(1 << 16)):
+                pass
+        status, script = lab.curl("/machines/52-54-00-12-34-56.ipxe")
+        assert (status, "boots hello" in script) == (200, True), script
+        kernel = re.findall(r"kernel http://[^/]+(/\S+)", script)[0]
+        assert lab.curl(kernel)[0] == 200
+        assert "machines boot all the same" in lab.said()
+        (lab.project / "system.yaml").write_text((lab.project / "system.yaml").read_text() + "\n")
+        done = rootstream("build", "hello", cwd=lab.project)
+        assert "Traceback" not in done.stderr
+        filler.unlink()
+        done = lab.rootstream("boot", "box", "--verify")
+        assert done.returncode == 0, done.stdout + done.stderr + lab.said()
+        assert lab.boots()[-1]["outcome"] == "passed"
+    finally:
+        lab.end()
+        subprocess.run(["umount", "--lazy", str(place)], timeout=30, check=False)
+
+
+def test_without_a_server(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    for words in (("boot", "box"), ("power", "box", "on")):
+        done = lab.rootstream(*words)
+        assert done.returncode == 2
+        assert "no `rootstream serve` runs for this project" in done.stderr
+
+
+def test_a_virtual_machine_is_switched_through_the_server(make_lab: Make) -> None:
+    lab = make_lab(MACHINE)
+    server = lab.serve()
+
+    def power(action: str) -> str:
+        done = lab.rootstream("power", "box", action)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    assert power("status") == "off"
+    power("on")
+    assert power("status") == "on"
+    lab.until(lambda: lab.boots()[0]["outcome"] in ("served", "up"))
+    done = lab.rootstream("boot", "box", "--verify")  # it is switched off first
+    assert done.returncode == 0, done.stdout + done.stderr
+    power("cycle")
+    assert power("status") == "on"
+    power("off")
+    assert power("status") == "off"
+    power("on")
+    server.kill()  # the machine goes with it
+    lab.until(lambda: power("status") == "off")

@@ -66,3 +66,14 @@ def test_the_variant_in_the_tutorial_loads(tmp_path: Path) -> None:
 def test_templates_are_there(template: str) -> None:
     folder = ROOT / "examples" / TEMPLATES[template][0]
     assert (folder / "system.yaml").exists() or (folder / "project.conf").exists()
+
+
+def test_the_machines_in_the_guide_to_netboot_load(tmp_path: Path) -> None:
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "docs/how-to/netboot.md").read_text(), flags=re.DOTALL)
+    system = "systems:\n  hello:\n    root: busybox\n    kernel: {}\n    images: [kernel, initramfs]\n"
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "r620").touch()
+    assert blocks
+    for block in blocks:
+        (tmp_path / "system.yaml").write_text(system + block)
+        assert load(tmp_path / "system.yaml").machines

@@ -111,10 +111,20 @@ def test_an_address_that_no_machine_can_have_here(address: str) -> None:
         ("dnsmasq-tftp: sent /run/x/tftp/snponly.efi to 10.0.2.15", Sent(name="snponly.efi", address="10.0.2.15")),
         ("dnsmasq-dhcp: DHCP, static leases only on 10.0.2.0, lease time 1h", None),
         ("dnsmasq: started, version 2.90 DNS disabled", None),
+        ("dnsmasq-dhcp: 7 client provides name: dnsmasq-dhcp: 7 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56", None),
+        ("dnsmasq-tftp: file dnsmasq-tftp: sent /x/undionly.kpxe to 10.0.2.15 not found for 10.0.2.9", None),
     ],
 )
 def test_the_log(line: str, expected: object) -> None:
     assert understood(line) == expected
+
+
+def test_a_range_outside_of_the_network() -> None:
+    serve = Serve(range=AddressRange(first="10.0.3.5", last="10.0.3.9"))
+    with pytest.raises(UserError) as caught:
+        lines(serve=serve)
+    assert caught.value.reason == "address-outside"
+    assert lines("proxy", serve)
 
 
 def test_complaints_of_the_log() -> None:

@@ -8,6 +8,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import events, process
-from rootstream.errors import UserError
+from rootstream.errors import UserError, Where
 from rootstream.netboot.dnsmasq import Files
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is started again
@@ -47,6 +48,18 @@ class Runtime:
     def configuration(self) -> Path:
         """Return the path of the configuration."""
         return self.folder / "dnsmasq.conf"
+
+    def clear(self) -> None:
+        """Delete everything in it that is made anew; leases are not, machines have them still."""
+        shutil.rmtree(self.folder / "tftp", ignore_errors=True)
+        for path in (self.configuration, self.files().hosts, self.files().pid):
+            path.unlink(missing_ok=True)
+        leases = self.files().leases
+        with contextlib.suppress(OSError):
+            if leases.stat().st_size == 0:
+                leases.unlink()
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
 
 
 def user() -> str:
@@ -225,9 +238,29 @@ class Daemon:
 
 
 def prepare(folder: Path, programs: Mapping[str, Path]) -> Runtime:
-    """Make the runtime folder, with iPXE's programs for TFTP in it."""
+    """Make the runtime folder, with iPXE's programs for TFTP in it.
+
+    Raises `UserError` not-ours for a folder of somebody else (it may be in /tmp, and dnsmasq's configuration can
+    have commands run), and cannot-write.
+    """
     tftp = folder / "tftp"
-    tftp.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid():
+            raise UserError(
+                "not-ours", "is not a folder of this user", where=Where(path=folder), hint="Delete it."
+            )
+        _fill(folder, tftp, programs)
+    except OSError as error:
+        raise UserError(
+            "cannot-write", f"cannot be written: {error.strerror}", where=Where(path=folder)
+        ) from error
+    return Runtime(folder=folder)
+
+
+def _fill(folder: Path, tftp: Path, programs: Mapping[str, Path]) -> None:
+    tftp.mkdir(exist_ok=True)
     for path in (folder, tftp):
         path.chmod(0o755)
     for name, source in programs.items():
@@ -235,4 +268,3 @@ def prepare(folder: Path, programs: Mapping[str, Path]) -> Runtime:
         shutil.copyfile(source, new)
         new.chmod(0o644)
         new.replace(tftp / name)
-    return Runtime(folder=folder)

@@ -45,7 +45,10 @@ class Files:
 
 
 def configuration(link: Link, port: int, serve: Serve, files: Files, *, mode: Mode) -> str:
-    """Return the text of a dnsmasq.conf."""
+    """Return the text of a dnsmasq.conf.
+
+    Raises `UserError` address-outside for a range that is not in the interface's network.
+    """
     base = f"http://{link.address}:{port}"
     lines = [
         "port=0",
@@ -71,6 +74,13 @@ def configuration(link: Link, port: int, serve: Serve, files: Files, *, mode: Mo
 
 
 def _full(link: Link, base: str, serve: Serve) -> list[str]:
+    for address in (serve.range.first, serve.range.last) if serve.range else ():
+        if ipaddress.IPv4Address(address) not in link.network:
+            raise UserError(
+                "address-outside",
+                f"range: {address} is not in {link.network}, the network of {link.name}",
+                hint="Mend `serve:`, or serve another interface.",
+            )
     lease = max(120, int(serve.lease))
     mask = link.network.netmask
     span = (serve.range.first, serve.range.last) if serve.range else (link.network.network_address, "static")
@@ -187,12 +197,12 @@ class Vendor:
 
 def understood(line: str) -> Spoken | Sent | Vendor | None:
     """Return what a line of the log tells, or None."""
-    match = _LOG.search(line)
+    match = _LOG.match(line)  # at its beginning: what follows may be what a client says
     if match and match["vendor"]:
         return Vendor(name=match["vendor"].removeprefix("vendor class: "), xid=(match["xid"] or "").strip())
     if match:
         return Spoken(verb=match["verb"], mac=match["mac"], address=match["ip"], xid=(match["xid"] or "").strip())
-    match = _SENT.search(line)
+    match = _SENT.match(line)
     if match:
         return Sent(name=match["path"].rpartition("/")[2], address=match["ip"])
     return None

@@ -77,7 +77,7 @@ class Server:
             service = Service(description, builds, state, self._report)
             found = ipxe.programs(wish.ipxe)
             self._warn(description, found)
-            runtime = daemon.prepare(_runtime(self._project, wish.interface), found)
+            runtime = daemon.prepare(_runtime(self._project, wish.interface, self._env), found)
             own = daemon.Daemon(runtime, service.heard, self._report, env=self._env)
             app = application(service, found)
             switchboard = Switchboard(self._project, service)
@@ -94,6 +94,7 @@ class Server:
             finally:
                 await asyncio.to_thread(switchboard.close)
                 await own.stop()
+                runtime.clear()
                 await runner.cleanup()
 
     def end(self) -> None:
@@ -180,10 +181,10 @@ class Server:
                 return link
             description = self._description()
             hosts = dnsmasq.hosts(description.machines, link)
+            text = self._configuration(link, description)
         except (UserError, OSError) as error:
             self._once(f"{self._project.description.name} is not taken: {error}")
             return link
-        text = self._configuration(link, description)
         try:
             if text != self._text:
                 await own.stop()
@@ -201,7 +202,7 @@ class Server:
         return link
 
     def _configuration(self, link: Link, description: Description) -> str:
-        files = daemon.Runtime(folder=_runtime(self._project, self._wish.interface)).files()
+        files = daemon.Runtime(folder=_runtime(self._project, self._wish.interface, self._env)).files()
         return dnsmasq.configuration(link, self._wish.port, description.serve, files, mode=self._wish.mode)
 
     def _description(self) -> Description:
@@ -240,8 +241,9 @@ def _url(link: Link, wish: Wish) -> str:
     return f"http://{link.address}:{wish.port}"
 
 
-def _runtime(project: Project, name: str) -> Path:
+def _runtime(project: Project, name: str, env: Mapping[str, str]) -> Path:
     """Return the folder for dnsmasq: not in the project, whose folder dnsmasq's user may not be able to enter."""
     mark = hashlib.sha256(f"{project.folder}\0{name}".encode()).hexdigest()[:12]
-    base = Path("/run") if os.access("/run", os.W_OK) else Path(tempfile.gettempdir())
-    return base / f"rootstream-{os.getuid()}-{mark}"
+    places = (env.get("RUNTIME_DIRECTORY", "").partition(":")[0], "/run", env.get("XDG_RUNTIME_DIR", ""))
+    base = next((each for each in places if each and os.access(each, os.W_OK)), tempfile.gettempdir())
+    return Path(base) / f"rootstream-{os.getuid()}-{mark}"
