@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,8 @@ HERE = Path(__file__).resolve().parent
 RUNS = (
     (["build.py", "--cold"], ("bwrap", "qemu-system-x86_64")),
     (["package_set.py"], ("mmdebstrap",)),
+    (["netboot.py"], ("dnsmasq", "nginx", "unshare", "ip")),
+    (["netboots.py"], ("dnsmasq", "qemu-system-x86_64", "unshare", "ip")),
     (["disk_image.py"], ("mke2fs", "mkfs.fat", "mcopy", "mkswap", "sfdisk", "syslinux")),
 )
 
@@ -19,7 +22,8 @@ def main() -> int:
     """Run them all; return 1 if one failed."""
     failed = 0
     for words, needs in RUNS:
-        missing = [name for name in needs if not shutil.which(name)]
+        path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))
+        missing = [name for name in needs if not shutil.which(name, path=path)]
         print(f"== {' '.join(words)}", flush=True)
         if missing:
             print(f"left out: {', '.join(missing)} not installed", flush=True)
