@@ -1,4 +1,4 @@
-"""examples/ipa over the network: address by the second hardware address, report home, checks; and arm64 by UEFI."""
+"""examples/ipa over the network, its address by a second hardware address; and arm64 by UEFI."""
 
 from __future__ import annotations
 
