@@ -80,6 +80,7 @@ def serve(
 @click.option("--system", metavar="SYSTEM", shell_complete=complete_systems, help="What it boots from now on.")
 @click.option("--build", "build_id", metavar="BUILD", help="Which build of it; see `rootstream builds`.")
 @click.option("--once", is_flag=True, help="Choose that for this one boot only.")
+@click.option("--as-described", is_flag=True, help="Take back what was chosen: what system.yaml says.")
 @click.option("--verify", is_flag=True, help="Run the system's checks; exit status 1 if one fails.")
 @click.option("--no-power", is_flag=True, help="Only choose, for the next boot.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
@@ -90,6 +91,7 @@ def boot(
     system: str | None,
     build_id: str | None,
     once: bool,
+    as_described: bool,
     verify: bool,
     no_power: bool,
     verbose: bool,
@@ -101,6 +103,7 @@ def boot(
     `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in out/.netboot/machines/.
     """
     from rootstream import events
+    from rootstream.errors import UserError
     from rootstream.load import load
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import choosing
@@ -108,7 +111,9 @@ def boot(
     project = _project(folder)
     description = load(project.description)
     netboot.find(description, machine, project)
-    if system or build_id:
+    if as_described and (system or build_id):
+        raise UserError("bad-value", "--as-described excludes --system and --build")
+    if system or build_id or as_described:
         choosing.choose(project, description, machine, system=system, build=build_id, once=once)
     if no_power:
         return 0

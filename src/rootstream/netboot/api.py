@@ -374,7 +374,9 @@ async def _select(request: web.Request) -> web.Response:
     service, target = request.app[SERVICE], request.match_info["name"]
     if target not in service.builds.targets():
         raise UserError("unknown-system", "there is no build of such a system")
-    build = service.builds.select(target, _text(await _body(request, "build"), "build"))
+    wanted = _text(await _body(request, "build"), "build")
+    # a build that is being kept holds the store
+    build = await asyncio.to_thread(service.builds.select, target, wanted)
     service.state.tell("build", f"{target}: build {build.id} is what machines boot from now on")
     return _answer(system_data(service, target))
 

@@ -274,13 +274,11 @@ class Service:
                     self.state.update(current.id, address=told.address or "")
 
     def _sent(self, told: Sent) -> None:
-        for name in self.machines:
-            boot = self._going_on(name)
-            if boot is not None and boot.address == told.address:
-                now = self._clock()
-                began = max((stage.ended or stage.began for stage in boot.stages), default=now)
-                self.state.stage(boot.id, "tftp", began=began, ended=now, detail=told.name)
-                return
+        boot = self.state.booting_at(told.address)
+        if boot is not None and boot == self._going_on(boot.machine):
+            now = self._clock()
+            began = max((stage.ended or stage.began for stage in boot.stages), default=now)
+            self.state.stage(boot.id, "tftp", began=began, ended=now, detail=told.name)
 
     def sending(self, number: int, address: str, part: Part) -> BootRecord | None:
         """Note that a file is being sent; return its boot, if who asks is the machine that it was begun for."""

@@ -205,6 +205,12 @@ class State:
         rows = self._rows("SELECT * FROM boots WHERE machine = ? ORDER BY id DESC LIMIT 1", machine)
         return self._boot(rows[0]) if rows and rows[0]["outcome"] in OPEN else None
 
+    def booting_at(self, address: str) -> BootRecord | None:
+        """Return the last boot that goes on of whoever has an address."""
+        query = "SELECT * FROM boots WHERE address = ? AND outcome = 'booting' ORDER BY id DESC LIMIT 1"
+        rows = self._rows(query, address)
+        return self._boot(rows[0]) if rows else None
+
     def stage(
         self,
         boot: int,

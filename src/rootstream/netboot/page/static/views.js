@@ -7,7 +7,7 @@ const OUTCOMES = {
   booting: "booting", served: "started", up: "up", passed: "passed", failed: "failed", abandoned: "given up",
 };
 const SOURCES = {
-  once: ["once", "for its next boot only"], choice: ["chosen", "chosen here or with `rootstream choose`"],
+  once: ["once", "for its next boot only"], choice: ["chosen", "chosen here or with `rootstream boot`"],
   pinned: ["pinned", "system.yaml pins it to this build"], description: ["", ""],
 };
 const MOST_ROWS = 200;
