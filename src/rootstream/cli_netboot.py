@@ -135,9 +135,13 @@ def boot(
 @project_option
 def builds(system: str | None, folder: Path) -> None:
     """List the builds that machines can boot, the newest first; `*` is the current one."""
+    from rootstream.errors import UserError
     from rootstream.netboot import choosing
 
     found = choosing.builds(_project(folder))
+    if system and system not in found.targets():
+        names = ", ".join(found.targets()) or "none"
+        raise UserError("unknown-system", f"no build of {system!r} is kept", hint=f"There are builds of: {names}.")
     for target in [system] if system else found.targets():
         current = found.current(target)
         for each in found.of(target):
