@@ -12,17 +12,23 @@ machines:
     address: 10.0.2.15
     firmware: uefi
     system: hello
+    ipxe: {ipxe}
     power: {{qemu: {{bridge: br0, {words}}}}}
 """
 
 
 @pytest.mark.parametrize(
-    ("words", "sent"),
-    [("rom: firmware", "snponly.efi"), ("rom: firmware, http: true", None), ("rom: ipxe", None)],
-    ids=["pxe", "http", "rom"],
+    ("words", "ipxe", "sent"),
+    [
+        ("rom: firmware", "any", "snponly.efi"),
+        ("rom: firmware, http: true", "any", None),
+        ("rom: ipxe", "any", None),
+        ("rom: ipxe", "own", "snponly.efi"),
+    ],
+    ids=["pxe", "http", "rom", "own"],
 )
-def test_from_power_on_to_the_last_check(make_lab: Make, words: str, sent: str | None) -> None:
-    lab = make_lab(MACHINE.format(words=words))
+def test_from_power_on_to_the_last_check(make_lab: Make, words: str, ipxe: str, sent: str | None) -> None:
+    lab = make_lab(MACHINE.format(words=words, ipxe=ipxe))
     lab.serve()
     done = lab.rootstream("boot", "box", "--verify", timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr + lab.said()

@@ -43,6 +43,7 @@ def test_a_machine(tmp_path: Path) -> None:
         ("system: it@disk", [("cannot-netboot", 4)]),
         ("system: it@arm", [("bad-value", 4)]),
         ("system: it@arm\narch: aarch64\nfirmware: bios", [("bad-value", 6)]),
+        ("system: it@arm\narch: aarch64\nfirmware: uefi\nipxe: own", [("not-available", 7)]),
         ("system: it\naddress: 10.0.0.300", [("bad-value", 5)]),
         ("system: it\nsystem_mac: '01:00:5e:00:00:01'", [("bad-value", 5)]),
         ("system: it\nsystem_mac: '52:54:00:00:00:01'", [("address-taken", 5), ("bad-value", 5)]),

@@ -30,7 +30,7 @@ POWER_ON = 900.0  # seconds that a firmware may take to its first sign of life
 _REMEMBERED = 4096
 _MAC = re.compile(r"[0-9a-f]{2}(-[0-9a-f]{2}){5}")
 # What the drivers of our own iPXE call themselves: another name is that of an iPXE in the firmware.
-OWN = ("undionly", "snponly", "snp", "nii")
+OWN = ("undionly", "snponly", "niionly", "snp", "nii", "mnp")
 Part = Literal["kernel", "initramfs"]
 
 

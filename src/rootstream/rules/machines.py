@@ -106,12 +106,7 @@ def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
         elif match[1] in ("address", "system_address", "system_mac") and not _known(machine, match[1]):
             message = f"kernel_args: {match[0]} is used, and the machine has no `{match[1]}:`"
             yield UserError("bad-value", message, where=_place(node, name, "kernel_args"))
-    if machine.firmware == "bios" and machine.arch != "x86_64":
-        message = f"firmware: {machine.arch} machines have no BIOS"
-        yield UserError("bad-value", message, where=_place(node, name, "firmware"))
-    if machine.firmware == "uefi" and machine.arch not in UEFI:
-        message = f"firmware: there is no UEFI for {machine.arch}, only for {', '.join(UEFI)}"
-        yield UserError("not-available", message, where=_place(node, name, "firmware"))
+    yield from _firmware(name, machine, node)
     if isinstance(machine.power, WithQemu):
         qemu = machine.power.qemu
         if qemu.rom == "firmware" and machine.firmware == "bios":
@@ -123,6 +118,19 @@ def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
     if machine.system_mac is not None and machine.system_mac in machine.macs:
         message = "system_mac: it is one of `macs:`, so it need not be written"
         yield UserError("bad-value", message, where=_place(node, name, "system_mac"))
+
+
+def _firmware(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
+    """Yield a firmware that the machine's processor does not have, and iPXE that it cannot load."""
+    if machine.firmware == "bios" and machine.arch != "x86_64":
+        message = f"firmware: {machine.arch} machines have no BIOS"
+        yield UserError("bad-value", message, where=_place(node, name, "firmware"))
+    if machine.firmware == "uefi" and machine.arch not in UEFI:
+        message = f"firmware: there is no UEFI for {machine.arch}, only for {', '.join(UEFI)}"
+        yield UserError("not-available", message, where=_place(node, name, "firmware"))
+    if machine.ipxe == "own" and machine.arch != "x86_64":
+        message = "ipxe: own is for x86_64 only: elsewhere ours cannot be told from the firmware's"
+        yield UserError("not-available", message, where=_place(node, name, "ipxe"))
 
 
 def _known(machine: NetMachine, word: str) -> bool:
