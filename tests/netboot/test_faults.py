@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -262,6 +263,11 @@ def test_a_virtual_machine_is_switched_through_the_server(make_lab: Make) -> Non
     lab.until(lambda: lab.boots()[0]["outcome"] in ("served", "up"))
     done = lab.rootstream("boot", "box", "--verify")  # it is switched off first
     assert done.returncode == 0, done.stdout + done.stderr
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(lab.rootstream, "boot", "box", "--verify") for _ in range(2)]
+        codes = sorted(each.result().returncode for each in both)
+    assert codes == [0, 2], [each.result().stderr for each in both]
+    assert [boot["outcome"] for boot in lab.boots()][-1] == "passed"
     power("cycle")
     assert power("status") == "on"
     power("off")

@@ -114,6 +114,14 @@ class _Job:
         self._log = self._folder / "console.log"
 
     def run(self, *, verify: bool) -> Verdict:
+        """Boot, while nobody else boots the machine; a virtual one that the server runs is switched off first."""
+        words = self._machine.power
+        if isinstance(words, WithQemu) and power.is_on(self._project, self._name):
+            running.switch(self._project, self._name, "off", interface=words.qemu.bridge)
+        with power.held(self._project, self._name):
+            return self._run(verify=verify)
+
+    def _run(self, *, verify: bool) -> Verdict:
         begun = time.monotonic()
         deadline = begun + self._machine.timeout
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -160,19 +168,14 @@ class _Job:
         """Switch the machine on and give its console, if it has one; a virtual machine is off after the block."""
         words = self._machine.power
         if isinstance(words, WithQemu):
-            if power.is_on(self._project, self._name):  # it may be the server that switched it on
-                running.switch(self._project, self._name, "off", interface=words.qemu.bridge)
-            with (
-                power.held(self._project, self._name),
-                qemu.started(
-                    self._name,
-                    self._machine,
-                    words.qemu,
-                    log=self._log,
-                    report=self._report,
-                    env=self._env,
-                ) as guest,
-            ):
+            with qemu.started(
+                self._name,
+                self._machine,
+                words.qemu,
+                log=self._log,
+                report=self._report,
+                env=self._env,
+            ) as guest:
                 self._state.stage(number, "power-on", ended=time.time())
                 yield guest
             return

@@ -99,11 +99,11 @@ def _command(name: str, words: PowerCommand, action: Action, env: Mapping[str, s
 
 @contextlib.contextmanager
 def held(project: Project, name: str) -> Iterator[None]:
-    """Hold a virtual machine for one process: it runs only once. Raises `UserError` machine-runs."""
+    """Hold a machine: it runs, or is booted, for one process. Raises `UserError` machine-runs."""
     with hold(_lock(project, name)) as handle:
         if handle is None:
-            hint = f"`rootstream power {name} off` switches it off."
-            raise UserError("machine-runs", f"{name} is on already", hint=hint)
+            hint = f"`rootstream power {name} off` ends what the server runs; a `rootstream boot` ends by itself."
+            raise UserError("machine-runs", f"{name} is on, or being booted, by another process", hint=hint)
         yield
 
 
