@@ -93,9 +93,15 @@ class Site:
             writer.close()
 
     async def ask(
-        self, path: str, *, method: str = "GET", head: dict[str, str] | None = None, body: str = ""
+        self,
+        path: str,
+        *,
+        method: str = "GET",
+        head: dict[str, str] | None = None,
+        body: str = "",
+        host: str = "127.0.0.1:8080",
     ) -> tuple[int, dict[str, str], bytes]:
-        lines = [f"{method} {path} HTTP/1.1", "Host: evil.example", "Connection: close"]
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {host}", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in (head or {}).items()]
         if body:
             lines.append(f"Content-Length: {len(body)}")

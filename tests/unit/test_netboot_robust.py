@@ -153,3 +153,24 @@ def test_as_many_files_as_connections_need() -> None:
         assert soft == (min(4100, before[1]) if before[1] != resource.RLIM_INFINITY else 4100)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *(
+            (host, 200)
+            for host in ("127.0.0.1", "127.0.0.1:8080", "[::1]:8080", "localhost:8080", "boot", "Boot.Lab.:80")
+        ),
+        *((host, 421) for host in ("evil.example", "evil.example:8080", "127.0.0.1.evil.example", "a.xlab")),
+    ],
+)
+def test_a_foreign_name_that_leads_here_shows_nothing(tmp_path: Path, host: str, status: int) -> None:
+    site = Site(tmp_path, SYSTEM + MACHINES + "serve: {domain: lab}\n")
+
+    async def main() -> None:
+        async with site.served():
+            assert (await site.ask("/api/v1/machines", host=host))[0] == status
+            assert (await site.ask("/boot.ipxe", host=host))[0] == 200
+
+    run_to_end(main())

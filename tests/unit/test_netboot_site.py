@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_a_machine_gets_its_script(run: Run) -> None:
     async def work(site: Site) -> None:
-        status, _, first = await site.ask("/boot.ipxe")
+        status, _, first = await site.ask("/boot.ipxe", host="evil.example")
         assert (status, first[:6]) == (200, b"#!ipxe")
         base = f"http://127.0.0.1:{site.port}"
         assert f"{base}/machines/${{netX/mac:hexhyp}}.ipxe".encode() in first

@@ -5,7 +5,9 @@ Paths are looked up, never put together: a file is sent only if its build lists 
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from rootstream.netboot.service import Asking, Part, Service
 SERVICE = web.AppKey("service", Service)
 PROGRAM_FILES = web.AppKey("programs", dict[str, Path])
 MOST_BODY = 64 << 10
+FOR_BROWSERS = ("/api/", "/page/")
 _LONGEST = 64
 _PARTS: Mapping[str, Part] = {"kernel": "kernel", "capsule": "kernel", "uki": "kernel", "initramfs": "initramfs"}
 _NUMBER = re.compile(r"[0-9]{1,15}")
@@ -43,18 +46,44 @@ def application(service: Service, programs: Mapping[str, Path]) -> web.Applicati
 @web.middleware
 async def _guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn what a user can mend into an answer that says so."""
+    domain = request.app[SERVICE].description.serve.domain
+    if (request.path == "/" or request.path.startswith(FOR_BROWSERS)) and not _own(request.host, domain):
+        return _told(UserError("wrong-host", "this server does not go by that name", hint="Use its address."))
     try:
         response = await handler(request)
     except UserError as error:
-        return web.json_response(
-            {"error": error.reason, "message": error.message, "hint": error.hint}, status=_status(error)
-        )
+        return _told(error)
     if not response.prepared:
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
     return response
 
 
+def _told(error: UserError) -> web.Response:
+    data = {"error": error.reason, "message": error.message, "hint": error.hint}
+    return web.json_response(data, status=_status(error))
+
+
+def _own(host: str, domain: str | None) -> bool:
+    """Say whether a browser may know this server as `host`: an address, or a name that no foreign page can have.
+
+    A page of another domain could else have its own name lead here, and read what is shown to everybody.
+    """
+    name = host.rpartition(":")[0] if re.search(r":[0-9]+$", host) else host
+    name = name.lower().strip("[]").rstrip(".")
+    if "." not in name or name == socket.gethostname().lower():
+        return True
+    if domain and name.endswith(f".{domain.lower()}"):
+        return True
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _status(error: UserError) -> int:
+    if error.reason == "wrong-host":
+        return web.HTTPMisdirectedRequest.status_code
     if error.reason.startswith("unknown"):
         return web.HTTPNotFound.status_code
     if error.reason in ("cannot-write", "state-broken"):
