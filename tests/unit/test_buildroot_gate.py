@@ -49,7 +49,7 @@ def space(tmp_path: Path) -> Workspace:
 
 def make(space: Workspace, answered: Callable[[str], None]) -> list[events.Event]:
     told: list[events.Event] = []
-    making.run(space, ("all",), told.append, what="the build", answered=answered)
+    making.run(space, (), told.append, what="the build", answered=answered)
     return told
 
 

@@ -172,7 +172,8 @@ def run(
     With `answered` make is first asked for its packages (info.py), and builds when that has taken the answer.
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
-    targets = (info.GATE, *targets) if answered else targets
+    # with no target at all, Buildroot's make builds everything
+    targets = (info.GATE, *(targets or ("all",))) if answered else targets
     env = {**workspace.environment(), "TERM": "dumb"}
     argv = workspace.make(*targets)
     began = datetime.now(UTC)
