@@ -10,6 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import metadata
@@ -149,15 +150,19 @@ def _require(ready: Opened, found: tuple[Problem, ...], report: events.Reporter)
         raise Problems(problems)
 
 
-def _decide(ready: Opened, where: project.Project, report: events.Reporter) -> stale.Decision:
+def _decide(
+    ready: Opened, where: project.Project, report: events.Reporter, listed: Mapping[str, str] | None = None
+) -> stale.Decision:
     space = ready.workspace
     watched = tuple(where.folder / path for path in paths_of(space.described.system))
-    return stale.decide(space, tree_identity=ready.identity, watched=watched, report=report)
+    return stale.decide(space, tree_identity=ready.identity, watched=watched, report=report, listed=listed)
 
 
-def plan(ready: Opened, where: project.Project, report: events.Reporter) -> stale.Decision:
+def plan(
+    ready: Opened, where: project.Project, report: events.Reporter, listed: Mapping[str, str] | None = None
+) -> stale.Decision:
     """Find out what has to be built again, and say what and why."""
-    decision = _decide(ready, where, report)
+    decision = _decide(ready, where, report, listed)
     for line in stale.explain(decision):
         report(events.Notice(level="info", text=line))
     return decision
@@ -248,7 +253,7 @@ def _make_first(
 
     def answered(text: str) -> None:
         info.keep(space, stale.question(space, ready.identity), text)
-        stale.apply(space, plan(ready, where, report), report)
+        stale.apply(space, plan(ready, where, report, listed.result()), report)
         _prepare(ready, report)
 
     fresh = packagecheck.at_first(space, composed.result)
@@ -259,7 +264,8 @@ def _make_first(
             _make(ready, fresh, report)
     else:
         report(info.ASKING_STEP)
-        with alone():
+        with alone(), ThreadPoolExecutor(1) as beside:  # while make reads its files
+            listed = beside.submit(tree.listing, space.tree, space.caches)
             _make(ready, fresh, report, answered=answered)
     _note(space, ())
 

@@ -116,16 +116,18 @@ def decide(
     tree_identity: str,
     watched: tuple[Path, ...],
     report: events.Reporter = events.ignore,
+    listed: Mapping[str, str] | None = None,
 ) -> Decision:
     """Compare what decides every package now with what the build folders were made from.
 
-    `watched` are the project's files and folders that the description names. Raises what `info.ask` raises.
+    `watched` are the project's files and folders that the description names, `listed` is the listing of the tree
+    where it is known already. Raises what `info.ask` raises.
     """
     text = space.config.read_text("utf-8", "surrogateescape")
     config = config_values(text, "")
     # with what is generated: a service or key that goes leaves no trace in the .config
     inputs = keys.digest(contents.digest((*watched, space.generated)), text)
-    listed = tree.listing(space.tree, space.caches)
+    listed = tree.listing(space.tree, space.caches) if listed is None else listed
     told = info.ask(space, question(space, tree_identity), report)
     planned = keys.compute(
         told,
