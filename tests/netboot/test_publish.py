@@ -41,7 +41,7 @@ def test_a_machine_boots_what_was_published(make_lab: Make) -> None:
     )
     console = lab.project / "console"
     lab.machine("52:54:00:12:34:56", console)
-    lab.until(lambda: "Hello World!" in console.read_text(errors="replace"))
+    lab.until(lambda: "Hello World!" in console.read_text(errors="replace"), patience=180)
 
 
 def test_publishing_again_keeps_what_is_not_ours(make_lab: Make) -> None:
