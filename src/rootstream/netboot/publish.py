@@ -128,8 +128,12 @@ def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
         lines += [f"dhcp-option-force=tag:{tag},60,HTTPClient"] if http else []
     lines.append(f"dhcp-boot=tag:ipxe,{served.base}/boot.ipxe")
     for name, machine in machines.items():
+        both = [
+            *machine.macs,
+            *([machine.system_mac] if machine.system_mac and not machine.system_address else []),
+        ]
         if machine.address:
-            lines.append(f"dhcp-host={','.join(machine.macs)},{machine.address},{_host(name)}")
+            lines.append(f"dhcp-host={','.join(both)},{machine.address},{_host(name)}")
         if machine.system_mac and machine.system_address:
             lines.append(f"dhcp-host={machine.system_mac},{machine.system_address},{_host(name)}-system")
     return "\n".join(lines) + "\n"
