@@ -1,0 +1,67 @@
+"""Layer `python` on real trees: wheels are resolved, pinned and laid out, and Buildroot knows the package."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from tests.buildroot.conftest import Command
+
+from rootstream.buildroot import pythonlayer
+
+pytestmark = pytest.mark.buildroot
+
+SYSTEM = """\
+systems:
+  box:
+    root:
+      buildroot:
+        tree: {{local: {tree}}}
+        defconfig: box_defconfig
+    images: [tar]
+    layers:
+      - python: {{version: "{version}", requirements: [requirements.txt], constraints: [limits.txt]}}
+"""
+
+
+def wheel(folder: Path, version: str) -> None:
+    """Make a wheel of nothing but a console script (PEP 427)."""
+    info = f"greeting-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"greeting-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr("greeting/__init__.py", "def main():\n    print('hello')\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: greeting\nVersion: {version}\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: t\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/entry_points.txt", "[console_scripts]\ngreeting = greeting:main\n")
+        archive.writestr(f"{info}/RECORD", "")
+
+
+def test_wheels_become_a_package(any_tree: Path, defconfig: str, tmp_path: Path, run: Command) -> None:
+    index = tmp_path / "index"
+    index.mkdir()
+    for number in ("1.0", "1.10"):
+        wheel(index, number)
+    env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
+    box = tmp_path / "box"
+    box.mkdir()
+    version = pythonlayer.version(any_tree)
+    assert version
+    (box / "box_defconfig").write_text(defconfig)
+    (box / "requirements.txt").write_text("greeting\n")
+    (box / "limits.txt").write_text("greeting==1.0\n")
+    (box / "system.yaml").write_text(SYSTEM.format(tree=any_tree, version="3.2"))
+    done = run("config", "check", cwd=box, env=env, check=False)
+    assert done.returncode == 2
+    assert f'version: "{version}"' in done.stderr
+    (box / "system.yaml").write_text(SYSTEM.format(tree=any_tree, version=version))
+    run("update", cwd=box, env=env)
+    assert "greeting-1.0-py3-none-any.whl" in (box / "system.lock").read_text()
+    run("build", "--dry-run", cwd=box, env=env)
+    folder = box / ".rootstream/buildroot/box/python/usr"
+    assert (folder / f"lib/python{version}/site-packages/greeting/__init__.py").is_file()
+    assert (folder / "bin/greeting").read_text().startswith("#!/usr/bin/python3\n")
+    done = run("make", "-s", "printvars", "VARS=ROOTSTREAM_PYTHON_SITE ROOTSTREAM_PYTHON_DEPENDENCIES", cwd=box)
+    assert f"ROOTSTREAM_PYTHON_SITE={folder.parent}\n" in done.stdout
+    assert "ROOTSTREAM_PYTHON_DEPENDENCIES=python3" in done.stdout
