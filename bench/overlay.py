@@ -53,17 +53,18 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--prepare", action="store_true", help="only build what the measurement needs")
     parser.add_argument(
-        "names", nargs="*", metavar="EXAMPLE", help=f"of {', '.join(TARGETS)}; all if none is named"
+        "names", nargs="*", metavar="EXAMPLE[:TARGET]", help=f"of {', '.join(TARGETS)}; all if none is named"
     )
     options = parser.parse_args()
-    for name in options.names or TARGETS:
+    for name, _, one in (each.partition(":") for each in options.names or TARGETS):
         source = EXAMPLES / name
-        rootstream(source, "update", "--missing", *TARGETS[name])
+        targets = (one,) if one else TARGETS[name]
+        rootstream(source, "update", "--missing", *targets)
         with tempfile.TemporaryDirectory(prefix="overlay-") as scratch:
             ignored = shutil.ignore_patterns("out", ".rootstream")
             folder = Path(shutil.copytree(source, Path(scratch) / name, ignore=ignored))
             (folder / "overlay" / "etc").mkdir(parents=True, exist_ok=True)
-            for target in TARGETS[name]:
+            for target in targets:
                 if options.prepare:
                     rootstream(folder, "build", target)
                     continue
