@@ -5,8 +5,8 @@
 PROJECT is a folder with a system.yaml whose SYSTEM has `root: {buildroot: {tree: {local: TREE}}}`. Downloads are
 there before anything is timed.
 
-- cold (`--cold`): from an empty workspace to the images; in seconds, and in seconds of CPU, which other work on the
-  machine disturbs less
+- cold (`--cold`): from an empty workspace to the images; in seconds, and in seconds of CPU, which other work
+  disturbs less
 - nothing to do: the build again, and `rootstream config check`
 """
 
