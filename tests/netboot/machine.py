@@ -1,7 +1,8 @@
 """Program: a machine without a processor: what its firmware, iPXE and its system say to the network, and no more.
 
 Started as `machine.py MAC MAC-OF-THE-SYSTEM` where the interface `in` leads to the server at 10.0.2.1. It prints
-JSON: the answers of DHCP, the size of what came by TFTP, the hashes of what came by HTTP, the answer to its report.
+JSON: the answers of DHCP, the size of what came by TFTP, the hashes of what came by HTTP, the answer to its
+report.
 """
 
 from __future__ import annotations
