@@ -1,8 +1,8 @@
 """Program: a machine without a processor: what its firmware, iPXE and its system say to the network, and no more.
 
-Started as `machine.py MAC MAC-OF-THE-SYSTEM` where the interface `in` leads to the server at 10.0.2.1. It prints
+Started as `machine.py MAC [MAC-OF-THE-SYSTEM]` where the interface `in` leads to the server at 10.0.2.1. It prints
 JSON: the answers of DHCP, the size of what came by TFTP, the hashes of what came by HTTP, the answer to its
-report.
+report. Without a system it prints what firmware of each kind is offered.
 """
 
 from __future__ import annotations
@@ -128,5 +128,17 @@ def boot(mac: str, system_mac: str) -> dict[str, Any]:
     return {"addresses": [address, again, own], "loaded": loaded, "hashes": hashes, "home": said, "script": script}
 
 
+def offers(mac: str) -> dict[int, tuple[str, str]]:
+    """Return what firmware of each kind is offered: the boot file, and what the server says that it is."""
+    found = {}
+    for kind in range(32):
+        vendor = b"HTTPClient" if kind in (15, 16, 19, 28) else b"PXEClient"
+        words = bytes([60, len(vendor)]) + vendor + bytes([93, 2, 0, kind])
+        _, options, name = dhcp(bytes.fromhex(mac.replace(":", "")), 1, words)
+        found[kind] = (name, options.get(60, b"").decode())
+    return found
+
+
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(boot(*sys.argv[1:])))
+    mac, *others = sys.argv[1:]
+    sys.stdout.write(json.dumps(boot(mac, *others) if others else offers(mac)))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.netboot.lab import Lab, neighbour, network
+from tests.netboot.lab import SERVER, Lab, neighbour, network
 
 COUNT = 12
 KERNEL, RAMDISK = b"kernel" * 100_000, b"ramdisk" * 1_000_000
@@ -50,8 +50,12 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
 
 
 def boot(namespace: str, number: int) -> dict[str, Any]:
+    return machine(namespace, mac(number), mac(number, system=True))
+
+
+def machine(namespace: str, *words: str) -> dict[str, Any]:
     program = str(Path(__file__).with_name("machine.py"))
-    argv = ["ip", "netns", "exec", namespace, sys.executable, program, mac(number), mac(number, system=True)]
+    argv = ["ip", "netns", "exec", namespace, sys.executable, program, *words]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
@@ -63,18 +67,39 @@ def test_every_stage_of_every_machine_is_seen(lab: Lab) -> None:
     with neighbour(lab, dhcp=False) as log, ThreadPoolExecutor(COUNT) as pool:
         found = list(pool.map(lambda number: boot(log.stem, number), range(COUNT)))
     hashes = [hashlib.sha256(data).hexdigest() for data in (KERNEL, RAMDISK)]
-    boots = {each["machine"]: each for each in lab.boots()}
+    boots = {record["machine"]: record for record in lab.boots()}
     assert len(lab.boots()) == COUNT
-    for number, machine in enumerate(found):
+    for number, each in enumerate(found):
         first, second = f"10.0.2.{100 + number}", f"10.0.2.{200 + number}"
-        assert machine["addresses"] == [first, first, second]
-        assert machine["hashes"] == hashes
-        assert machine["loaded"] > 10_000
-        assert f"rootstream.mac={mac(number, system=True)}" in machine["script"]
+        assert each["addresses"] == [first, first, second]
+        assert each["hashes"] == hashes
+        assert each["loaded"] > 10_000
+        assert f"rootstream.mac={mac(number, system=True)}" in each["script"]
         record = boots[f"box{number}"]
-        assert machine["home"] == {"machine": f"box{number}", "boot": record["id"]}
+        assert each["home"] == {"machine": f"box{number}", "boot": record["id"]}
         assert (record["outcome"], record["address"]) == ("up", second)
         assert sorted(record["stages"], key=ORDER.index) == ORDER
         assert all(stage["ended"] is not None for stage in record["stages"].values())
         assert record["stages"]["initramfs"]["bytes"] == len(RAMDISK)
         assert record["stages"]["tftp"]["detail"] == "undionly.kpxe"
+
+
+def test_each_firmware_is_offered_its_program(lab: Lab) -> None:
+    lab.serve()
+    with neighbour(lab, dhcp=False) as log:
+        found = {int(kind): tuple(offer) for kind, offer in machine(log.stem, mac(0)).items()}
+    http = f"http://{SERVER}:8080/ipxe/"
+    wanted = {
+        0: ("undionly.kpxe", ""),
+        7: ("snponly.efi", ""),
+        9: ("snponly.efi", ""),
+        16: (f"{http}snponly.efi", "HTTPClient"),
+        11: ("ipxe-arm64.efi", ""),
+        19: (f"{http}ipxe-arm64.efi", "HTTPClient"),
+        27: ("ipxe-riscv64.efi", ""),
+        28: (f"{http}ipxe-riscv64.efi", "HTTPClient"),
+    }
+    assert {kind: offer for kind, offer in found.items() if offer[0]} == wanted
+    status, head = lab.curl("/ipxe/snponly.efi", method="HEAD")
+    assert (status, f"Content-Length: {Path('/usr/lib/ipxe/snponly.efi').stat().st_size}" in head) == (200, True)
+    assert lab.curl("/ipxe/ipxe-arm64.efi", method="HEAD")[0] in (200, 404)
