@@ -38,7 +38,9 @@ for_option = click.option(
 
 
 @contextmanager
-def opened(folder: Path, system: str | None, variant: str | None, create: str | None = None) -> Iterator[Config]:
+def opened(
+    folder: Path, system: str | None, variant: str | None, create: str | None = None, other: str | None = None
+) -> Iterator[Config]:
     """Open the configuration of a system, alone in the project."""
     import os
 
@@ -46,7 +48,7 @@ def opened(folder: Path, system: str | None, variant: str | None, create: str | 
     from rootstream.progress import reporting
 
     plain = reporting("plain", stream=sys.stderr, env=os.environ)
-    with plain as report, configs.opened(folder, system, variant, report, create) as config:
+    with plain as report, configs.opened(folder, system, variant, report, create, other) as config:
         yield config
 
 
@@ -185,7 +187,7 @@ def explain(symbols: tuple[str, ...], system: str | None, variant: str | None, f
 @project_option
 def diff(other: str | None, system: str | None, variant: str | None, folder: Path) -> None:
     """Show what differs from another system or variant, or what was changed by hand in the output folder."""
-    with opened(folder, system, variant) as opened_config:
+    with opened(folder, system, variant, other=other) as opened_config:
         for line in opened_config.diff(other):
             click.echo(line)
 

@@ -194,18 +194,24 @@ def _only_variant(where: project.Project, variant: str) -> str:
 
 @contextmanager
 def opened(
-    folder: Path, system: str | None, variant: str | None, report: Reporter, create: str | None = None
+    folder: Path,
+    system: str | None,
+    variant: str | None,
+    report: Reporter,
+    create: str | None = None,
+    other: str | None = None,
 ) -> Iterator[Config]:
     """Open the configuration of a system while no other command works in the project.
 
-    `create` is a variant to make first; it goes again if nothing is saved in it. Raises `UserError`
-    variant-exists.
+    `create` is a variant to make first; it goes again if nothing is saved in it. `other` is a second system that
+    is looked at, too. Raises `UserError` variant-exists.
     """
     where = project.find(folder)
     name = _name(where, system, variant)
     described = workspaces.named(where, name)
     held = f"{described.name}--{create}" if create else described.slug
-    with project.locked(where, report, (held,)) as hold:
+    others = {workspaces.named(where, other).slug} if other else set[str]()
+    with project.locked(where, report, tuple({held, *others})) as hold:
         if create is None:
             yield _open(where, name, report, hold.paused)
             return
