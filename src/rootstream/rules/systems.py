@@ -34,7 +34,10 @@ def _architecture(system: System, node: Node) -> Iterator[UserError]:
     """Yield an instruction set for a processor that has no such choice, and programs that do not run here."""
     if isinstance(system.root, FromDebianPackages) and system.arch != "x86_64":
         message = f"arch: a debian root for {system.arch} cannot be configured yet: its programs do not run here"
-        hint = "Its packages' own scripts configure it on the machine that builds, which is x86_64."
+        hint = (
+            "Its packages' own scripts configure it on the machine that builds, which is x86_64. "
+            "A busybox root is compiled for every processor."
+        )
         yield UserError("not-available", message, where=at(node, "arch"), hint=hint)
     if system.isa and system.arch not in RISCV:
         message = f"isa: only {' and '.join(RISCV)} have a choice, not {system.arch}"
