@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, services
+from rootstream.sandbox import debian, needed, services
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -67,13 +67,15 @@ def complete(
             f"python: the root has no Python {spec.python}; add python3 to its packages, or set `version:`"
         )
     apply_spec(tree, spec, epoch)
+    libraries = needed.libraries(tree) if report is not None else frozenset()
     dropped = debian.drop(tree, spec.drop)
     if report is not None:
         unseen = debian.left_out(debian.read_lines(report.left_out), spec.left_out) if report.left_out else ()
         rows = [asdict(each) for each in (*unseen, *dropped)]
         report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         if report.warnings is not None:
-            report.warnings.write_text(json.dumps(debian.warnings(tree), indent=1) + "\n", encoding="utf-8")
+            told = (*debian.warnings(tree), *needed.lacking(tree, libraries - needed.libraries(tree)))
+            report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)
 
