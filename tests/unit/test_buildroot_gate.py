@@ -93,5 +93,7 @@ def test_a_make_that_cannot_answer_is_told_with_what_it_said(space: Workspace) -
 
 def test_a_build_that_fails_after_its_answer_names_the_package(space: Workspace) -> None:
     (space.output / "refuse").touch()
-    with pytest.raises(UserError, match="one failed"):
+    with pytest.raises(UserError, match="one failed") as caught:
         make(space, lambda _text: None)
+    # a command to paste must not wait at the gate
+    assert info.GATE not in str(caught.value.hint) + (space.logs / "latest" / "build.log").read_text()

@@ -172,21 +172,21 @@ def run(
     With `answered` make is first asked for its packages (info.py), and builds when that has taken the answer.
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
-    # with no target at all, Buildroot's make builds everything
-    targets = (info.GATE, *(targets or ("all",))) if answered else targets
     env = {**workspace.environment(), "TERM": "dumb"}
-    argv = workspace.make(*targets)
+    shown = argv = workspace.make(*targets)
+    if answered:  # with no target at all, Buildroot's make builds everything
+        argv = workspace.make(info.GATE, *(targets or ("all",)))
     began = datetime.now(UTC)
     folder = workspace.logs / began.strftime("%Y%m%dT%H%M%S.%fZ")
     _tidy(workspace.logs)
     follower = Follower(report=report, clock=time.monotonic, logs=folder, after=after)
-    with Logs(folder, header=header(argv, env, began)) as logs:
+    with Logs(folder, header=header(shown, env, began)) as logs:
         _link(workspace.logs / "latest", folder.name)
         with _opened_gate(workspace) if answered else nullcontext() as gate:
             status = _follow(argv, env, follower, logs, _Asked(gate, answered) if gate and answered else None)
     culprit = follower.close(failed=status != 0)
     if status != 0:
-        raise failure(workspace, folder, culprit, status, process.paste(argv), what)
+        raise failure(workspace, folder, culprit, status, process.paste(shown), what)
     return folder
 
 
