@@ -108,6 +108,11 @@ def test_an_address_that_no_machine_can_have_here(address: str) -> None:
             "dnsmasq-dhcp: 77 vendor class: PXEClient:Arch:00000:UNDI:002001",
             Vendor(name="PXEClient:Arch:00000:UNDI:002001", xid="77"),
         ),
+        (
+            "Nov  7 23:31:26 dnsmasq-dhcp[15222]: 77 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56 ",
+            Spoken(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
+        ),
+        ("Nov 27 23:31:26 dnsmasq-tftp[9]: sent /x/a.efi to 10.0.2.15", Sent(name="a.efi", address="10.0.2.15")),
         ("dnsmasq-tftp: sent /run/x/tftp/snponly.efi to 10.0.2.15", Sent(name="snponly.efi", address="10.0.2.15")),
         ("dnsmasq-dhcp: DHCP, static leases only on 10.0.2.0, lease time 1h", None),
         ("dnsmasq: started, version 2.90 DNS disabled", None),

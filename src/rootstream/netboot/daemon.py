@@ -154,7 +154,8 @@ class Daemon:
         """Start the process, and threads that read its log; the future has its exit status."""
         argv = (
             _PROGRAM,
-            "--keep-in-foreground",
+            # in a user namespace of one user it cannot change its groups, which only this leaves out
+            "--no-daemon" if os.geteuid() == 0 and user() == "root" else "--keep-in-foreground",
             "--log-facility=-",
             f"--conf-file={self._runtime.configuration}",
         )
@@ -222,12 +223,23 @@ class Daemon:
 
     def _process(self) -> int | None:
         """Return the number of dnsmasq's own process, if it is one of this runtime folder."""
-        try:
-            pid = int(self._runtime.files().pid.read_text())
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return None
-        return pid if f"--conf-file={self._runtime.configuration}".encode() in words else None
+        mark = f"--conf-file={self._runtime.configuration}".encode()
+        for pid in self._candidates():
+            with contextlib.suppress(OSError):
+                if mark in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+        return None
+
+    def _candidates(self) -> list[int]:
+        """Return what its note says, and what is below the process that holds it: not always is there a note."""
+        words: list[str] = []
+        with contextlib.suppress(OSError):
+            words += self._runtime.files().pid.read_text().split()
+        if self._child is not None:
+            with contextlib.suppress(OSError):
+                pid = self._child.pid
+                words += Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(word) for word in words if word.isdecimal()]
 
     def _end_leftover(self) -> None:
         """End the dnsmasq of a server that was killed."""

@@ -160,13 +160,13 @@ def _lines(name: str, machine: NetMachine) -> list[str]:
 
 _MAC = r"(?P<mac>[0-9a-f]{2}(?::[0-9a-f]{2}){5})"
 _IP = r"(?P<ip>\d+\.\d+\.\d+\.\d+)"
+_TIME = r"(?:[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d )?"  # with --no-daemon
 _LOG = re.compile(
-    rf"dnsmasq-dhcp(?:\[\d+\])?: (?P<xid>\d+ )?(?:"
+    rf"{_TIME}dnsmasq-dhcp(?:\[\d+\])?: (?P<xid>\d+ )?(?:"
     rf"(?P<verb>DHCP(?:DISCOVER|OFFER|REQUEST|ACK|NAK|DECLINE|RELEASE|INFORM)|PXE)\((?P<interface>[^)]+)\) "
     rf"(?:{_IP} )?{_MAC}|(?P<vendor>vendor class: .*))"
 )
-_SENT = re.compile(rf"dnsmasq-tftp(?:\[\d+\])?: sent (?P<path>.+) to {_IP}$")
-_TFTP = re.compile(r"dnsmasq-tftp(?:\[\d+\])?: (?P<text>.*)$")
+_SENT = re.compile(rf"{_TIME}dnsmasq-tftp(?:\[\d+\])?: sent (?P<path>.+) to {_IP}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
