@@ -119,3 +119,22 @@ def test_a_broken_file_is_told(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(UserError) as caught:
         State(path)
     assert caught.value.reason in ("state-broken", "cannot-write")
+
+
+def test_who_is_up_is_not_only_served(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.db")
+    number = state.begin("box", "52:54:00:00:00:01", stage="dhcp")
+    state.update(number, token="a-token-of-this-boot")
+    assert state.redeem("a-token-of-this-boot")
+    state.served(number)  # the file's last byte is noted after the report
+    assert state.boots()[0].outcome == "up"
+    state.close()
+
+
+def test_a_token_is_void_with_the_next_boot(tmp_path: Path) -> None:
+    state = State(tmp_path / "state.db")
+    for word in ("a-token-of-one-boot", "a-token-of-the-next"):
+        state.update(state.begin("box", "52:54:00:00:00:01", stage="dhcp"), token=word)
+    assert state.redeem("a-token-of-one-boot") is None
+    assert state.redeem("a-token-of-the-next")
+    state.close()

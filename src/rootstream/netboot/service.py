@@ -267,7 +267,9 @@ class Service:
                 self.state.update(boot.id, address=told.address or "")
         elif not firmware and told.verb in ("DHCPDISCOVER", "DHCPREQUEST", "DHCPACK"):
             current = self.state.current(name)
-            if current is not None and current.outcome in ("served", "up"):
+            # whoever has had the kernel and asks as no firmware does is the system
+            started = current is not None and any(stage.name == "kernel" for stage in current.stages)
+            if current is not None and started:
                 ended = now if told.verb == "DHCPACK" else None
                 self.state.stage(current.id, "system-dhcp", began=now, ended=ended)
                 if told.verb == "DHCPACK":
@@ -294,7 +296,7 @@ class Service:
         with self._teller.noting():
             self.state.stage(boot.id, part, ended=self._clock(), size=size)
             if last:
-                self.state.update(boot.id, outcome="served")
+                self.state.served(boot.id)
 
     def home(self, token: str, address: str) -> BootRecord | None:
         """Note that a system reports to be up; None if the token was made for no boot, or used before."""

@@ -243,6 +243,12 @@ class State:
             query = f"UPDATE boots SET {assignments}, changed = ? WHERE id = ?"  # noqa: S608  (names checked above)
             database.execute(query, (*words.values(), time.time(), boot))
 
+    def served(self, boot: int) -> None:
+        """Note that a machine has all that it boots; one that reported meanwhile to be up stays so."""
+        with self._change() as database:
+            query = "UPDATE boots SET outcome = 'served', changed = ? WHERE id = ? AND outcome = 'booting'"
+            database.execute(query, (time.time(), boot))
+
     def redeem(self, token: str) -> BootRecord | None:
         """Return the boot that a token was made for: once, and while it is young."""
         now = time.time()
