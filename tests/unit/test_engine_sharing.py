@@ -138,3 +138,32 @@ def test_a_record_cannot_name_a_folder_of_others(tmp_path: Path) -> None:
         pass
     assert precious.exists()
     assert not (runs / "0bad").exists()
+
+
+BST = """
+import subprocess, sys
+argv = ["/x/buildbox-casd", "-c", "import sys; sys.stdin.read()", sys.argv[1]]
+with subprocess.Popen(argv, executable=sys.executable, stdin=subprocess.PIPE):
+    print("up", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_bst_started_by_hand_keeps_its_files(tmp_path: Path) -> None:
+    """The cache is in use by a casd whose parent is a bst that we did not start."""
+    cache = tmp_path / "cache"
+    (cache / "cas/tmp").mkdir(parents=True)
+    (cache / "cas/tmp/in-use").touch()
+    argv = [sys.executable, "-c", BST, str(cache), "bst", "build"]
+    env = {name: value for name, value in os.environ.items() if name != leftovers.VARIABLE}
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env) as bst:
+        assert bst.stdin
+        assert bst.stdout
+        bst.stdout.readline()
+        with leased(cache, quota="infinity", wait=None) as lease:
+            assert not lease.alone
+        assert (cache / "cas/tmp/in-use").exists()
+        bst.stdin.close()
+    with leased(cache, quota="infinity", wait=None) as lease:
+        assert lease.alone
+    assert not (cache / "cas/tmp/in-use").exists()

@@ -51,6 +51,36 @@ def members(token: str) -> tuple[int, ...]:
     return tuple(found)
 
 
+def strangers(cache: Path) -> int:
+    """Count the runs of `bst` that use the cache and were not started by us: by hand, say, in the plan.
+
+    Each is known by its casd, whose last word is the cache, and whose parent is `bst` as long as that lives.
+    """
+    place = os.fsencode(cache.resolve())
+    found = 0
+    for entry in os.scandir("/proc"):
+        if not entry.name.isdigit():
+            continue
+        with contextlib.suppress(OSError, ValueError):  # gone meanwhile, or not ours
+            argv = _argv(entry.name)
+            if not argv or not argv[0].endswith(b"buildbox-casd") or os.path.realpath(argv[-1]) != place:
+                continue
+            ours = f"{VARIABLE}=".encode() in Path(entry.path, "environ").read_bytes()
+            found += not ours and any(
+                b"bst" in word or b"buildstream" in word for word in _argv(_parent(entry.name))
+            )
+    return found
+
+
+def _argv(pid: str) -> list[bytes]:
+    return Path("/proc", pid, "cmdline").read_bytes().split(b"\0")[:-1]
+
+
+def _parent(pid: str) -> str:
+    """Return the parent of a process: the second field after its name, which may hold anything (proc(5))."""
+    return Path("/proc", pid, "stat").read_text(errors="replace").rpartition(")")[2].split()[1]
+
+
 def unmount(cache: Path) -> None:
     """Unmount FUSE mounts below the cache whose server is dead: each access fails with ENOTCONN."""
     for place in _mounts():

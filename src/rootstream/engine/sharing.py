@@ -3,6 +3,7 @@
 Each run starts a buildbox-casd of its own. They share the files well, but one that began later knows nothing of
 what an earlier one still needs and expires it at the cache's limit (the builds then see input/output errors). So
 only a run that began alone expires; a run that joins does so without a limit, or waits if the limit is reached.
+A `bst` that somebody started by hand on the same cache counts as one of them.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _enter(
     said = False
     while True:
         with _locked(runs):
-            others = _living(runs, cache)
+            others = _living(runs, cache) + leftovers.strangers(cache)
             if not others or wait is None or not at_limit(cache, quota):
                 _record(runs / token, temporary, held)
                 if others:
