@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.netboot.lab import Lab, Make, network
+from tests.netboot.lab import Lab, Make, exported, network
 
 
 @pytest.fixture
@@ -24,6 +24,22 @@ def make_lab(built: Path, tmp_path: Path) -> Iterator[Make]:
             with (project / "system.yaml").open("a") as out:
                 out.write("\n" + machines)
             lab = Lab(name, project, built)
+            stack.callback(lab.end)
+            return lab
+
+        yield make
+
+
+@pytest.fixture
+def make_light(tmp_path: Path) -> Iterator[Make]:
+    """Return what makes a lab whose system is no more than two files: nothing of it can boot."""
+    with contextlib.ExitStack() as stack:
+
+        def make(machines: str) -> Lab:
+            name = stack.enter_context(network())
+            project = tmp_path / f"project-{name}"
+            exported(project, machines)
+            lab = Lab(name, project, project)
             stack.callback(lab.end)
             return lab
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
+import json
 import os
 import shutil
 import signal
@@ -125,6 +127,32 @@ class Lab:
 
 
 Make = Callable[[str], Lab]
+FILES = {"bzImage": b"kernel" * 100_000, "initramfs.cpio": b"ramdisk" * 1_000_000}
+
+
+def exported(folder: Path, machines: str) -> None:
+    """Make a project whose system `hello` was exported, as far as a boot server can tell."""
+    folder.mkdir(parents=True, exist_ok=True)
+    system = "systems:\n  hello: {root: busybox, kernel: {}, images: [kernel, initramfs]}\n"
+    (folder / "system.yaml").write_text(system + machines)
+    out = folder / "out/hello"
+    out.mkdir(parents=True)
+    items = []
+    for kind, (name, data) in zip(("kernel", "initramfs"), FILES.items(), strict=True):
+        (out / name).write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        items.append({"name": name, "kind": kind, "size": len(data), "sha256": digest})
+    (out / "manifest.json").write_text(json.dumps({"arch": "x86_64", "files": items}))
+
+
+def simulated(namespace: str, *words: str) -> dict[str, Any]:
+    """Run machine.py in a namespace whose interface `in` leads to the bridge; return what it printed."""
+    program = str(Path(__file__).with_name("machine.py"))
+    argv = ["ip", "netns", "exec", namespace, sys.executable, program, *words]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
 
 @contextlib.contextmanager

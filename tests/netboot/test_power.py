@@ -92,8 +92,8 @@ def test_a_machine_is_switched_on_and_restarted(make_lab: Make, kind: str, port:
     assert PASSWORD not in refused.stderr
 
 
-def test_commands(make_lab: Make) -> None:
-    lab = make_lab("")
+def test_commands(make_light: Make) -> None:
+    lab = make_light("")
     words = ", ".join(f'{name}: [sh, -c, "echo {name} >> said"]' for name in ("on", "off", "once"))
     machine(lab, f'{{command: {{{words}, status: ["false"]}}}}')
     for action in ("cycle", "on", "off"):

@@ -44,8 +44,8 @@ def test_a_machine_boots_what_was_published(make_lab: Make) -> None:
     lab.until(lambda: "Hello World!" in console.read_text(errors="replace"), patience=180)
 
 
-def test_publishing_again_keeps_what_is_not_ours(make_lab: Make) -> None:
-    lab = make_lab(MACHINE)
+def test_publishing_again_keeps_what_is_not_ours(make_light: Make) -> None:
+    lab = make_light(MACHINE)
     folder = lab.project / "www"
 
     def publish() -> set[str]:
@@ -86,8 +86,8 @@ gid = root
 """
 
 
-def test_publishing_to_another_host(make_lab: Make) -> None:
-    lab = make_lab(MACHINE)
+def test_publishing_to_another_host(make_light: Make) -> None:
+    lab = make_light(MACHINE)
     wrong = lab.rootstream("publish", str(lab.project / "www"), "--url", "somewhere")
     assert wrong.returncode == 2
     assert "is not the address of a folder" in wrong.stderr
@@ -111,8 +111,8 @@ def test_publishing_to_another_host(make_lab: Make) -> None:
     assert "rsync" in refused.stderr
 
 
-def test_lines_for_other_servers_are_taken_by_them(make_lab: Make) -> None:
-    lab = make_lab(
+def test_lines_for_other_servers_are_taken_by_them(make_light: Make) -> None:
+    lab = make_light(
         MACHINE.replace("address: 10.0.2.15", "address: 10.0.2.15\n    system_mac: '52:54:00:12:34:57'")
     )
     folder = lab.project / "www"
