@@ -14,6 +14,7 @@ import pytest
 from engine_project import building, engine, left_by, make_project
 
 import rootstream
+from rootstream.engine.settings import configuration
 from rootstream.engine.sharing import FOLDER
 
 pytestmark = pytest.mark.engine
@@ -112,6 +113,21 @@ def test_two_builds_at_the_limit_of_the_cache(project: Path, cache: Path) -> Non
         with building(cache, project, "b.bst", "c.bst", "d.bst", "e.bst", **quota) as second:
             assert second.end() == 0
         assert first.end() == 0
+
+
+def test_a_bst_started_by_hand_goes_on_beside_a_build(project: Path, cache: Path, tmp_path: Path) -> None:
+    engine(cache).build(project, ["base.bst"])
+    conf = tmp_path / "by-hand.conf"
+    conf.write_text(configuration(engine(cache).settings, mark=None))
+    argv = [sys.executable, "-m", "buildstream", "--config", str(conf), "--no-interactive", "build", "slow.bst"]
+    with subprocess.Popen(argv, cwd=project, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as bst:
+        assert bst.stdout
+        said = ""
+        while "Running commands" not in said:
+            said += bst.stdout.readline()
+        engine(cache).build(project, ["one.bst"])
+        said += bst.stdout.read()
+        assert bst.wait() == 0, said
 
 
 def python_for_all(folder: Path) -> Path:
