@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import rootstream as package
+
 ROOT = Path(__file__).parents[1]
 HELLO = ROOT / "examples" / "hello"
 DERIVED = shutil.ignore_patterns("out", ".rootstream", ".bst")
@@ -76,3 +78,16 @@ def extracted(packed: tarfile.TarFile, folder: Path, members: list[tarfile.TarIn
     """Unpack what a test made itself; Python before 3.11.4 knows no filters."""
     words = {"filter": "tar"} if hasattr(tarfile, "tar_filter") else {}
     packed.extractall(folder, members, **words)  # type: ignore[arg-type]  # noqa: S202
+
+
+def python_for_all(folder: Path) -> Path:
+    """Return a Python that any user can run, with our packages; skip where there is none."""
+    plain = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
+    if plain is None:
+        pytest.skip("no Python that an ordinary user can run")
+    subprocess.run([plain, "-m", "venv", "--without-pip", folder], check=True)
+    places = [place for place in sys.path if place.endswith("site-packages")]
+    places.append(str(Path(package.__file__).parent.parent))
+    site = next(folder.glob("lib/python3*/site-packages"))
+    (site / "rootstream-tests.pth").write_text("\n".join(places) + "\n")
+    return folder / "bin" / "python"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 from engine_project import building, engine, left_by, make_project
+from tests.conftest import python_for_all
 
-import rootstream
 from rootstream.engine.settings import configuration
 from rootstream.engine.sharing import FOLDER
 
@@ -128,19 +128,6 @@ def test_a_bst_started_by_hand_goes_on_beside_a_build(project: Path, cache: Path
         engine(cache).build(project, ["one.bst"])
         said += bst.stdout.read()
         assert bst.wait() == 0, said
-
-
-def python_for_all(folder: Path) -> Path:
-    """Return a Python that any user can run, with our packages; skip where there is none."""
-    plain = shutil.which(f"python3.{sys.version_info.minor}", path="/usr/bin:/usr/local/bin")
-    if plain is None:
-        pytest.skip("no Python that an ordinary user can run")
-    subprocess.run([plain, "-m", "venv", "--without-pip", folder], check=True)
-    places = [place for place in sys.path if place.endswith("site-packages")]
-    places.append(str(Path(rootstream.__file__).parent.parent))
-    site = next(folder.glob("lib/python3*/site-packages"))
-    (site / "rootstream-tests.pth").write_text("\n".join(places) + "\n")
-    return folder / "bin" / "python"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="we are an ordinary user: all these tests say it")

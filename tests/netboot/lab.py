@@ -124,6 +124,8 @@ class Lab:
                 child.wait(15)
             child.kill()
             child.wait()
+            if child.stdin:
+                child.stdin.close()
 
 
 Make = Callable[[str], Lab]

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.conftest import python_for_all
 from tests.netboot.lab import FILES, SERVER, Lab, Make, neighbour, simulated
 
 MACHINE = """
@@ -58,7 +59,7 @@ def booted(lab: Lab) -> None:
     with neighbour(lab, dhcp=False) as log:
         found = simulated(log.stem, "52:54:00:12:34:56", "52:54:00:12:34:57")
     assert found["hashes"] == [hashlib.sha256(data).hexdigest() for data in FILES.values()]
-    assert lab.boots()[-1]["outcome"] in ("served", "up")
+    lab.until(lambda: lab.boots()[-1]["outcome"] in ("served", "up"))
 
 
 def test_a_killed_dnsmasq_is_started_again(make_light: Make) -> None:
@@ -139,9 +140,10 @@ def test_without_the_right_to(make_light: Make) -> None:
         os.chown(path, nobody, nobody, follow_symlinks=False)
     for folder in list(lab.project.parents)[:3]:  # pytest's own, which only root may enter
         folder.chmod(0o755)
+    python = python_for_all(lab.project.parent / "venv")
     done = lab.run(
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-        *("env", f"HOME={lab.project}", sys.executable, "-m", "rootstream", "serve", "--interface", "br0"),
+        *("env", f"HOME={lab.project}", str(python), "-m", "rootstream", "serve", "--interface", "br0"),
         timeout=60,
     )
     assert done.returncode == 2
