@@ -138,8 +138,10 @@ def test_without_the_right_to(make_light: Make) -> None:
     nobody = 65534
     for path in (lab.project, *lab.project.rglob("*")):
         os.chown(path, nobody, nobody, follow_symlinks=False)
-    for folder in list(lab.project.parents)[:3]:  # pytest's own, which only root may enter
-        folder.chmod(0o755)
+    for folder in lab.project.parents:  # pytest's own, which only root may enter
+        mode = folder.stat().st_mode
+        if not mode & 0o001:
+            folder.chmod(mode | 0o011)
     python = python_for_all(lab.project.parent / "venv")
     done = lab.run(
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
