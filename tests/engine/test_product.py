@@ -290,6 +290,7 @@ def test_clean_deletes_what_is_derived_only(small: Path, run: Command) -> None:
     run("build", cwd=small, check=True)
     run("clean", "--out", "--yes", cwd=small, check=True)
     assert sorted(path.name for path in small.iterdir()) == [
+        "README.md",
         "linux.config",
         "overlay",
         "system.lock",
