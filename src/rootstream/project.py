@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import itertools
 import json
 import os
-import shlex
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -19,6 +20,7 @@ from rootstream.errors import UserError, Where
 DESCRIPTION = "system.yaml"
 PLAIN = "project.conf"
 LONGEST_HOLDER = 300
+_WORD = re.compile(r"[a-z]+")
 # What is entered while only a held system is worked in and other commands may have the project.
 Alone = Callable[[], AbstractContextManager[None]]
 
@@ -79,7 +81,10 @@ class Hold:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Let other commands into the project meanwhile, but not into the systems that are held."""
+        """Let other commands into the project meanwhile, but not into the systems that are held.
+
+        Who is interrupted meanwhile, or fails, ends without waiting for them.
+        """
         fcntl.flock(self.lock, fcntl.LOCK_UN)
         yield
         _take(self.lock, self.report)
@@ -135,7 +140,9 @@ def _take(handle: int, report: events.Reporter) -> None:
 
 
 def _command() -> str:
-    return shlex.join((Path(sys.argv[0] or "rootstream").name.replace("__main__.py", "rootstream"), *sys.argv[1:]))
+    """Return the verb of the command line alone: what follows may be a password (`config set SYMBOL=VALUE`)."""
+    verb = itertools.takewhile(_WORD.fullmatch, sys.argv[1:])
+    return " ".join(("rootstream", *verb))
 
 
 def sync(folder: Path, files: Mapping[str, bytes], keep: tuple[str, ...] = ()) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import multiprocessing
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_a_second_command_waits_even_for_one_that_is_killed(described: project.P
             True
         ]
     other.join()
+
+
+def test_what_a_lock_says_of_its_holder_tells_no_value(
+    described: project.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["/x/rootstream", "config", "set", 'BR2_PASSWORD="sesame"', "box"])
+    with project.locked(described, events.ignore):
+        assert (described.work / "lock").read_text() == f"process {os.getpid()}, rootstream config set"
 
 
 def _hold_a_system(folder: Path, held: object, release: object) -> None:
