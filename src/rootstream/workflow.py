@@ -7,14 +7,14 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from rootstream import __version__, events, export, lock, pinning, placeholders, project
 from rootstream.description import Described, Description
-from rootstream.engine import ElementState, Engine
+from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.plan import inputs, make, text
@@ -166,19 +166,9 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
         states = engine.build(where.plan, tuple(elements.values()), report)
-        keys = _keys(prepared, states, tuple(elements.values()), engine)
+        keys = {state.name: state.key for state in states}
         for target, element in elements.items():
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
-
-
-def _keys(
-    prepared: Prepared, states: Sequence[ElementState], elements: tuple[str, ...], engine: Engine
-) -> dict[str, str]:
-    """Return the keys of all elements: those that the build told, or what is asked for if it did not know all."""
-    keys = {state.name: state.key for state in states}
-    if all(keys.get(name) for element in elements for name in prepared.plan.closure(element)):
-        return keys
-    return {state.name: state.key for state in engine.show(prepared.project.plan, elements)}
 
 
 def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
@@ -252,8 +242,6 @@ def _build_plain(
             hint="For example: rootstream build image-x86_64.bst",
         )
     states = engine.build(where.plan, wanted, report)
-    if not states or not all(state.key for state in states):
-        states = engine.show(where.plan, wanted)
     keys = {state.name: state.key for state in states}
     places = []
     for element in wanted:

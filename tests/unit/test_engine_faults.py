@@ -35,6 +35,23 @@ def error_of(name: str, *, log: str = "", status: int = 255, counts: Literal["bu
     )
 
 
+def failed(*failures: Failure, log: str = "", closing: str = "") -> UserError:
+    return fault(
+        Outcome(
+            failures=failures,
+            log=log,
+            core=(),
+            closing=closing,
+            status=255,
+            casd_died=False,
+            messages=Path("all.log"),
+            project=None,
+            extra=None,
+            command="bst build x.bst",
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -76,20 +93,7 @@ def test_a_bst_that_was_killed() -> None:
 
 
 def unknown(closing: str) -> UserError:
-    return fault(
-        Outcome(
-            failures=(),
-            log="",
-            core=(),
-            closing=closing,
-            status=255,
-            casd_died=False,
-            messages=Path("all.log"),
-            project=None,
-            extra=None,
-            command="bst build x.bst",
-        )
-    )
+    return failed(closing=closing)
 
 
 def test_words_that_nobody_knows_keep_a_command_to_paste() -> None:
@@ -133,20 +137,7 @@ def test_a_sandbox_that_does_not_work_is_not_the_elements_fault(log: str, reason
     failure = Failure(
         element="a.bst", action="build", key="", text="buildbox-run failed with returncode 1", log=None
     )
-    error = fault(
-        Outcome(
-            failures=[failure],
-            log=log,
-            core=(),
-            closing="",
-            status=255,
-            casd_died=False,
-            messages=Path("all.log"),
-            project=None,
-            extra=None,
-            command="",
-        )
-    )
+    error = failed(failure, log=log)
     assert error.reason == reason
 
 
@@ -190,20 +181,7 @@ def test_an_empty_log() -> None:
 )
 def test_what_a_source_could_not_get_has_its_own_advice(action: str, text: str, reason: str, hint: str) -> None:
     failure = Failure(element="base.bst", action=action, key="", text=text, log=None)
-    error = fault(
-        Outcome(
-            failures=(failure,),
-            log="",
-            core=(),
-            closing="",
-            status=255,
-            casd_died=False,
-            messages=Path("all.log"),
-            project=None,
-            extra=None,
-            command="bst build x.bst",
-        )
-    )
+    error = failed(failure)
     assert error.reason == reason
     assert error.hint
     assert hint in error.hint

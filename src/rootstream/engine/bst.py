@@ -82,11 +82,13 @@ class Engine:
     def build(self, project: Path, targets: Sequence[str], report: Reporter = ignore) -> tuple[ElementState, ...]:
         """Build the targets and what they need; `Plan` is reported before the first element begins.
 
-        Returns the elements as they were before, with the keys that are known then. Raises `UserError`
+        Returns the elements with their keys, in the state that they had before. Raises `UserError`
         element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full, sandbox-missing,
         project-invalid ..., Interrupted.
         """
-        return self._session(project, ("build",), targets, report, counts="build")
+        states = self._session(project, ("build",), targets, report, counts="build")
+        known = states and all(state.key for state in states)
+        return states if known else self.show(project, targets)  # not strict: some keys come with the build
 
     def checkout(
         self,
