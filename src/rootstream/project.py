@@ -100,15 +100,15 @@ def locked(project: Project, report: events.Reporter, systems: tuple[str, ...] =
     """
     with ExitStack() as stack:
         for name in sorted(systems):
-            _take(stack.enter_context(_lock_file(project, Path("locks") / name)), report)
-        lock = stack.enter_context(_lock_file(project, Path("lock")))
+            _take(stack.enter_context(lock_file(project.work / "locks" / name)), report)
+        lock = stack.enter_context(lock_file(project.work / "lock"))
         _take(lock, report)
         yield Hold(lock=lock, report=report)
 
 
 @contextmanager
-def _lock_file(project: Project, name: Path) -> Iterator[int]:
-    path = project.work / name
+def lock_file(path: Path) -> Iterator[int]:
+    """Open a file of the project to be locked, and give its descriptor. Raises `UserError` cannot-write."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -116,7 +116,7 @@ def _lock_file(project: Project, name: Path) -> Iterator[int]:
         raise UserError(
             "cannot-write",
             f"cannot be written: {error.strerror}",
-            where=Where(path=project.work),
+            where=Where(path=path),
             hint="The project's folder must be writable.",
         ) from error
     try:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from rootstream.errors import UserError, Where
+from rootstream.project import lock_file
 
 _TRIES, _PAUSE = 10, 0.02  # whoever only looks holds it for a moment
 
@@ -17,15 +16,8 @@ _TRIES, _PAUSE = 10, 0.02  # whoever only looks holds it for a moment
 @contextlib.contextmanager
 def hold(path: Path) -> Iterator[int | None]:
     """Hold a file and give its descriptor; None if another process holds it. Raises `UserError` cannot-write."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise UserError("cannot-write", f"cannot be written: {error.strerror}", where=Where(path=path)) from error
-    try:
+    with lock_file(path) as handle:
         yield handle if _taken(handle) else None
-    finally:
-        os.close(handle)
 
 
 def _taken(handle: int) -> bool:
