@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from test_debian_offline import Bst, refs
+from debian_archive import Bst, refs
 
 from rootstream_bst import apt, mirrors
 from rootstream_bst.faults import Fault
