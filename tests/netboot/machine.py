@@ -108,6 +108,12 @@ def have(address: str) -> None:
     subprocess.run(argv, check=True, capture_output=True, timeout=10)
 
 
+def report(token: str, text: str) -> bytes:
+    """Sign a report as systems do."""
+    inner = hashlib.sha256(f"{token}{text}".encode()).hexdigest()
+    return f"{text}&sign={hashlib.sha256(f'{token}{inner}'.encode()).hexdigest()}".encode()
+
+
 def boot(mac: str, system_mac: str) -> dict[str, Any]:
     """Boot, as far as the network is concerned."""
     card = bytes.fromhex(mac.replace(":", ""))
@@ -123,8 +129,8 @@ def boot(mac: str, system_mac: str) -> dict[str, Any]:
     hashes = [hashlib.sha256(web(url, address)).hexdigest() for url in urls]
     own, _ = leased(bytes.fromhex(system_mac.replace(":", "")), bytes([60, 6]) + b"udhcp1")
     have(own)
-    home = re.search(r"rootstream\.home=(\S+)", script)
-    said = json.loads(web(home[1], own, b"up=1.0")) if home else None
+    home = re.search(r"rootstream\.home=(\S+) rootstream\.token=(\S+)", script)
+    said = json.loads(web(home[1], own, report(home[2], "up=1.0"))) if home else None
     return {"addresses": [address, again, own], "loaded": loaded, "hashes": hashes, "home": said, "script": script}
 
 

@@ -24,6 +24,7 @@ from rootstream import events
 from rootstream.load import load
 from rootstream.netboot import api, page, places
 from rootstream.netboot.builds import Build, Builds
+from rootstream.netboot.home import signature
 from rootstream.netboot.power import Switchboard
 from rootstream.netboot.service import Service
 from rootstream.netboot.site import application
@@ -120,7 +121,7 @@ class Site:
         self, path: str, *, body: object = None, head: Mapping[str, str] | None = None, method: str | None = None
     ) -> tuple[int, Message, bytes]:
         """Ask for something; return status, headers and content."""
-        data = None if body is None else json.dumps(body).encode()
+        data = None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode()
         words = {**({"Content-Type": "application/json"} if body is not None else {}), **(head or {})}
         # the address is one of this test's own
         request = urllib.request.Request(self.url + path, data=data, headers=words, method=method)  # noqa: S310
@@ -162,8 +163,10 @@ class Site:
                 status, _, _ = self.ask(word.removeprefix(self.url))
                 assert status == 200
         if home:
-            (reply,) = (word.partition("=")[2] for word in words if word.startswith("rootstream.home="))
-            status, _, _ = self.ask(reply.removeprefix(self.url), method="POST")
+            told = dict(word.split("=", 1) for word in words if word.startswith("rootstream."))
+            body = f"up=1.42&sign={signature(told['rootstream.token'], 'up=1.42')}"
+            path = told["rootstream.home"].removeprefix(self.url)
+            status, _, _ = self.ask(path, body=body, head={"Content-Type": "application/x-www-form-urlencoded"})
             assert status == 200
 
     def past(self, machine: str, mac: str, build: Build, *, age: float, pace: float = 1, good: bool = True) -> int:

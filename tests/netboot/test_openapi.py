@@ -118,4 +118,4 @@ def test_faults_are_as_described(lab: Site) -> None:
     assert checked(lab, "post", "/machines/{name}/choose", {"name": "box"}, body={"system": "nothing"})[0] == 404
     assert checked(lab, "post", "/machines/{name}/power", {"name": "box"}, body={"action": "explode"})[0] == 400
     assert checked(lab, "post", "/machines/{name}/power", {"name": "spare"}, body={"action": "on"})[0] == 400
-    assert checked(lab, "post", "/home/{token}", {"token": "worthless"})[0] == 403
+    assert checked(lab, "post", "/boots/{id}/home", {"id": 99})[0] == 403

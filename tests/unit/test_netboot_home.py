@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.netboot import home
 from rootstream.plan.debian import netboot
 from rootstream.roots import DebianRoot
 
@@ -53,12 +54,19 @@ def server(status: int) -> Iterator[tuple[int, list[tuple[str, bytes]]]]:
 def test_it_reports_once(tmp_path: Path, status: int, times: int, ended: int) -> None:
     with server(status) as (port, got):
         done = run(
-            tmp_path, "home", f"quiet rootstream.home=http://127.0.0.1:{port}/api/v1/home/a-b_C BOOTIF=01-x"
+            tmp_path,
+            "home",
+            f"quiet rootstream.home=http://127.0.0.1:{port}/api/v1/boots/7/home rootstream.token=a-b_C quiet",
         )
     assert done.returncode == ended, done.stderr
     assert len(got) == times
-    assert got[0][0] == "/api/v1/home/a-b_C"
-    assert got[0][1].startswith(b"up=")
+    path, body = got[0]
+    report = home.understood(body)
+    assert path == "/api/v1/boots/7/home"
+    assert report
+    assert report.up > 0
+    assert home.signed(report, "a-b_C")
+    assert not home.signed(report, "a-b_D")
 
 
 @pytest.mark.parametrize(

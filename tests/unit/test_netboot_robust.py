@@ -102,7 +102,7 @@ def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
         async with site.served():
             for number in range(3 * telling.MOST_TOLD):
                 assert (await site.ask(f"/machines/52-54-00-99-00-{number:02x}.ipxe"))[0] == 200
-                assert (await site.ask("/api/v1/home/rubbish", method="POST"))[0] == 403
+                assert (await site.ask("/api/v1/boots/7/home", method="POST"))[0] == 403
             assert len(site.told) == telling.MOST_TOLD + 1
 
     run_to_end(main())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import re
 import socket
@@ -49,7 +50,8 @@ def test_a_machine_gets_its_script(run: Run) -> None:
         assert f"{base}/builds/good/{number}/bzImage?boot=1" in kernel
         words = kernel.split()
         assert {"quiet", "name=box", "from=127.0.0.1", "console=ttyS0", "initrd=initramfs.cpio"} <= set(words)
-        assert re.search(rf"rootstream.home={base}/api/v1/home/[\w-]{{30,}} ", kernel)
+        assert f"rootstream.home={base}/api/v1/boots/1/home" in words
+        assert re.search(r" rootstream.token=[\w-]{30,} ", kernel)
 
     run(work)
 
@@ -325,14 +327,28 @@ def test_a_system_reports_once(run: Run) -> None:
     async def work(site: Site) -> None:
         site.export()
         _, _, text = await site.ask(f"/machines/{MAC}.ipxe")
-        found = re.search(rb"/api/v1/home/([\w-]+)", text)
+        found = re.search(r"rootstream.home=http://[^/]*(/\S+) rootstream.token=(\S+)", text.decode())
         assert found
-        home = found[0].decode()
-        assert (await site.ask(home[:-1] + "-", method="POST"))[0] == 403
-        assert (await site.ask(home, method="GET"))[0] == 405
-        assert (await site.ask(home, method="POST"))[0] == 200
-        assert (await site.ask(home, method="POST"))[0] == 403
-        assert site.state.boots()[0].outcome == "up"
+        path, token = found.groups()
+        inner = hashlib.sha256(f"{token}up=1.42".encode()).hexdigest()
+        sign = hashlib.sha256(f"{token}{inner}".encode()).hexdigest()
+        good = f"up=1.42&sign={sign}"
+        of_nobody = hashlib.sha256(hashlib.sha256(b"up=1.42").hexdigest().encode()).hexdigest()
+
+        async def said(body: str, where: str = path) -> int:
+            return (await site.ask(where, method="POST", body=body))[0]
+
+        for bad in ("", "up=1.42", f"up=1.43&sign={sign}", f"up=x&sign={sign}", good + " " * 5000, good.upper()):
+            assert await said(bad) == 403, bad
+        assert await said(f"up=1.42&sign={of_nobody}") == 403
+        assert await said(good, path.replace("/1/", "/2/")) == 403
+        assert (await site.ask(path, method="GET"))[0] == 405
+        assert site.state.boots()[0].outcome == "booting"
+        assert await said(good) == 200
+        assert await said(good) == 403
+        (record,) = site.state.boots()
+        assert record.outcome == "up"
+        assert record.stages[-1].detail == "127.0.0.1, 1.42 s after the kernel began"
 
     run(work)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -60,16 +61,21 @@ def test_a_boot_that_is_begun_anew_is_abandoned(state: State) -> None:
     assert state.boots(machine="' OR 1=1 --") == ()
 
 
-def test_a_token_is_kept_as_its_hash_and_good_once(state: State, tmp_path: Path) -> None:
+def test_a_token_is_good_once_and_for_an_hour(state: State) -> None:
     number = state.begin("box", "", stage="script")
+    assert state.token(number) == state.token(number + 1) == ""
+    assert state.redeem(number, "") is None
     state.update(number, token="a-token-of-this-boot")
-    assert state.redeem("") is None
-    assert state.redeem("another") is None
-    boot = state.redeem("a-token-of-this-boot")
+    assert state.token(number) == "a-token-of-this-boot"
+    assert state.redeem(number, "another") is None
+    boot = state.redeem(number, "a-token-of-this-boot")
     assert boot
     assert (boot.id, boot.outcome) == (number, "up")
-    assert state.redeem("a-token-of-this-boot") is None
-    assert not any(b"a-token-of-this-boot" in path.read_bytes() for path in (tmp_path / "new").iterdir())
+    assert state.token(number) == ""
+    assert state.redeem(number, "a-token-of-this-boot") is None
+    old = state.begin("box", "", stage="script", at=time.time() - 3700)
+    state.update(old, token="a-token-of-this-boot")
+    assert state.token(old) == ""
 
 
 def test_choices(state: State) -> None:
@@ -125,7 +131,7 @@ def test_who_is_up_is_not_only_served(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
     number = state.begin("box", "52:54:00:00:00:01", stage="dhcp")
     state.update(number, token="a-token-of-this-boot")
-    assert state.redeem("a-token-of-this-boot")
+    assert state.redeem(number, "a-token-of-this-boot")
     state.served(number)  # the file's last byte is noted after the report
     assert state.boots()[0].outcome == "up"
     state.close()
@@ -133,8 +139,10 @@ def test_who_is_up_is_not_only_served(tmp_path: Path) -> None:
 
 def test_a_token_is_void_with_the_next_boot(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
-    for word in ("a-token-of-one-boot", "a-token-of-the-next"):
-        state.update(state.begin("box", "52:54:00:00:00:01", stage="dhcp"), token=word)
-    assert state.redeem("a-token-of-one-boot") is None
-    assert state.redeem("a-token-of-the-next")
+    numbers = [state.begin("box", "52:54:00:00:00:01", stage="dhcp")]
+    state.update(numbers[0], token="a-token-of-one-boot")
+    numbers.append(state.begin("box", "52:54:00:00:00:01", stage="dhcp"))
+    state.update(numbers[1], token="a-token-of-the-next")
+    assert state.redeem(numbers[0], "a-token-of-one-boot") is None
+    assert state.redeem(numbers[1], "a-token-of-the-next")
     state.close()

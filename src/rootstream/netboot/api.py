@@ -23,7 +23,7 @@ from aiohttp import hdrs, web
 from rootstream import __version__
 from rootstream.errors import UserError, Where
 from rootstream.machines import power_kind
-from rootstream.netboot import places
+from rootstream.netboot import home, places
 from rootstream.netboot.builds import Build
 from rootstream.netboot.power import Action, Switchboard
 from rootstream.netboot.service import Service
@@ -59,8 +59,8 @@ def add(app: web.Application, project: Project, switchboard: Switchboard) -> Non
     POST /api/v1/machines/NAME/choose       {"system"?, "build"?, "once"?}: machine; without system and build what
                                             was chosen is taken back
     POST /api/v1/machines/NAME/power        {"action": "on" | "off" | "cycle"}: {"machine", "boot": ID or null}
+    POST /api/v1/boots/ID/home              up=SECONDS&sign=SIGNATURE: a booted system reports; `home.signature`
     POST /api/v1/systems/NAME/current       {"build": ID or null}: system; null is the build before the current one
-    POST /api/v1/home/TOKEN                 a booted system reports; the token in the path is its login
 
     POST wants `Content-Type: application/json` and `Authorization: Bearer TOKEN`; the file `tokens` has them.
     """
@@ -74,12 +74,12 @@ def add(app: web.Application, project: Project, switchboard: Switchboard) -> Non
     router.add_get(f"{BASE}/machines/{{name}}/console", _console)
     router.add_get(f"{BASE}/boots", _boots)
     router.add_get(f"{BASE}/boots/{{id:[0-9]{{1,15}}}}", _boot)
+    router.add_post(f"{BASE}/boots/{{id:[0-9]{{1,15}}}}/home", _home)
     router.add_get(f"{BASE}/builds", _builds)
     router.add_get(f"{BASE}/events", _events)
     router.add_post(f"{BASE}/machines/{{name}}/choose", allowed(_choose))
     router.add_post(f"{BASE}/machines/{{name}}/power", allowed(_switch))
     router.add_post(f"{BASE}/systems/{{name}}/current", allowed(_select))
-    router.add_post(f"{BASE}/home/{{token}}", _home)
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------
@@ -382,7 +382,9 @@ async def _select(request: web.Request) -> web.Response:
 
 
 async def _home(request: web.Request) -> web.Response:
-    boot = request.app[SERVICE].home(request.match_info["token"], request.remote or "")
+    body = await request.read() if (request.content_length or 0) <= home.MOST else b""
+    report, number = home.understood(body), int(request.match_info["id"])
+    boot = request.app[SERVICE].up(number, report, request.remote or "")
     if boot is None:
-        raise web.HTTPForbidden(text="this token is worth nothing\n")
+        raise web.HTTPForbidden(text="this is not signed with the token of a boot that goes on\n")
     return _answer({"machine": boot.machine, "boot": boot.id})

@@ -110,7 +110,7 @@ def contents(
 
 def _script(name: str, machine: NetMachine, build: Build, served: Served) -> str:
     console = BOARDS[machine.arch].console
-    args = script.kernel_args(name, machine, build, served, console=console, home="")
+    args = script.kernel_args(name, machine, build, served, console=console, home=())
     made = script.start(name, build, served, args=args, boot=None, efi=machine.firmware == "uefi")
     if made is None:
         message = f"build {build.id} of {build.target} has nothing that {name} can boot"

@@ -47,8 +47,10 @@ def filled(template: str, values: dict[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def kernel_args(name: str, machine: NetMachine, build: Build, served: Served, *, console: str, home: str) -> str:
-    """Return the arguments of the kernel; `home` is where the system reports that it is up, or empty."""
+def kernel_args(
+    name: str, machine: NetMachine, build: Build, served: Served, *, console: str, home: Sequence[str]
+) -> str:
+    """Return the arguments of the kernel; `home` are those that tell the system where to report that it is up."""
     values = {
         "name": name,
         "mac": machine.macs[0],
@@ -64,9 +66,7 @@ def kernel_args(name: str, machine: NetMachine, build: Build, served: Served, *,
         words.append(f"console={machine.console or console}")
     if machine.system_mac:
         words.append(f"rootstream.mac={machine.system_mac}")
-    if home:
-        words.append(f"rootstream.home={home}")
-    return " ".join([*words, "BOOTIF=01-${netX/mac:hexhyp}"])
+    return " ".join([*words, *home, "BOOTIF=01-${netX/mac:hexhyp}"])
 
 
 def start(title: str, build: Build, served: Served, *, args: str, boot: int | None, efi: bool) -> str | None:

@@ -9,7 +9,7 @@ import re
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,9 +18,10 @@ from rootstream.boot.boards import BOARDS
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.machines import NetMachine
-from rootstream.netboot import ipxe, script
+from rootstream.netboot import home, ipxe, script
 from rootstream.netboot.builds import Build, Builds
 from rootstream.netboot.dnsmasq import Sent, Spoken, Vendor, complaint, understood
+from rootstream.netboot.home import Report
 from rootstream.netboot.script import Served
 from rootstream.netboot.state import BootRecord, State
 from rootstream.netboot.telling import Teller
@@ -141,14 +142,12 @@ class Service:
             self._teller.tell("boot", f"{name} boots {target}, build {build.id} ({who})", machine=name)
         if build is None:
             return script.wait(f"the build {boot.build} of {boot.system} is gone", served)
-        home = ""
         words = {"address": asking.address, "system": build.target, "build": build.id}
         if machine.phone_home:
-            token = secrets.token_urlsafe(24)
-            words["token"] = token
-            home = f"{served.base}/api/v1/home/{token}"
+            words["token"] = secrets.token_urlsafe(24)
         self.state.update(boot.id, **words)
-        text = self._start(name, machine, build, served, boot=boot.id, home=home)
+        told = home.words(served.base, boot.id, words.get("token", ""))
+        text = self._start(name, machine, build, served, boot=boot.id, home=told)
         self.state.stage(boot.id, "script", began=now, ended=self._clock(), size=len(text))
         return text
 
@@ -161,10 +160,17 @@ class Service:
         build = self.build(target, wanted)
         if build is None:
             return script.wait(f"there is no build of {target}", served)
-        return self._start(name, machine, build, served, boot=None, home="")
+        return self._start(name, machine, build, served, boot=None, home=())
 
     def _start(
-        self, name: str, machine: NetMachine, build: Build, served: Served, *, boot: int | None, home: str
+        self,
+        name: str,
+        machine: NetMachine,
+        build: Build,
+        served: Served,
+        *,
+        boot: int | None,
+        home: Sequence[str],
     ) -> str:
         console = BOARDS[machine.arch].console
         args = script.kernel_args(name, machine, build, served, console=console, home=home)
@@ -298,13 +304,17 @@ class Service:
             if last:
                 self.state.served(boot.id)
 
-    def home(self, token: str, address: str) -> BootRecord | None:
-        """Note that a system reports to be up; None if the token was made for no boot, or used before."""
-        boot = self.state.redeem(token)
-        if boot is None:
-            self._teller.tell_some("warning", f"{address} reports with a token that is worth nothing")
+    def up(self, number: int, report: Report | None, address: str) -> BootRecord | None:
+        """Note that the system of a boot reports to be up; None without its signature, or said before."""
+        token = self.state.token(number) if report else ""
+        boot = self.state.redeem(number, token) if report and home.signed(report, token) else None
+        if report is None or boot is None:
+            self._teller.tell_some(
+                "warning", f"{address} reports to be boot {number}, with a signature worth nothing"
+            )
             return None
         now = self._clock()
-        self.state.stage(boot.id, "phone-home", began=now, ended=now, detail=address)
+        said = f"{address}, {report.up:.2f} s after the kernel began"
+        self.state.stage(boot.id, "phone-home", began=now, ended=now, detail=said)
         self._teller.tell("up", f"{boot.machine} is up, at {address}", machine=boot.machine)
         return boot

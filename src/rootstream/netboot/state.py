@@ -6,7 +6,6 @@ SQLite with a write-ahead log: several processes read and write it, and a killed
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import sqlite3
 import threading
 import time
@@ -32,7 +31,6 @@ CREATE TABLE boots (
   system TEXT NOT NULL, build TEXT NOT NULL, began REAL NOT NULL, changed REAL NOT NULL, outcome TEXT NOT NULL,
   token TEXT NOT NULL, console TEXT NOT NULL);
 CREATE INDEX boots_of ON boots (machine, id);
-CREATE INDEX boots_token ON boots (token) WHERE token <> '';
 CREATE TABLE stages (
   boot INTEGER NOT NULL REFERENCES boots (id) ON DELETE CASCADE, name TEXT NOT NULL, began REAL NOT NULL,
   ended REAL, bytes INTEGER, detail TEXT NOT NULL, PRIMARY KEY (boot, name)) WITHOUT ROWID;
@@ -233,11 +231,9 @@ class State:
             database.execute("UPDATE boots SET changed = ? WHERE id = ?", (at, boot))
 
     def update(self, boot: int, **words: str) -> None:
-        """Set words of a boot: mac, address, system, build, outcome, console, token (kept as its hash)."""
+        """Set words of a boot: mac, address, system, build, outcome, console, token."""
         if not words.keys() <= {"mac", "address", "system", "build", "outcome", "console", "token"}:
             raise ValueError(f"unknown words: {sorted(words)}")
-        if "token" in words:
-            words["token"] = _hash(words["token"])
         assignments = ", ".join(f"{name} = ?" for name in words)
         with self._change() as database:
             query = f"UPDATE boots SET {assignments}, changed = ? WHERE id = ?"  # noqa: S608  (names checked above)
@@ -249,14 +245,19 @@ class State:
             query = "UPDATE boots SET outcome = 'served', changed = ? WHERE id = ? AND outcome = 'booting'"
             database.execute(query, (time.time(), boot))
 
-    def redeem(self, token: str) -> BootRecord | None:
-        """Return the boot that a token was made for: once, and while it is young."""
-        now = time.time()
+    def token(self, boot: int) -> str:
+        """Return the token of a boot that goes on; empty if it has none, or is older than a token lives."""
+        query = "SELECT token FROM boots WHERE id = ? AND began > ?"
+        rows = self._rows(query, boot, time.time() - _TOKEN_LIFE)
+        return str(rows[0]["token"]) if rows else ""
+
+    def redeem(self, boot: int, token: str) -> BootRecord | None:
+        """Note that a boot is up, which takes its token away; None if the token is not its, or no more."""
         with self._change() as database:
             row = database.execute(
                 "UPDATE boots SET token = '', outcome = CASE outcome WHEN 'booting' THEN 'up' WHEN 'served' THEN"
-                " 'up' ELSE outcome END, changed = ? WHERE token = ? AND token <> '' AND began > ? RETURNING *",
-                (now, _hash(token), now - _TOKEN_LIFE),
+                " 'up' ELSE outcome END, changed = ? WHERE id = ? AND token = ? AND token <> '' RETURNING *",
+                (time.time(), boot, token),
             ).fetchone()
         return self._boot(row) if row else None
 
@@ -381,7 +382,3 @@ def _choice(row: sqlite3.Row, machine: str) -> Choice:
     return Choice(
         machine=machine, system=row["system"], build=row["build"], once=bool(row["once"]), chosen=row["chosen"]
     )
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest() if token else ""

@@ -112,6 +112,7 @@ class Operation:
     answer: Schema
     query: tuple[tuple[str, Schema, str], ...] = ()
     body: Schema | None = None
+    form: str = "application/json"
     token: bool = False
     faults: tuple[int, ...] = ()
 
@@ -203,17 +204,19 @@ OPERATIONS = (
         faults=(400, 404),
     ),
     Operation(
-        path="/home/{token}",
-        summary="A booted system reports that it is up; the path is its login, and its body is not read",
+        path="/boots/{id}/home",
+        summary="A booted system reports the seconds since its kernel began, signed with the token of its boot: "
+        "SHA-256 of the token and of the SHA-256 of the token and the text `up=SECONDS`, in hexadecimal",
         answer=_object(machine=TEXT, boot=COUNT),
-        body={},
+        body=_object(up={"type": "number"}, sign={**TEXT, "pattern": "^[0-9a-f]{64}$"}),
+        form="application/x-www-form-urlencoded",
         faults=(403,),
     ),
 )
 _FAULTS = {
     400: "something is wrong with what was asked",
     401: "this needs a token",
-    403: "the token is worth nothing",
+    403: "the token or the signature is worth nothing",
     404: "there is no such thing",
     503: "the state cannot be read or written",
 }
@@ -261,7 +264,7 @@ def _operation(each: Operation) -> Schema:
     if inside or asked:
         made["parameters"] = [*inside, *asked]
     if each.body:
-        made["requestBody"] = {"required": True, "content": {"application/json": {"schema": each.body}}}
+        made["requestBody"] = {"required": True, "content": {each.form: {"schema": each.body}}}
     return made
 
 
