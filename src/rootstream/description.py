@@ -67,6 +67,8 @@ class Described(Model):
     system: System
     lines: dict[str, int] = Field(default_factory=dict, exclude=True, repr=False)
     """Lines of the description by path, such as `layers/0`; no part of what decides a result."""
+    reports: bool = False
+    """Whether a machine boots it over the network that wants to hear when it is up."""
 
     @property
     def target(self) -> str:

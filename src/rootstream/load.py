@@ -85,8 +85,10 @@ class _Reading:
             return Description.model_construct(debian=Debian(), systems=tuple(systems))
         self.problems += machine_rules.check(project, tuple(systems), node)
         self.problems += files.check(record(Project).fields["machines"].shape, machines, self.folder)
+        reporting = {machine.system for machine in project.machines.values() if machine.phone_home}
+        told = (each.model_copy(update={"reports": each.target in reporting}) for each in systems)
         return Description.model_construct(
-            debian=project.debian, systems=tuple(systems), machines=project.machines, serve=project.serve
+            debian=project.debian, systems=tuple(told), machines=project.machines, serve=project.serve
         )
 
     def _systems(self, name: Scalar, written: Mapping) -> list[Described]:

@@ -47,6 +47,19 @@ def made(folder: Path, words: str, images: str = "[files]") -> Generated:
     return generate(described, folder, Path("/made"))
 
 
+def test_a_system_that_reports_has_the_hook_of_busyboxs_dhcp_client(tmp_path: Path) -> None:
+    machines = "machines: {{a: {{macs: ['52:54:00:00:00:01'], system: {system}, phone_home: true}}}}\n"
+    text = f"systems:\n  it:\n    {ROOT.replace(chr(10), chr(10) + '    ')}images: [files]\n  other:\n"
+    text += f"    {ROOT.replace(chr(10), chr(10) + '    ')}images: [files]\n"
+    (tmp_path / "system.yaml").write_text(text + machines.format(system="it"))
+    it, other = (generate(each, tmp_path, Path("/made")) for each in load(tmp_path / "system.yaml").systems)
+    path = "overlay/usr/share/udhcpc/default.script.d/rootstream"
+    assert it.files[path].mode == 0o755
+    assert it.files[path].content.startswith(b"#!/bin/sh\n")
+    assert symbols(it)["BR2_ROOTFS_OVERLAY"] == ['"/made/overlay"']
+    assert path not in other.files
+
+
 def symbols(generated: Generated) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for each in generated.settings:

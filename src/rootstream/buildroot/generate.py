@@ -23,6 +23,8 @@ from rootstream.project import DESCRIPTION
 FINISH = ("post_build", "post_fakeroot")
 # Of symbols that are appended to: without Buildroot's own table everybody reads /etc/shadow (system/Config.in).
 DEFAULTS = {"BR2_ROOTFS_DEVICE_TABLE": '"system/device_table.txt"'}
+# What the script of BusyBox's DHCP client calls at a lease, in Buildroot's and in our own roots.
+HOOK = "usr/share/udhcpc/default.script.d/rootstream"
 MOST_SERVICES = 39  # from S60 to S98: see finish/post_build.py
 
 
@@ -148,6 +150,9 @@ def _python(draft: _Draft) -> None:
 def _system(draft: _Draft, described: Described) -> None:
     if not any(isinstance(layer, layers.RootLoginLayer) for layer in described.system.layers):
         draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n", weak=True)
+    if described.reports:
+        hook = resources.files("rootstream.recipes") / "busybox/skeleton" / HOOK
+        draft.file(f"overlay/{HOOK}", hook.read_bytes(), 0o755)
 
 
 def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  (a table of layers)
