@@ -51,6 +51,16 @@ with prepare(Machine(), image, arch="x86_64", host=run_host("tcg")) as prepared,
     sys.stdout.flush()
     time.sleep(1000)
 """
+HOLD_TWO = """
+import sys
+from pathlib import Path
+from rootstream.boot.verify import verify
+from rootstream.machine import BootImage, ConsoleCheck, Machine
+images = [BootImage(kind="disk", kernel=None, file=sys.argv[1], name=name) for name in ("one", "two")]
+machine = Machine(accelerator="tcg", timeout=1000.0)
+wanted = [ConsoleCheck(console="never", within=1000.0)]
+verify("held", arch="x86_64", machine=machine, images=images, wanted=wanted, folder=Path(sys.argv[2]))
+"""
 
 
 @pytest.fixture
@@ -150,6 +160,23 @@ def test_no_qemu_is_left_when_the_tool_is_ended(disk: BootImage, number: signal.
         assert not Path(folder).exists()
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor boots one machine at a time")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_images_boot_at_once_and_end_at_once(disk: BootImage, number: signal.Signals, tmp_path: Path) -> None:
+    argv = [sys.executable, "-c", HOLD_TWO, disk.file, str(tmp_path / "verify")]
+    pids: list[int] = []
+
+    def both() -> bool:
+        pids[:] = [pid for pid in below(tool.pid) if Path(f"/proc/{pid}/comm").read_text().startswith("qemu")]
+        return len(pids) == 2
+
+    with subprocess.Popen(argv) as tool:
+        until(both)
+        tool.send_signal(number)
+        tool.wait(ENDS)
+    until(lambda: not any(alive(pid) for pid in pids))
+
+
 def test_no_qemu_is_left_after_an_error(disk: BootImage) -> None:
     pids: list[int] = []
 
@@ -180,6 +207,11 @@ def test_the_proof_is_remembered_and_decides(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             accel.choose(Machine(accelerator="kvm"), "x86_64", cache=tmp_path)
         assert caught.value.reason == "kvm-unusable"
+
+
+def below(pid: int) -> list[int]:
+    lists = (path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/children"))
+    return [int(word) for text in lists for word in text.split()]
 
 
 def alive(pid: int) -> bool:

@@ -93,6 +93,7 @@ def guest_with(serve: Callable[[socket.socket], None]) -> Iterator[Guest]:
             pid=0,
             paste="",
             status=lambda: None,
+            kill=lambda: None,
         )
         server.shutdown(socket.SHUT_RDWR)
         thread.join()

@@ -58,8 +58,8 @@ class Guest:
     """A running machine.
 
     `ports` leads from a port of the guest to one of 127.0.0.1, unless it has an `address` of its own; `status`
-    waits a moment for QEMU's exit status; `paste` is a command that starts the same on a terminal. A machine that
-    is no virtual one has no monitor.
+    waits a moment for QEMU's exit status; `kill` ends it at once; `paste` is a command that starts the same on a
+    terminal. A machine that is no virtual one has no monitor.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Guest:
     pid: int
     paste: str
     status: Callable[[], int | None]
+    kill: Callable[[], None]
     address: str | None = None
 
 
@@ -181,6 +182,7 @@ def launched(
             pid=child.pid,
             paste=paste,
             status=lambda: _status(child),
+            kill=child.kill,
             address=prepared.address,
         )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from rootstream.boot.checks import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
+from rootstream.boot.together import Running, Turns, at_once
 from rootstream.errors import Interrupted, UserError
 from rootstream.machine import BootImage, Check, Machine
 from rootstream.system import Architecture
@@ -87,11 +89,12 @@ def verify(
     report: events.Reporter = events.ignore,
     env: Mapping[str, str] = os.environ,
 ) -> Verdict:
-    """Boot each image in turn, run the checks on it, and return the verdict.
+    """Boot each image, run the checks on it, and return the verdict; as many go on at once as the host can take.
 
     Writes into `folder`: `console-LABEL.log` for each boot, `junit.xml` and `boot.json`; those of an earlier run
     are gone. What the guest does wrong is in the verdict; `UserError` is raised for what keeps QEMU from starting
-    (see `machine.prepare`, `machine.start`, `accel.choose`), after all that was found, and this, was written.
+    (see `machine.prepare`, `machine.start`, `accel.choose`), after what was found with the images before it, and
+    this, was written.
     """
     folder.mkdir(parents=True, exist_ok=True)
     report_file, summary_file = folder / "junit.xml", folder / "boot.json"
@@ -102,9 +105,8 @@ def verify(
     accelerator: Accelerator | None = None
     try:
         accelerator = accel.choose(machine, arch, report=report, env=env)
-        for image in images:
-            report(events.Step(name="boot", text=f"Booting {system} from {image.label}"))
-            job = _Job(
+        jobs = [
+            _Job(
                 arch=arch,
                 machine=machine,
                 image=image,
@@ -112,7 +114,10 @@ def verify(
                 log=folder / f"console-{image.label}.log",
                 forwards=checks.forwards(wanted),
             )
-            boots.append(_boot(job, accelerator, report=report, env=env))
+            for image in images
+        ]
+        for boot in _boots(system, jobs, accelerator, report=report, env=env):
+            boots.append(boot)  # noqa: PERF402  (those before one that fails are kept)
     except Interrupted:
         raise
     except UserError as error:
@@ -166,7 +171,35 @@ class _Job:
     forwards: tuple[Forward, ...]
 
 
-def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: Mapping[str, str]) -> Boot:
+def _boots(
+    system: str, jobs: Sequence[_Job], accelerator: Accelerator, *, report: events.Reporter, env: Mapping[str, str]
+) -> Iterator[Boot]:
+    """Boot several times at once; give the boots in their order. All end with the first that cannot start."""
+    if not jobs:
+        return
+    running, turns = Running(), Turns(report, len(jobs))
+
+    def one(number: int, job: _Job) -> Boot:
+        told = turns.of(number)
+        try:
+            told(events.Step(name="boot", text=f"Booting {system} from {job.image.label}"))
+            return _boot(job, accelerator, running, report=told, env=env)
+        finally:
+            turns.end(number)
+
+    with ThreadPoolExecutor(at_once(jobs[0].machine, len(jobs))) as pool:
+        try:
+            for future in [pool.submit(one, number, job) for number, job in enumerate(jobs)]:
+                yield future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+            turns.close()
+            running.end()
+
+
+def _boot(
+    job: _Job, accelerator: Accelerator, running: Running, *, report: events.Reporter, env: Mapping[str, str]
+) -> Boot:
     begun = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")
     host = run_host(accelerator, forwards=job.forwards)
@@ -174,6 +207,7 @@ def _boot(job: _Job, accelerator: Accelerator, *, report: events.Reporter, env: 
         prepare(job.machine, job.image, arch=job.arch, host=host) as prepared,
         start(prepared, log=job.log, report=report, env=env) as guest,
     ):
+        running.add(guest)
         deadline = guest.console.started + job.machine.timeout
         results = checks.run(job.wanted, guest, deadline=deadline, report=report)
         transcript = guest.console.transcript

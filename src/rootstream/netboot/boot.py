@@ -213,6 +213,7 @@ class _Job:
                 pid=child.pid,
                 paste=process.paste(argv),
                 status=lambda: None,
+                kill=child.kill,
                 address=address,
             )
 
