@@ -48,6 +48,7 @@ def test_everything_asked_for_comes_out(
 ) -> None:
     system = target.partition("@")[0]
     folder = local(FOLDERS.get(system, system), tree, tmp_path)
+    run("update", "--missing", target, cwd=folder)
     done = run("config", "check", target, cwd=folder, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
