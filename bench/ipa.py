@@ -108,9 +108,10 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="ipa-") as scratch:
         place = options.work or Path(scratch)
         folder = place / "ipa" if (place / "ipa").is_dir() else project(place)
-        done = rootstream(folder, "build", *TARGETS)
-        if done.returncode != 0:
-            sys.exit(done.stdout + done.stderr)
+        for words in (("update", "--missing"), ("build",)):
+            done = rootstream(folder, *words, *TARGETS)
+            if done.returncode != 0:
+                sys.exit(done.stdout + done.stderr)
         for target in () if options.prepare else TARGETS:
             taken = [seconds for _ in range(options.rounds) if (seconds := answered(folder, target, 2048))]
             files = {kind: f"{size / 1e6:.1f} MB" for kind, size in sizes(folder, target).items()}
