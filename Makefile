@@ -44,8 +44,10 @@ netboot: $(VENV)/.installed
 	$(PYTEST) tests/netboot
 
 # One run of pytest, so that its summary counts everything; it takes the folders in this order.
+# SYSTEMS may name files of tests/systems that are to run, too.
 test: lint
-	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot
+	@[ -z "$(SYSTEMS)" ] || sh tools/host.sh systems
+	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot $(SYSTEMS)
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed
