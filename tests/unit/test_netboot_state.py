@@ -78,6 +78,13 @@ def test_a_token_is_good_once_and_for_an_hour(state: State) -> None:
     assert state.token(old) == ""
 
 
+def test_nobody_else_reads_the_tokens(state: State, tmp_path: Path) -> None:
+    state.update(state.begin("box", "", stage="script"), token="a-token-of-this-boot")
+    found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+    assert found
+    assert set(found.values()) == {0o600}
+
+
 def test_choices(state: State) -> None:
     assert state.take("box") is None
     state.choose("box", system="good", build=None, once=False)

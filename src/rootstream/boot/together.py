@@ -52,7 +52,7 @@ class Turns:
     def __init__(self, report: events.Reporter, count: int) -> None:
         self._report = report
         self._lock = threading.Lock()
-        self._waiting: list[list[events.Event]] = [[] for _ in range(count)]
+        self._waiting: list[list[events.Event]] = [[] for _ in range(count + 1)]  # nobody is the last
         self._room = [_MOST_TEXT] * count
         self._ended = [False] * count
         self._now = 0
@@ -78,7 +78,7 @@ class Turns:
             self._ended[number] = True
             while self._now < len(self._ended) and self._ended[self._now]:
                 self._now += 1
-                for event in self._waiting[self._now] if self._now < len(self._ended) else ():
+                for event in self._waiting[self._now]:
                     self._report(event)
 
     def close(self) -> None:

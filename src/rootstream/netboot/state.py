@@ -115,6 +115,7 @@ class State:
         self._all: list[sqlite3.Connection] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)  # the tokens of boots that go on are in it
             with self._change() as database:
                 version = database.execute("PRAGMA user_version").fetchone()[0]
                 if version == 0:
