@@ -175,6 +175,19 @@ Power = Annotated[
 ]
 
 
+class Ssh(Model):
+    """Logging in by SSH with a key, which asks for no passphrase."""
+
+    key_file: ProjectFile
+    """File with the private key; keep it out of version control."""
+    user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), Means("the name of a user")] = "root"
+    """Who logs in."""
+    port: Port = 22
+    """The port of the SSH server."""
+    known_hosts: ProjectFile | None = None
+    """File with the machine's host key, as ssh writes it; without one, any machine at the address is believed."""
+
+
 class NetMachine(Model):
     """A machine that boots over the network."""
 
@@ -203,6 +216,8 @@ class NetMachine(Model):
     """Serial console of the system; by default the architecture's usual one."""
     console_command: Command | None = None
     """Command whose standard input and output are the serial console, such as `[ipmitool, ..., sol, activate]`."""
+    ssh: Ssh | None = None
+    """How checks log in where there is no serial console: console texts and logins are then left out."""
     power: Power = WithNone(none=NoPower())
     """How it is switched on and off."""
     phone_home: bool = False

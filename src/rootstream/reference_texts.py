@@ -102,6 +102,13 @@ machines:
     system: hello
     power: {qemu: {bridge: br0, memory: 1G, nic: e1000}}
 """,
+    "ssh": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    ssh: {key_file: secrets/host_key}
+""",
     "power: ipmi": """\
 machines:
   box:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
+from tests.conftest import rootstream
 from tests.netboot.lab import Lab, network
 from tests.systems.conftest import Example
 
@@ -71,6 +74,30 @@ def test_ipa_from_power_on_to_the_agent_that_answers(example: Example, nic: str)
         console = (project / "out/.netboot/machines/box/console.log").read_text(errors="replace")
         assert "inet 10.0.2.13/24" in console
         assert f"rootstream.mac={OTHER}" in console
+
+
+def test_checks_over_ssh(example: Example) -> None:
+    project = example("ipa", "ipa")
+    (project / "keys").mkdir()
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(project / "keys/me")], check=True)
+    path = project / "system.yaml"
+    text = path.read_text()
+    locked, checks = "- root_login: {password: locked}", "\n    checks:\n"
+    assert locked in text
+    text = text.replace(locked, "- root_login: {authorized_keys: [keys/me.pub]}", 1)
+    path.write_text(text.replace(checks, f"{checks}      - command: id -un; hostname\n        output: ^ipa$\n", 1))
+    rootstream("build", "ipa", cwd=project, check=True)
+    words = MACHINE.format(mac=MAC, other=OTHER, system="ipa", nic="virtio") + "    ssh: {key_file: keys/me}\n"
+    with lab_of(project, words) as lab:
+        lab.serve()
+        done = lab.rootstream("boot", "box", "--verify", timeout=700)
+        assert done.returncode == 0, done.stdout + done.stderr + lab.said()
+        assert "not checked over SSH: console" in done.stderr
+        stages(lab)
+        (suite,) = ET.parse(project / "out/.netboot/machines/box/junit.xml").getroot()
+        names = [case.get("name") for case in suite.iter("testcase")]
+        assert names[:2] == ["ssh: root", "command: id -un; hostname"]
+        assert suite.get("failures") == "0"
 
 
 ARM = """

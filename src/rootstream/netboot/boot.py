@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -13,19 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
-from rootstream import events, process
+from rootstream import events
 from rootstream.boot import checks
 from rootstream.boot.checks import Result
-from rootstream.boot.console import Console
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.lock import write_atomically
-from rootstream.machine import Check, PoweroffCheck
-from rootstream.machines import NetMachine, WithNone, WithQemu
+from rootstream.machine import Check, CommandCheck, HttpCheck, PortCheck, PoweroffCheck
+from rootstream.machines import NetMachine, Ssh, WithNone, WithQemu
 from rootstream.mistakes import nearest
-from rootstream.netboot import places, power, qemu, running
+from rootstream.netboot import places, power, qemu, running, ssh
+from rootstream.netboot.line import opened
 from rootstream.netboot.state import BootRecord, CheckResult, State, Timed
 from rootstream.project import Project
 
@@ -132,9 +131,7 @@ class _Job:
         try:
             with self._switched_on(number) as guest:
                 if verify:
-                    found = self._with_console(guest)
-                    results = self._check(number, found, deadline)
-                    console = found.console.transcript.last_lines(_END_LINES)
+                    results, console = self._check(number, guest, deadline)
                 else:
                     self._follow(number, guest, deadline)
         except UserError as error:
@@ -160,7 +157,7 @@ class _Job:
     def _with_console(self, guest: Guest | None) -> Guest:
         if guest is None:
             message = f"{self._name} has no console that its checks could be made on"
-            raise UserError("no-console", message, hint="Give it a `console_command:`.")
+            raise UserError("no-console", message, hint="Give it a `console_command:`, or `ssh:`.")
         return guest
 
     @contextlib.contextmanager
@@ -195,27 +192,11 @@ class _Job:
         if argv is None:
             yield None
             return
-        ours, its = socket.socketpair()
-        with contextlib.ExitStack() as stack:
-            with its:
-                line = its.fileno()
-                child = process.start(process.leashed(argv), env=self._env, stdin=line, stdout=line)
-            stack.callback(process.end, child)
-            console = stack.enter_context(
-                Console(ours, machine=self._name, started=time.monotonic(), log=self._log, report=self._report)
-            )
-            address = self._machine.system_address or self._machine.address
-            yield Guest(
-                name=self._name,
-                console=console,
-                monitor=None,
-                ports={},
-                pid=child.pid,
-                paste=process.paste(argv),
-                status=lambda: None,
-                kill=child.kill,
-                address=address,
-            )
+        address = self._machine.system_address or self._machine.address
+        with opened(
+            argv, name=self._name, address=address, log=self._log, report=self._report, env=self._env
+        ) as guest:
+            yield guest
 
     def _follow(self, number: int, guest: Guest | None, deadline: float) -> None:
         """Wait until the machine has all that it boots, and has reported if it is to."""
@@ -246,24 +227,62 @@ class _Job:
             "boot-timeout", f"{self._name} did not boot within {limit}; it reached {reached}", hint=hint
         )
 
-    def _check(self, number: int, guest: Guest, deadline: float) -> tuple[Result, ...]:
-        """Run the checks of the system that the machine was given."""
+    def _check(self, number: int, guest: Guest | None, deadline: float) -> tuple[tuple[Result, ...], str]:
+        """Run the checks of the system that the machine was given; return them and the end of what was printed."""
+        if self._machine.ssh is None:
+            self._with_console(guest)
         boot = self._boot(number)
         while boot.outcome == "booting":
-            guest.console.check()
+            if guest is not None:
+                guest.console.check()
             if time.monotonic() >= deadline:
                 raise self._late(boot)
             time.sleep(_PAUSE)
             boot = self._boot(number)
-        described = self._described(boot.system)
-        wanted: tuple[Check, ...] = described.system.checks
+        wanted: tuple[Check, ...] = self._described(boot.system).system.checks
         if not isinstance(self._machine.power, WithQemu):
             # whether another machine is off is not seen on its console
             wanted = tuple(each for each in wanted if not isinstance(each, PoweroffCheck))
         began = time.time()
-        results = checks.run(wanted, guest, deadline=deadline, report=self._report)
+        if self._machine.ssh is not None:
+            results, console = self._over_ssh(self._machine.ssh, boot, wanted, deadline)
+        else:
+            found = self._with_console(guest)
+            results = checks.run(wanted, found, deadline=deadline, report=self._report)
+            console = found.console.transcript.last_lines(_END_LINES)
         self._state.stage(number, "checks", began=began, ended=time.time())
-        return results
+        return results, console
+
+    def _over_ssh(
+        self, words: Ssh, boot: BootRecord, wanted: tuple[Check, ...], deadline: float
+    ) -> tuple[tuple[Result, ...], str]:
+        """Make the checks that a shell is enough for; that one can log in is the first."""
+        possible = tuple(each for each in wanted if isinstance(each, (CommandCheck, PortCheck, HttpCheck)))
+        others = [checks.name_of(each) for each in wanted if each not in possible]
+        if others:
+            text = f"{self._name}: not checked over SSH: {', '.join(others)}"
+            self._report(events.Notice(level="warning", text=text))
+        address = self._machine.system_address or self._machine.address or boot.address
+        before = time.monotonic()
+        with ssh.connected(
+            words,
+            address,
+            self._project.folder,
+            name=self._name,
+            log=self._folder / "ssh.log",
+            deadline=deadline,
+            report=self._report,
+            env=self._env,
+        ) as shell:
+            first = Result(
+                name=f"ssh: {words.user}",
+                passed=True,
+                elapsed=time.monotonic() - before,
+                detail=f"logged in at {address}",
+            )
+            self._report(events.Checked(machine=self._name, **asdict(first)))
+            more = checks.run(possible, shell, deadline=deadline, report=self._report) if possible else ()
+            return (first, *more), shell.console.transcript.last_lines(_END_LINES)
 
     def _described(self, target: str) -> Described:
         found = next((each for each in self._description.systems if each.target == target), None)
