@@ -163,7 +163,7 @@ def by_hand(project: Path, scratch: Path) -> dict[str, float]:
 
 def sizes_and_boot(folder: Path) -> list[str]:
     out = folder / "out" / "hello"
-    both = (out / "bzImage").stat().st_size + (out / "initramfs.cpio.xz").stat().st_size
+    both = (out / "bzImage").stat().st_size + (out / "initramfs.cpio.zst").stat().st_size
     lines = [f"kernel and initramfs: {both / 1e6:.2f} MB"]
     lines.append(f"one overlay file to a new disk and initramfs: {change(folder):.1f} s")
     timed(rootstream("verify", "hello"), folder)

@@ -183,7 +183,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) ->
     (folder / "overlay" / "var" / "www" / "index.html").write_text("it serves\n")
     # A BusyBox that is only ping: the name it is called by decides.
     with subprocess.Popen(
-        ["xz", "-dc", str(built / "out/hello/initramfs.cpio.xz")], stdout=subprocess.PIPE
+        ["zstd", "-dc", str(built / "out/hello/initramfs.cpio.zst")], stdout=subprocess.PIPE
     ) as plain:
         unpacked = subprocess.run(
             ["cpio", "-i", "--quiet", "--to-stdout", "*bin/busybox"],

@@ -51,7 +51,7 @@ def inodes(folder: Path) -> dict[str, int]:
 
 def test_the_result_is_complete_and_described(built: Path) -> None:
     out = built / "out" / "hello"
-    assert set(sums(out)) == {"bzImage", "disk.img", "initramfs.cpio.xz"}
+    assert set(sums(out)) == {"bzImage", "disk.img", "initramfs.cpio.zst"}
     for name, digest in sums(out).items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
     manifest = json.loads((out / "manifest.json").read_text())
@@ -62,7 +62,7 @@ def test_the_result_is_complete_and_described(built: Path) -> None:
 
 def test_kernel_and_initramfs_are_small(built: Path) -> None:
     out = built / "out" / "hello"
-    assert (out / "bzImage").stat().st_size + (out / "initramfs.cpio.xz").stat().st_size <= 4 << 20
+    assert (out / "bzImage").stat().st_size + (out / "initramfs.cpio.zst").stat().st_size <= 4 << 20
 
 
 def test_the_disk_is_sparse(built: Path) -> None:
