@@ -78,7 +78,7 @@ configure() { python3 -m rootstream.sandbox.kconfig configure "$@" >/dev/null; }
 configure --kind linux --tree linux --arch x86 --base tinyconfig --fragment a=/plan/linux/0.config \
     --fragment b=/plan/linux/1.config --report k.json
 step linux make -C linux -j$JOBS ARCH=x86 bzImage
-cd build; ../musl/configure --prefix=/opt/musl --syslibdir=/opt/musl/lib >/dev/null 2>&1; cd ..
+cd build; ../musl/configure --prefix=/opt/musl --syslibdir=/opt/musl/lib --disable-shared >/dev/null 2>&1; cd ..
 step musl make -C build -j$JOBS
 make -C build install >/dev/null 2>&1
 cp -rL --no-clobber /usr/include/linux /usr/include/asm-generic /usr/include/mtd /opt/musl/include/

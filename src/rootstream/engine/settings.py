@@ -24,6 +24,7 @@ from rootstream.errors import UserError, Where
 
 GIB = 1 << 30
 LARGEST_QUOTA = 200 * GIB
+ENOUGH_CORES = 4  # that a core which waits for a disk is worth another command
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "all_proxy")
 # TLS authorities, credentials for sources, and what decides on encodings and terminals
 PASSED = (
@@ -86,9 +87,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         quota=environment.get("ROOTSTREAM_CACHE_QUOTA") or default_quota(cache),
         builders=_number(environment, "ROOTSTREAM_BUILDERS", default_builders(cores)),
         fetchers=max(4, min(10, 2 * cores)),
-        max_jobs=_number(
-            environment, "ROOTSTREAM_JOBS", cores + cores // 2
-        ),  # measured: 6 % faster than one a core
+        max_jobs=_number(environment, "ROOTSTREAM_JOBS", default_jobs(cores)),
         extra=extra if extra.is_file() else None,
     )
 
@@ -96,6 +95,11 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 def default_builders(cores: int) -> int:
     """Return how many elements to build at once: each may use all cores, but most do so only now and then."""
     return max(1, min(8, cores // 2))
+
+
+def default_jobs(cores: int) -> int:
+    """Return how many commands an element runs at once: measured, 3 for 2 cores 8 % slower, 6 for 4 6 % faster."""
+    return cores if cores < ENOUGH_CORES else cores + cores // 2
 
 
 def default_quota(cache: Path) -> str:

@@ -45,8 +45,8 @@ class Built:
 
 
 def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
-    """Return musl as a sysroot in /opt/musl, with the kernel's headers beside its own."""
-    configuring = f"../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib"
+    """Return musl as a sysroot in /opt/musl, static as all that use it, with the kernel's headers beside it."""
+    configuring = f"../tree/configure --prefix={SYSROOT} --syslibdir={SYSROOT}/lib --disable-shared"
     commands = (
         *tree.commands,
         *(_compiler(tools) if tools.foreign else ()),
@@ -61,7 +61,7 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
     return Element(
         name=f"musl-{tools.label}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
         kind="manual",
-        description=f"The C library musl for {tools.label}, static" + ("" if tools.foreign else " and shared"),
+        description=f"The C library musl for {tools.label}, static",
         builds_with=tools.builds_libc_with(),
         sources=tree.sources,
         commands=commands,
@@ -91,7 +91,7 @@ def _compiler(tools: Toolchain) -> tuple[str, ...]:
 def _foreign_words(tools: Toolchain) -> str:
     if not tools.foreign:
         return ""
-    words = f" --target={tools.target}-linux-musl --disable-shared --disable-wrapper CC=../cc"
+    words = f" --target={tools.target}-linux-musl --disable-wrapper CC=../cc"
     words += f" CROSS_COMPILE={tools.prefix}"
     return words + (" LIBCC=../target/libgcc.a" if tools.libgcc else "")
 
@@ -121,6 +121,7 @@ def busybox(
     """Return BusyBox, linked statically with musl, installed as a tree of links."""
     folder, files = fragment_files(fragments)
     cross = "".join(f"{word} " for word in tools.make_words())
+    making = f'make -C {WORK}/tree -j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc'
     commands = (
         *tree.commands,
         configure(
@@ -131,9 +132,9 @@ def busybox(
             optional=description.optional,
             words=tools.make_words(),
         ),
-        compiling(f'make -C {WORK}/tree -j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc SKIP_STRIP=n'),
+        compiling(f"{making} SKIP_STRIP=n"),
         still_right(),
-        f'make -C {WORK}/tree {cross}CC={SYSROOT}/bin/musl-gcc CONFIG_PREFIX="%{{install-root}}" install',
+        f'{making} CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
     )
