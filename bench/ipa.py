@@ -100,7 +100,7 @@ def sizes(folder: Path, target: str) -> dict[str, int]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="boots whose median is told; 0: none")
     parser.add_argument("--least", action="store_true", help="also look for the least memory (half an hour)")
     parser.add_argument("--work", type=Path, help="a folder that stays, so that a second run builds nothing")
     parser.add_argument("--prepare", action="store_true", help="only build")
@@ -112,7 +112,7 @@ def main() -> int:
             done = rootstream(folder, *words, *TARGETS)
             if done.returncode != 0:
                 sys.exit(done.stdout + done.stderr)
-        for target in () if options.prepare else TARGETS:
+        for target in TARGETS if options.rounds and not options.prepare else ():
             taken = [seconds for _ in range(options.rounds) if (seconds := answered(folder, target, 2048))]
             files = {kind: f"{size / 1e6:.1f} MB" for kind, size in sizes(folder, target).items()}
             print(target, files, f"answers after {statistics.median(taken):.1f} s", taken, flush=True)
