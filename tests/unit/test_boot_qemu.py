@@ -163,6 +163,7 @@ def test_buses_firmware_accelerator_and_lines() -> None:
         "if=none,id=disk1,format=raw,file=/run/a",
         "if=none,id=disk2,format=raw,file=/run/b",
     ]
+    assert values(words, "-boot") == ["menu=on,splash-time=0"]
     devices = values(words, "-device")
     assert devices[1:5] == [
         "ich9-ahci,id=ahci",

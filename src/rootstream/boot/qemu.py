@@ -115,10 +115,19 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
         raise ValueError("firmware: uefi needs the firmware's files")
     if host.firmware.variables is None:
         return _uboot(machine, host.firmware) if _boots(image) else []
-    code, variables = quote(str(host.firmware.code)), quote(str(host.firmware.variables))
+    return edk2(host.firmware)
+
+
+def edk2(firmware: Firmware) -> list[str]:
+    """Return a firmware of EDK2 in flash, whose boot menu waits for nobody.
+
+    Only a menu that is switched on has its time told by QEMU; else EDK2 for ARM waits its own 3 seconds
+    (EDK2, QemuBootOrderLib).
+    """
     return [
-        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={code}"),
-        *("-drive", f"if=pflash,unit=1,format=raw,file={variables}"),
+        *("-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={quote(str(firmware.code))}"),
+        *("-drive", f"if=pflash,unit=1,format=raw,file={quote(str(firmware.variables))}"),
+        *("-boot", "menu=on,splash-time=0"),
     ]
 
 

@@ -16,7 +16,7 @@ from rootstream.boot import accel
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.firmware import Firmware, private, uefi
 from rootstream.boot.machine import Guest, Launch, launched
-from rootstream.boot.qemu import Accelerator, Sockets, quote
+from rootstream.boot.qemu import Accelerator, Sockets, edk2, quote
 from rootstream.errors import UserError
 from rootstream.machine import Machine
 from rootstream.machines import NetMachine, Qemu
@@ -50,8 +50,7 @@ def command(
     words += ["-m", f"{qemu.memory // _KIB}K", "-smp", str(qemu.cores), "-device", "virtio-rng-pci"]
     words += [] if reboot else ["-no-reboot"]
     if firmware is not None and firmware.variables is not None:
-        words += ["-drive", f"if=pflash,unit=0,format=raw,readonly=on,file={quote(str(firmware.code))}"]
-        words += ["-drive", f"if=pflash,unit=1,format=raw,file={quote(str(firmware.variables))}"]
+        words += edk2(firmware)
     rom = ",romfile=" if qemu.rom == "firmware" else ""
     words += ["-netdev", f"tap,id=net0,fd={tap}"]
     words += ["-device", f"{_CARDS[qemu.nic]},netdev=net0,mac={machine.macs[0]},bootindex=1{rom}"]
