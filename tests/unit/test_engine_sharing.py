@@ -78,10 +78,13 @@ def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
     token = "d00d" + os.urandom(4).hex()
     folder = temporary(token)
     child = subprocess.Popen(
-        [sys.executable, "-c", "import time; time.sleep(600)"],
+        [sys.executable, "-c", "import time; print(flush=True); time.sleep(600)"],
         env={leftovers.VARIABLE: token},
+        stdout=subprocess.PIPE,
         start_new_session=True,
     )
+    assert child.stdout is not None
+    child.stdout.readline()  # it is itself by now: between fork and exec nobody sees its environment
     runs = tmp_path / FOLDER
     runs.mkdir()
     (runs / token).write_text(str(folder))
@@ -94,6 +97,7 @@ def test_what_a_dead_run_left_is_cleared(tmp_path: Path) -> None:
     finally:
         child.kill()
         child.wait()
+        child.stdout.close()
 
 
 def test_temporary_files_of_killed_processes_go_when_nobody_uses_the_cache(tmp_path: Path) -> None:
