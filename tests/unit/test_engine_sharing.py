@@ -146,9 +146,8 @@ def test_a_record_cannot_name_a_folder_of_others(tmp_path: Path) -> None:
 
 BST = """
 import subprocess, sys
-argv = ["/x/buildbox-casd", "-c", "import sys; sys.stdin.read()", sys.argv[1]]
+argv = ["/x/buildbox-casd", "-c", "import sys; print('up', flush=True); sys.stdin.read()", sys.argv[1]]
 with subprocess.Popen(argv, executable=sys.executable, stdin=subprocess.PIPE):
-    print("up", flush=True)
     sys.stdin.read()
 """
 
