@@ -281,10 +281,13 @@ def test_firmware_is_found_and_kept_as_it_is(tmp_path: Path) -> None:
 def test_riscv_starts_uefi_by_uboot_where_it_is(tmp_path: Path) -> None:
     uboot = tmp_path / "lib/u-boot/qemu-riscv64_smode/uboot.elf"
     uboot.parent.mkdir(parents=True)
-    uboot.touch()
+    uboot.write_bytes(b"ELF\0bootdelay\0bootcmd=run\0bootdelay=2\0baudrate=115200\0")
     found = uefi("riscv64", share=tmp_path / "share")
     assert (found.code, found.variables) == (uboot, None)
-    assert private(found, tmp_path) == found
+    waiting = private(found, tmp_path).code
+    assert waiting.parent == tmp_path
+    assert waiting.read_bytes() == b"ELF\0bootdelay\0bootcmd=run\0bootdelay=0\0baudrate=115200\0"
+    assert b"bootdelay=2" in uboot.read_bytes()
 
 
 def test_connections_as_qemu_shows_them() -> None:

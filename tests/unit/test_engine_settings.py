@@ -58,7 +58,7 @@ def test_a_quota_is_chosen_from_the_disk(tmp_path: Path) -> None:
     assert quota_bytes(quota, 0) is not None
 
 
-@pytest.mark.parametrize(("cores", "builders"), [(1, 1), (2, 1), (4, 2), (16, 8), (128, 8)])
+@pytest.mark.parametrize(("cores", "builders"), [(1, 1), (2, 2), (4, 2), (16, 8), (128, 8)])
 def test_builders(cores: int, builders: int) -> None:
     assert default_builders(cores) == builders
 

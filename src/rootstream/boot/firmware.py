@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
 )
 # U-Boot knows UEFI, too; OpenSBI starts it. It is there for older QEMUs, which EDK2 does not run on.
 _UBOOT: Mapping[Architecture, str] = MappingProxyType({"riscv64": "lib/u-boot/qemu-riscv64_smode/uboot.elf"})
+_AUTOBOOT = re.compile(rb"\0bootdelay=\d\0")  # U-Boot, doc/usage/environment.rst: seconds it waits for a key
 # OpenSBI, which starts a kernel on RISC-V: QEMU's own, and Debian's, which QEMU must be told of.
 _SBI: Mapping[Architecture, tuple[str, str]] = MappingProxyType(
     {
@@ -81,9 +83,14 @@ def opensbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
 
 
 def private(firmware: Firmware, folder: Path) -> Firmware:
-    """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was."""
+    """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was.
+
+    U-Boot's are text within its code: of that a copy is made, which waits for no key before it boots.
+    """
     if firmware.variables is None:
-        return firmware
+        code = folder / firmware.code.name
+        code.write_bytes(_AUTOBOOT.sub(b"\0bootdelay=0\0", firmware.code.read_bytes()))
+        return Firmware(code=code, variables=None)
     variables = folder / "variables.fd"
     shutil.copyfile(firmware.variables, variables)
     return Firmware(code=firmware.code, variables=variables)

