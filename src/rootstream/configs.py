@@ -41,7 +41,14 @@ class Config:
 
     def open(self, kind: str, tool: str, to: str | None) -> Saved:
         """Open a tool on a configuration and save what was changed."""
-        if not os.isatty(0):
+        if tool in kconfig.GRAPHIC:
+            if not any(self.space.env.get(name) for name in kconfig.DISPLAYS):
+                raise UserError(
+                    "no-display",
+                    f"{tool} opens a window, and neither {' nor '.join(kconfig.DISPLAYS)} is set",
+                    hint="menuconfig and nconfig need a terminal only, `rootstream config set` not even that.",
+                )
+        elif not os.isatty(0):
             raise UserError("no-terminal", f"{tool} needs a terminal", hint="`rootstream config set` needs none.")
         if kind == saving.BUILDROOT:
             return session.open_buildroot(self.space, self.ready.generated, tool, to, self.base, self.alone)

@@ -1,10 +1,10 @@
 """An external toolchain for Buildroot out of Debian's own compiler, where no toolchain can be downloaded.
 
-    python tests/buildroot/toolchain.py FOLDER [--arch x86_64|riscv64|powerpc]
+    python tests/buildroot/toolchain.py FOLDER [--arch x86_64|riscv64|powerpc] [--cxx]
 
 FOLDER gets bin/ARCH-linux-PROGRAM (wrappers of Debian's gcc and binutils) and sysroot/ (its C library and headers,
 paths inside made relative), and toolchain.config, the symbols that select it in Buildroot. Needs the compiler
-installed, and apt-get download for the sysroot. C only.
+installed, and apt-get download for the sysroot. C, and for x86_64 C++ where `--cxx` asks for it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,11 @@ case " ${words[*]} " in
     *" -print-sysroot "*) echo "$sysroot"; exit 0 ;;
     *" -print-file-name=include "*) echo "$here/include"; exit 0 ;;
 esac
-flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" -isystem "$here/include" -isystem "$sysroot/usr/include")
+cxx=()
+for folder in "$sysroot"/usr/include/c++/*; do
+    case ${0##*/} in *++) cxx=(-nostdinc++ -isystem "$folder" -isystem "$folder/backward") ;; esac
+done
+flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" "${cxx[@]}" -isystem "$here/include" -isystem "$sysroot/usr/include")
 if [ "${words[*]}" = -v ] || [ "${words[*]}" = --version ]; then
     exec %(gcc)s "${words[@]}" 2> >(sed 's@--with-sysroot=/ @@' >&2)
 fi
@@ -65,10 +69,11 @@ def run(*argv: str, cwd: Path | None = None) -> str:
     return subprocess.run(argv, cwd=cwd, check=True, capture_output=True, text=True).stdout
 
 
-def packages(arch: str) -> list[str]:
-    """Return the packages that the sysroot is unpacked from."""
+def packages(arch: str, version: str | None) -> list[str]:
+    """Return the packages that the sysroot is unpacked from; those of C++ for a version of its compiler."""
     if arch == "x86_64":
-        return ["libc6", "libc6-dev", "linux-libc-dev", "libgcc-s1"]
+        cxx = ["libstdc++6", f"libstdc++-{version}-dev"] if version else []
+        return ["libc6", "libc6-dev", "linux-libc-dev", "libgcc-s1", *cxx]
     debian = ARCHES[arch][1]
     return [
         f"libc6-{debian}-cross",
@@ -94,13 +99,13 @@ def relative(lib: Path, triplet: str) -> None:
             path.unlink()
 
 
-def sysroot(place: Path, arch: str) -> None:
+def sysroot(place: Path, arch: str, cxx: str | None) -> None:
     """Fill a sysroot with a merged usr/lib."""
     triplet, _, _, loader = ARCHES[arch]
     lib, include = place / "usr" / "lib", place / "usr" / "include"
     lib.mkdir(parents=True)
     with tempfile.TemporaryDirectory() as scratch:
-        run("apt-get", "download", *packages(arch), cwd=Path(scratch))
+        run("apt-get", "download", *packages(arch, cxx), cwd=Path(scratch))
         root = Path(scratch) / "root"
         for deb in sorted(Path(scratch).glob("*.deb")):
             run("dpkg-deb", "-x", str(deb), str(root))
@@ -113,6 +118,13 @@ def sysroot(place: Path, arch: str) -> None:
             shutil.copytree(folder, lib, symlinks=True, dirs_exist_ok=True)
         for folder in headers:
             shutil.copytree(folder, include, symlinks=True, dirs_exist_ok=True)
+        if cxx:
+            own = root / "usr" / "lib" / "gcc" / triplet / cxx
+            for path in (each for each in own.glob("lib*") if not each.is_symlink()):
+                shutil.copyfile(path, lib / path.name)
+            (lib / "libstdc++.so").symlink_to("libstdc++.so.6")
+            # what is of the architecture, beside the rest, where gcc looks in a merged folder, too
+            shutil.copytree(include / triplet / "c++" / cxx, include / "c++" / cxx, dirs_exist_ok=True)
     shutil.rmtree(include / triplet, ignore_errors=True)
     relative(lib, triplet)
     (place / "lib").symlink_to("usr/lib")
@@ -123,7 +135,7 @@ def sysroot(place: Path, arch: str) -> None:
         sys.exit(f"the sysroot has no {loader}")
 
 
-def symbols(place: Path, gcc: str, prefix: str) -> str:
+def symbols(place: Path, gcc: str, prefix: str, *, cxx: bool) -> str:
     """Return the configuration that selects the toolchain, with the versions of its compiler and headers."""
     header = (place / "sysroot" / "usr" / "include" / "linux" / "version.h").read_text()
     major, minor = (re.search(rf"LINUX_VERSION_{word} (\d+)", header) for word in ("MAJOR", "PATCHLEVEL"))
@@ -138,6 +150,7 @@ def symbols(place: Path, gcc: str, prefix: str) -> str:
         f"BR2_TOOLCHAIN_EXTERNAL_HEADERS_{major[1]}_{minor[1]}=y",
         "BR2_TOOLCHAIN_EXTERNAL_CUSTOM_GLIBC=y",
         "# BR2_TOOLCHAIN_EXTERNAL_INET_RPC is not set",
+        *(["BR2_TOOLCHAIN_EXTERNAL_CXX=y"] if cxx else []),
     ]
     return "".join(f"{line}\n" for line in lines)
 
@@ -147,7 +160,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--arch", choices=sorted(ARCHES), default="x86_64")
+    parser.add_argument("--cxx", action="store_true")
     options = parser.parse_args()
+    if options.cxx and options.arch != "x86_64":
+        parser.error("--cxx is for x86_64")
     place: Path = options.folder.absolute()
     if (place / "complete").exists():
         return
@@ -157,17 +173,21 @@ def main() -> None:
         sys.exit(f"{triplet}-gcc is not installed: apt-get install gcc-{triplet.replace('_', '-')}")
     shutil.rmtree(place, ignore_errors=True)
     (place / "bin").mkdir(parents=True)
-    sysroot(place / "sysroot", options.arch)
+    cxx = run(gcc, "-dumpversion").split(".")[0].strip() if options.cxx else None
+    sysroot(place / "sysroot", options.arch, cxx)
     shutil.copytree(run(gcc, "-print-file-name=include").strip(), place / "include")
-    for name in ("gcc", "cpp", "cc"):
+    programs = {"gcc": gcc, "cpp": f"{gcc} -E", "cc": gcc}
+    if options.cxx:
+        programs["g++"] = programs["c++"] = re.sub(r"gcc$", "g++", gcc)
+    for name, program in programs.items():
         path = place / "bin" / f"{prefix}-{name}"
-        path.write_text(WRAPPER % {"gcc": gcc if name != "cpp" else f"{gcc} -E"})
+        path.write_text(WRAPPER % {"gcc": program})
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     for name in (*BINUTILS, *GCC_TOOLS):
         program = shutil.which(f"{triplet}-{name}")
         if program:
             (place / "bin" / f"{prefix}-{name}").symlink_to(program)
-    (place / SYMBOLS).write_text(symbols(place, gcc, prefix))
+    (place / SYMBOLS).write_text(symbols(place, gcc, prefix, cxx=options.cxx))
     (place / "complete").touch()
 
 

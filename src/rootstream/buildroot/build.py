@@ -30,6 +30,7 @@ from rootstream.buildroot import (
     making,
     packagecheck,
     pythonlayer,
+    removal,
     stale,
     target,
     tree,
@@ -197,7 +198,7 @@ def build(
     decision = plan(ready, where, report)
     if dry_run:
         return where.out(name)
-    stale.apply(space, decision, report)
+    removal.apply(space, decision, report)
     fresh = _prepare(ready, report)
     with alone():
         _make(ready, fresh, report)
@@ -231,11 +232,11 @@ def hand_to_make(
     space = ready.workspace
     configured(ready, report)
     decision = plan(ready, where, report)
-    stale.apply(space, decision, report)
+    removal.apply(space, decision, report)
     export.forget(where, space.described.target)
     with alone():
         status = verbs.hand_to_make(space, targets)
-    stale.note(space)
+    removal.note(space)
     configuration.note(space)
     return status
 
@@ -253,12 +254,12 @@ def _make_first(
 
     def answered(text: str) -> None:
         info.keep(space, stale.question(space, ready.identity), text)
-        stale.apply(space, plan(ready, where, report, listed.result()), report)
+        removal.apply(space, plan(ready, where, report, listed.result()), report)
         _prepare(ready, report)
 
     fresh = packagecheck.at_first(space, composed.result)
     if info.is_known(space, stale.question(space, ready.identity)):
-        stale.apply(space, plan(ready, where, report), report)
+        removal.apply(space, plan(ready, where, report), report)
         _prepare(ready, report)
         with alone():
             _make(ready, fresh, report)
@@ -307,7 +308,7 @@ def _make(
 
 
 def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
-    stale.note(space, by_hand)
+    removal.note(space, by_hand)
     configuration.note(space)
 
 

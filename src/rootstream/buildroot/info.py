@@ -41,6 +41,8 @@ ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
 	@echo '{AT_THE_GATE}'; read answer < '$(BR2_EXTERNAL_ROOTSTREAM_PATH)/../state/{PIPE}'
 """
 _VARIABLE = re.compile(r"^([^\s=':#]+)='((?:[^']|'\\'')*)'$", re.MULTILINE)
+_JOBS = re.compile(r"(?<!\S)-j ?\d+(?!\S)")
+FORMAT = 2  # of what is kept
 # Buildroot's own packages without a build of their own
 _NO_PACKAGE = ("rootfs",)
 
@@ -154,10 +156,15 @@ def ask(space: Workspace, key: str, report: Reporter) -> Info:
     Raises `UserError` process-failed with what Buildroot said, buildroot-answer.
     """
     kept = _kept(space)
-    if kept and kept.get("key") == key:
+    if kept.get("key") == key:
         return _info(kept)
     report(ASKING_STEP)
     return keep(space, key, _make(space, ASK))
+
+
+def of_no_machine(value: str, searched: str) -> str:
+    """Return a make variable without the PATH of this machine (`searched`) and its number of cores."""
+    return _JOBS.sub("-j", value.replace(searched, "PATH") if searched else value)
 
 
 def is_known(space: Workspace, key: str) -> bool:
@@ -166,17 +173,26 @@ def is_known(space: Workspace, key: str) -> bool:
 
 
 def keep(space: Workspace, key: str, text: str) -> Info:
-    """Keep an answer of Buildroot and return it. Raises `UserError` buildroot-answer."""
+    """Keep an answer of Buildroot, without what is of this machine, and return it.
+
+    Raises `UserError` buildroot-answer.
+    """
     packages, variables = answer_of(text)
-    kept = {"key": key, "packages": packages, "variables": variables}
+    searched = space.env.get("PATH", "")
+    told = {
+        name: {variable: of_no_machine(value, searched) for variable, value in own.items()}
+        for name, own in variables.items()
+    }
+    kept = {"format": FORMAT, "key": key, "packages": packages, "variables": told}
     space.state.mkdir(parents=True, exist_ok=True)
     write_atomically(space.state / NOTE, json.dumps(kept).encode("utf-8", "surrogateescape"))
     return _info(kept)
 
 
 def _make(space: Workspace, *targets: str) -> str:
+    # not silent (-s): package rules hand that on (Buildroot, QUIET), and the make that builds is not
     env = {**space.environment(), "TERM": "dumb"}
-    return process.run(space.make("-s", *targets), env=env, timeout=ASKING).stdout
+    return process.run(space.make(*targets), env=env, timeout=ASKING).stdout
 
 
 def _kept(space: Workspace) -> dict[str, Any]:
@@ -184,7 +200,8 @@ def _kept(space: Workspace) -> dict[str, Any]:
         data = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
     except (OSError, ValueError):
         return {}
-    return data if isinstance(data, dict) and "packages" in data and "variables" in data else {}
+    good = isinstance(data, dict) and data.get("format") == FORMAT and "packages" in data and "variables" in data
+    return data if good else {}
 
 
 def _info(kept: Mapping[str, Any]) -> Info:

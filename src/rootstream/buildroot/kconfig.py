@@ -94,7 +94,7 @@ def menu(workspace: Workspace, tool: str, text: str) -> str:
     place = scratch(workspace)
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, "utf-8", "surrogateescape")
-    env = {**workspace.environment(), **_display(workspace)}
+    env = {**workspace.environment(), **display(workspace)}
     status = process.hand_over(_command(workspace, tool, build=folder(workspace) / "build"), env=env)
     if status != 0:
         raise UserError(
@@ -105,6 +105,8 @@ def menu(workspace: Workspace, tool: str, text: str) -> str:
     return place.read_text("utf-8", "surrogateescape")
 
 
+GRAPHIC = ("xconfig", "gconfig")  # in a window, not on the terminal
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 TOOL_HINTS = {
     "menuconfig": "It needs a terminal of at least 80x19 and the headers of ncurses (libncurses-dev on Debian).",
     "nconfig": "It needs a terminal and the headers of ncurses (libncurses-dev on Debian).",
@@ -113,9 +115,9 @@ TOOL_HINTS = {
 }
 
 
-def _display(workspace: Workspace) -> dict[str, str]:
+def display(workspace: Workspace) -> dict[str, str]:
     """Return what a tool needs of the user's environment to be drawn."""
-    names = ("DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "XDG_RUNTIME_DIR", "MENUCONFIG_COLOR", "LINES", "COLUMNS")
+    names = (*DISPLAYS, "XAUTHORITY", "XDG_RUNTIME_DIR", "MENUCONFIG_COLOR", "LINES", "COLUMNS")
     found = {name: workspace.env[name] for name in names if name in workspace.env}
     # LC_ALL=C would show the user's own non-ASCII values as question marks
     return found | {"LC_ALL": workspace.env.get("LC_ALL") or workspace.env.get("LANG") or "C.UTF-8"}

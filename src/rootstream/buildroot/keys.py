@@ -2,7 +2,8 @@
 
 Two parts: `base` (variables of its make rules, its folder, patches, symbols, local sources, the keys of what it
 depends on) and `kconfig` (the files of its own Kconfig configuration), since only a change of the latter can be
-built on. Pure but for reading the files that are named.
+built on. What went into `base` is kept in pieces beside it, to say later what changed. Pure but for reading the
+files that are named.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream.buildroot.info import Info, Package
@@ -35,6 +36,20 @@ _EVERYWHERE = re.compile(
 )
 NOT_THAT = ("BR2_TOOLCHAIN_EXTERNAL_PATH_CHANGED",)
 TOOLCHAIN = "toolchain"
+NAMED = 3  # symbols, packages or reasons that are named before they are counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What went into a key: digests, but for the version and the names of dependencies; symbols by name."""
+
+    version: str = ""
+    core: str = ""
+    files: str = ""
+    patches: str = ""
+    local: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    dependencies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +58,7 @@ class Key:
 
     base: str
     kconfig: str
+    parts: Parts = field(default=Parts(), compare=False)
 
 
 def digest(*parts: object) -> str:
@@ -57,13 +73,11 @@ def compute(
     core: str,
     files: Callable[[str], str],
     named: Callable[[str], Iterable[str]],
-    hide: Mapping[str, str],
 ) -> dict[str, Key]:
     """Return the keys of all packages.
 
     `config` are the values of the .config by symbol, `core` stands for the tree without its packages, `files`
     gives the digest of a file or folder that Buildroot names, `named` the symbols that a package's own files name.
-    `hide` are texts of this machine to take out of variables (PATH ...).
     """
     found: dict[str, Key] = {}
     everywhere = {symbol: value for symbol, value in config.items() if _EVERYWHERE.match(symbol)}
@@ -71,16 +85,30 @@ def compute(
         each = info.packages[name]
         variables = info.variables.get(name, {})
         below = [_for_dependents(info.packages, known, found) for known in sorted(set(each.dependencies))]
+        options = {symbol: config.get(symbol) for symbol in named(each.folder)} if each.folder else {}
+        folder = files(each.folder) if each.folder else ""
+        patches = [files(patch) for patch in each.patches]
+        local = [files(value) for key, value in variables.items() if _LOCAL.search(key) and value.strip()]
         base = digest(
             core,
             everywhere if name == TOOLCHAIN else "",
             each.version,
-            {key: _hidden(value, hide) for key, value in variables.items() if not _IDLE.search(key)},
-            files(each.folder) if each.folder else "",
-            [files(patch) for patch in each.patches],
-            {symbol: config.get(symbol) for symbol in named(each.folder)} if each.folder else {},
-            [files(value) for key, value in variables.items() if _LOCAL.search(key) and value.strip()],
+            {key: value for key, value in variables.items() if not _IDLE.search(key)},
+            folder,
+            patches,
+            options,
+            local,
             below,
+        )
+        decisive = {**options, **everywhere} if name == TOOLCHAIN else options
+        parts = Parts(
+            version=each.version,
+            core=core,
+            files=folder,
+            patches=digest(patches),
+            local=digest(local),
+            options={symbol: digest(value)[:8] for symbol, value in decisive.items()},
+            dependencies=tuple(sorted(set(each.dependencies))),
         )
         kconfig = [
             files(path)
@@ -88,8 +116,41 @@ def compute(
             if _KCONFIG.search(key)
             for path in value.split()
         ]
-        found[name] = Key(base=base, kconfig=digest(kconfig) if kconfig else "")
+        found[name] = Key(base=base, kconfig=digest(kconfig) if kconfig else "", parts=parts)
     return found
+
+
+def difference(old: Parts, new: Parts) -> str:
+    """Return what of a package changed by itself, for people; empty if it is nothing of this."""
+    if old.core != new.core:
+        return "Buildroot's own rules changed"
+    if old.version != new.version:
+        return f"version {old.version} becomes {new.version}"
+    found: list[str] = []
+    symbols = sorted(old.options.keys() | new.options.keys())
+    changed = [each for each in symbols if old.options.get(each) != new.options.get(each)]
+    if changed:
+        found.append(f"{some(changed)} changed")
+    for words, before, after in (
+        ("its make rules or files changed", old.files, new.files),
+        ("its patches changed", old.patches, new.patches),
+        ("its source folder changed", old.local, new.local),
+    ):
+        if before != after:
+            found.append(words)
+    added = [each for each in new.dependencies if each not in old.dependencies]
+    gone = [each for each in old.dependencies if each not in new.dependencies]
+    if added:
+        found.append(f"it now needs {some(added)}")
+    if gone:
+        found.append(f"it needs {some(gone)} no more")
+    return ", ".join(found)
+
+
+def some(names: list[str], between: str = ", ") -> str:
+    """Return the first of some names, and how many more there are."""
+    more = len(names) - NAMED
+    return between.join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _for_dependents(packages: Mapping[str, Package], name: str, found: Mapping[str, Key]) -> str:
@@ -101,12 +162,6 @@ def _for_dependents(packages: Mapping[str, Package], name: str, found: Mapping[s
     if key is None:
         return name
     return f"{key.base}{key.kconfig}" if name == "linux" and name in packages else key.base
-
-
-def _hidden(value: str, hide: Mapping[str, str]) -> str:
-    for text, stand_in in hide.items():
-        value = value.replace(text, stand_in)
-    return value
 
 
 def in_order(packages: Mapping[str, Package]) -> tuple[str, ...]:

@@ -118,7 +118,7 @@ def open_package(
     with alone():
         folder = _configured(space, kind)
         before, old = _states(space, kind, folder)
-        env = space.environment() | {"TERM": space.env.get("TERM", "dumb")}
+        env = {**space.environment(), **kconfig.display(space), "TERM": space.env.get("TERM", "dumb")}
         status = process.hand_over(space.make(f"{kind}-{tool}"), env=env)
     if status != 0:
         raise UserError(

@@ -1,0 +1,156 @@
+"""What of a workspace of Buildroot has to be built again, and the reasons that are given."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from rootstream.buildroot import keys, stale
+from rootstream.buildroot.info import Info, Package, of_no_machine
+
+CONFIG = {"BR2_x86_64": "y", "BR2_PACKAGE_TOOL_TLS": "y", "BR2_OPTIMIZE_2": "y"}
+NAMES = {"package/tool": ("BR2_PACKAGE_TOOL_TLS",)}
+# What each package depends on.
+NEEDS = {
+    "host-skeleton": (),
+    "toolchain": ("host-skeleton",),
+    "library": ("toolchain",),
+    "tool": ("library", "toolchain"),
+    "first": ("toolchain",),
+    "second": ("toolchain",),
+    "third": ("toolchain",),
+}
+
+
+def package(name: str, needs: tuple[str, ...], version: str = "1") -> Package:
+    return Package(
+        name=name,
+        kind="host" if name.startswith("host-") else "target",
+        version=version,
+        folder=f"package/{name.removeprefix('host-')}",
+        build=f"build/{name}-{version}",
+        dependencies=needs,
+        downloads=(),
+        download_folder=name,
+        hashes=(),
+        patches=(),
+        to_target=True,
+    )
+
+
+def told(**changed: Package) -> Info:
+    packages = {name: package(name, needs) for name, needs in NEEDS.items()} | changed
+    return Info(packages=packages, variables={name: {} for name in packages})
+
+
+def computed(
+    info: Info, config: Mapping[str, str] = CONFIG, files: Mapping[str, str] | None = None, core: str = "core"
+) -> dict[str, keys.Key]:
+    known = files or {}
+    return keys.compute(
+        info,
+        config=config,
+        core=core,
+        files=lambda name: known.get(name, name),
+        named=lambda folder: NAMES.get(folder, ()),
+    )
+
+
+BEFORE = told()
+KNOWN = stale.Known(
+    keys=computed(BEFORE), builds={name: f"{name}-1" for name in BEFORE.packages}, inputs="inputs", outside=""
+)
+THERE = frozenset(KNOWN.builds.values())
+
+
+def lines(info: Info, planned: dict[str, keys.Key], known: stale.Known = KNOWN) -> tuple[str, ...]:
+    return stale.explain(stale.compare(planned, info, known, THERE, "inputs", left=True))
+
+
+TARGET = "target/ and images/ are made again from the packages: packages changed or went"
+
+
+def test_nothing_is_stale_where_nothing_changed() -> None:
+    assert lines(BEFORE, computed(BEFORE)) == ()
+
+
+def test_an_option_is_named() -> None:
+    config = {name: value for name, value in CONFIG.items() if name != "BR2_PACKAGE_TOOL_TLS"}
+    assert lines(BEFORE, computed(BEFORE, config)) == (
+        "tool is built again: BR2_PACKAGE_TOOL_TLS changed",
+        TARGET,
+    )
+
+
+def test_a_version_and_what_follows_from_it() -> None:
+    info = told(library=package("library", NEEDS["library"], "2"))
+    assert lines(info, computed(info)) == (
+        "library is built again: library-1 becomes library-2",
+        "tool is built again: library changed",
+        TARGET,
+    )
+
+
+def test_files_and_new_dependencies_are_named_together() -> None:
+    info = told(tool=package("tool", ("first", "second")))
+    (line, target) = lines(info, computed(info, files={"package/tool": "changed"}))
+    assert line == (
+        "tool is built again: its make rules or files changed, it now needs first, second, "
+        "it needs library, toolchain no more"
+    )
+    assert target == TARGET
+
+
+def test_a_build_from_clean_says_what_it_began_with() -> None:
+    config = {**CONFIG, "BR2_OPTIMIZE_2": "n", "BR2_OPTIMIZE_S": "y"}
+    (line,) = lines(BEFORE, computed(BEFORE, config))
+    assert line == (
+        "building from clean: the toolchain or how it compiles changed "
+        "(toolchain: BR2_OPTIMIZE_2, BR2_OPTIMIZE_S changed)"
+    )
+
+
+def test_a_host_tool_that_everything_needs_all_at_once_is_named() -> None:
+    needs = {name: (*known, "host-tar") for name, known in NEEDS.items()}
+    packages = {name: package(name, known) for name, known in needs.items()}
+    info = told(**packages, **{"host-tar": package("host-tar", ())})
+    (line,) = lines(info, computed(info))
+    assert line.endswith("changed (toolchain, host-skeleton: it now needs host-tar)")
+
+
+def test_many_changes_are_counted_and_some_named() -> None:
+    changed = {f"package/{name}": "changed" for name in ("library", "tool", "first", "second", "third")}
+    (line,) = lines(BEFORE, computed(BEFORE, files=changed))
+    assert line == (
+        "building from clean: 5 of 7 packages changed "
+        "(first, library, second and 2 more: its make rules or files changed)"
+    )
+
+
+def test_other_rules_of_buildroot_itself() -> None:
+    (line,) = lines(BEFORE, computed(BEFORE, core="other"))
+    assert line.endswith("(toolchain, host-skeleton: Buildroot's own rules changed)")
+
+
+def test_a_note_without_parts_still_says_that_something_changed() -> None:
+    bare = {name: replace(key, parts=keys.Parts()) for name, key in KNOWN.keys.items()}
+    info = told(library=package("library", NEEDS["library"]))
+    found = lines(info, computed(info, files={"package/library": "changed"}), replace(KNOWN, keys=bare))
+    assert found[:2] == (
+        "library is built again: its make variables or files changed",
+        "tool is built again: library changed",
+    )
+
+
+def test_search_path_and_cores_of_a_machine_are_in_no_variable() -> None:
+    text = 'PATH="/host/bin:/usr/local/bin:/usr/bin" /usr/bin/make -j3 O=out-j3 && ninja -j 4'
+    assert of_no_machine(text, "/usr/local/bin:/usr/bin") == (
+        'PATH="/host/bin:PATH" /usr/bin/make -j O=out-j3 && ninja -j'
+    )
+    assert of_no_machine(text, "") == text.replace("-j3 O", "-j O").replace("-j 4", "-j")
+
+
+def test_what_is_not_wanted_any_more_goes() -> None:
+    packages = {name: each for name, each in BEFORE.packages.items() if name != "tool"}
+    info = Info(packages=packages, variables={name: {} for name in packages})
+    assert lines(info, computed(info)) == ("tool goes: it is not in the configuration any more", TARGET)
