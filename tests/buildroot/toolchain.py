@@ -51,9 +51,10 @@ case " ${words[*]} " in
 esac
 cxx=()
 for folder in "$sysroot"/usr/include/c++/*; do
-    case ${0##*/} in *++) cxx=(-nostdinc++ -isystem "$folder" -isystem "$folder/backward") ;; esac
+    case ${0##*/} in *++*) cxx=(-nostdinc++ -isystem "$folder" -isystem "$folder/backward") ;; esac
 done
-flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" "${cxx[@]}" -isystem "$here/include" -isystem "$sysroot/usr/include")
+flags=(--sysroot="$sysroot" -B"$sysroot/usr/lib/" "${cxx[@]}")
+flags+=(-isystem "$here/include" -isystem "$sysroot/usr/include")
 if [ "${words[*]}" = -v ] || [ "${words[*]}" = --version ]; then
     exec %(gcc)s "${words[@]}" 2> >(sed 's@--with-sysroot=/ @@' >&2)
 fi
