@@ -74,6 +74,23 @@ def test_each_package_begins_and_ends_once(tmp_path: Path) -> None:
     assert phases == ["Downloading", "Extracting", "Patching", "Configuring", "Building", "Installing to target"]
 
 
+def test_a_package_that_is_only_configured_yet_has_not_ended(tmp_path: Path) -> None:
+    """Buildroot configures a kernel before it builds what that needs."""
+    output = b"".join(
+        f">>> {line}\n".encode()
+        for line in (
+            "linux 6.12 Extracting",
+            "linux 6.12 Configuring",
+            "host-bison 3.8 Building",
+            "host-bison 3.8 Installing to host directory",
+            "linux 6.12 Building",
+            "linux 6.12 Installing to images directory",
+        )
+    )
+    told, _ = follow(output, tmp_path, failed=False)
+    assert [name for name, _, _ in told.finished()] == ["host-bison", "linux"]
+
+
 def test_the_package_at_work_is_the_one_that_failed(tmp_path: Path) -> None:
     output = OUTPUT[: OUTPUT.index(b">>> busybox 1.38.0 Installing")] + b"applets.c:1: error: no\n"
     told, culprit = follow(output, tmp_path, failed=True)

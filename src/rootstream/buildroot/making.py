@@ -22,7 +22,7 @@ from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, 
 # What Buildroot prints when a step begins: `>>> NAME VERSION Step`; without a package, two spaces stand for both.
 _MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.+-]*) (\S*) |\s+)([^\x1b]*)")
 # After these, what a package depends on may come first; after all others a package goes on to its end.
-_BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating")
+_BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating", "Configuring")
 CONFIGURING = "Configuring"
 KEPT_LOGS = 10
 TAIL_LINES = 30
