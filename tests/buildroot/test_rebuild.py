@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -204,6 +205,39 @@ def test_another_search_path_builds_no_package_again(box: Path, run: Command) ->
     assert "other is built again: BR2_PACKAGE_OTHER_WORD changed" in done.stderr
     assert done.stderr.count("is built again") == 1
     assert "from clean" not in done.stderr
+
+
+def test_what_comes_by_git_is_fetched_and_then_built_without_it(box: Path, run: Command) -> None:
+    repository = box / "repository"
+    shutil.copytree(box / "external" / "package" / "other" / "source", repository)
+    (repository / "text").write_text(f"{box}\n")
+    git = ["git", "-C", str(repository), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    rules = box / "external" / "package" / "other" / "other.mk"
+    lines = [line for line in rules.read_text().splitlines() if "_SITE" not in line and "_VERSION" not in line]
+    head = f"OTHER_VERSION = {commit}\nOTHER_SITE = file://{repository}\nOTHER_SITE_METHOD = git\n"
+    rules.write_text(head + "\n".join(lines) + "\n")
+    run("fetch", cwd=box)
+    assert not (output(box) / "build").exists()
+    repository.rename(box / "gone")
+    assert "other" in built(box, run)
+    assert (output(box) / "target" / "usr" / "bin" / "other").read_text().startswith(f"{box}\n")
+    shutil.rmtree(box / ".rootstream")
+    done = run("fetch", cwd=box)
+    assert "other" not in done.stderr
+
+
+def test_what_nobody_has_is_named(box: Path, run: Command) -> None:
+    rules = box / "external" / "package" / "other" / "other.mk"
+    site = f"OTHER_SITE = file://{box}/nowhere\nOTHER_SITE_METHOD = git\n"
+    lines = [line for line in rules.read_text().splitlines() if "_SITE" not in line]
+    rules.write_text(site + "\n".join(lines) + "\n")
+    done = run("fetch", cwd=box, check=False)
+    assert done.returncode == 2
+    assert "box: nobody had what these packages are made from: other\n" in done.stderr
+    assert not (box / ".rootstream" / "buildroot" / "box" / "fetching").exists()
 
 
 def test_a_failure_names_the_package_its_log_and_the_shell(box: Path, run: Command) -> None:

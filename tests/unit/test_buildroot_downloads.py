@@ -144,8 +144,12 @@ def test_only_files_with_a_strong_hash_and_a_url_are_looked_for(buildroot: Path,
         package("none", "none.tar", "https+https://example.org"),
     ]
     files, left = downloads.wanted(packages, buildroot, tmp_path / "dl", ("file:///mirror/",))
-    assert left == ("bash: weak.tar", "tool: tool-git4.tar.gz", "none: none.tar")
-    (only,) = files
+    assert left == ("bash: weak.tar", "none: none.tar")
+    assert downloads.Summary(left=left).packages == ("bash", "none")
+    only, checkout = files
+    # what Buildroot packs of a checkout has a hash, too: who has the file spares the checkout
+    assert checkout.urls == ("file:///mirror/tool/tool-git4.tar.gz", "file:///mirror/tool-git4.tar.gz")
+    assert downloads.wanted(packages[2:3], buildroot, tmp_path, ())[1] == ("tool: tool-git4.tar.gz",)
     assert (only.place, only.algorithm, only.digest) == (tmp_path / "dl/bash/bash.tar.gz", "sha512", SHA512)
     assert only.sha256 == SHA256
     assert only.urls == (

@@ -213,12 +213,40 @@ def fetch(
     env: Mapping[str, str],
     report: events.Reporter,
 ) -> None:
-    """Fetch everything that a system is built from."""
+    """Fetch everything that a system is built from. Raises `UserError` not-fetched for what is nowhere."""
     ready = opened(where, described, pinned, env, report)
     configured(ready, report)
     _decide(ready, where, report)
-    for line in downloads.lines(downloads.fetch(ready.workspace, report=report)):
+    summary = downloads.fetch(ready.workspace, report=report)
+    for line in downloads.lines(summary):
         report(events.Notice(level="info", text=line))
+    if summary.packages:
+        _fetch_as_buildroot_does(ready.workspace, summary.packages, report)
+
+
+def _fetch_as_buildroot_does(space: Workspace, names: tuple[str, ...], report: events.Reporter) -> None:
+    """Have Buildroot download what packages need, in a folder of its own: the system's would look half built."""
+    place = space.folder / "fetching"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    shutil.copyfile(space.config, place / ".config")
+    targets = ("-k", *(f"{name}-source" for name in names))
+    try:
+        making.run(space, targets, report, what="the download", action="fetch", output=place)
+    except UserError as error:
+        if error.reason != "buildroot-failed":
+            raise
+        known = info.known(space)
+        missing = [name for name in names if not (place / known[name].build / ".stamp_downloaded").exists()]
+        raise UserError(
+            "not-fetched",
+            f"{space.described.target}: nobody had what these packages are made from: {', '.join(missing)}",
+            where=error.where,
+            detail=error.detail,
+            hint=f"Put the files below {space.caches.downloads}, or name who has them: `mirrors:` of the root.",
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def hand_to_make(

@@ -1,7 +1,7 @@
 """Everything that a configuration downloads, by content: each file is looked for in several places.
 
 In order: what is there, the description's mirrors, Buildroot's own and upstream, Debian's pool. What has no strong
-hash (Git, Subversion, vendored sources) is left to Buildroot's own download wrapper.
+hash, and what is on none of these, is left to Buildroot's own download wrapper, which also knows Git and the like.
 """
 
 from __future__ import annotations
@@ -54,6 +54,11 @@ class Summary:
     missing: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     left: tuple[str, ...] = ()
 
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Return the packages of which Buildroot must get something itself."""
+        return tuple(dict.fromkeys(each.partition(": ")[0] for each in (*self.missing, *self.left)))
+
 
 def hashes_of(package: Package, tree: Path) -> dict[str, dict[str, str]]:
     """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file)."""
@@ -84,8 +89,7 @@ def wanted(
             strong = next((word for word in STRONG if word in known.get(name, {})), None)
             addresses = [_METHOD.fullmatch(uri) for uri in uris]
             plain = [match[3] for match in addresses if match]
-            by_url = bool(addresses) and addresses[0] is not None
-            if strong is None or not by_url or ".." in source:
+            if strong is None or not (plain or mirrors) or ".." in source:
                 left[f"{package.name}: {source}"] = None
                 continue
             layouts = (f"{package.download_folder}/{name}", name)

@@ -55,6 +55,7 @@ class Follower:
     clock: Callable[[], float]
     logs: Path
     after: Callable[[str, str], None] = _nothing
+    action: str = "build"
     open: dict[str, _Package] = field(default_factory=dict)
     current: str | None = None
     finished: list[str] = field(default_factory=list)
@@ -81,7 +82,7 @@ class Follower:
             return
         if name not in self.open:
             # what is built already and only installs again begins with that
-            action = "install" if phase.startswith("Installing") else "build"
+            action = "install" if phase.startswith("Installing") else self.action
             self.open[name] = _Package(action=action)
             self.report(ElementStarted(element=name, action=action, key="", log=self.logs / f"{name}.log"))
         package = self.open[name]
@@ -166,20 +167,23 @@ def run(
     what: str,
     after: Callable[[str, str], None] = _nothing,
     answered: Callable[[str], None] | None = None,
+    action: str = "build",
+    output: Path | None = None,
 ) -> Path:
     """Run make with these targets and return the folder of its logs; `after` is told of each step that ended.
 
+    `action` is what is told to happen to a package, `output` another output folder than the system's.
     With `answered` make is first asked for its packages (info.py), and builds when that has taken the answer.
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
     env = {**workspace.environment(), "TERM": "dumb"}
-    shown = argv = workspace.make(*targets)
+    shown = argv = workspace.make(*targets, output=output)
     if answered:  # with no target at all, Buildroot's make builds everything
         argv = workspace.make(info.GATE, *(targets or ("all",)))
     began = datetime.now(UTC)
     folder = workspace.logs / began.strftime("%Y%m%dT%H%M%S.%fZ")
     _tidy(workspace.logs)
-    follower = Follower(report=report, clock=time.monotonic, logs=folder, after=after)
+    follower = Follower(report=report, clock=time.monotonic, logs=folder, after=after, action=action)
     with Logs(folder, header=header(shown, env, began)) as logs:
         _link(workspace.logs / "latest", folder.name)
         with _opened_gate(workspace) if answered else nullcontext() as gate:

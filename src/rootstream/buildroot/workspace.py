@@ -123,15 +123,18 @@ class Workspace:
         """Return the external trees of the project, as they are."""
         return tuple((self.project / path).resolve() for path in self.root.external)
 
-    def make(self, *targets: str) -> tuple[str, ...]:
-        """Return the command that runs Buildroot's make, never with -j (Buildroot's manual, "make tips")."""
+    def make(self, *targets: str, output: Path | None = None) -> tuple[str, ...]:
+        """Return the command that runs Buildroot's make, never with -j (Buildroot's manual, "make tips").
+
+        `output` is another output folder than the system's.
+        """
         externals = ":".join(str(path) for path in self.externals)
         return (
             "make",
             "--no-print-directory",
             "-C",
             str(self.tree),
-            f"O={self.output}",
+            f"O={output or self.output}",
             f"BR2_EXTERNAL={externals}",
             *targets,
         )
