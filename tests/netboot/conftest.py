@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.netboot.browser import Browser, Tab, browser
 from tests.netboot.lab import Lab, Make, exported, network
+from tests.netboot.pagesite import Site, site
 
 
 @pytest.fixture
@@ -44,3 +46,23 @@ def make_light(tmp_path: Path) -> Iterator[Make]:
             return lab
 
         yield make
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    with browser(tmp_path_factory.mktemp("browser")) as made:
+        yield made
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Site]:
+    with site(tmp_path / "lab") as made:
+        yield made
+
+
+@pytest.fixture
+def tab(chromium: Browser, lab: Site) -> Iterator[Tab]:
+    made = chromium.tab()
+    yield made
+    assert made.faults == []
+    assert lab.ask("/api/v1")[0] == 200

@@ -19,6 +19,7 @@ from typing import Any
 
 from aiohttp import web
 from tests.conftest import DERIVED, HELLO
+from tests.netboot.browser import Tab
 
 from rootstream import events
 from rootstream.load import load
@@ -30,6 +31,8 @@ from rootstream.netboot.service import Service
 from rootstream.netboot.site import application
 from rootstream.netboot.state import CheckResult, Stage, State
 from rootstream.project import Project
+
+BOX = "52:54:00:12:34:56"
 
 MACHINES = """
 machines:
@@ -220,3 +223,16 @@ def site(folder: Path, machines: str = MACHINES) -> Iterator[Site]:
         yield made
     finally:
         made.end()
+
+
+def opened(tab: Tab, lab: Site, view: str = "") -> None:
+    tab.go(f"{lab.url}/#/{view}")
+    tab.shows("live", "#link")
+
+
+def logged_in(tab: Tab, lab: Site, view: str = "") -> None:
+    opened(tab, lab, view)
+    tab.click("#login-button")
+    tab.type(lab.token)
+    tab.key("Enter")
+    tab.shows("Log out", "#login-button")

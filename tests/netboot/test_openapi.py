@@ -4,24 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import pytest
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from tests.netboot.pagesite import Site, site
+from tests.netboot.pagesite import Site
 
 from rootstream.netboot.api import BASE
 from rootstream.netboot.page.openapi import OPERATIONS, document
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Site]:
-    with site(tmp_path / "lab") as made:
-        yield made
 
 
 def test_it_is_openapi() -> None:

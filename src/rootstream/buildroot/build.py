@@ -264,7 +264,7 @@ def hand_to_make(
     export.forget(where, space.described.target)
     with alone():
         status = verbs.hand_to_make(space, targets)
-    removal.note(space)
+    target.note(space)
     configuration.note(space)
     return status
 
@@ -336,7 +336,7 @@ def _make(
 
 
 def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
-    removal.note(space, by_hand)
+    target.note(space, by_hand)
     configuration.note(space)
 
 

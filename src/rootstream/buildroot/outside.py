@@ -27,11 +27,13 @@ def outside(space: Workspace) -> tuple[Path, ...]:
 
 def outside_digest(space: Workspace) -> str:
     """Return what stands for the present content of all that is outside."""
-    parts = []
-    for path in outside(space) if space.config.is_file() else ():
-        if path.is_dir():
-            note = space.state / "folders" / f"{keys.digest(str(path))}.json"
-            parts.append(contents.together(contents.listing(path, note, skip=(".git",))))
-        else:
-            parts.append(contents.digest([path]))
-    return keys.digest(parts)
+    found = outside(space) if space.config.is_file() else ()
+    return keys.digest([digest_of(space, path) for path in found])
+
+
+def digest_of(space: Workspace, path: Path) -> str:
+    """Return what stands for a file, or for a folder, of which a note is kept: it may be a whole kernel."""
+    if not path.is_dir():
+        return contents.digest([path])
+    note = space.state / "folders" / f"{keys.digest(str(path))}.json"
+    return contents.together(contents.listing(path, note, skip=(".git",)))

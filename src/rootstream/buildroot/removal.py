@@ -145,8 +145,3 @@ def make_target_again(space: Workspace) -> None:
             shutil.rmtree(doomed, ignore_errors=True)
             place.rename(doomed)
             shutil.rmtree(doomed)
-
-
-def note(space: Workspace, by_hand: tuple[str, ...] = ()) -> None:
-    """Remember, after a build, what is in target/, and what of it was put there by hand."""
-    target.note(space, by_hand)

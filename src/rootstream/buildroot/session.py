@@ -16,7 +16,6 @@ from rootstream.project import Alone
 from rootstream.sandbox.kconfig_fragment import PREFIX, same
 
 KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
-TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
 # Packages whose Kconfig can write a minimal defconfig; of the others all changed symbols are saved.
 _MINIMAL = ("linux", "uboot", "barebox", "at91bootstrap3")
 # Where the .config of a package is in its build folder, if not at the top.

@@ -16,7 +16,7 @@ from rootstream import events
 from rootstream.buildroot import contents, info, keys, tree
 from rootstream.buildroot.info import Info, Package
 from rootstream.buildroot.keys import Key, Parts
-from rootstream.buildroot.outside import outside_digest
+from rootstream.buildroot.outside import digest_of, outside_digest
 from rootstream.buildroot.workspace import Workspace
 from rootstream.sandbox.kconfig_fragment import config_values
 
@@ -166,10 +166,7 @@ def _files(space: Workspace, listed: Mapping[str, str]) -> Callable[[str], str]:
                     if each.startswith(shared) and each.endswith(".mk") and each.count("/") == shared.count("/")
                 }
             return contents.together(below)
-        if path.is_dir():
-            note = space.state / "folders" / f"{keys.digest(str(path))}.json"
-            return contents.together(contents.listing(path, note, skip=(".git",)))
-        return contents.digest([path])
+        return digest_of(space, path)
 
     def of(name: str) -> str:
         if name not in found:

@@ -7,11 +7,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from rootstream import process
-from rootstream.buildroot import making
+from rootstream.buildroot import kconfig, making
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
 
-_MENUS = ("menuconfig", "nconfig", "xconfig", "gconfig")
 # Targets that write a configuration, of Buildroot (its Makefile, noconfig_targets) and of packages with Kconfig.
 _CONFIGURES = re.compile(
     r"(?:(?P<package>.+)-)?(?P<verb>menuconfig|nconfig|xconfig|gconfig|config|oldconfig|olddefconfig|syncconfig"
@@ -65,7 +64,7 @@ def _check(word: str) -> None:
 def _configures(word: str, match: re.Match[str] | None) -> UserError:
     package, verb = (match["package"], match["verb"]) if match else (None, "defconfig")
     kind = f" {package}" if package else ""
-    if verb in _MENUS:
+    if verb in kconfig.TOOLS:
         tool = "" if verb == "menuconfig" else f" --tool {verb}"
         hint = (
             f"`rootstream config{kind or ' buildroot'}{tool}` opens it, and saves what you change in the project."
