@@ -185,9 +185,9 @@ def main() -> None:
         path.write_text(WRAPPER % {"gcc": program})
         path.chmod(path.stat().st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
     for name in (*BINUTILS, *GCC_TOOLS):
-        program = shutil.which(f"{triplet}-{name}")
-        if program:
-            (place / "bin" / f"{prefix}-{name}").symlink_to(program)
+        found = shutil.which(f"{triplet}-{name}")
+        if found:
+            (place / "bin" / f"{prefix}-{name}").symlink_to(found)
     (place / SYMBOLS).write_text(symbols(place, gcc, prefix, cxx=options.cxx))
     (place / "complete").touch()
 
