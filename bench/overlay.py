@@ -19,7 +19,7 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 TARGETS = {
-    "hello": ("hello", "hello@uefi", "hello@aarch64", "hello@riscv64"),
+    "hello": ("hello", "hello@uefi", "hello@live", "hello@aarch64", "hello@riscv64"),
     "appliance": ("appliance", "appliance@riscv64", "appliance@x86_64"),
     "capsule": ("riscv64gc", "riscv64imac", "riscv32imac"),
 }

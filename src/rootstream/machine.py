@@ -64,7 +64,8 @@ class Machine(Model):
     The kernel is given to QEMU directly, except with `disk`, `iso` (a CD) and `uki` (on a disk with nothing else),
     which the firmware starts; `capsule` is a kernel that has its root inside."""
     bus: Literal["ide", "virtio", "ahci"] = "ide"
-    """How disks are attached."""
+    """How disks are attached. Where nothing is written: `ahci` on a PC that UEFI starts, `ide` on other PCs,
+    `virtio` elsewhere."""
     disks: tuple[ExtraDisk, ...] = ()
     """Further, empty disks."""
     nics: tuple[Nic, ...] = (Nic(),)

@@ -49,7 +49,7 @@ def values(words: list[str], option: str) -> list[str]:
 def test_a_disk_starts_by_its_loader_and_is_not_written() -> None:
     words = argv()
     assert values(words, "-drive") == ["if=none,id=disk0,format=raw,file=/out/root,,1,snapshot=on"]
-    assert "ide-hd,drive=disk0,bus=ide.0,unit=0,bootindex=0" in values(words, "-device")
+    assert "ide-hd,bus=ide.0,unit=0,drive=disk0,bootindex=0" in values(words, "-device")
     assert values(words, "-machine") == ["pc,graphics=off"]
     assert values(words, "-kernel") == []
     assert "-no-reboot" in words
@@ -167,9 +167,9 @@ def test_buses_firmware_accelerator_and_lines() -> None:
     devices = values(words, "-device")
     assert devices[1:5] == [
         "ich9-ahci,id=ahci",
-        "ide-hd,drive=disk0,bus=ahci.0,bootindex=0",
+        "ide-hd,bus=ahci.0,drive=disk0,bootindex=0",
         "virtio-blk-pci,drive=disk1",
-        "ide-hd,drive=disk2,bus=ide.0,unit=0",
+        "ide-hd,bus=ide.0,unit=0,drive=disk2",
     ]
     assert values(words, "-cpu") == ["host"]
     assert values(words, "-m") == ["1048576K"]
@@ -244,11 +244,32 @@ def test_firmware_follows_the_image_where_the_machine_does_not_say() -> None:
     assert firmware_of(Machine(), disk.model_copy(update={"firmware": "bios"})) == "bios"
 
 
+def test_a_pc_with_uefi_has_its_disks_on_ahci_unless_ide_is_asked_for() -> None:
+    host = Host(firmware=Firmware(code=Path("/code"), variables=Path("/variables")), disks=(Path("/run/a"),))
+    more = (ExtraDisk(size=1 << 20),)
+    words = argv(Machine(firmware="uefi", disks=more), host=host)
+    assert values(words, "-machine") == ["q35,graphics=off"]
+    assert values(words, "-device")[1:3] == [
+        "ide-hd,bus=ide.0,drive=disk0,bootindex=0",
+        "virtio-blk-pci,drive=disk1",
+    ]
+    assert values(argv(Machine(firmware="uefi", bus="ahci", disks=more), host=host), "-device") == values(
+        words, "-device"
+    )
+    disc = argv(Machine(firmware="uefi", disks=more), "iso", host=host)
+    assert "ide-cd,bus=ide.0,drive=disk0,bootindex=0" in disc
+    disk = (ExtraDisk(size=1 << 20, bus="ide"),)
+    for machine in (Machine(firmware="uefi", bus="ide", disks=more), Machine(firmware="uefi", disks=disk)):
+        assert values(argv(machine, host=host), "-machine") == ["pc,graphics=off"]
+    kernel = argv(Machine(firmware="uefi", disks=more), "initramfs", host=host)
+    assert values(kernel, "-machine") == ["pc"]
+
+
 def test_media_that_the_firmware_starts() -> None:
     host = Host(firmware=Firmware(code=Path("/code"), variables=Path("/variables")))
     disc = argv(Machine(), kind="iso")
     assert "if=none,id=disk0,format=raw,file=/out/root,,1,readonly=on" in values(disc, "-drive")
-    assert "ide-cd,drive=disk0,bus=ide.0,unit=0,bootindex=0" in values(disc, "-device")
+    assert "ide-cd,bus=ide.0,unit=0,drive=disk0,bootindex=0" in values(disc, "-device")
     assert values(disc, "-kernel") == []
     stick = argv(Machine(bus="virtio", firmware="uefi"), kind="iso", host=host)
     assert "virtio-blk-pci,drive=disk0,bootindex=0" in values(stick, "-device")

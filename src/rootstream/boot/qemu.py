@@ -86,7 +86,7 @@ def first_nic(machine: Machine) -> int | None:
 
 def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
     words = [board.program, "-name", quote(image.name), "-no-user-config", "-nodefaults", "-display", "none"]
-    kind = board.machine
+    kind = _uefi_machine(machine, board, image) or board.machine
     if board.bios and _boots(image):
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
@@ -94,6 +94,14 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
     words += ["-m", f"{max(1, machine.memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
     return words if host.reboot else [*words, "-no-reboot"]
+
+
+def _uefi_machine(machine: Machine, board: Board, image: BootImage) -> str | None:
+    """Return the board's own machine for UEFI, unless a disk is to be on IDE, which it has not."""
+    ide = any(disk.bus == "ide" for disk in machine.disks) or (
+        machine.bus == "ide" and "bus" in machine.model_fields_set
+    )
+    return board.uefi_machine if _boots(image) and firmware_of(machine, image) == "uefi" and not ide else None
 
 
 def _cpu(board: Board, image: BootImage) -> str:
@@ -168,16 +176,20 @@ def _medium(image: BootImage) -> tuple[str, str]:
 
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
+    has_ahci = _uefi_machine(machine, board, image) is not None
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
     if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
-        wanted.append((bus(machine, board), *_medium(image)))
+        unsaid = "bus" not in machine.model_fields_set
+        wanted.append(("ahci" if has_ahci and unsaid else bus(machine, board), *_medium(image)))
     wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
-    words = ["-device", "ich9-ahci,id=ahci"] if any(name == "ahci" for name, _, _ in wanted) else []
+    adds_ahci = not has_ahci and any(name == "ahci" for name, _, _ in wanted)
+    words = ["-device", "ich9-ahci,id=ahci"] if adds_ahci else []
+    ports = "ide" if has_ahci else "ahci"  # as QEMU calls those of the machine's own controller
     units = {"ide": 0, "ahci": 0, "virtio": 0}
     for index, (name, file, options) in enumerate(wanted):
         words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
         first = ",bootindex=0" if index == 0 and _boots(image) else ""  # before any attempt to boot from a network
-        device = _disk(board, name, index, units[name])
+        device = f"{_disk(board, name, units[name], ports)},drive=disk{index}"
         if index == 0 and image.kind == "iso":
             device = device.replace("ide-hd,", "ide-cd,")  # on other buses a CD is a disk, as on a USB stick
         if index == 0 and media.sector != 512:  # noqa: PLR2004
@@ -197,7 +209,7 @@ def _sectors(name: str, media: Media) -> str:
     return f",logical_block_size={media.sector},physical_block_size={media.sector}"
 
 
-def _disk(board: Board, name: str, index: int, unit: int) -> str:
+def _disk(board: Board, name: str, unit: int, ports: str) -> str:
     if name not in board.buses:
         raise UserError(
             "unsupported-bus",
@@ -205,7 +217,7 @@ def _disk(board: Board, name: str, index: int, unit: int) -> str:
             hint=f"Set `bus:` to one of: {', '.join(board.buses)}.",
         )
     if name == "virtio":
-        return f"virtio-blk-pci,drive=disk{index}"
+        return "virtio-blk-pci"
     limit = _IDE_UNITS if name == "ide" else _AHCI_PORTS
     if unit >= limit:
         raise UserError(
@@ -214,8 +226,8 @@ def _disk(board: Board, name: str, index: int, unit: int) -> str:
             hint="Attach the others with `bus: virtio`.",
         )
     if name == "ide":
-        return f"ide-hd,drive=disk{index},bus=ide.{unit // 2},unit={unit % 2}"
-    return f"ide-hd,drive=disk{index},bus=ahci.{unit}"
+        return f"ide-hd,bus=ide.{unit // 2},unit={unit % 2}"
+    return f"ide-hd,bus={ports}.{unit}"
 
 
 def _nics(machine: Machine, host: Host) -> list[str]:

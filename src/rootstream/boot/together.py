@@ -14,8 +14,11 @@ _MOST_TEXT = 1 << 20  # characters of a console that waits for its turn; its log
 
 
 def at_once(machine: Machine, count: int) -> int:
-    """Return how many of `count` such machines run at once: each has its own cores, all half of the memory."""
-    cores = len(os.sched_getaffinity(0)) // machine.cores
+    """Return how many of `count` such machines run at once: all have half of the memory, each its own cores.
+
+    One more than that runs, since one or another is always waiting (BusyBox rests for 2 s before it powers off).
+    """
+    cores = len(os.sched_getaffinity(0)) // machine.cores + 1
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // machine.memory
     return max(1, min(count, cores, memory))
 
