@@ -5,8 +5,12 @@ Messages, variants, the JSON Schema and the reference page go by it, so that non
 
 from __future__ import annotations
 
+import ast
+import inspect
+import textwrap
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
@@ -88,11 +92,17 @@ Shape: TypeAlias = Leaf | ListOf | Table | Record | Choice | AnyOf
 class Field:
     """A word of a model."""
 
+    model: type[BaseModel]
+    word: str
     shape: Shape
     required: bool
     nullable: bool
     default: Any
-    description: str
+
+    @property
+    def description(self) -> str:
+        """Return the text below the word."""
+        return _texts(self.model).get(self.word, "")
 
 
 @cache
@@ -167,10 +177,28 @@ def _either(shape: AnyOf) -> str:
 @cache
 def _fields(model: type[BaseModel]) -> dict[str, Field]:
     hints = get_type_hints(model, include_extras=True)
-    return {name: _field(hints[name], info) for name, info in model.model_fields.items()}
+    return {name: _field(model, name, hints[name]) for name in model.model_fields}
 
 
-def _field(hint: Any, info: FieldInfo) -> Field:  # noqa: ANN401  (an annotation)
+@cache
+def _texts(model: type[BaseModel]) -> dict[str, str]:
+    """Return the text below each word, read from the source: only those who show it pay for that.
+
+    Pydantic's `use_attribute_docstrings` does so for every model at every start: 0.1 s.
+    """
+    found: dict[str, str] = {}
+    for part in reversed(model.__mro__):
+        if issubclass(part, BaseModel) and part is not BaseModel:
+            body = ast.parse(textwrap.dedent(inspect.getsource(part))).body[0]
+            for statement, after in pairwise(getattr(body, "body", ())):
+                match statement, after:
+                    case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text)))):
+                        found[name] = " ".join(text.split())
+    return found
+
+
+def _field(model: type[BaseModel], name: str, hint: Any) -> Field:  # noqa: ANN401  (an annotation)
+    info = model.model_fields[name]
     default = None if info.default is PydanticUndefined else info.default
     options, metadata = _members(hint)
     nullable = NoneType in options
@@ -179,11 +207,12 @@ def _field(hint: Any, info: FieldInfo) -> Field:  # noqa: ANN401  (an annotation
         left: Any = Union[rest]  # noqa: UP007  (of as many as there are)
         hint = Annotated[(left, *metadata)] if metadata else left
     return Field(
+        model=model,
+        word=name,
         shape=_shape(hint),
         required=info.is_required(),
         nullable=nullable,
         default=default,
-        description=" ".join((info.description or "").split()),
     )
 
 

@@ -24,7 +24,7 @@ RISCV = ("riscv64", "riscv32")
 class Model(BaseModel):
     """Frozen, with no unknown words, described by the text below each word."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 @dataclass(frozen=True, slots=True)
