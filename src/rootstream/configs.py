@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import project, workspaces
-from rootstream.buildroot import build, check, configuration, edit, kconfig, packagecheck, saving, session
+from rootstream.buildroot import check, configuration, edit, kconfig, opening, packagecheck, saving, session
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.session import Saved
 from rootstream.buildroot.workspace import Workspace
@@ -30,7 +30,7 @@ class Config:
     """The configuration of a system: its workspace, and that of the system whose variant it is."""
 
     work: workspaces.Work
-    ready: build.Opened
+    ready: opening.Opened
     base: Workspace | None
     alone: project.Alone
 

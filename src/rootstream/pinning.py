@@ -81,13 +81,13 @@ def _tree_pins(
 ) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for described in of_buildroot(description, targets):
-        from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+        from rootstream.buildroot import opening  # noqa: PLC0415  (only these projects wait for it)
 
-        for request in buildroot.requests(described):
+        for request in opening.requests(described):
             if old is not None and request in old.refs:
                 found[request] = old.refs[request]
             elif request not in found:
-                found |= buildroot.pin(described, os.environ, report)
+                found |= opening.pin(described, os.environ, report)
     return found
 
 
@@ -153,10 +153,10 @@ def _track(
 def require(where: project.Project, described: Described, pinned: lock.Lock) -> None:
     """Raise `UserError` lock-outdated if the lock lacks what a system of Buildroot needs."""
     from rootstream import pythonwheels  # noqa: PLC0415
-    from rootstream.buildroot import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.buildroot import opening  # noqa: PLC0415  (only these projects wait for it)
 
     wheels = (source.request() for source in pythonwheels.sources(where, described))
-    wanted = (*buildroot.requests(described), *wheels)
+    wanted = (*opening.requests(described), *wheels)
     missing = tuple(request for request in wanted if request not in pinned.refs)
     require_entries(where, (described.target,), missing)
 

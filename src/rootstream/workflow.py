@@ -186,11 +186,11 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
             engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
         for described in of_buildroot(description, targets):
             from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
-            from rootstream.buildroot import build as buildroot  # noqa: PLC0415
+            from rootstream.buildroot import fetching  # noqa: PLC0415
 
             pinning.require(where, described, pinned)
             pythonwheels.prepare(where, described, pinned, engine, report)
-            buildroot.fetch(where, described, pinned, os.environ, report)
+            fetching.fetch(where, described, pinned, os.environ, report)
 
 
 def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import pinning, process, project, pythonwheels, selection
-from rootstream.buildroot import build, configuration, env, info, target, verbs
+from rootstream.buildroot import build, configuration, env, info, opening, target, verbs
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
 from rootstream.engine import Engine
@@ -69,9 +69,9 @@ def named(where: project.Project, wanted: str | None) -> Described:
     return (plain or found)[0]
 
 
-def opened(work: Work, report: Reporter) -> build.Opened:
+def opened(work: Work, report: Reporter) -> opening.Opened:
     """Return the workspace with its tree and its generated files in place; the project must be locked."""
-    return build.opened(work.project, work.described, work.pinned, os.environ, report)
+    return opening.opened(work.project, work.described, work.pinned, os.environ, report)
 
 
 def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
@@ -81,7 +81,7 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
         ready = opened(work, report)
         if verbs.looks_only(targets):
             if _needs_configuration(targets):
-                build.configured(ready, report)
+                opening.configured(ready, report)
             return verbs.hand_to_make(ready.workspace, targets)
         pythonwheels.prepare(work.project, work.described, work.pinned, Engine.of(os.environ), report)
         return build.hand_to_make(ready, work.project, targets, report, hold.paused)
@@ -141,7 +141,7 @@ def shell(work: Work, package: str | None, command: tuple[str, ...]) -> int:
     space = work.space
     folder = verbs.build_folder(space, package) if package else space.output
     if not folder.is_dir():
-        raise build.not_built(space)
+        raise opening.not_built(space)
     variables: Mapping[str, str] = env.variables(space) if env.available(space) else {}
     argv = command or (os.environ.get("SHELL") or "/bin/sh", "-i")
     return process.hand_over(argv, env={**os.environ, **variables}, cwd=folder)
