@@ -19,7 +19,7 @@ import pytest
 from tests.buildroot.conftest import Command
 
 from rootstream import layers
-from rootstream.buildroot import generate, thirdparty
+from rootstream.buildroot import draft, generate, thirdparty
 from rootstream.load import load
 
 pytestmark = pytest.mark.buildroot
@@ -140,7 +140,7 @@ def box(any_tree: Path, tmp_path: Path) -> Path:
     return project(tmp_path, any_tree, "BR2_x86_64=y\n")
 
 
-def generated(folder: Path) -> generate.Generated:
+def generated(folder: Path) -> draft.Generated:
     (described,) = load(folder / "system.yaml").systems
     return generate.generate(described, folder, folder / "external")
 

@@ -11,7 +11,8 @@ from loading import system
 
 from rootstream import layers
 from rootstream.buildroot import thirdparty
-from rootstream.buildroot.generate import Generated, generate, image_files, text
+from rootstream.buildroot.draft import Generated, text
+from rootstream.buildroot.generate import generate, image_files
 from rootstream.description import Described
 from rootstream.errors import UserError, Where
 from rootstream.load import load

@@ -14,6 +14,7 @@ SOURCE = Path(__file__).parents[2] / "src"
 DATA = {
     "errors",
     "events",
+    "filetext",
     "units",
     "system",
     "roots",

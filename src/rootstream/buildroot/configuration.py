@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.buildroot import kconfig, requested
-from rootstream.buildroot.generate import Generated, Setting
+from rootstream.buildroot.draft import Generated, Setting
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import Problems, UserError, Where
 from rootstream.lock import write_atomically

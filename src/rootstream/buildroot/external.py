@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootstream import layers, project
 from rootstream.buildroot import completed, info, pythonlayer, thirdparty
-from rootstream.buildroot.generate import Generated
+from rootstream.buildroot.draft import Generated
 from rootstream.buildroot.workspace import EXTERNAL_NAME, Workspace
 from rootstream.errors import Problems
 

@@ -8,103 +8,18 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from rootstream import images, layers
-from rootstream.buildroot import collect, pythonlayer, thirdparty
+from rootstream.buildroot import accounts, collect, pythonlayer, thirdparty
+from rootstream.buildroot.draft import Draft, Generated, path_value, text
 from rootstream.description import Described
-from rootstream.errors import UserError, Where
-from rootstream.project import DESCRIPTION
 
 FINISH = ("post_build", "post_fakeroot")
-# Of symbols that are appended to: without Buildroot's own table everybody reads /etc/shadow (system/Config.in).
-DEFAULTS = {"BR2_ROOTFS_DEVICE_TABLE": '"system/device_table.txt"'}
 # What the script of BusyBox's DHCP client calls at a lease, in Buildroot's and in our own roots.
 HOOK = "usr/share/udhcpc/default.script.d/rootstream"
 MOST_SERVICES = 39  # from S60 to S98: see finish/post_build.py
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """A symbol that the description sets; `value` is Kconfig's text for it: y, n, 12, "text".
-
-    `append`: joined by a space to what the user's own configuration has, or to `default`, what Buildroot has where
-    that says nothing. `weak`: only where the user's own configuration says nothing.
-    """
-
-    symbol: str
-    value: str
-    file: str = DESCRIPTION
-    line: int = 0
-    append: bool = False
-    weak: bool = False
-    default: str = '""'
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GeneratedFile:
-    """A file of the generated external tree."""
-
-    content: bytes
-    mode: int = 0o644
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """What a description becomes: symbols, and files by their path below the generated external tree."""
-
-    settings: tuple[Setting, ...]
-    files: Mapping[str, GeneratedFile]
-
-
-@dataclass(slots=True, kw_only=True)
-class _Draft:
-    """What is generated, as it grows."""
-
-    project: Path
-    folder: Path
-    line: int = 0
-    settings: list[Setting] = field(default_factory=list)
-    files: dict[str, GeneratedFile] = field(default_factory=dict)
-    users: list[str] = field(default_factory=list)
-    devices: list[str] = field(default_factory=list)
-    build: dict[str, Any] = field(default_factory=dict)
-    fakeroot: dict[str, Any] = field(default_factory=dict)
-
-    def set(self, symbol: str, value: str, *, append: bool = False, weak: bool = False) -> None:
-        default = DEFAULTS.get(symbol, '""')
-        self.settings.append(
-            Setting(symbol=symbol, value=value, line=self.line, append=append, weak=weak, default=default)
-        )
-
-    def file(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
-        data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
-        self.files[path] = GeneratedFile(content=data, mode=mode)
-
-    def mode(self, path: str, mode: int) -> None:
-        told = {"path": path, "mode": mode, "owner": 0, "group": 0}
-        self.fakeroot.setdefault("modes", []).append(told)
-
-
-def text(value: str) -> str:
-    """Return a text as a Kconfig string."""
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def path_value(path: Path, what: str) -> str:
-    """Return a path as the value of a symbol that make reads. Raises `UserError` path-not-possible."""
-    if not thirdparty.is_plain(str(path)):
-        raise UserError(
-            "path-not-possible",
-            f"{what} has a space or a sign in its path that Buildroot's make cannot take",
-            where=Where(path=path),
-            hint="Move the project to a path of letters, digits, '/', '.', '_', '+' and '-'.",
-        )
-    return text(str(path))
 
 
 def generate(described: Described, project: Path, folder: Path) -> Generated:
@@ -112,7 +27,7 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
 
     Raises `UserError` path-not-possible, not-a-public-key, not-possible.
     """
-    draft = _Draft(project=project, folder=folder)
+    draft = Draft(project=project, folder=folder)
     path_value(folder, "the project's folder")
     _system(draft, described)
     for number, layer in enumerate(described.system.layers):
@@ -137,7 +52,7 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
     return Generated(settings=tuple(draft.settings), files=dict(sorted(draft.files.items())))
 
 
-def _python(draft: _Draft) -> None:
+def _python(draft: Draft) -> None:
     for path, content in pythonlayer.files(pythonlayer.folder(draft.folder.parent)).items():
         draft.file(path, content)
     for name in ("Config.in", "external.mk"):
@@ -147,7 +62,7 @@ def _python(draft: _Draft) -> None:
         draft.set(symbol, "y")
 
 
-def _system(draft: _Draft, described: Described) -> None:
+def _system(draft: Draft, described: Described) -> None:
     if not any(isinstance(layer, layers.RootLoginLayer) for layer in described.system.layers):
         draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n", weak=True)
     if described.reports:
@@ -155,7 +70,7 @@ def _system(draft: _Draft, described: Described) -> None:
         draft.file(f"overlay/{HOOK}", hook.read_bytes(), 0o755)
 
 
-def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  (a table of layers)
+def _layer(draft: Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  (a table of layers)
     match layer:
         case layers.OverlayLayer():
             place = (draft.project / layer.overlay).resolve()
@@ -167,13 +82,13 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
             draft.build["issue"] = layer.issue if layer.issue.endswith("\n") else layer.issue + "\n"
         case layers.UsersLayer():
             for user in layer.users:
-                _user(draft, user)
+                accounts.add_user(draft, user)
         case layers.GroupsLayer():
             for group in layer.groups:
                 number = group.gid if group.gid is not None else -1 if group.system else -2
                 draft.users.append(f"- -1 {group.name} {number} - - - - -")
         case layers.RootLoginLayer():
-            _root_login(draft, layer.root_login)
+            accounts.set_root_login(draft, layer.root_login)
         case layers.SshdLayer():
             draft.build["sshd"] = layer.sshd.model_dump(mode="json") | {"required": True}
         case layers.ServicesLayer():
@@ -191,106 +106,17 @@ def _layer(draft: _Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  
             pass  # thirdparty.external and pythonlayer have them all at once
 
 
-def _not_possible(draft: _Draft, message: str, hint: str | None = None) -> UserError:
-    where = Where(path=draft.project / DESCRIPTION, line=draft.line or None)
-    return UserError("not-possible", message, where=where, hint=hint)
-
-
-def _services(draft: _Draft, layer: layers.ServicesLayer) -> None:
+def _services(draft: Draft, layer: layers.ServicesLayer) -> None:
     told = draft.build.setdefault("services", [])
     for service in layer.services:
         if any(each["name"] == service.name for each in told):
-            raise _not_possible(draft, f"services: there are two of the name {service.name!r}")
+            raise draft.not_possible(f"services: there are two of the name {service.name!r}")
         told.append(service.model_dump(mode="json"))
     if len(told) > MOST_SERVICES:
-        raise _not_possible(draft, f"services: more than {MOST_SERVICES} cannot be kept in order")
+        raise draft.not_possible(f"services: more than {MOST_SERVICES} cannot be kept in order")
 
 
-def _user(draft: _Draft, user: layers.User) -> None:
-    if user.uid == 0:
-        message = f"users: {user.name}: Buildroot makes no second user with the number 0"
-        raise _not_possible(draft, message, "`sudo: true` lets a user become root.")
-    number = user.uid if user.uid is not None else -1 if user.system else -2
-    home = user.home or ("-" if user.system else f"/home/{user.name}")
-    home = "-" if home == "/" else home  # the table's word for it
-    for word, what in ((home, "home"), (user.shell, "shell")):
-        if not thirdparty.is_plain(word):
-            raise _not_possible(draft, f"users: {user.name}: {what}: Buildroot's table cannot hold {word!r}")
-    words = [
-        user.name,
-        str(number),
-        user.group or user.name,
-        "-1" if user.system else "-2",
-        password_field(user.password, otherwise="*", empty="-"),
-        home,
-        user.shell,
-        ",".join((*user.groups, *(("wheel",) if user.sudo and "wheel" not in user.groups else ()))) or "-",
-        user.gecos if "#" not in user.gecos and user.gecos.strip() == user.gecos else "",
-    ]
-    draft.users.append(" ".join(words).rstrip())
-    if user.gecos != words[-1]:
-        draft.fakeroot.setdefault("comments", {})[user.name] = user.gecos
-    if user.sudo:
-        tag = "NOPASSWD: " if user.sudo == "nopasswd" else ""
-        draft.set("BR2_PACKAGE_SUDO", "y")
-        draft.file(f"overlay/etc/sudoers.d/{user.name}", f"{user.name} ALL=(ALL:ALL) {tag}ALL\n")
-        draft.mode(f"/etc/sudoers.d/{user.name}", 0o440)
-    _keys(draft, user.name, home if home != "-" else "/", user.authorized_keys)
-
-
-def _keys(draft: _Draft, user: str, home: str, names: tuple[str, ...]) -> None:
-    place = f"overlay{home}/.ssh/authorized_keys".replace("//", "/")
-    if names:
-        lines = [line for name in names for line in key_lines(draft.project / name)]
-        draft.file(place, "".join(f"{line}\n" for line in lines))
-        draft.fakeroot.setdefault("keys", {})[user] = home
-    elif user in draft.fakeroot.get("keys", {}):  # a later layer takes them away
-        del draft.files[place], draft.fakeroot["keys"][user]
-
-
-def key_lines(path: Path) -> list[str]:
-    """Return the public keys of a file in OpenSSH's format. Raises `UserError` not-a-public-key."""
-    try:
-        content = path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError("file-unreadable", f"cannot be read: {error}", where=Where(path=path)) from error
-    if "PRIVATE KEY" in content:
-        raise UserError(
-            "not-a-public-key",
-            "this is a private key; an image takes public ones",
-            where=Where(path=path),
-            hint="Name the file that ends in .pub.",
-        )
-    return [line.strip() for line in content.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def password_field(password: layers.Password, *, otherwise: str, empty: str) -> str:
-    """Return what stands for a password: its hash, or the words for locked and empty."""
-    if isinstance(password, layers.PasswordHash):
-        return password.hash
-    return empty if password == "empty" else otherwise  # noqa: S105  (a word, not a password)
-
-
-def _root_login(draft: _Draft, login: layers.RootLogin) -> None:
-    # The hash goes into a file that a script reads: Buildroot would put it into .config and its output.
-    locked = login.password == "locked"  # noqa: S105
-    draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n" if locked else "y")
-    if not locked:
-        draft.set("BR2_TARGET_GENERIC_ROOT_PASSWD", text(""))
-    draft.build["password"] = password_field(login.password, otherwise="*", empty="")
-    draft.build["securetty"] = not login.console and not locked  # with a locked password nobody can anyway
-    _keys(draft, "root", "/root", login.authorized_keys)
-
-
-def _sshd(draft: _Draft) -> None:
-    """Settle what root may do: what is said, else log in with the keys that it has, if any."""
-    told = draft.build.get("sshd", {})
-    if told or "password" in draft.build:
-        otherwise = "prohibit-password" if "root" in draft.fakeroot.get("keys", {}) else "no"
-        draft.build["sshd"] = told | {"root": told.get("root") or otherwise}
-
-
-def _permission(draft: _Draft, permission: layers.Permission) -> None:
+def _permission(draft: Draft, permission: layers.Permission) -> None:
     told = {
         "path": permission.path,
         "owner": permission.owner,
@@ -303,19 +129,19 @@ def _permission(draft: _Draft, permission: layers.Permission) -> None:
         # a line of its own below the file's: "Makedev syntax documentation" in Buildroot's manual
         if not thirdparty.is_plain(permission.path) or "*" in permission.path:
             message = f"permissions: {permission.path}: capabilities need one plain path on a buildroot root"
-            raise _not_possible(draft, message)
+            raise draft.not_possible(message)
         draft.set("BR2_ROOTFS_DEVICE_TABLE_SUPPORTS_EXTENDED_ATTRIBUTES", "y")
         draft.devices.append(f"{permission.path} f -1 -1 -1 - - - - -")
         draft.devices += [f"|xattr {each}" for each in permission.capabilities.split(" ")]
 
 
-def _device(draft: _Draft, device: layers.Device) -> None:
+def _device(draft: Draft, device: layers.Device) -> None:
     if not thirdparty.is_plain(device.path):
-        raise _not_possible(draft, f"devices: Buildroot's device table cannot hold the path {device.path!r}")
+        raise draft.not_possible(f"devices: Buildroot's device table cannot hold the path {device.path!r}")
     folder, _, name = device.path.rpartition("/")
     if not name or folder.split("/")[1:2] in (["run"], ["tmp"]):
         message = f"devices: {device.path}: Buildroot empties /run and /tmp in every image"
-        raise _not_possible(draft, message, "Let a service make it.")
+        raise draft.not_possible(message, "Let a service make it.")
     if folder not in ("", "/dev"):
         draft.build.setdefault("folders", []).append(folder)
     kind = {"char": "c", "block": "b", "fifo": "p"}[device.type]
@@ -329,13 +155,13 @@ _COMPRESSED = {"none": "NONE", "gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD", "lz4"
 _EXT = {"ext2": "2r1", "ext4": "4"}
 
 
-def _image(draft: _Draft, image: images.Image) -> None:
+def _image(draft: Draft, image: images.Image) -> None:
     match image:
         case images.MakeKernel():
             draft.set("BR2_LINUX_KERNEL", "y")
         case images.MakeInitramfs():
             if image.initramfs.level is not None:
-                raise _not_possible(draft, "initramfs: level: Buildroot has one level for each compression")
+                raise draft.not_possible("initramfs: level: Buildroot has one level for each compression")
             draft.set("BR2_TARGET_ROOTFS_CPIO", "y")
             draft.set(f"BR2_TARGET_ROOTFS_CPIO_{_COMPRESSED[image.initramfs.compression]}", "y")
         case images.MakeExt():
@@ -378,9 +204,9 @@ def image_files(described: Described) -> tuple[tuple[str, tuple[str, ...], str |
     return tuple(found)
 
 
-def _finish(draft: _Draft) -> None:
+def _finish(draft: Draft) -> None:
     """Write tables, and the scripts that run at the end where there is something for them to do."""
-    _sshd(draft)
+    accounts.settle_sshd(draft)
     if draft.users:
         draft.file("tables/users", "".join(f"{line}\n" for line in draft.users))
         draft.set("BR2_ROOTFS_USERS_TABLES", text(str(draft.folder / "tables/users")), append=True)

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rootstream.buildroot.generate import Setting, path_value, text
+from rootstream.buildroot.draft import Setting, path_value, text
 from rootstream.buildroot.workspace import Workspace
 from rootstream.roots import PackageConfig, PackageConfigs
 from rootstream.system import ConfigFile, NamedDefconfig

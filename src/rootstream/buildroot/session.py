@@ -9,7 +9,7 @@ from pathlib import Path
 from rootstream import process
 from rootstream.buildroot import configuration, edit, info, kconfig, requested, saving
 from rootstream.buildroot.configuration import Composed
-from rootstream.buildroot.generate import Generated
+from rootstream.buildroot.draft import Generated
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
 from rootstream.project import Alone

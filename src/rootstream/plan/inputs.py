@@ -10,6 +10,7 @@ from pathlib import Path
 from rootstream import layers
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
+from rootstream.filetext import bytes_of, key_lines, text_of
 from rootstream.images import MakeCapsule
 from rootstream.plan import overlay, packages
 from rootstream.plan.kconfig import BASE_FILE, Fragment
@@ -53,43 +54,12 @@ class Inputs:
         return tuple(found)
 
 
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
-
-
-def _text(path: Path) -> str:
-    try:
-        return _bytes(path).decode()
-    except UnicodeDecodeError as error:
-        raise UserError("file-unreadable", "is not UTF-8 text", where=Where(path=path)) from error
-
-
-def key_lines(path: Path) -> tuple[str, ...]:
-    """Return the public keys of a file in OpenSSH's format. Raises `UserError` not-a-public-key."""
-    lines = []
-    for number, line in enumerate(_text(path).splitlines(), 1):
-        if not line.strip() or line.startswith("#"):
-            continue
-        if "PRIVATE KEY" in line:
-            raise UserError(
-                "not-a-public-key",
-                "this is a private key; an image takes public ones",
-                where=Where(path=path, line=number),
-                hint="Name the file that ends in .pub.",
-            )
-        lines.append(line.strip())
-    return tuple(lines)
-
-
 def requirement_text(path: Path) -> str:
     """Return a requirement or constraint file. Raises `UserError` requirement-option.
 
     Options would name other files, or indexes, which are the user's own and belong into pip's configuration.
     """
-    text = _text(path)
+    text = text_of(path)
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("-"):
             raise UserError(
@@ -121,7 +91,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
                 archives[layer.overlay] = overlay.archive(folder / layer.overlay, epoch=described.system.epoch)
             texts |= _layer_texts(layer, folder)
             if isinstance(layer, layers.SecretsLayer):
-                secrets |= {secret.file: _bytes(folder / secret.file) for secret in layer.secrets}
+                secrets |= {secret.file: bytes_of(folder / secret.file) for secret in layer.secrets}
             for path in _key_files(layer):
                 keys[path] = key_lines(folder / path)
         for image in described.system.images:
@@ -131,12 +101,12 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
                 payloads[carried] = packed
         if isinstance(described.system.root, FromDebianPackages) and described.system.root.debian.preseed:
             path = described.system.root.debian.preseed
-            texts[path] = _text(folder / path)
+            texts[path] = text_of(folder / path)
         if isinstance(described.system.root, FromElements):
             path = described.system.root.elements.project
             projects[path] = junction(folder, path, junction_name(path))
         for path in _config_files(described):
-            configs[path] = _bytes(folder / path)
+            configs[path] = bytes_of(folder / path)
         for tree in _trees(described):
             if isinstance(tree, FromFolder) and tree.local not in trees:
                 trees[tree.local] = overlay.archive(
@@ -156,7 +126,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
 
 def _layer_texts(layer: layers.Layer, folder: Path) -> dict[str, str]:
     if isinstance(layer, layers.DeviceTableLayer):
-        return {layer.device_table: _text(folder / layer.device_table)}
+        return {layer.device_table: text_of(folder / layer.device_table)}
     if isinstance(layer, layers.PythonLayer):
         paths = (*layer.python.requirements, *layer.python.constraints)
         return {path: requirement_text(folder / path) for path in paths}
@@ -220,7 +190,7 @@ def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:
         if path.is_symlink():
             raise UserError("symlink-in-project", "links are not supported here", where=Where(path=path))
         if path.is_file():
-            files[f"junctions/{Path(name).stem}/{relative}"] = _bytes(path)
+            files[f"junctions/{Path(name).stem}/{relative}"] = bytes_of(path)
     text = f"kind: junction\nsources:\n- kind: local\n  path: junctions/{Path(name).stem}\n"
     files[f"elements/{name}"] = text.encode()
     return files

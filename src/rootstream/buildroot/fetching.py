@@ -1,0 +1,56 @@
+"""Everything that a Buildroot system is built from, fetched before: by hash, and the rest as Buildroot does it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+
+from rootstream import events, project
+from rootstream.buildroot import downloads, info, making, opening
+from rootstream.buildroot.workspace import Workspace
+from rootstream.description import Described
+from rootstream.errors import UserError
+from rootstream.lock import Lock
+
+
+def fetch(
+    where: project.Project,
+    described: Described,
+    pinned: Lock,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> None:
+    """Fetch everything that a system is built from. Raises `UserError` not-fetched for what is nowhere."""
+    ready = opening.opened(where, described, pinned, env, report)
+    opening.configured(ready, report)
+    opening.decide(ready, where, report)
+    summary = downloads.fetch(ready.workspace, report=report)
+    for line in downloads.lines(summary):
+        report(events.Notice(level="info", text=line))
+    if summary.packages:
+        _as_buildroot_does(ready.workspace, summary.packages, report)
+
+
+def _as_buildroot_does(space: Workspace, names: tuple[str, ...], report: events.Reporter) -> None:
+    """Have Buildroot download what packages need, in a folder of its own: the system's would look half built."""
+    place = space.folder / "fetching"
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    shutil.copyfile(space.config, place / ".config")
+    targets = ("-k", *(f"{name}-source" for name in names))
+    try:
+        making.run(space, targets, report, what="the download", action="fetch", output=place)
+    except UserError as error:
+        if error.reason != "buildroot-failed":
+            raise
+        known = info.known(space)
+        missing = [name for name in names if not (place / known[name].build / ".stamp_downloaded").exists()]
+        raise UserError(
+            "not-fetched",
+            f"{space.described.target}: nobody had what these packages are made from: {', '.join(missing)}",
+            where=error.where,
+            detail=error.detail,
+            hint=f"Put the files below {space.caches.downloads}, or name who has them: `mirrors:` of the root.",
+        ) from error
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
