@@ -67,7 +67,7 @@ def command(
     with the machine. Raises `UserError` unsupported-bus, too-many-disks, no-firmware,
     not-enough-memory.
     """
-    board = BOARDS[arch]
+    board = _board(machine, image, arch)
     return (
         *_basis(machine, board, image, host),
         *_firmware(machine, board, image, host),
@@ -86,7 +86,7 @@ def first_nic(machine: Machine) -> int | None:
 
 def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
     words = [board.program, "-name", quote(image.name), "-no-user-config", "-nodefaults", "-display", "none"]
-    kind = _uefi_machine(machine, board, image) or board.machine
+    kind = board.machine
     if board.bios and _boots(image):
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
@@ -96,12 +96,15 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
     return words if host.reboot else [*words, "-no-reboot"]
 
 
-def _uefi_machine(machine: Machine, board: Board, image: BootImage) -> str | None:
-    """Return the board's own machine for UEFI, unless a disk is to be on IDE, which it has not."""
-    ide = any(disk.bus == "ide" for disk in machine.disks) or (
-        machine.bus == "ide" and "bus" in machine.model_fields_set
-    )
-    return board.uefi_machine if _boots(image) and firmware_of(machine, image) == "uefi" and not ide else None
+def _board(machine: Machine, image: BootImage, arch: Architecture) -> Board:
+    """Return the architecture's board, or that for UEFI if it has all buses that the description names."""
+    board = BOARDS[arch]
+    if board.uefi is None or not _boots(image) or firmware_of(machine, image) != "uefi":
+        return board
+    named: set[str] = {disk.bus for disk in machine.disks}
+    if "bus" in machine.model_fields_set:
+        named.add(machine.bus)
+    return board.uefi if named <= set(board.uefi.buses) else board
 
 
 def _cpu(board: Board, image: BootImage) -> str:
@@ -176,20 +179,17 @@ def _medium(image: BootImage) -> tuple[str, str]:
 
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
-    has_ahci = _uefi_machine(machine, board, image) is not None
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
     if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
-        unsaid = "bus" not in machine.model_fields_set
-        wanted.append(("ahci" if has_ahci and unsaid else bus(machine, board), *_medium(image)))
+        wanted.append((bus(machine, board), *_medium(image)))
     wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
-    adds_ahci = not has_ahci and any(name == "ahci" for name, _, _ in wanted)
+    adds_ahci = not board.has_ahci and any(name == "ahci" for name, _, _ in wanted)
     words = ["-device", "ich9-ahci,id=ahci"] if adds_ahci else []
-    ports = "ide" if has_ahci else "ahci"  # as QEMU calls those of the machine's own controller
     units = {"ide": 0, "ahci": 0, "virtio": 0}
     for index, (name, file, options) in enumerate(wanted):
         words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
         first = ",bootindex=0" if index == 0 and _boots(image) else ""  # before any attempt to boot from a network
-        device = f"{_disk(board, name, units[name], ports)},drive=disk{index}"
+        device = f"{_disk(board, name, units[name])},drive=disk{index}"
         if index == 0 and image.kind == "iso":
             device = device.replace("ide-hd,", "ide-cd,")  # on other buses a CD is a disk, as on a USB stick
         if index == 0 and media.sector != 512:  # noqa: PLR2004
@@ -209,7 +209,7 @@ def _sectors(name: str, media: Media) -> str:
     return f",logical_block_size={media.sector},physical_block_size={media.sector}"
 
 
-def _disk(board: Board, name: str, unit: int, ports: str) -> str:
+def _disk(board: Board, name: str, unit: int) -> str:
     if name not in board.buses:
         raise UserError(
             "unsupported-bus",
@@ -227,7 +227,7 @@ def _disk(board: Board, name: str, unit: int, ports: str) -> str:
         )
     if name == "ide":
         return f"ide-hd,bus=ide.{unit // 2},unit={unit % 2}"
-    return f"ide-hd,bus={ports}.{unit}"
+    return f"ide-hd,bus={'ide' if board.has_ahci else 'ahci'}.{unit}"  # QEMU calls the ports of its own so
 
 
 def _nics(machine: Machine, host: Host) -> list[str]:

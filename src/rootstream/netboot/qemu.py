@@ -44,8 +44,9 @@ def command(
 ) -> tuple[str, ...]:
     """Return the arguments of QEMU, program first; `tap` is the file descriptor of the card's network. Pure."""
     board = BOARDS[machine.arch]
-    kind = board.machine if firmware is None else board.uefi_machine or board.machine
-    kind += ",graphics=off" if board.bios else ""
+    if firmware is not None and board.uefi is not None:
+        board = board.uefi
+    kind = f"{board.machine},graphics=off" if board.bios else board.machine
     words = [board.program, "-name", quote(name), "-no-user-config", "-nodefaults", "-display", "none"]
     words += ["-machine", kind, "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else board.cpu]
     words += ["-m", f"{qemu.memory // _KIB}K", "-smp", str(qemu.cores), "-device", "virtio-rng-pci"]

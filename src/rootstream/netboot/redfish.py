@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from rootstream.errors import UserError, Where
+from rootstream.errors import UserError
+from rootstream.filetext import text_of
 from rootstream.machines import Redfish
 
 _MOST = 1 << 20
@@ -106,8 +107,4 @@ def _ask(
 def _password(words: Redfish, folder: Path) -> str:
     if words.password_file is None:
         return ""
-    path = folder / words.password_file
-    try:
-        return path.read_text().rstrip("\n")
-    except OSError as error:
-        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
+    return text_of(folder / words.password_file).rstrip("\n")
