@@ -1,0 +1,36 @@
+"""Files of the project: what cannot be read is a message with the file, and the line where there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rootstream.errors import UserError
+from rootstream.filetext import bytes_of, key_lines, text_of
+from rootstream.machines import Redfish
+from rootstream.netboot import redfish
+
+
+def test_public_keys(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text("# mine\n\n  ssh-ed25519 AAAA é \nssh-rsa BBBB\n")
+    assert key_lines(path) == ("ssh-ed25519 AAAA é", "ssh-rsa BBBB")
+    path.write_text("\n-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    with pytest.raises(UserError) as caught:
+        key_lines(path)
+    assert caught.value.reason == "not-a-public-key"
+    assert caught.value.where is not None
+    assert caught.value.where.line == 2
+
+
+def test_what_is_no_text_or_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "password"
+    path.write_bytes(b"caf\xe9\n")
+    assert bytes_of(path) == b"caf\xe9\n"
+    bmc = Redfish(url="http://127.0.0.1:1", user="admin", password_file="password")
+    for ask in (lambda: text_of(path), lambda: redfish.state("box", bmc, tmp_path), lambda: text_of(tmp_path)):
+        with pytest.raises(UserError) as caught:
+            ask()
+        assert caught.value.reason == "file-unreadable"
+        assert caught.value.where is not None
