@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,7 +30,12 @@ def test_what_is_no_text_or_no_file(tmp_path: Path) -> None:
     path.write_bytes(b"caf\xe9\n")
     assert bytes_of(path) == b"caf\xe9\n"
     bmc = Redfish(url="http://127.0.0.1:1", user="admin", password_file="password")
-    for ask in (lambda: text_of(path), lambda: redfish.state("box", bmc, tmp_path), lambda: text_of(tmp_path)):
+    asked: tuple[Callable[[], object], ...] = (
+        lambda: text_of(path),
+        lambda: text_of(tmp_path),
+        lambda: redfish.state("box", bmc, tmp_path),
+    )
+    for ask in asked:
         with pytest.raises(UserError) as caught:
             ask()
         assert caught.value.reason == "file-unreadable"
