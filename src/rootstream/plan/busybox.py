@@ -32,7 +32,12 @@ FOLDERS = (
     "etc/network",
 )
 
-LINKS = {"etc/mtab": "/proc/self/mounts", "etc/resolv.conf": "/run/resolv.conf"}
+LINKS = {
+    "etc/mtab": "/proc/self/mounts",
+    "etc/resolv.conf": "/run/resolv.conf",
+    "sbin/halt": "poweroff",
+    "sbin/reboot": "poweroff",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
