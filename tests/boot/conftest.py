@@ -77,6 +77,19 @@ def _run(*argv: str, cwd: Path) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="session")
+def beside_hello(tmp_path_factory: pytest.TempPathFactory, built: Path) -> Callable[[str], Path]:
+    """Return a function that makes a project with the lock of examples/hello and its kernel, which is built."""
+
+    def made(name: str) -> Path:
+        folder = tmp_path_factory.mktemp(name)
+        for file in ("system.lock", "linux.config"):
+            shutil.copy(built / file, folder / file)
+        return folder
+
+    return made
+
+
 @pytest.fixture
 def image(parts: Parts, tmp_path: Path) -> Callable[..., BootImage]:
     """Make an initramfs whose init does what it is told; without a script it has none."""

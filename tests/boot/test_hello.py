@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -168,10 +169,8 @@ def test_run_shows_the_console_without_a_terminal(hello: Path, built: Path, run:
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) -> Path:
-    folder = tmp_path_factory.mktemp("full")
-    for name in ("system.lock", "linux.config"):
-        shutil.copy(built / name, folder / name)
+def full(beside_hello: Callable[[str], Path], built: Path, run: Command) -> Path:
+    folder = beside_hello("full")
     (folder / "system.yaml").write_text(FULL)
     (folder / "admin.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample admin\n")
     (folder / "table.txt").write_text("# name type mode uid gid\n/srv/table f 600 1000 1000 - - - - -\n")

@@ -7,9 +7,9 @@ import json
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +80,8 @@ def fresh(folder: Path) -> Box:
 
 
 @pytest.fixture(scope="module")
-def box(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) -> Box:
-    folder = tmp_path_factory.mktemp("secrets")
-    for name in ("system.lock", "linux.config"):
-        shutil.copy(built / name, folder / name)
+def box(beside_hello: Callable[[str], Path], run: Command) -> Box:
+    folder = beside_hello("secrets")
     made = fresh(folder)
     made.describe()
     run("build", cwd=folder, check=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,10 +58,8 @@ def _ask(name: str, *words: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def system(tmp_path_factory: pytest.TempPathFactory, built: Path, run: Command) -> Path:
-    folder = tmp_path_factory.mktemp("ends")
-    for name in ("system.lock", "linux.config"):
-        shutil.copy(built / name, folder / name)
+def system(beside_hello: Callable[[str], Path], run: Command) -> Path:
+    folder = beside_hello("ends")
     (folder / "system.yaml").write_text(SYSTEM)
     run("build", cwd=folder, check=True)
     return folder / "out" / "ends"
