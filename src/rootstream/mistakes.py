@@ -12,6 +12,7 @@ from rootstream.errors import UserError, Where
 from rootstream.located import Mapping, Node, Scalar, Sequence
 from rootstream.shape import AnyOf, Choice, Leaf, ListOf, Record, Shape, Table, below, expected
 from rootstream.variants import container
+from rootstream.word_paths import right_places
 
 _SWITCH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _LONGEST = 60
@@ -200,8 +201,19 @@ def _unknown(spot: _Spot, key: int | str) -> UserError | None:
             hint = f"Indent it further than `{chosen}:`."
             return UserError("unknown-key", f"{key!r} belongs below {chosen!r}", where=where, hint=hint)
     allowed = (*fields, *spot.also)
-    message = f"unknown word {show_word(key)}{nearest(str(key), allowed)}"
+    message = f"unknown word {show_word(key)}{nearest(str(key), allowed)}{_belongs(str(key), spot)}"
     return UserError("unknown-key", message, where=where, hint=f"Allowed here: {', '.join(allowed)}.")
+
+
+def _belongs(word: str, spot: _Spot) -> str:
+    """Return `; it belongs into ...` for a word that the description knows in another place."""
+    top = spot
+    while top.above is not None:
+        top = top.above
+    if not isinstance(top.shape, Record) or top.node is None:
+        return ""
+    places = right_places(word, top.shape.model, top.node)
+    return f"; it belongs into {' or '.join(places)}" if places else ""
 
 
 def _missing(spot: _Spot, key: str) -> UserError:
@@ -243,7 +255,8 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
     strange = next((key for key in node.entries if key not in shared), None)
     if strange is None:
         return UserError("missing-key", f"{spot.title}: its own word is missing", where=spot.where, hint=hint)
-    message = f"unknown word {show_word(strange)}{nearest(str(strange), choice.options)}"
+    guess = nearest(str(strange), choice.options) + _belongs(str(strange), spot)
+    message = f"unknown word {show_word(strange)}{guess}"
     return UserError("unknown-choice", message, where=node.entries[strange].key.where, hint=hint)
 
 
