@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from typing import IO
 
 from rootstream import leash
 from rootstream.errors import UserError
+from rootstream_bst import pipes
 
 TAIL_LINES = 20
 GRACE = 2.0
@@ -78,26 +80,32 @@ def run(
     process-failed.
     """
     command = tuple(str(word) for word in argv)
-    try:
-        done = subprocess.run(  # noqa: PLW1510  (the status is looked at below)
-            command,
-            env=dict(env),
-            cwd=cwd,
-            timeout=timeout,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            **({"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}),
-        )
-    except FileNotFoundError as error:
-        raise _missing(command[0]) from error
-    except subprocess.TimeoutExpired as error:
+    with pipes.memory_file(stdin or "") as given:
+        try:
+            child = subprocess.Popen(
+                command,
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL if stdin is None else given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        except FileNotFoundError as error:
+            raise _missing(command[0]) from error
+    with child:
+        try:
+            said = pipes.collect(child, deadline=time.monotonic() + timeout)
+        finally:
+            if not pipes.has_ended(child):
+                child.kill()
+    if said is None:
         raise UserError(
             "process-timeout",
             f"{command[0]} did not end within {timeout:g} seconds",
             hint=f"To try it by hand: {paste(command, cwd=cwd)}",
-        ) from error
-    result = Completed(argv=command, status=done.returncode, stdout=done.stdout, stderr=done.stderr)
+        )
+    stdout, stderr = map(pipes.text_of, said)
+    result = Completed(argv=command, status=child.returncode, stdout=stdout, stderr=stderr)
     if check and result.status != 0:
         raise UserError(
             "process-failed",
@@ -117,11 +125,12 @@ def start(
     stdout: IO[bytes] | int = subprocess.DEVNULL,
     stderr: IO[bytes] | int = subprocess.DEVNULL,
     pass_fds: Sequence[int] = (),
+    umask: int = -1,
 ) -> subprocess.Popen[bytes]:
     """Start a long-running program in a session of its own and return it; the caller owns it and ends it.
 
-    Its own session keeps the terminal's Ctrl-C from reaching it before its owner decides. Raises `UserError`
-    program-missing.
+    Its own session keeps the terminal's Ctrl-C from reaching it before its owner decides. A negative `umask` is
+    ours. Raises `UserError` program-missing.
     """
     command = tuple(str(word) for word in argv)
     try:
@@ -134,6 +143,7 @@ def start(
             stderr=stderr,
             pass_fds=tuple(pass_fds),
             start_new_session=True,
+            umask=umask,
         )
     except FileNotFoundError as error:
         raise _missing(command[0]) from error
@@ -168,15 +178,15 @@ def end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def hand_over(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
+def hand_over(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, umask: int = -1) -> int:
     """Run a program on our own terminal until it ends and return its exit status (negative: the signal).
 
-    Ctrl-C is for the program alone meanwhile. Raises `UserError` program-missing.
+    Ctrl-C is for the program alone meanwhile. A negative `umask` is ours. Raises `UserError` program-missing.
     """
     command = tuple(str(word) for word in argv)
     before = signal.signal(signal.SIGINT, _leave_to_child)
     try:
-        return subprocess.run(command, env=dict(env), cwd=cwd, check=False).returncode
+        return subprocess.run(command, env=dict(env), cwd=cwd, check=False, umask=umask).returncode
     except FileNotFoundError as error:
         raise _missing(command[0]) from error
     finally:

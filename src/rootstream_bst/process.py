@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from rootstream_bst import pipes
 from rootstream_bst.faults import Fault
 
-POLL = 0.2  # seconds: how long an interruption of the thread may wait
 TAIL_LINES = 20
 
 
@@ -45,36 +45,31 @@ def run(
 
     `timeout` is in seconds. Raises `Fault` program-missing, program-unusable or process-timeout.
     """
+    with pipes.memory_file(stdin or "") as given:
+        try:
+            child = subprocess.Popen(
+                list(argv),
+                env=dict(env),
+                cwd=cwd,
+                stdin=subprocess.DEVNULL if stdin is None else given,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+            )
+        except FileNotFoundError as error:
+            raise Fault("program-missing", f"{argv[0]} is not installed or not on PATH") from error
+        except OSError as error:
+            raise Fault("program-unusable", f"{argv[0]} cannot be started: {error.strerror}") from error
     try:
-        child = subprocess.Popen(
-            list(argv),
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-    except FileNotFoundError as error:
-        raise Fault("program-missing", f"{argv[0]} is not installed or not on PATH") from error
-    except OSError as error:
-        raise Fault("program-unusable", f"{argv[0]} cannot be started: {error.strerror}") from error
-    deadline = time.monotonic() + timeout
-    text = stdin
-    try:
-        while True:
-            try:
-                stdout, stderr = child.communicate(text, timeout=POLL)
-                return Completed(status=child.returncode, stdout=stdout, stderr=stderr)
-            except subprocess.TimeoutExpired:
-                text = None
-            if time.monotonic() > deadline:
-                raise Fault("process-timeout", f"{argv[0]} did not end within {timeout:g} seconds")
+        said = pipes.collect(child, deadline=time.monotonic() + timeout)
     finally:
-        if child.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        with suppress(ProcessLookupError):  # also what an ended child left behind
+            os.killpg(child.pid, signal.SIGKILL)
+        status = child.wait()
+        for pipe in (child.stdout, child.stderr):
+            if pipe is not None:
+                pipe.close()
+    if said is None:
+        raise Fault("process-timeout", f"{argv[0]} did not end within {timeout:g} seconds")
+    stdout, stderr = map(pipes.text_of, said)
+    return Completed(status=status, stdout=stdout, stderr=stderr)
