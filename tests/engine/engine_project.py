@@ -101,6 +101,15 @@ config:
     echo "fatal: no such luck" >&2
     exit 3
 """,
+    "who": """\
+kind: manual
+build-depends: [base.bst]
+config:
+  install-commands:
+  - |
+    mkdir -p %{install-root}
+    { umask; export -p; cat /proc/sys/kernel/hostname; } > %{install-root}/who
+""",
     "parcel": "kind: import\nsources: [{kind: parcel, fails: 1}]\n",
     "lost": "kind: import\nsources: [{kind: parcel, fails: 99}]\n",
     "wrong": "kind: manual\nconfig: {bad-key: [1]}\n",

@@ -51,6 +51,21 @@ def test_a_build_and_the_same_again(project: Path, tmp_path: Path) -> None:
     assert built.key == states["one.bst"].key
 
 
+def test_who_builds_where_is_not_seen_in_a_sandbox(project: Path, tmp_path: Path) -> None:
+    """The umask is no part of any key, so what a command makes must not depend on it."""
+    before = os.umask(0o077)
+    try:
+        ours = engine(tmp_path / "cache", LC_ALL="C", TZ="Asia/Tokyo", USER="somebody", LANG="ja_JP.UTF-8")
+        ours.build(project, ["who.bst"])
+        ours.checkout(project, "who.bst", tmp_path / "out")
+    finally:
+        os.umask(before)
+    seen = (tmp_path / "out" / "who").read_text()
+    assert seen.startswith("0022\n")
+    for word in ("somebody", "Tokyo", "ja_JP", f"HOME='{Path.home()}'", os.uname().nodename):
+        assert word not in seen, (word, seen)
+
+
 def test_states_before_a_build(project: Path, tmp_path: Path) -> None:
     states = engine(tmp_path / "cache").show(project, ["both.bst", "parcel.bst"])
     found = {state.name: state.state for state in states}

@@ -145,9 +145,8 @@ class Engine:
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         words = ("shell", *options, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
-            return process.hand_over(
-                run.argv(words, interactive=argv is None, colors=self._colors()), env=run.env, cwd=project
-            )
+            command = run.argv(words, interactive=argv is None, colors=self._colors())
+            return process.hand_over(command, env=run.env, cwd=project, umask=session.UMASK)
 
     def delete(self, project: Path, elements: Sequence[str]) -> None:
         """Forget the artifacts of some elements as they are now: the next build makes them again.

@@ -26,6 +26,7 @@ TICK = 0.25  # seconds
 POLITE = 30.0  # seconds for bst to end its jobs after SIGINT
 FIRM = 10.0  # seconds after SIGTERM, or after its casd died
 KEPT_LINES = 5000  # of the messages of a run, for when it fails without good words
+UMASK = 0o022  # for all commands in sandboxes, which would have the user's: it is no part of any key
 DRAIN = 2.0  # seconds to read what is left once bst has ended
 
 
@@ -109,7 +110,8 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
     Once its casd has died it cannot succeed; it is ended if it does not end by itself. On KeyboardInterrupt and
     every other exception bst is stopped before the exception goes on.
     """
-    child = process.start(run.argv(words), env=run.env, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    pipe = subprocess.PIPE
+    child = process.start(run.argv(words), env=run.env, cwd=cwd, stdout=pipe, stderr=pipe, umask=UMASK)
     listener = _Listener(child, reader, report)
     gave_up = False
     lost_at: float | None = None

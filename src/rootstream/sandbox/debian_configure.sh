@@ -2,6 +2,7 @@
 # Configures an unpacked Debian tree that is the root of this sandbox, and writes it as a tar: runs in the system
 # itself, under fakeroot, with what rootstream_bst/dpkg.py noted in /.rootstream. Argument: the tar to write.
 set -eu
+umask 022
 notes=/.rootstream
 dpkg=/var/lib/dpkg
 chosen=$notes/chosen
