@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from rootstream.errors import Caution
 from rootstream.images import Image
 from rootstream.layers import Layer
 from rootstream.machine import Check, Machine
@@ -62,11 +63,15 @@ class Debian(Model):
 class Described(Model):
     """One system with its variants, as written: a variant holds what it changes."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     name: Name
     variant: Name | None
     system: System
     lines: dict[str, int] = Field(default_factory=dict, exclude=True, repr=False)
     """Lines of the description by path, such as `layers/0`; no part of what decides a result."""
+    cautions: tuple[Caution, ...] = Field(default=(), exclude=True, repr=False)
+    """What its author should know, in the order of the file; no part of what decides a result."""
     reports: bool = False
     """Whether a machine boots it over the network that wants to hear when it is up."""
 

@@ -26,6 +26,20 @@ class Where:
         return ":".join(parts)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caution:
+    """What a user should know and that stops nothing; the fields are those of `UserError`."""
+
+    reason: str
+    message: str
+    where: Where | None = None
+    hint: str | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        return f"{text}\n  {self.hint}" if self.hint else text
+
+
 class UserError(Exception):
     """Something the user can mend.
 

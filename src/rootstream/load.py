@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from rootstream import files
 from rootstream.description import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
-from rootstream.errors import Problems, UserError, Where
+from rootstream.errors import Caution, Problems, UserError, Where
 from rootstream.located import MAX_BYTES, Entry, Mapping, Node, Scalar, lines, parse, places, plain
 from rootstream.mistakes import identity, mistakes
 from rootstream.rules import machines as machine_rules
@@ -55,7 +55,7 @@ def _read(path: Path) -> bytes:
         raise UserError("file-unreadable", message, where=Where(path=path)) from error
 
 
-def _order(problem: UserError) -> tuple[int, int]:
+def _order(problem: UserError | Caution) -> tuple[int, int]:
     return (problem.where.line or 0, problem.where.column or 0) if problem.where else (0, 0)
 
 
@@ -119,11 +119,16 @@ class _Reading:
         described = None
         if system:
             variant_name = variant.text if variant else None
-            described = Described.model_construct(
-                name=name.text, variant=variant_name, system=system, lines=lines(node)
-            )
             reading.problems += system_rules.check(system, node)
             reading.problems += files.check(record(System), node, self.folder)
+            cautions = () if reading.problems else system_rules.cautions(system, node, self.folder)
+            described = Described.model_construct(
+                name=name.text,
+                variant=variant_name,
+                system=system,
+                lines=lines(node),
+                cautions=tuple(sorted(cautions, key=_order)),
+            )
         for problem in reading.problems:
             if identity(problem) in self.told:
                 continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+from rootstream import events
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.roots import FromBuildroot
@@ -48,3 +49,10 @@ def of_buildroot(description: Description, targets: tuple[str, ...] | None = Non
         for each in description.systems
         if (targets is None or each.target in targets) and isinstance(each.system.root, FromBuildroot)
     )
+
+
+def caution(description: Description, targets: tuple[str, ...], report: events.Reporter) -> None:
+    """Report what the authors of these systems should know, once where variants share it."""
+    told = dict.fromkeys(text for each in description.systems if each.target in targets for text in each.cautions)
+    for each in told:
+        report(events.Notice(level="warning", text=str(each)))

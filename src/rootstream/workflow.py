@@ -19,7 +19,7 @@ from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
-from rootstream.selection import choose, native, of_buildroot
+from rootstream.selection import caution, choose, native, of_buildroot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,7 @@ def _build_described(
 ) -> tuple[Path, ...]:
     description = load(where.description)
     targets = choose(description, wanted, where.description)
+    caution(description, targets, report)
     pinned = pinning.pins(where, engine, report, targets)
     exported: list[str] = []
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rootstream.description import Described, System
-from rootstream.errors import UserError, Where
+from rootstream.errors import Caution, UserError, Where
 from rootstream.located import Node, at
 from rootstream.roots import FromDebianPackages
-from rootstream.rules import accounts, booting, images, layers, starting
+from rootstream.rules import accounts, booting, images, layers, logins, starting
 from rootstream.system import RISCV
 
 
@@ -28,6 +29,11 @@ def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
     rules = (_architecture, layers.check, images.check, starting.check, booting.check, accounts.check)
     return [problem for rule in rules for problem in rule(system, node)]
+
+
+def cautions(system: System, node: Node, folder: Path) -> tuple[Caution, ...]:
+    """Return what the author of a system without mistakes should know; `folder` is that of its files."""
+    return tuple(logins.cautions(system, node, folder))
 
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
