@@ -260,7 +260,12 @@ class PythonPackages(Model):
 
 class OverlayLayer(Model):
     overlay: ProjectFolder
-    """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out."""
+    """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out.
+
+    What it brings belongs to root, with the modes that Git keeps: 755 for folders and programs, 644 for other
+    files. A folder that the root has already keeps its owner and mode. Other owners and modes come from
+    `permissions`.
+    """
 
 
 class HostnameLayer(Model):

@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.plan import busybox
+from rootstream.roots import BusyboxRoot
 from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootfs import begun
+from rootstream.sandbox.rootspec import parse_root_spec
 from rootstream.sandbox.tarfiles import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
@@ -127,18 +131,70 @@ def test_a_later_layer_wins(tmp_path: Path) -> None:
         (folder(".", mode=0o711), folder("etc", mode=0o700), member("etc/a", data=b"old"), symlink("etc/l", "a")),
         (
             folder(".", mode=0o700),
-            folder("etc", mode=0o755, gid=4),
             member("etc/a", data=b"new"),
             member("etc/l", data=b"file"),
         ),
     )
     assert data_of(tree, "etc/a") == b"new"
     assert data_of(tree, "etc/l") == b"file"
-    root, etc = tree.get(""), tree.get("etc")
-    assert root is not None
-    assert root.mode == 0o711, "a layer does not change the root itself"
-    assert etc is not None
-    assert (etc.mode, etc.gid) == (0o755, 4)
+
+
+USUAL = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
+SPECIAL = {"": (0o711, 0, 0), "root": (0o700, 0, 0), "tmp": (0o1777, 0, 0), "var/mail": (0o2775, 0, 8)}
+
+
+def owners(tree: Tree) -> dict[str, tuple[int, int, int]]:
+    return {
+        path: (inode.mode, inode.uid, inode.gid) for path, _, inode in tree.walk() if inode.kind is Kind.DIRECTORY
+    }
+
+
+@pytest.mark.parametrize("form", ["tar", "folder"])
+def test_folders_on_the_way_keep_owner_and_mode(tmp_path: Path, form: str) -> None:
+    tree = Tree()
+    base = [folder(path or ".", mode=mode, uid=uid, gid=gid) for path, (mode, uid, gid) in SPECIAL.items()]
+    lay_path(tree, archive(tmp_path / "base.tar", *base), base=True)
+    layer = tmp_path / "layer"
+    for path in (*SPECIAL, "srv/new"):
+        (layer / path).mkdir(parents=True, exist_ok=True, mode=0o700)
+        (layer / path / "file").write_bytes(b"x")
+    if form == "tar":
+        names = ("tmp", "root", "var", "var/mail", "srv", "srv/new")
+        members = [folder(".", mode=0o700), *(folder(name, uid=7, mode=0o755) for name in names[:4])]
+        members += [folder(name, mode=0o755) for name in names[4:]]
+        layer = archive(tmp_path / "layer.tar", *members, *(member(f"{name}/file") for name in names))
+    lay_path(tree, layer)
+    found = owners(tree)
+    assert {path: found[path] for path in SPECIAL} == SPECIAL
+    assert found["srv"] == found["srv/new"] == (0o755, 0, 0)
+
+
+def test_usual_folders_that_a_layer_brings_are_as_every_system_has_them(tmp_path: Path) -> None:
+    tree = merged(tmp_path, (), (folder("tmp"), folder("var/tmp"), folder("root"), folder("home")))
+    assert {path: mode for path, (mode, _, _) in owners(tree).items() if path in USUAL} == USUAL
+    assert owners(tree)["home"] == (0o755, 0, 0)
+
+
+def test_the_root_of_busybox_has_the_usual_folders(tmp_path: Path) -> None:
+    (tmp_path / "skeleton.tar").write_bytes(busybox.skeleton(BusyboxRoot(), 0))
+    tree = merged(tmp_path, ())
+    lay_path(tree, tmp_path / "skeleton.tar")
+    lay_path(tree, archive(tmp_path / "overlay.tar", folder("tmp"), folder("root"), member("root/.profile")))
+    found = owners(tree)
+    assert (found["tmp"], found["root"], found["var"]) == ((0o1777, 0, 0), (0o700, 0, 0), (0o755, 0, 0))
+
+
+def test_messages_name_the_folder_that_a_layer_comes_from(tmp_path: Path) -> None:
+    spec = parse_root_spec({"layers": [{"file": "1-overlay.tar", "name": "board/overlay/"}]})
+    base = archive(tmp_path / "base.tar", folder("etc"))
+    layer = archive(tmp_path / "1-overlay.tar", member("etc"))
+    with pytest.raises(Mistake, match=r"^board/overlay/: /etc is a file here, but in the root it is a directory"):
+        begun(base, [layer], spec, 0)
+
+
+def test_the_base_says_what_its_folders_are_in_any_order(tmp_path: Path) -> None:
+    tree = merged(tmp_path, (member("a/b/c"), folder("a", mode=0o700), folder("a", mode=0o711, gid=4)))
+    assert owners(tree)["a"] == (0o711, 0, 4)
 
 
 def test_merged_usr_takes_what_layers_put_below_its_links(tmp_path: Path) -> None:
@@ -193,6 +249,13 @@ def test_symlinks_lead_nowhere_but_into_the_root(tmp_path: Path) -> None:
             (folder("a"),),
             r"/f has to be a directory, but is a file \(layer0\.tar\)",
         ),
+        (
+            (folder("usr/lib"), symlink("lib", "usr/lib")),
+            (member("lib", data=b"x"),),
+            "/lib is a file here, but in layer0.tar it is a symlink to the directory usr/lib",
+        ),
+        ((member("a", tarfile.CHRTYPE),), (member("a"),), "/a is a file here, .* it is a character device"),
+        ((member("a"),), (member("a", tarfile.FIFOTYPE),), "/a is a fifo here, .* it is a file"),
         ((), (member("a", b"V"),), "unknown type"),
         ((), (member("a", uid=1 << 33),), "out of range"),
     ],
@@ -294,7 +357,7 @@ def test_a_folder_gives_files_of_root_with_plain_modes(tmp_path: Path) -> None:
     lay_path(overlay, source)
     plain = overlay.get("tmp")
     assert plain is not None
-    assert plain.mode == 0o755
+    assert plain.mode == 0o1777
 
 
 def test_a_folder_cannot_give_a_fifo(tmp_path: Path) -> None:

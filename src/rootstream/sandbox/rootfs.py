@@ -39,11 +39,11 @@ def begun(base: Path | None, layers: Sequence[Path], spec: RootSpec, epoch: int)
     """Return a base with layers over it; of the description it takes only whether it is a Debian."""
     tree = Tree()
     if base is not None:
-        lay_path(tree, base, base=True)
+        lay_path(tree, base, base=True, origin="the root")
     if spec.debian:
         debian.clean(tree, epoch)
     for layer in layers:
-        lay_path(tree, layer)
+        lay_path(tree, layer, origin=spec.names.get(layer.name))
     return tree
 
 
@@ -58,7 +58,7 @@ def complete(
 ) -> None:
     """Lay further layers over a tree, apply a description, and report what was dropped."""
     for layer in layers:
-        lay_path(tree, layer)
+        lay_path(tree, layer, origin=spec.names.get(layer.name))
     services.add_services(tree, spec.services)
     if spec.sshd is not None:
         services.set_sshd(tree, spec.sshd)

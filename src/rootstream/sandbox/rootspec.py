@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
@@ -115,6 +116,7 @@ class RootSpec:
 
     `debian` removes what configuring a Debian leaves of the time and place, `drop` are patterns of paths to
     remove, `left_out` those of what was not unpacked; `python` is the version that the root's Python must have.
+    `names` are what messages call the layers, by file name.
     """
 
     hostname: str | None = None
@@ -132,6 +134,7 @@ class RootSpec:
     debian: bool = False
     drop: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse_root_spec(value: object) -> RootSpec:
@@ -156,6 +159,7 @@ def parse_root_spec(value: object) -> RootSpec:
         debian=top.flag("debian"),
         drop=top.texts("drop", PATH, PATH_RULE),
         left_out=top.texts("left_out", PATH, PATH_RULE),
+        names=dict(_name(entry) for entry in top.entries("layers", "file")),
     )
     top.end()
     for what, names in (
@@ -245,6 +249,12 @@ def _sudo(entry: Entry) -> str:
     if value != "nopasswd":
         entry.wrong(f'sudo {value!r} has to be true, false or "nopasswd"')
     return "nopasswd"
+
+
+def _name(entry: Entry) -> tuple[str, str]:
+    file, name = entry.required("file", FIELD, FIELD_RULE), entry.required("name", LINES, "without NUL")
+    entry.end()
+    return file, name
 
 
 def _owner(entry: Entry, key: str) -> str | int | None:

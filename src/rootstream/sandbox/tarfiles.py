@@ -30,7 +30,7 @@ from rootstream.sandbox.tree import Inode, Kind, Slice, Tree, clean, directory, 
 
 SCHILY = "SCHILY.xattr."
 LIBARCHIVE = "LIBARCHIVE.xattr."
-# what a folder cannot say and every system expects: it knows 755 and 644 only
+# what a layer cannot say and every system expects: it knows 755 and 644 only
 USUAL_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "etc/shadow": 0o600, "etc/gshadow": 0o600}
 KINDS = {
     tarfile.REGTYPE: Kind.FILE,
@@ -76,21 +76,28 @@ class SparseMember:
                     yield piece
 
 
-def lay_path(tree: Tree, path: Path, *, base: bool = False) -> None:
-    """Lay a tar archive or a folder over a tree; the first one (`base`) also sets the root's owner and mode."""
+def lay_path(tree: Tree, path: Path, *, base: bool = False, origin: str | None = None) -> None:
+    """Lay a tar archive or a folder over a tree; the first one (`base`) also sets the root's owner and mode.
+
+    Messages call it `origin`, by default its file name.
+    """
+    named = origin or path.name
+    before = {usual for usual in USUAL_MODES if tree.get(usual) is not None}
     if path.is_dir():
-        lay_folder(tree, path)
-        for usual, mode in USUAL_MODES.items() if base else ():
-            found = tree.get(usual)
-            if found is not None and found.kind is not Kind.SYMLINK:
-                tree.change(usual, replace(found, mode=mode))
+        lay_folder(tree, path, base=base, origin=named)
     elif path.is_file():
-        lay_tar(tree, path, base=base)
+        lay_tar(tree, path, base=base, origin=named)
     else:
         raise Mistake(f"{path}: there is no such tar archive or folder")
+    if base and path.is_file():
+        return
+    for usual in USUAL_MODES.keys() - before:
+        found = tree.get(usual)
+        if found is not None and found.kind is not Kind.SYMLINK:
+            tree.change(usual, replace(found, mode=USUAL_MODES[usual]))
 
 
-def lay_folder(tree: Tree, folder: Path) -> None:
+def lay_folder(tree: Tree, folder: Path, *, base: bool = False, origin: str | None = None) -> None:
     """Lay a folder over a tree: everything owned by 0:0, modes 755 or 644 by the owner's right to execute."""
     root = encoded(str(folder))
 
@@ -99,7 +106,8 @@ def lay_folder(tree: Tree, folder: Path) -> None:
             found = sorted(entries, key=_entry_name)
         for entry in found:
             path = inner + b"/" + entry.name if inner else entry.name
-            lay(tree, path.decode("utf-8", "surrogateescape"), _from_disk(entry, folder.name))
+            inode = _from_disk(entry, origin or folder.name)
+            lay(tree, path.decode("utf-8", "surrogateescape"), inode, base=base)
             if entry.is_dir(follow_symlinks=False):
                 visit(path)
 
@@ -127,12 +135,12 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
     return Inode(kind=Kind.FILE, mode=mode, content=content, origin=origin)
 
 
-def lay_tar(tree: Tree, path: Path, *, base: bool = False) -> None:
+def lay_tar(tree: Tree, path: Path, *, base: bool = False, origin: str | None = None) -> None:
     """Lay an uncompressed tar archive (ustar, GNU or pax) over a tree; owners are taken by number."""
     try:
         with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
             for member in archive:
-                _lay_member(tree, path, member, base=base)
+                _lay_member(tree, path, member, base=base, origin=origin or path.name)
             end = archive.offset
     except tarfile.TarError as error:
         raise Mistake(f"{path} is not an uncompressed tar archive, or is damaged: {error}") from error
@@ -142,15 +150,14 @@ def lay_tar(tree: Tree, path: Path, *, base: bool = False) -> None:
             raise Mistake(f"{path} is damaged or truncated: no end mark at byte {end}")
 
 
-def _lay_member(tree: Tree, path: Path, member: tarfile.TarInfo, *, base: bool) -> None:
-    origin = path.name
+def _lay_member(tree: Tree, path: Path, member: tarfile.TarInfo, *, base: bool, origin: str) -> None:
     name = clean(member.name, origin)
     if member.type == tarfile.LNKTYPE:
         _lay_link(tree, name, clean(member.linkname, origin), origin)
         return
-    inode = _from_member(path, member)
+    inode = _from_member(path, member, origin)
     if name:
-        lay(tree, name, inode)
+        lay(tree, name, inode, base=base)
     elif base and inode.kind is Kind.DIRECTORY:
         tree.change("", inode)
 
@@ -167,9 +174,9 @@ def _lay_link(tree: Tree, name: str, target: str, origin: str) -> None:
     tree.link(there, real)
 
 
-def _from_member(path: Path, member: tarfile.TarInfo) -> Inode:
+def _from_member(path: Path, member: tarfile.TarInfo, origin: str) -> Inode:
     kind = KINDS.get(member.type)
-    where = f"{path.name}: {member.name!r}"
+    where = f"{origin}: {member.name!r}"
     if kind is None:
         raise Mistake(f"{where} is of the unknown type {member.type!r}")
     if member.uid < 0 or member.gid < 0 or max(member.uid, member.gid) >= (1 << 32) - 1:
@@ -187,7 +194,7 @@ def _from_member(path: Path, member: tarfile.TarInfo) -> Inode:
         device=(member.devmajor, member.devminor) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
         content=content,
         xattrs=_xattrs(member.pax_headers, where),
-        origin=path.name,
+        origin=origin,
     )
 
 

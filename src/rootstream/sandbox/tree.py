@@ -277,17 +277,18 @@ class Tree:
             self._children.pop(path, None)
 
 
-def lay(tree: Tree, path: str, inode: Inode) -> None:
-    """Lay one member of a layer over a tree.
+def lay(tree: Tree, path: str, inode: Inode, *, base: bool = False) -> None:
+    """Lay one member of a layer over a tree, or of the archive that the tree begins with (`base`).
 
-    A directory goes into the one that is there (through a symlink to it, as in a merged /usr) and gives it its
-    owner and mode, but not to the root and not through a symlink. Everything else takes the place of what was
-    there, but a directory with something in it: that is a `Mistake` that names both.
+    A directory goes into the one that is there (through a symlink to it, as in a merged /usr). That one keeps its
+    owner and mode, but in the base, where the last member says what they are. Everything else takes the place of
+    what was there if that is of the same kind or a symlink; a symlink also takes that of a file and of an empty
+    directory. The rest is a `Mistake` that names both.
     """
     try:
         real = tree.resolve(path)
         if inode.kind is Kind.DIRECTORY:
-            _lay_directory(tree, real, inode)
+            _lay_directory(tree, real, inode, base=base)
         else:
             _lay_other(tree, real, inode)
     except Mistake as mistake:
@@ -296,19 +297,35 @@ def lay(tree: Tree, path: str, inode: Inode) -> None:
 
 def _lay_other(tree: Tree, real: str, inode: Inode) -> None:
     there = tree.get(real)
-    if there and there.kind is Kind.DIRECTORY and (inode.kind is not Kind.SYMLINK or tree.children(real)):
+    if there is not None and not _gives_way(tree, real, there, inode):
         raise Mistake(_conflict(real, inode, there))
     tree.put(real, inode)
 
 
+def _gives_way(tree: Tree, real: str, there: Inode, inode: Inode) -> bool:
+    """Say whether what is there may be replaced: nothing but itself is lost, and nothing else is behind it."""
+    if there.kind is Kind.DIRECTORY:
+        return bool(real) and inode.kind is Kind.SYMLINK and not tree.children(real)
+    if there.kind is Kind.SYMLINK and inode.kind is not Kind.SYMLINK:
+        try:
+            found = tree.find(real)
+        except Mistake:  # a loop leads nowhere
+            return True
+        return found is None or found[1].kind is not Kind.DIRECTORY
+    return there.kind is inode.kind or {there.kind, inode.kind} <= {Kind.FILE, Kind.SYMLINK}
+
+
 def _conflict(real: str, inode: Inode, there: Inode) -> str:
+    what = there.kind.value
+    if there.kind is Kind.SYMLINK:
+        what = f"{what} to the directory {there.target}"
     return (
         f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or 'the root'} it is "
-        f"a {there.kind.value}; leave one of them out"
+        f"a {what}; leave one of them out"
     )
 
 
-def _lay_directory(tree: Tree, real: str, inode: Inode) -> None:
+def _lay_directory(tree: Tree, real: str, inode: Inode, *, base: bool) -> None:
     there = tree.get(real)
     if there is None:
         tree.put(real, inode)
@@ -316,5 +333,5 @@ def _lay_directory(tree: Tree, real: str, inode: Inode) -> None:
         tree.make_directories(real, inode)
     elif there.kind is not Kind.DIRECTORY:
         raise Mistake(_conflict(real, inode, there))
-    elif real:
+    elif base and real:
         tree.change(real, replace(inode, origin=there.origin))
