@@ -136,9 +136,9 @@ def dropped(checkout: Path) -> tuple[Mapping[str, Any], ...]:
 
 
 def warnings(checkout: Path) -> tuple[str, ...]:
-    """Return what the build found missing in a root."""
-    note = checkout / "notes" / "warnings.json"
-    return tuple(json.loads(note.read_text())) if note.is_file() else ()
+    """Return what the build found missing in a root, and what images do not keep of it."""
+    notes = sorted((checkout / "notes").glob("warnings*.json"))
+    return tuple(text for note in notes for text in json.loads(note.read_text()))
 
 
 def describe(folder: Path, facts: Facts) -> None:

@@ -300,6 +300,8 @@ def _disk(image: images.Disk, name: str, context: Context, initramfs: Made | Non
     words += _loaded(context, initramfs)
     if image.loader == "uki":
         words.append(f"--stub {bootprograms.stub_path(context.arch)}")
+    if any(partition.filesystem == "vfat" for partition in image.partitions):
+        words.append(f'--warnings "%{{install-root}}/notes/warnings-disk-{short_hash(name)[:4]}.json"')
     program = _program("disk", *words, "--packed", "-o", _output(name + SPARSE))
     return [*(_mounting(context, initramfs) if context.kernel else ()), program]
 

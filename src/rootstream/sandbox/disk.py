@@ -7,8 +7,11 @@ carry any image with holes through a store that keeps none.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,10 +132,21 @@ def _split(spec: DiskSpec, root: Tree) -> dict[int, Tree]:
     for number, place in places.items():
         inner = [other for other in places.values() if other != place]
         if spec.partitions[number].filesystem == "vfat":
-            trees[number] = fat.fat_files(root, place)
+            with _named(spec, number):
+                trees[number] = fat.fat_files(root, place)
         else:
             trees[number] = root.subtree(place, without=[other for other in inner if _is_below(other, place)])
     return trees
+
+
+def lost(spec: DiskSpec, root: Tree) -> tuple[str, ...]:
+    """Return what the file systems of a disk do not keep of a root."""
+    found: list[str] = []
+    for number, part in enumerate(spec.partitions, 1):
+        if part.filesystem == "vfat" and part.mount is not None:
+            place = root.resolve(part.mount, follow=True)
+            found += [f"partition {number} ({part.name}): {each}" for each in fat.lost(root, place)]
+    return tuple(found)
 
 
 def _is_esp(spec: DiskSpec, number: int) -> bool:
@@ -192,14 +206,21 @@ def _add_loader(made: Made, loader: int, boot: dict[str, Content]) -> None:
 def _make_partition(made: Made, number: int, position: int) -> int:
     part = made.spec.partitions[number]
     tree = made.trees.get(number, Tree())
-    try:
+    with _named(made.spec, number):
         if part.filesystem == "swap":
             return _make_swap(made, number, position)
         if part.filesystem == "vfat":
             return _make_fat(made, number, tree, position)
         return _make_ext(made, number, tree, position)
+
+
+@contextmanager
+def _named(spec: DiskSpec, number: int) -> Iterator[None]:
+    """Name the partition in what is wrong with it."""
+    try:
+        yield
     except Mistake as mistake:
-        where = f"partition {number + 1} ({part.name})"
+        where = f"partition {number + 1} ({spec.partitions[number].name})"
         raise Mistake(*(f"{where}: {problem}" for problem in mistake.problems)) from mistake
 
 
@@ -237,9 +258,10 @@ def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
             serial=fat_serial(identity(made.spec.seed, number + 1)),
             epoch=made.epoch,
             esp=esp,
+            mount=part.mount or "",
         )
     except Mistake as mistake:
-        if "full" not in str(mistake).lower():
+        if "disk full" not in str(mistake).lower():
             raise
         raise Mistake(f"size {size} is too small: {needed} bytes are enough for its files") from mistake
     return size
@@ -275,6 +297,9 @@ def _make(options: argparse.Namespace) -> None:
     for name, path in ((spec.kernel_name, options.kernel), (INITRAMFS, options.initramfs)):
         if path is not None:
             boot[name] = Slice(path, 0, path.stat().st_size)
+    if options.warnings is not None:
+        options.warnings.parent.mkdir(parents=True, exist_ok=True)
+        options.warnings.write_text(json.dumps(lost(spec, root), indent=1) + "\n", encoding="utf-8")
     needed = 2 * content_bytes(root) + sum(content.size for content in boot.values()) + LEAST_FREE
     with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
         make_disk(spec, root, draft, epoch=source_date_epoch(), boot=boot, stub=options.stub)
@@ -289,6 +314,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--kernel", type=Path, help="kernel to put on the boot partition as kernel_name")
     make.add_argument("--initramfs", type=Path)
     make.add_argument("--stub", type=Path, help="EFI stub that the kernel is joined with for bootloader uki")
+    make.add_argument("--warnings", type=Path, metavar="JSON", help="where to write what is not kept")
     make.add_argument("--packed", action="store_true", help="write what `pack` would make of the image")
     make.add_argument("-o", "--output", type=Path, required=True)
     make.set_defaults(run=_make)

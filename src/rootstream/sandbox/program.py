@@ -15,6 +15,7 @@ from typing import IO
 
 CHUNK = 1 << 20
 LAST_EPOCH = (1 << 32) - 1
+LONGEST_COMMAND = 1000  # that is shown
 
 
 class Mistake(Exception):  # noqa: N818  (the user's, not the program's)
@@ -79,8 +80,14 @@ def feed(
         said.seek(0)
         text = said.read(CHUNK).decode("utf-8", "replace").strip()
         if status != 0:
-            raise Mistake(f"{shlex.join(argv)}\nfailed with status {status}:\n{text}")
+            raise Mistake(f"{command(argv)}\nfailed with status {status}:\n{text}")
         return text
+
+
+def command(argv: Sequence[str]) -> str:
+    """Return a command for a message; of a long one the beginning."""
+    text = shlex.join(argv)
+    return text if len(text) <= LONGEST_COMMAND else f"{text[:LONGEST_COMMAND]}... ({len(argv)} arguments)"
 
 
 def _fill(process: subprocess.Popen[bytes], write: Callable[[IO[bytes]], None] | None) -> None:

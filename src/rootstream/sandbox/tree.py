@@ -112,8 +112,8 @@ def encoded(path: str) -> bytes:
 
 
 def shown(path: str) -> str:
-    """Return a name for a message."""
-    return "/" + path.encode("utf-8", "backslashreplace").decode()
+    """Return a name for a message, on one line."""
+    return "/" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in path)
 
 
 def clean(name: str, origin: str) -> str:
