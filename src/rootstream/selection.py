@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
-from rootstream import events
+from rootstream import events, overlays
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.roots import FromBuildroot
@@ -51,8 +51,14 @@ def of_buildroot(description: Description, targets: tuple[str, ...] | None = Non
     )
 
 
-def caution(description: Description, targets: tuple[str, ...], report: events.Reporter) -> None:
-    """Report what the authors of these systems should know, once where variants share it."""
-    told = dict.fromkeys(text for each in description.systems if each.target in targets for text in each.cautions)
+def caution(description: Description, targets: tuple[str, ...], folder: Path, report: events.Reporter) -> None:
+    """Report what the authors of these systems should know, once where variants share it.
+
+    Overlays are looked into here, not when the description is read: they may be large.
+    """
+    chosen = [each for each in description.systems if each.target in targets]
+    told = dict.fromkeys(
+        text for each in chosen for text in (*each.cautions, *overlays.cautions(each.system, folder))
+    )
     for each in told:
         report(events.Notice(level="warning", text=str(each)))

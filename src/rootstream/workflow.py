@@ -115,7 +115,7 @@ def _build_described(
 ) -> tuple[Path, ...]:
     description = load(where.description)
     targets = choose(description, wanted, where.description)
-    caution(description, targets, report)
+    caution(description, targets, where.folder, report)
     pinned = pinning.pins(where, engine, report, targets)
     exported: list[str] = []
 

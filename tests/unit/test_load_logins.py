@@ -138,7 +138,7 @@ def test_what_variants_share_is_reported_once(tmp_path: Path) -> None:
     text = one("root: busybox\nlayers:\n- hostname: a\nvariants: {b: {machine: {cores: 2}}}")
     description = read(tmp_path, text)
     heard: list[events.Event] = []
-    selection.caution(description, ("it", "it@b"), heard.append)
+    selection.caution(description, ("it", "it@b"), tmp_path, heard.append)
     (notice,) = heard
     assert isinstance(notice, events.Notice)
     assert notice.level == "warning"

@@ -23,14 +23,15 @@ def _ignored(name: str, ignored: tuple[str, ...]) -> bool:
     return any(fnmatch.fnmatchcase(name, pattern) for pattern in ignored)
 
 
-def _walk(folder: Path, ignored: tuple[str, ...]) -> Iterator[os.DirEntry[str]]:
+def walk(folder: Path, ignored: tuple[str, ...] = IGNORED) -> Iterator[os.DirEntry[str]]:
+    """Give all below a folder but what is ignored, sorted, folders before what they hold."""
     with os.scandir(folder) as entries:
         for entry in sorted(entries, key=lambda each: each.name):
             if _ignored(entry.name, ignored):
                 continue
             yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from _walk(Path(entry.path), ignored)
+                yield from walk(Path(entry.path), ignored)
 
 
 def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> tarfile.TarInfo:
@@ -59,7 +60,7 @@ def archive(folder: Path, *, epoch: int, ignored: tuple[str, ...] = IGNORED, pre
     out = io.BytesIO()
     try:
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
-            for entry in _walk(folder, ignored):
+            for entry in walk(folder, ignored):
                 member = _member(entry, folder, epoch, prefix)
                 if member.isreg():
                     content = Path(entry.path).read_bytes()
