@@ -44,7 +44,8 @@ need dosfstools /usr/sbin/mkfs.fat
 need mtools mcopy
 need syslinux syslinux
 need xz-utils xz
-# Only the tests run the Kconfig code of a kernel outside of the sandbox.
+# Only the tests run the Kconfig code of a kernel, and what stands beside fakeroot, outside of the sandbox.
+need fakeroot fakeroot
 need gcc gcc
 need make make
 need libc6-dev /usr/include/stdio.h

@@ -15,16 +15,16 @@ from tests.conftest import Command, extracted
 
 pytestmark = pytest.mark.engine
 
-# The second differs from the first in a comment for debconf: it is configured a second time.
+# The second differs from the first in a comment for debconf: it is configured a second time, with another umask.
 SYSTEMS = """
 systems:
   one: &one
     root:
       debian: &root
         suite: trixie
-        packages: [systemd-sysv, openssh-server, sudo, mtr-tiny, libcap2-bin, python3-minimal]
+        packages: [systemd-sysv, openssh-server, sudo, mtr-tiny, libcap2-bin, munge, python3-minimal]
         preseed: one.txt
-        drop: [/usr/share/bash-completion]
+        drop: [/usr/share/bash-completion, /etc/munge/munge.key]
         mask: [apt-daily.timer]
         disable: [fstrim.timer]
     layers:
@@ -66,7 +66,12 @@ def project(tmp_path_factory: pytest.TempPathFactory, run: Command) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIP_NO_INDEX", "1")
         patch.setenv("PIP_FIND_LINKS", str(wheels))
-        run("build", cwd=folder, check=True)
+        run("build", "one", cwd=folder, check=True)
+        before = os.umask(0o077)
+        try:
+            run("build", "two", cwd=folder, check=True)
+        finally:
+            os.umask(before)
     return folder
 
 
@@ -110,6 +115,16 @@ def test_owners_modes_and_capabilities_are_kept(members: dict[str, tarfile.TarIn
     assert members["usr/bin/chage"].mode & 0o2000
     assert members["tmp"].mode == 0o1777
     assert "SCHILY.xattr.security.capability" in members["usr/bin/mtr-packet"].pax_headers
+
+
+def test_what_a_script_makes_as_another_user_is_that_users(
+    project: Path, members: dict[str, tarfile.TarInfo]
+) -> None:
+    accounts = [line.split(":") for line in text(project, "etc/passwd").splitlines()]
+    munge = next((int(fields[2]), int(fields[3])) for fields in accounts if fields[0] == "munge")
+    for path in ("etc/munge", "var/lib/munge", "var/log/munge"):
+        assert (members[path].uid, members[path].gid) == munge
+    assert "etc/ld.so.preload" not in members
 
 
 def test_accounts_alternatives_and_units_are_there(project: Path, members: dict[str, tarfile.TarInfo]) -> None:

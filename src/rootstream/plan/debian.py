@@ -81,22 +81,46 @@ def elements(description: DebianRoot, debian: Debian, arch: str, preseed: str, e
         description=f"fakeroot of {'+'.join(suites)}, for the sandbox",
         sources=(tool_source,),
     )
+    created, source = _created(epoch)
     chosen, files = _chosen(description, preseed)
     commands = (_command(architecture),)
+    digest = short_hash(unpacked.name, created.name, commands, sorted(files), epoch)
     configured = Element(
-        name=f"debian-{slug}-{short_hash(unpacked.name, commands, sorted(files), epoch)}-configured.bst",
+        name=f"debian-{slug}-{digest}-configured.bst",
         kind="script",
         description=f"A configured Debian of {'+'.join(suites)}",
         builds_with=(
             Dependency(element=unpacked.name),
             Dependency(element=tool.name, location=f"{NOTES}/fakeroot"),
+            Dependency(element=created.name, location=f"{NOTES}/created"),
             Dependency(element=chosen.name, location=f"{NOTES}/chosen"),
         ),
         commands=commands,
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
         config={"root-read-only": False},
     )
-    return Built(elements=(unpacked, tool, chosen, configured), files=files, root=configured.name)
+    return Built(
+        elements=(unpacked, tool, created, chosen, configured), files=files | source, root=configured.name
+    )
+
+
+def _created(epoch: int) -> tuple[Element, dict[str, bytes]]:
+    """Return the library beside fakeroot that gives what a process makes its owner, built without a C library."""
+    source = (resources.files("rootstream.sandbox") / "created.c").read_bytes()
+    folder = "files/debian-created"
+    compiler = "gcc -std=gnu11 -Os -s -shared -fPIC -fno-stack-protector -U_FORTIFY_SOURCE -nostdlib"
+    commands = ('mkdir -p "%{install-root}"', f'{compiler} -o "%{{install-root}}/created.so" created.c')
+    made = Element(
+        name=f"debian-{short_hash(commands, source.decode(), epoch)}-created.bst",
+        kind="manual",
+        description="Owners of what a process makes under fakeroot",
+        builds_with=(Dependency(element=base.NAME),),
+        sources=(local(folder),),
+        commands=commands,
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(epoch)},
+    )
+    return made, {f"{folder}/created.c": source}
 
 
 def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, bytes]]:

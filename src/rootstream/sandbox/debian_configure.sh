@@ -8,6 +8,16 @@ dpkg=/var/lib/dpkg
 chosen=$notes/chosen
 cd /
 
+# Before all programs, also those that a script starts with an environment of their own: who makes something owns it.
+preload=/etc/ld.so.preload
+libraries="$notes/created/created.so $LD_PRELOAD"
+env | grep '^FAKEROOT' >$notes/variables
+# shellcheck disable=SC2086  # several words
+printf '%s\n' $libraries >$notes/preload
+[ ! -e $preload ] || cat $preload >>$notes/preload
+cp $notes/preload $preload
+unset LD_PRELOAD
+
 say() { echo "debian: $*"; }
 fail() { echo "debian: $*" >&2; exit 2; }
 
@@ -100,8 +110,13 @@ rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /var/lib/system
 	/var/lib/systemd/credential.secret /var/cache/debconf/passwords.dat*
 rm -f /etc/machine-id
 
+# What is left is what packages brought.
+# shellcheck disable=SC2086  # several words
+left=$(printf '%s\n' $libraries | grep -vxF -f - $preload || :)
+if [ -n "$left" ]; then printf '%s\n' "$left" >$preload; else rm -f $preload; fi
+
 say "writing the tree"
-tar --create --file "$1" --format=pax --numeric-owner --xattrs --xattrs-include='security.capability' \
+LD_PRELOAD=$libraries tar --create --file "$1" --format=pax --numeric-owner --xattrs --xattrs-include='security.capability' \
 	--exclude=./.rootstream --exclude='./buildstream*' --exclude='./proc/*' --exclude='./sys/*' \
 	--exclude='./dev/*' --exclude='./tmp/*' --exclude='./run/*' \
 	--pax-option=delete=atime,delete=ctime --sort=name .
