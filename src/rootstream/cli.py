@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -102,6 +103,16 @@ def _without_exports(report: Reporter) -> Reporter:
     return tell
 
 
+@contextmanager
+def _done(report: Reporter, text: str) -> Iterator[None]:
+    """Report the end of a command, if it ends well."""
+    from rootstream.events import Done
+
+    began = time.monotonic()
+    yield
+    report(Done(text=text, elapsed=time.monotonic() - began))
+
+
 def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
     return tuple(f"{name}@{variant}" if variant and "@" not in name else name for name in systems)
 
@@ -162,7 +173,7 @@ def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, style: st
     from rootstream import workflow
 
     project = _project(folder)
-    with _reporter(style) as report:
+    with _reporter(style) as report, _done(report, "fetched"):
         workflow.fetch(project, _named(systems, variant), _engine(), report)
 
 
@@ -203,7 +214,7 @@ def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | N
     from rootstream import pinning
 
     project = _project(folder)
-    with _reporter(style) as report:
+    with _reporter(style) as report, _done(report, "updated"):
         pinning.locked_update(project, _engine(), report, missing_only=missing, wanted=systems)
 
 

@@ -100,9 +100,10 @@ class Console:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """One check of a booted machine ended; `elapsed` in seconds."""
+    """One check of a booted machine ended; `elapsed` in seconds, `image` what it was booted from."""
 
     machine: str
+    image: str | None = None
     name: str
     passed: bool
     elapsed: float

@@ -55,8 +55,9 @@ class ExtraDisk(Model):
 class Machine(Model):
     """The machine that boots the system in QEMU."""
 
-    memory: Size = 256 << 20
-    """Memory."""
+    memory: Size | None = None
+    """Memory. Where nothing is written, 256M, or what the root of an initramfs needs where that is more: twice its
+    size unpacked, its size packed, and 128M, since Linux gives half of the memory to a root in it."""
     cores: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of processors."""
     boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
@@ -81,7 +82,8 @@ class Machine(Model):
     extra_args: tuple[str, ...] = ()
     """Further arguments for QEMU."""
     timeout: Duration = 120.0
-    """How long a boot with all its checks may take."""
+    """How long a boot with all its checks may take. Like `within` of a check, it is five times as long without KVM
+    where nothing is written."""
 
 
 class ConsoleCheck(Model):
@@ -180,6 +182,16 @@ Check = Annotated[
 ]
 
 
+USUAL_MEMORY = 256 << 20
+WITHOUT_KVM = 5  # how many times longer what nobody gave a time may take
+
+
+def patience(part: Model, written: Literal["timeout", "within"], *, kvm: bool) -> float:
+    """Return how long a boot or a check may take: what is written, else the default, longer without KVM."""
+    seconds: float = getattr(part, written)
+    return seconds if kvm or written in part.model_fields_set else seconds * WITHOUT_KVM
+
+
 Firmware = Literal["bios", "uefi"]
 
 
@@ -200,6 +212,8 @@ class BootImage(Model):
     """Instruction set that it is made for, where the processor has a choice."""
     sbi: str | None = None
     """Path of the OpenSBI that came with it."""
+    ramdisk: str | None = None
+    """Path of the initramfs that a medium holds, where the system exports it, too."""
     firmware: Firmware = "bios"
     """What it starts from, where the machine's description leaves that to the image."""
 

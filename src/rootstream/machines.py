@@ -223,7 +223,8 @@ class NetMachine(Model):
     phone_home: bool = False
     """The system tells the server that it is up, with a token made for this one boot."""
     timeout: Duration = 300.0
-    """How long a boot with all its checks may take."""
+    """How long a boot with all its checks may take; five times as long in QEMU without KVM, where nothing is
+    written."""
 
 
 class AddressRange(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ from rootstream.project import Project
 from rootstream.roots import FromBuildroot
 from rootstream.system import Architecture, Model
 
+_ENDS = {"off": "the machine is off", "deadline": "the time is over"}
 BOOTABLE: tuple[BootFrom, ...] = ("disk", "iso", "uki", "initramfs", "ext", "squashfs")
 KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
 
@@ -59,7 +61,7 @@ def prepare(
     """
     if kind and project.kind == "described":
         _makes(project, wanted, kind)
-    workflow.build(project, wanted, engine, report)
+    workflow.build(project, wanted, engine, _part(report))
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
     else:
@@ -70,6 +72,16 @@ def prepare(
     if not ready:
         raise UserError("nothing-to-boot", "no system here has an image that boots")
     return tuple(ready)
+
+
+def _part(report: events.Reporter) -> events.Reporter:
+    """Return a reporter for work that is a part only: its end is not that of the command."""
+
+    def tell(event: events.Event) -> None:
+        done = isinstance(event, events.Done)
+        report(events.Notice(level="info", text=words.sentence(event) or "") if done else event)
+
+    return tell
 
 
 def _makes(project: Project, wanted: tuple[str, ...], kind: str) -> None:
@@ -152,6 +164,7 @@ def _described(project: Project, described: Described) -> Trial:
             initrd=files.get("initrd"),
             isa=system.isa,
             sbi=files.get("firmware"),
+            ramdisk=files.get("initramfs") if _holds_ramdisk(system, kind) else None,
             firmware=firmware,
         )
         for kind in system.machine.boot or _bootable(system)
@@ -166,6 +179,16 @@ def _described(project: Project, described: Described) -> Trial:
         checks=system.checks,
         folder=place / "verify",
     )
+
+
+def _holds_ramdisk(system: System, kind: BootFrom) -> bool:
+    """Say whether a medium starts the system's own initramfs."""
+    if kind == "disk":
+        disks = [image.disk for image in system.images if isinstance(image, images.MakeDisk)]
+        return bool(disks) and disks[0].initramfs
+    if kind == "uki":
+        return any(isinstance(image, images.MakeUki) and image.uki.initramfs for image in system.images)
+    return kind == "iso"
 
 
 def _firmwares(system: System, kind: BootFrom) -> tuple[Firmware, ...]:
@@ -231,13 +254,15 @@ def _tuples(value: Any) -> Any:  # noqa: ANN401
 def run(ready: Sequence[Trial], report: events.Reporter) -> None:
     """Boot the first image of the first trial with its console on the terminal, until it or the user ends it."""
     trial = ready[0]
-    attend(
+    began = time.monotonic()
+    ended = attend(
         arch=trial.arch,
         machine=trial.machine,
         image=trial.images[0],
         report=report,
         env=os.environ,
     )
+    report(events.Done(text=_ENDS[ended], elapsed=time.monotonic() - began))
 
 
 def verify(ready: Sequence[Trial], report: events.Reporter, *, verbose: bool) -> tuple[Verdict, ...]:
@@ -247,7 +272,8 @@ def verify(ready: Sequence[Trial], report: events.Reporter, *, verbose: bool) ->
         if verbose or not isinstance(event, events.Console):
             report(event)
 
-    return tuple(
+    began = time.monotonic()
+    verdicts = tuple(
         judge(
             trial.name,
             arch=trial.arch,
@@ -260,6 +286,9 @@ def verify(ready: Sequence[Trial], report: events.Reporter, *, verbose: bool) ->
         )
         for trial in ready
     )
+    if all(verdict.passed for verdict in verdicts):
+        report(events.Done(text="all checks passed", elapsed=time.monotonic() - began))
+    return verdicts
 
 
 def summary(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
@@ -269,8 +298,7 @@ def summary(verdicts: Sequence[Verdict]) -> tuple[str, ...]:
         for each in verdict.boots:
             failed = [result for result in each.results if not result.passed]
             count = f"{len(each.results) - len(failed)} of {len(each.results)} checks passed"
-            init = each.times.init or each.times.login
-            speed = f", up after {words.duration(init)}" if init is not None else ""
+            speed = f", up after {words.duration(each.times.up)}" if each.times.up is not None else ""
             word = "ok" if each.passed else "FAILED"
             lines.append(f"{word:<6} {verdict.system} from {each.kind}: {count}{speed} ({each.accelerator})")
             lines += [f"       {result.name}: {result.detail}" for result in failed]

@@ -153,9 +153,13 @@ def test_a_failed_check_is_exit_status_1_and_in_the_report(hello: Path, built: P
     text = (hello / "system.yaml").read_text().replace("- console: Hello World!", "- console: {Good bye!}")
     text = text.replace("{Good bye!}", "Good bye!\n        within: 3s")
     (hello / "system.yaml").write_text(text)
-    done = run("verify", "hello", "--boot", "initramfs", cwd=hello)
+    done = run("verify", "hello", "--boot", "initramfs", "--json", cwd=hello)
     assert done.returncode == 1
-    assert "Good bye!" in done.stdout
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    failed = [event["name"] for event in told if event["type"] == "checked" and not event["passed"]]
+    assert failed == ["console: Good bye!"]
+    assert {event["image"] for event in told if event["type"] == "checked"} == {"initramfs"}
+    assert "done" not in {event["type"] for event in told}
     suites = ET.parse(hello / "out" / "hello" / "verify" / "junit.xml").getroot()
     assert [suite.get("failures") for suite in suites.iter("testsuite")] == ["1"]
 
@@ -164,8 +168,10 @@ def test_run_shows_the_console_without_a_terminal(hello: Path, built: Path, run:
     """The system switches itself off, so that the run ends by itself."""
     assert built.exists()
     (hello / "overlay" / "usr" / "bin" / "hello").write_text("#!/bin/sh\necho 'Hello World!'\npoweroff\n")
-    done = run("run", "hello", cwd=hello, check=True)
-    assert "Hello World!" in done.stdout + done.stderr
+    done = run("run", "hello", "--json", cwd=hello, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert "Hello World!" in "".join(event["text"] for event in told if event["type"] == "console")
+    assert [event["type"] for event in told].index("done") == len(told) - 1
 
 
 @pytest.fixture(scope="module")

@@ -81,6 +81,7 @@ def test_every_kind_of_check_passes(image: MakeImage, tmp_path: Path) -> None:
     assert Path(box.file).read_bytes() == before
     checked = [event.name for event in seen if isinstance(event, events.Checked)]
     assert len(checked) == len(wanted)
+    assert {event.image for event in seen if isinstance(event, events.Checked)} == {verdict.boots[0].kind}
     log = verdict.boots[0].log.read_text()
     assert log == "".join(event.text for event in seen if isinstance(event, events.Console))
     assert "\x1b" not in log
@@ -95,6 +96,7 @@ def test_every_kind_of_check_passes(image: MakeImage, tmp_path: Path) -> None:
     assert summary["passed"] is True
     assert 0 < times["kernel"] <= times["init"] <= times["login"]
     assert times["init_kernel"] > 0
+    assert times["up"] == times["login"]
 
 
 def test_failed_checks_say_why_and_the_others_go_on(image: MakeImage, tmp_path: Path) -> None:

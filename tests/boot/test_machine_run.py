@@ -49,6 +49,17 @@ def test_the_console_is_on_the_terminal_until_the_guest_ends(image: MakeImage) -
     child.expect(pexpect.EOF)
 
 
+def test_modes_that_a_guest_sets_are_set_back(image: MakeImage) -> None:
+    modes = ("?7l", "?25l", "?1049h", "31m", "?1000h", "?2004h", "2;5r")
+    child = terminal(image("".join(f"printf '\\033[{mode}'; " for mode in modes) + "poweroff -f"))
+    child.expect("ended: off")
+    shown = child.before or ""
+    for mode, back in zip(modes, ("?7h", "?25h", "?1047l", "0m", "?1000l", "?2004l", "r"), strict=True):
+        assert shown.rindex(f"\x1b[{back}") > shown.index(f"\x1b[{mode}")
+    child.sendline("")
+    child.expect(pexpect.EOF)
+
+
 def test_the_person_can_leave(image: MakeImage) -> None:
     child = terminal(image(LOGIN))
     child.expect("box login: ")

@@ -7,18 +7,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from rootstream.boot import network
-from rootstream.boot.checks import Result, forwards, name_of
+from rootstream.boot.checks import STARTS, Result, forwards, name_of
 from rootstream.boot.console import Console
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Forward
-from rootstream.machine import Check, CommandCheck, Http, HttpCheck, Login, LoginCheck, PortCheck, PoweroffCheck
+from rootstream.boot.verify import up_after
+from rootstream.machine import (
+    Check,
+    CommandCheck,
+    ConsoleCheck,
+    Http,
+    HttpCheck,
+    Login,
+    LoginCheck,
+    Machine,
+    PortCheck,
+    PoweroffCheck,
+    patience,
+)
+from rootstream.system import Model
 
 
 @pytest.mark.parametrize(
@@ -143,3 +158,47 @@ def test_a_server_that_never_answers_is_left_at_the_deadline(serve: Callable[[so
         answer = network.http_answer(guest, Http(), deadline=time.monotonic() + 0.5)
     assert not answer.good
     assert answer.detail.startswith("no HTTP answer on port 80: ")
+
+
+LOGIN = Result(name="login: root", passed=True, elapsed=3.0, detail="", logs_in=True)
+SHUT_OUT = Result(name="login: root", passed=False, elapsed=60.0, detail="no login prompt came", logs_in=True)
+ANSWER = Result(name="port: 80", passed=True, elapsed=4.0, detail="")
+SILENT = Result(name="port: 81", passed=False, elapsed=9.0, detail="")
+STARTED = Result(name=STARTS, passed=True, elapsed=7.0, detail="")
+
+
+@pytest.mark.parametrize(
+    ("login", "init", "results", "up"),
+    [
+        (5.0, 2.0, (LOGIN, ANSWER), 5.0),
+        (5.0, 2.0, (), 5.0),
+        (5.0, None, (SILENT,), 5.0),
+        (None, 2.0, (SHUT_OUT, ANSWER), None),  # a login that failed to come
+        (5.0, 2.0, (SHUT_OUT,), None),
+        (None, 2.0, (SILENT, ANSWER), 14.0),  # one second, nine, four
+        (None, 2.0, (STARTED,), 2.0),
+        (None, None, (STARTED,), 8.0),
+        (None, 2.0, (SILENT,), None),
+        (None, 2.0, (), None),
+    ],
+)
+def test_when_a_system_is_up(
+    login: float | None, init: float | None, results: tuple[Result, ...], up: float | None
+) -> None:
+    assert up_after(login=login, init=init, begun=1.0, results=results) == up
+
+
+@pytest.mark.parametrize(
+    ("part", "written", "with_kvm", "without"),
+    [
+        (ConsoleCheck(console="a"), "within", 60, 300),
+        (ConsoleCheck(console="a", within=60), "within", 60, 60),
+        (CommandCheck(command="a"), "within", 30, 150),
+        (Machine(), "timeout", 120, 600),
+        (Machine(timeout=90), "timeout", 90, 90),
+    ],
+)
+def test_what_nobody_gave_a_time_has_longer_without_kvm(
+    part: Model, written: Literal["timeout", "within"], with_kvm: float, without: float
+) -> None:
+    assert (patience(part, written, kvm=True), patience(part, written, kvm=False)) == (with_kvm, without)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.debian import Dropped, clean, drop, left_out, warnings
+from rootstream.sandbox.debian import UNITS, Dropped, clean, drop, left_out, warnings
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootspec import parse_root_spec
 from rootstream.sandbox.services import add_services, set_sshd
@@ -59,6 +59,15 @@ def test_dates_of_passwords_are_those_of_the_image() -> None:
 )
 def test_a_console_that_nobody_passes_is_told(paths: tuple[str, ...], told: bool) -> None:
     assert bool(warnings(tree_of(*paths))) is told
+
+
+def test_a_login_on_a_console_waits_for_udev_as_long_as_it_takes() -> None:
+    tree = tree_of(f"{UNITS}/serial-getty@.service")
+    clean(tree, EPOCH)
+    assert "JobRunningTimeoutSec=infinity" in (
+        read_text(tree, f"{UNITS}/dev-ttyS0.device.d/rootstream.conf") or ""
+    )
+    assert not any("device.d" in path for path in files(tree) if "dev-tty" not in path and "dev-hvc" not in path)
 
 
 def test_a_console_that_is_masked_asks_for_nothing() -> None:

@@ -23,6 +23,7 @@ from rootstream.machine import (
     LoginCheck,
     PortCheck,
     PoweroffCheck,
+    patience,
 )
 
 STARTS = "starts"
@@ -35,12 +36,16 @@ _SETTLING = 5.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """How a check ended: `elapsed` in seconds; `detail` says what was seen, and why it failed."""
+    """How a check ended: `elapsed` in seconds; `detail` says what was seen, and why it failed.
+
+    `logs_in` is whether it needed a login on the console.
+    """
 
     name: str
     passed: bool
     elapsed: float
     detail: str
+    logs_in: bool = False
 
 
 def name_of(check: Check) -> str:
@@ -69,20 +74,28 @@ def forwards(checks: Sequence[Check]) -> tuple[Forward, ...]:
 
 
 def run(
-    checks: Sequence[Check], guest: Guest, *, deadline: float, report: events.Reporter = events.ignore
+    checks: Sequence[Check],
+    guest: Guest,
+    *,
+    deadline: float,
+    kvm: bool = True,
+    image: str | None = None,
+    report: events.Reporter = events.ignore,
 ) -> tuple[Result, ...]:
     """Run the checks and return a result for each; without any, the one that the machine starts.
 
-    `deadline` on `time.monotonic` is that of all together. A failed check doesn't stop the others, but once the
-    machine is dead the rest fail at once with the reason.
+    `deadline` on `time.monotonic` is that of all together; without `kvm`, checks that nobody gave a time have
+    longer (see `machine.patience`). A failed check doesn't stop the others, but once the machine is dead the rest
+    fail at once with the reason.
     """
-    runner = _Runner(guest, deadline)
+    runner = _Runner(guest, deadline, kvm=kvm)
     results = []
     for check in checks or (None,):
         result = runner.result(check)
         report(
             events.Checked(
                 machine=guest.name,
+                image=image,
                 name=result.name,
                 passed=result.passed,
                 elapsed=result.elapsed,
@@ -96,8 +109,9 @@ def run(
 class _Runner:
     """What the checks of one machine share: its session, and what it died of."""
 
-    def __init__(self, guest: Guest, deadline: float) -> None:
+    def __init__(self, guest: Guest, deadline: float, *, kvm: bool) -> None:
         self._guest = guest
+        self._kvm = kvm
         self._console = guest.console
         self._session = Session(guest.console)
         self._deadline = deadline
@@ -106,7 +120,9 @@ class _Runner:
     def result(self, check: Check | None) -> Result:
         """Do one check; None is the one that the machine starts. Never raises for what the guest does."""
         before = time.monotonic()
-        limit = self._deadline if check is None else min(before + check.within, self._deadline)
+        limit = self._deadline
+        if check is not None:
+            limit = min(before + patience(check, "within", kvm=self._kvm), self._deadline)
         answer = self._answer(check, limit)
         if not answer.good and self._dead is None and time.monotonic() >= self._deadline:
             answer = Answer(good=False, detail=f"{answer.detail} (the time for the whole boot is over)")
@@ -115,6 +131,7 @@ class _Runner:
             passed=answer.good,
             elapsed=time.monotonic() - before,
             detail=answer.detail[-_DETAIL:],
+            logs_in=isinstance(check, LoginCheck | CommandCheck | PoweroffCheck),
         )
 
     def _answer(self, check: Check | None, limit: float) -> Answer:

@@ -19,6 +19,7 @@ from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
 from rootstream.boot.firmware import private, sbi, uefi
 from rootstream.boot.media import Media, esp, look
+from rootstream.boot.memory import sized
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
 from rootstream.errors import UserError
@@ -89,11 +90,13 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
     """Check images, program and firmware, and make the files of one run; they are gone after the block.
 
     `disks` and `firmware` of the host are filled in. Raises `UserError` program-missing, image-missing,
-    kernel-missing, kernel-not-startable, image-broken, firmware-missing, and those of `qemu.command`.
+    kernel-missing, kernel-not-startable, image-broken, firmware-missing, not-enough-memory, and those of
+    `qemu.command`.
     """
     board = BOARDS[arch]
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     media = look(image)
+    machine = sized(machine, image)
     firmware = uefi(arch) if firmware_of(machine, image) == "uefi" else None
     with tempfile.TemporaryDirectory(prefix="rootstream-run-") as name:
         folder = Path(name)

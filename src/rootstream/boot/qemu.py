@@ -12,7 +12,7 @@ from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
 from rootstream.errors import UserError
-from rootstream.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
+from rootstream.machine import BY_FIRMWARE, USUAL_MEMORY, BootImage, Machine, firmware_of
 from rootstream.system import Architecture
 
 Accelerator = Literal["kvm", "tcg"]
@@ -91,7 +91,8 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", host.accelerator]
     words += ["-cpu", "host" if host.accelerator == "kvm" else _cpu(board, image)]
-    words += ["-m", f"{max(1, machine.memory // _KIB)}K", "-smp", str(machine.cores)]
+    memory = machine.memory or USUAL_MEMORY
+    words += ["-m", f"{max(1, memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
     return words if host.reboot else [*words, "-no-reboot"]
 
@@ -143,7 +144,7 @@ def edk2(firmware: Firmware) -> list[str]:
 
 
 def _uboot(machine: Machine, firmware: Firmware) -> list[str]:
-    if machine.memory < _UBOOT_MEMORY:
+    if (machine.memory or USUAL_MEMORY) < _UBOOT_MEMORY:
         raise UserError(
             "not-enough-memory",
             "U-Boot, which is the UEFI firmware here, needs 256M of memory to load anything",

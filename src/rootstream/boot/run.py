@@ -14,6 +14,7 @@ from rootstream import events, process
 from rootstream.boot import accel
 from rootstream.boot.machine import Prepared, port_in_use, prepare, start
 from rootstream.boot.qemu import Host
+from rootstream.boot.terminal import USUAL_MODES
 from rootstream.errors import UserError
 from rootstream.machine import BootImage, Machine
 from rootstream.system import Architecture
@@ -67,6 +68,8 @@ def _attend(prepared: Prepared, *, env: Mapping[str, str]) -> None:
         status = process.hand_over(process.leashed(argv), env=env)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+        sys.stdout.write(USUAL_MODES)
+        sys.stdout.flush()
     if status == 0:
         return
     for nic in prepared.machine.nics:

@@ -17,6 +17,18 @@ _ESCAPE = re.compile(
 _UNFINISHED = re.compile(r"(?:\x1b(?:\[[0-?]*[ -/]*|[\]PX^_][^\x07\x1b\n]*\x1b?|[ -/]*)|(?<!\r)\r+)\Z")
 _RETURN = re.compile(r"\r+\n?")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ufffe\uffff]")
+# What firmware, boot loaders and full-screen programs of a guest leave behind on a person's terminal, undone:
+# ECMA-48, and the private modes of xterm ("XTerm Control Sequences").
+USUAL_MODES = (
+    "\x1b[0m\x1b(B\x0f"  # no colours, ASCII
+    "\x1b[?1047l\x1b[?47l"  # the ordinary screen
+    "\x1b7\x1b[r\x1b8"  # all of it scrolls; the cursor stays
+    "\x1b[?7h\x1b[?25h\x1b[?5l"  # long lines wrap, the cursor is seen, no reverse video
+    "\x1b[4l\x1b[20l\x1b[?1l\x1b>"  # no insert mode, ordinary new lines, cursor keys and keypad
+    "\x1b[?9l\x1b[?1000l\x1b[?1002l\x1b[?1003l"  # the mouse is the terminal's
+    "\x1b[?1005l\x1b[?1006l\x1b[?1015l"
+    "\x1b[?1004l\x1b[?2004l"  # neither focus nor pasting is reported
+)
 _MOVES = frozenset("Hf")  # the cursor goes elsewhere: what follows is not the same line
 
 

@@ -8,7 +8,7 @@ import threading
 from rootstream import events
 from rootstream.boot.machine import Guest
 from rootstream.errors import Interrupted
-from rootstream.machine import Machine
+from rootstream.machine import USUAL_MEMORY, Machine
 
 _MOST_TEXT = 1 << 20  # characters of a console that waits for its turn; its log has all of them
 
@@ -19,7 +19,7 @@ def at_once(machine: Machine, count: int) -> int:
     One more than that runs, since one or another is always waiting (BusyBox rests for 2 s before it powers off).
     """
     cores = len(os.sched_getaffinity(0)) // machine.cores + 1
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // machine.memory
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2 // (machine.memory or USUAL_MEMORY)
     return max(1, min(count, cores, memory))
 
 

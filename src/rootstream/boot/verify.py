@@ -13,13 +13,13 @@ from pathlib import Path
 
 from rootstream import events
 from rootstream.boot import accel, checks
-from rootstream.boot.checks import Result
+from rootstream.boot.checks import STARTS, Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
 from rootstream.boot.together import Running, Turns, at_once
 from rootstream.errors import Interrupted, UserError
-from rootstream.machine import BootImage, Check, Machine
+from rootstream.machine import BootImage, Check, Machine, patience
 from rootstream.system import Architecture
 
 _END_LINES = 200
@@ -29,13 +29,34 @@ _END_LINES = 200
 class Times:
     """Seconds from QEMU's start to what the console showed; None for what it didn't show.
 
-    `init_kernel` is the kernel's own clock at the start of init, which leaves out firmware and boot loader.
+    `init_kernel` is the kernel's own clock at the start of init, which leaves out firmware and boot loader; `up`
+    is what `up_after` says.
     """
 
     kernel: float | None
     init: float | None
     init_kernel: float | None
     login: float | None
+    up: float | None
+
+
+def up_after(*, login: float | None, init: float | None, begun: float, results: Sequence[Result]) -> float | None:
+    """Return when a system was up, in seconds from QEMU's start; None if it never was.
+
+    That is when its console first asked for a login; where it never does, when its first check passed; and without
+    any checks, when init was started. A system that did not let a check in is not up. `begun` is when the first
+    check began.
+    """
+    if any(result.logs_in and not result.passed for result in results):
+        return None
+    if login is not None:
+        return login
+    ended = begun
+    for result in results:
+        ended += result.elapsed
+        if result.passed:
+            return init if result.name == STARTS and init is not None else ended
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +173,15 @@ def summary(verdict: Verdict) -> dict[str, object]:
                 "started": boot.started,
                 "elapsed": round(boot.elapsed, 3),
                 "times": {name: _rounded(value) for name, value in asdict(boot.times).items()},
-                "checks": [{**asdict(result), "elapsed": round(result.elapsed, 3)} for result in boot.results],
+                "checks": [
+                    {
+                        "name": result.name,
+                        "passed": result.passed,
+                        "elapsed": round(result.elapsed, 3),
+                        "detail": result.detail,
+                    }
+                    for result in boot.results
+                ],
                 "console": boot.log.name,
                 "qemu": boot.paste,
             }
@@ -208,8 +237,10 @@ def _boot(
         start(prepared, log=job.log, report=report, env=env) as guest,
     ):
         running.add(guest)
-        deadline = guest.console.started + job.machine.timeout
-        results = checks.run(job.wanted, guest, deadline=deadline, report=report)
+        kvm = accelerator == "kvm"
+        deadline = guest.console.started + patience(job.machine, "timeout", kvm=kvm)
+        before = time.monotonic() - guest.console.started
+        results = checks.run(job.wanted, guest, deadline=deadline, kvm=kvm, image=job.image.label, report=report)
         transcript = guest.console.transcript
     return Boot(
         kind=job.image.label,
@@ -221,6 +252,12 @@ def _boot(
             init=transcript.marks.get("init"),
             init_kernel=transcript.init_stamp,
             login=transcript.marks.get("login"),
+            up=up_after(
+                login=transcript.marks.get("login"),
+                init=transcript.marks.get("init"),
+                begun=before,
+                results=results,
+            ),
         ),
         results=results,
         log=job.log,
@@ -236,7 +273,7 @@ def _not_started(image: BootImage, folder: Path, accelerator: Accelerator | None
         accelerator=accelerator,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         elapsed=0.0,
-        times=Times(kernel=None, init=None, init_kernel=None, login=None),
+        times=Times(kernel=None, init=None, init_kernel=None, login=None, up=None),
         results=(),
         log=folder / f"console-{image.label}.log",
         console="",

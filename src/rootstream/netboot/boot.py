@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from rootstream import events
-from rootstream.boot import checks
+from rootstream.boot import accel, checks
 from rootstream.boot.checks import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.lock import write_atomically
-from rootstream.machine import Check, CommandCheck, HttpCheck, PortCheck, PoweroffCheck
+from rootstream.machine import Check, CommandCheck, HttpCheck, Machine, PortCheck, PoweroffCheck, patience
 from rootstream.machines import NetMachine, Ssh, WithNone, WithQemu
 from rootstream.mistakes import nearest
 from rootstream.netboot import places, power, qemu, running, ssh
@@ -111,6 +111,10 @@ class _Job:
         self._folder = places.machine(project, name)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = self._folder / "console.log"
+        self._kvm = True
+        if isinstance(machine.power, WithQemu):
+            self._kvm = accel.choose(Machine(), machine.arch, env=env) == "kvm"
+        self._patience = patience(machine, "timeout", kvm=self._kvm)
 
     def run(self, *, verify: bool) -> Verdict:
         """Boot, while nobody else boots the machine; a virtual one that the server runs is switched off first."""
@@ -122,7 +126,7 @@ class _Job:
 
     def _run(self, *, verify: bool) -> Verdict:
         begun = time.monotonic()
-        deadline = begun + self._machine.timeout
+        deadline = begun + self._patience
         started = datetime.now(UTC).isoformat(timespec="seconds")
         number = self._state.begin(self._name, self._machine.macs[0], stage="power-on")
         results: tuple[Result, ...] = ()
@@ -222,7 +226,7 @@ class _Job:
         hint = None
         if names == ["power-on"]:
             hint = "Nothing was heard of it: does it boot from the network, and does `rootstream serve` run?"
-        limit = f"{self._machine.timeout:g} seconds"
+        limit = f"{self._patience:g} seconds"
         return UserError(
             "boot-timeout", f"{self._name} did not boot within {limit}; it reached {reached}", hint=hint
         )
@@ -248,7 +252,7 @@ class _Job:
             results, console = self._over_ssh(self._machine.ssh, boot, wanted, deadline)
         else:
             found = self._with_console(guest)
-            results = checks.run(wanted, found, deadline=deadline, report=self._report)
+            results = checks.run(wanted, found, deadline=deadline, kvm=self._kvm, report=self._report)
             console = found.console.transcript.last_lines(_END_LINES)
         self._state.stage(number, "checks", began=began, ended=time.time())
         return results, console
@@ -280,8 +284,18 @@ class _Job:
                 elapsed=time.monotonic() - before,
                 detail=f"logged in at {address}",
             )
-            self._report(events.Checked(machine=self._name, **asdict(first)))
-            more = checks.run(possible, shell, deadline=deadline, report=self._report) if possible else ()
+            self._report(
+                events.Checked(
+                    machine=self._name,
+                    name=first.name,
+                    passed=first.passed,
+                    elapsed=first.elapsed,
+                    detail=first.detail,
+                )
+            )
+            more: tuple[Result, ...] = ()
+            if possible:
+                more = checks.run(possible, shell, deadline=deadline, kvm=self._kvm, report=self._report)
             return (first, *more), shell.console.transcript.last_lines(_END_LINES)
 
     def _described(self, target: str) -> Described:

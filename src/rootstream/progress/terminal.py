@@ -83,6 +83,7 @@ class Terminal:
         match event:
             case Step():
                 self._step = (clean(event.text), self._clock())
+                self._plan = None if event.name == "boot" else self._plan  # what was to be built is there
             case Plan():
                 self._plan = event
                 self._built = self._failed = 0

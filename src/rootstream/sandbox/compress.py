@@ -32,6 +32,14 @@ def compressor(kind: str, level: int | None = None, *, kernel: bool = False) -> 
     return ()
 
 
+def sized(argv: tuple[str, ...], size: int) -> tuple[str, ...]:
+    """Return a filter that notes how much it packs, where its format has a place for that at the beginning.
+
+    Who boots an initramfs learns from it how much memory the root takes.
+    """
+    return (*argv, f"--stream-size={size}") if argv[:1] == ("zstd",) else argv
+
+
 def write_compressed(
     argv: tuple[str, ...], write: Callable[[IO[bytes]], None], output: IO[bytes], epoch: int
 ) -> None:

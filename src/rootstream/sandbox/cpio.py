@@ -6,11 +6,11 @@ The format is that of Documentation/driver-api/early-userspace/buffer-format.rst
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, encoded, shown
+from rootstream.sandbox.tree import Content, Inode, Kind, Literal, Tree, encoded, shown
 
 TYPE_BITS = {
     Kind.FIFO: 0o010000,
@@ -30,11 +30,31 @@ def write_cpio(tree: Tree, output: IO[bytes], mtime: int, *, only: Callable[[str
 
     A hard linked file's bytes come with its last name.
     """
+    length = 0
+    for head, content in _entries(tree, mtime, only):
+        length += output.write(head)
+        if content:
+            for piece in content.chunks():
+                length += output.write(piece)
+            length += output.write(bytes(-content.size % 4))
+    output.write(bytes(-length % ALIGNMENT))
+
+
+def cpio_size(tree: Tree, *, only: Callable[[str], bool] = lambda _: True) -> int:
+    """Return how many bytes `write_cpio` writes, without reading any content."""
+    length = sum(
+        len(head) + (content.size + -content.size % 4 if content else 0)
+        for head, content in _entries(tree, 0, only)
+    )
+    return length + -length % ALIGNMENT
+
+
+def _entries(tree: Tree, mtime: int, only: Callable[[str], bool]) -> Iterator[tuple[bytes, Content | None]]:
+    """Yield header and content of every entry, the trailer's last."""
     chosen = [(path, number, inode) for path, number, inode in tree.walk() if only(path)]
     names = Counter(number for _, number, _ in chosen)
     seen: Counter[int] = Counter()
     numbers: dict[int, int] = {}
-    length = 0
     for path, number, inode in chosen:
         seen[number] += 1
         ino = numbers.setdefault(number, len(numbers) + 1)
@@ -47,14 +67,9 @@ def write_cpio(tree: Tree, output: IO[bytes], mtime: int, *, only: Callable[[str
         size = content.size if content else 0
         if size > LARGEST:
             raise Mistake(f"{shown(path)} has {size} bytes; the initramfs format holds files below 4 GiB")
-        length += output.write(_header(encoded(path or "."), inode, ino=ino, links=links, size=size, mtime=mtime))
-        if content:
-            for piece in content.chunks():
-                length += output.write(piece)
-            length += output.write(bytes(-size % 4))
+        yield _header(encoded(path or "."), inode, ino=ino, links=links, size=size, mtime=mtime), content
     end = Inode(kind=Kind.FILE, mode=0)
-    length += output.write(_header(TRAILER, end, ino=0, links=1, size=0, mtime=0, bits=0))
-    output.write(bytes(-length % ALIGNMENT))
+    yield _header(TRAILER, end, ino=0, links=1, size=0, mtime=0, bits=0), None
 
 
 def _header(

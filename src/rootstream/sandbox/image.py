@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from rootstream.sandbox.compress import LEVELS, compressor, write_compressed
-from rootstream.sandbox.cpio import write_cpio
+from rootstream.sandbox.compress import LEVELS, compressor, sized, write_compressed
+from rootstream.sandbox.cpio import cpio_size, write_cpio
 from rootstream.sandbox.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.secrets import bearing, write_around
@@ -97,6 +97,7 @@ def write_initramfs(
         if not argv:  # without a gap, compressed ones are one stream for ordinary tools, too
             _align(file)
         file.flush()
+        argv = sized(argv, cpio_size(tree, only=packed))
         write_compressed(argv, lambda pipe: write_cpio(tree, pipe, epoch, only=packed), file, epoch)
         file.seek(0, 2)
         if apart:
@@ -189,6 +190,7 @@ def _tar(options: argparse.Namespace) -> None:
 def _cpio(options: argparse.Namespace) -> None:
     argv = compressor(options.compression, options.level, kernel=True)
     with whole_file(options.output) as draft, draft.open("wb") as file, options.archive.open("rb") as archive:
+        argv = sized(argv, options.archive.stat().st_size)
         write_compressed(argv, lambda pipe: shutil.copyfileobj(archive, pipe, CHUNK), file, source_date_epoch())
 
 
