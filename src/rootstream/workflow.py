@@ -166,7 +166,7 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
     if todo:
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
-        states = engine.build(where.plan, tuple(elements.values()), report)
+        states = engine.build(where.plan, tuple(dict.fromkeys(elements.values())), report)
         keys = {state.name: state.key for state in states}
         for target, element in elements.items():
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)

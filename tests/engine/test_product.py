@@ -111,6 +111,23 @@ def test_a_changed_overlay_rebuilds_the_root_and_its_images_only(small: Path, ru
     assert sums(small / "out" / "small") == first
 
 
+def test_a_variant_that_is_only_booted_otherwise_builds_nothing(small: Path, run: Command) -> None:
+    variants = "    variants: {debug: {machine: {kernel_args: debug}}}\n"
+    (small / "system.yaml").write_text(SMALL + variants)
+    run("build", "small", cwd=small, check=True)
+    before = inodes(small / "out" / "small")
+    done = run("build", "small@debug", "--json", cwd=small, check=True)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [event for event in told if event["type"] == "element-finished"] == []
+    assert [event["to_build"] for event in told if event["type"] == "plan"] == [0]
+    assert inodes(small / "out" / "small") == before
+    assert sums(small / "out" / "small@debug") == sums(small / "out" / "small")
+    (small / "system.yaml").write_text(SMALL + "    machine: {memory: 64M}\n")
+    done = run("build", "small", "--json", cwd=small, check=True)
+    assert "plan" not in [json.loads(line)["type"] for line in done.stdout.splitlines()]
+    assert inodes(small / "out" / "small") == before
+
+
 def test_a_dropped_kernel_symbol_is_an_error_with_its_place(hello: Path, run: Command) -> None:
     with (hello / "linux.config").open("a") as file:
         file.write("CONFIG_USB_STORAGE=y\nCONFIG_NO_SUCH_THING=y\n")

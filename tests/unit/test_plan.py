@@ -126,6 +126,22 @@ def test_a_kernel_fragment_leaves_the_root_alone(folder: Path) -> None:
     )
 
 
+def test_a_variant_that_is_only_booted_otherwise_shares_every_element(folder: Path) -> None:
+    def variant(name: str, **changes: object) -> Described:
+        return Described(name="box", variant=name, system=System.model_validate({**HELLO, **changes}))
+
+    loud = variant("loud", machine={"kernel_args": "debug"}, checks=({"console": "login:"},), description="Loud")
+    other = variant("other", layers=({"hostname": "other"},))
+    twin = variant("twin", layers=({"hostname": "other"},), machine={"memory": "1G"})
+    both = Description(systems=(*describe().systems, loud, other, twin))
+    _, outputs = make.plan(both, inputs.gather(both, folder), None)
+    elements = {name: each.element for name, each in outputs.items()}
+    assert elements["box@loud"] == elements["box"] != elements["box@other"] == elements["box@twin"]
+    assert [each.target for each in outputs.values()] == list(outputs)
+    alone, _ = make.plan(both, inputs.gather(both, folder, only=("box@loud",)), None, only=("box@loud",))
+    assert elements["box"] in alone.elements
+
+
 def name_hash(found: dict[str, str], kind: str) -> str:
     return next(name for name in found if name.startswith(f"image-box-{kind}-")).rpartition("-")[2]
 

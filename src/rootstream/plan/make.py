@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,12 +75,16 @@ def plan(
     made, files = programs.elements()
     draft.add(*made)
     draft.files.update(files)
-    outputs = {}
+    outputs: dict[str, Outputs] = {}
+    planned: dict[str, Outputs] = {}
     for described in description.systems:
         if isinstance(described.system.root, FromBuildroot):
             continue  # built in its own workspace
         if only is None or described.target in only:
-            outputs[described.target] = _system(draft, described, description.debian, read)
+            same = built_alike(description, described)
+            if same.target not in planned:
+                planned[same.target] = _system(draft, same, description.debian, read)
+            outputs[described.target] = replace(planned[same.target], target=described.target)
             draft.targets[described.target] = outputs[described.target].element
     refs: dict[str, Any] = dict(lock.refs) if lock else {}
     finished = Plan(
@@ -90,6 +94,17 @@ def plan(
         refs=refs,
     )
     return finished, outputs
+
+
+def built_alike(description: Description, described: Described) -> Described:
+    """Return the first of a system and its variants that is built alike: booted and checked otherwise at most."""
+
+    def built(each: Described) -> dict[str, Any]:
+        return each.system.model_dump(exclude={"description", "machine", "checks"})
+
+    wanted = built(described)
+    family = (each for each in description.systems if each.name == described.name)
+    return next(each for each in family if each is described or built(each) == wanted)
 
 
 def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> Outputs:
