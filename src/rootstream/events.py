@@ -40,6 +40,15 @@ class ElementStarted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ElementRunning:
+    """An action still goes on after another minute; `elapsed` in seconds since it began."""
+
+    element: str
+    action: str
+    elapsed: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Phase:
     """What an element (a package of Buildroot) that is being built does now: extracting, configuring ..."""
 
@@ -122,6 +131,7 @@ Event = (
     Step
     | Plan
     | ElementStarted
+    | ElementRunning
     | Phase
     | ElementFinished
     | Transfer

@@ -10,6 +10,7 @@ import pytest
 
 from rootstream.engine.elements import ElementState, plan_of, required
 from rootstream.engine.messages import Reader, seconds
+from rootstream.engine.session import Clock
 from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Plan, Transfer
 
 DATA = Path(__file__).parent / "data" / "engine"
@@ -184,3 +185,14 @@ def test_a_cached_element_needs_no_build_dependencies() -> None:
     assert plan_of(elements, ["lib.bst"]) == Plan(total=1, cached=1, to_fetch=0, to_build=0)
     # a target under another name, such as a path: all of them
     assert plan_of(elements, ["./app.bst"], build=False) == Plan(total=6, cached=2, to_fetch=4, to_build=0)
+
+
+def test_an_action_that_goes_on_is_told_once_a_minute() -> None:
+    clock, kernel, libc = Clock(), ("linux.bst", "build"), ("musl.bst", "build")
+    told = {now: clock.due([kernel] if now < 100 else [libc], float(now)) for now in range(0, 200, 10)}
+    assert {now: [(each.element, each.elapsed) for each in events] for now, events in told.items() if events} == {
+        60: [("linux.bst", 60.0)],
+        160: [("musl.bst", 60.0)],
+    }
+    long = [each.elapsed for now in range(200, 400, 20) for each in clock.due([libc], float(now))]
+    assert long == [120.0, 180.0, 240.0]

@@ -18,6 +18,7 @@ from rootstream.events import (
     Console,
     Done,
     ElementFinished,
+    ElementRunning,
     ElementStarted,
     Event,
     Exported,
@@ -242,3 +243,10 @@ def test_on_a_real_terminal_nothing_of_the_live_view_stays() -> None:
     assert "Hello World!" in written
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")  # the cursor is back
     assert written.rstrip().endswith(("\x1b[2K", "h"))
+
+
+def test_without_a_terminal_a_long_action_is_told() -> None:
+    out = io.StringIO()
+    with reporting("plain", stream=out, env={}) as report:
+        report(ElementRunning(element="linux.bst", action="build", elapsed=120.0))
+    assert out.getvalue() == "build linux.bst ... 2m00s\n"

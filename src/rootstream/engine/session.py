@@ -20,9 +20,10 @@ from rootstream.engine import leftovers, sharing
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, configuration, quota_of
 from rootstream.errors import UserError
-from rootstream.events import ElementFinished, Event, Notice, Reporter
+from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
 
 TICK = 0.25  # seconds
+MINUTE = 60.0  # seconds between two events on an action that goes on
 POLITE = 30.0  # seconds for bst to end its jobs after SIGINT
 FIRM = 10.0  # seconds after SIGTERM, or after its casd died
 KEPT_LINES = 5000  # of the messages of a run, for when it fails without good words
@@ -113,11 +114,14 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
     pipe = subprocess.PIPE
     child = process.start(run.argv(words), env=run.env, cwd=cwd, stdout=pipe, stderr=pipe, umask=UMASK)
     listener = _Listener(child, reader, report)
+    clock = Clock()
     gave_up = False
     lost_at: float | None = None
     try:
         while not listener.ended():
             listener.wait(TICK)
+            for event in clock.due(reader.running, time.monotonic()):
+                report(event)
             if reader.casd_died:
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > FIRM:
@@ -131,6 +135,22 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
         listener.close()
     messages = "\n".join(listener.lines)
     return Ended(status=child.wait(), stdout=bytes(listener.stdout), messages=messages, gave_up=gave_up)
+
+
+class Clock:
+    """Knows how long actions have been going on, and when to say so again."""
+
+    def __init__(self) -> None:
+        self._since: dict[tuple[str, str], float] = {}
+        self._said: dict[tuple[str, str], float] = {}
+
+    def due(self, running: Sequence[tuple[str, str]], now: float) -> list[ElementRunning]:
+        """Return an event for each running (element, action) of which nothing was said for a minute."""
+        self._since = {at: self._since.get(at, now) for at in running}
+        self._said = {at: self._said.get(at, now) for at in running}
+        late = [at for at, said in self._said.items() if now - said >= MINUTE]
+        self._said |= dict.fromkeys(late, now)
+        return [ElementRunning(element=at[0], action=at[1], elapsed=now - self._since[at]) for at in late]
 
 
 class _Listener:

@@ -17,6 +17,7 @@ from rootstream.events import (
     Console,
     Done,
     ElementFinished,
+    ElementRunning,
     ElementStarted,
     Event,
     Notice,
@@ -73,7 +74,7 @@ class Terminal:
         if not self._live.is_started:
             self._live.start()
         self._follow(event)
-        if isinstance(event, (Step, Transfer, ElementStarted, Phase)):
+        if isinstance(event, (Step, Transfer, ElementStarted, ElementRunning, Phase)):
             return
         text = sentence(event)
         if text is not None:

@@ -8,6 +8,7 @@ from rootstream.events import (
     Checked,
     Done,
     ElementFinished,
+    ElementRunning,
     ElementStarted,
     Event,
     Exported,
@@ -86,7 +87,7 @@ def worth_a_line(event: ElementFinished) -> bool:
     )
 
 
-def sentence(event: Event) -> str | None:
+def sentence(event: Event) -> str | None:  # noqa: C901  (one case for each event)
     """Return the line that says what happened, or None if it is no news by itself."""
     match event:
         case Step():
@@ -95,6 +96,8 @@ def sentence(event: Event) -> str | None:
             text = planned(event)
         case ElementStarted():
             return clean(f"{event.action} {event.element} ...") if event.action != "fetch" else None
+        case ElementRunning():
+            text = f"{event.action} {event.element} ... {duration(event.elapsed)}"
         case ElementFinished():
             return _finished(event) if worth_a_line(event) else None
         case Transfer():
