@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
 from rootstream.load import load
+from rootstream.plan.model import Element, Prepared
 from rootstream.project import Project
 
 
@@ -126,7 +128,26 @@ def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine)
         ours = workspaces.of_package(project, name, engine)
         if ours:
             return workspaces.shell(*ours, command)
-    return engine.shell(project.plan, _element(project, name, engine), command or None)
+    element = _element(project, name, engine)
+    planned = None
+    if project.kind == "described":
+        planned = workflow.prepare(project, (), engine, ignore).plan.elements.get(element)
+    if planned is None or planned.prepared is None:
+        return engine.shell(project.plan, element, command or None)
+    return engine.shell(project.plan, element, in_prepared_tree(planned, planned.prepared, command), stage="build")
+
+
+def in_prepared_tree(element: Element, prepared: Prepared, command: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what, in the sandbox of an element with its sources, makes its source tree and runs a command there.
+
+    The sources of such an element stay a tarball in the cache, whether its build failed or not. Without a command
+    it is a shell.
+    """
+    preparing = shlex.quote("\n".join(element.commands[: prepared.commands]))
+    hint = shlex.quote(f"The source tree is here, configured; to go on: {prepared.make}")
+    failed = shlex.quote("The source tree is here, but not configured as it was asked for.")
+    script = f"if sh -ec {preparing} >&2; then echo {hint} >&2; else echo {failed} >&2; fi\n"
+    return ("sh", "-c", f'{script}cd {prepared.folder} && exec "$@"', "sh", *(command or ("sh", "-i")))
 
 
 def doomed(*, out: bool, cache: bool) -> Iterator[str]:

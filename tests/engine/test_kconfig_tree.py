@@ -168,6 +168,19 @@ def test_what_can_be_is_and_leaves_no_trace(configure: Configure, objects: Path)
     assert not list(objects.glob(".kconfig-*"))
 
 
+def test_a_module_is_an_error_where_none_are_built(configure: Configure) -> None:
+    text = "CONFIG_MODULES=y\nCONFIG_BUS=y\nCONFIG_CORE_USER=m\nCONFIG_ON_CORE=m\n"
+    status, report = configure(text, options=("--no-modules", "--optional", "ON_CORE"))
+    assert status == 2
+    assert found(report)["CORE_USER"] == ("error", "module-not-built")
+    assert found(report)["ON_CORE"] == ("note", "module-not-built")
+    assert found(report)["CORE"] == ("note", "module-not-built")  # selected, and asked for by nobody
+    assert {(each["file"], each["line"]) for each in report["problems"] if each["symbol"] == "CORE_USER"} == {
+        ("shown-1.config", 3)
+    }
+    assert configure(text)[0] == 0
+
+
 def test_every_refusal_is_reported_at_once_with_its_kind(configure: Configure) -> None:
     status, report = configure(
         "CONFIG_BUS=y\nCONFIG_FORCER=y\n# CONFIG_HIDDEN is not set\nCONFIG_DEVICE=m\n# CONFIG_FORCED is not set\n"

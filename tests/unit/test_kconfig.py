@@ -29,9 +29,10 @@ from rootstream.sandbox.kconfig_problem import (
     chosen_later,
     doubtful,
     explained,
-    message_of,
+    log_text,
     problem_of,
     report_of,
+    unbuilt_modules,
     unmet_selections,
 )
 
@@ -324,6 +325,31 @@ def test_selection_against_dependencies_is_a_warning() -> None:
     assert problems[0].details == ("Depends on [n]: B [=n]", "Selected by [y]:", "- C [=y]")
 
 
+def test_a_module_that_nobody_builds_is_an_error_where_it_was_asked_for() -> None:
+    asked = holding(request("DUMMY", "m", "linux.config", 2), request("BRIDGE", "m"), request("NET", "y"))
+    result = {"NET": "y", "DUMMY": "m", "BRIDGE": "m"}
+    problems = unbuilt_modules("", {}, asked, result, frozenset({"BRIDGE"}), wanted=True)
+    assert [(each.symbol, each.severity, each.kind) for each in problems] == [
+        ("DUMMY", "error", "module-not-built"),
+        ("BRIDGE", "note", "module-not-built"),
+    ]
+    assert (problems[0].file, problems[0].line) == ("linux.config", 2)
+    assert "CONFIG_DUMMY=y" in problems[0].reason
+    assert "modules: true" in problems[0].reason
+
+
+def test_modules_that_nobody_asked_for_are_one_warning() -> None:
+    result = {f"S{number}": "m" for number in range(30)} | {"MINE": "m", "NET": "y"}
+    (problem,) = unbuilt_modules("my.config", {"MINE": 7}, {}, result, frozenset(), wanted=True)
+    assert (problem.severity, problem.symbol, problem.file, problem.line) == ("warning", "MINE", "my.config", 7)
+    assert "30 more" in problem.message
+    (problem,) = unbuilt_modules("defconfig", {}, {}, result, frozenset(), wanted=True)
+    assert (problem.severity, problem.file, problem.line) == ("warning", "", 0)
+    (problem,) = unbuilt_modules("", {}, {}, result, frozenset(), wanted=False)
+    assert problem.severity == "note"
+    assert unbuilt_modules("", {}, {}, {"NET": "y"}, frozenset(), wanted=True) == []
+
+
 def test_report_is_plain_data() -> None:
     asked = holding(request("A", "y"), request("B", "n"))
     problem = problem_of(asked["A"], "n", Reason(kind="selected", text="x"), optional=False)
@@ -336,7 +362,7 @@ def test_report_is_plain_data() -> None:
 def test_long_list_of_base_differences_is_cut_in_the_message() -> None:
     base = {f"S{number}": "y" for number in range(40)}
     problems = base_differences("old.config", base, {}, [])
-    text = message_of(problems)
+    text = log_text(problems)
     assert "40 values" in text
     assert len(text.splitlines()) < 20
 
@@ -359,7 +385,7 @@ def test_fragment_is_shown_by_the_users_name(tmp_path: Path, capsys: pytest.Capt
     fragment.write_text("nonsense\n")
     argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), "--base", "tinyconfig"]
     assert kconfig.main([*argv, "--fragment", f"mine=yours.config={fragment}"]) == 2
-    assert capsys.readouterr().err.startswith("mine=yours.config:1: ")
+    assert capsys.readouterr().err.startswith("rootstream: error symbol-malformed: mine=yours.config:1: ")
 
 
 @pytest.mark.parametrize("base", ["../../x_defconfig", "-f_defconfig", "oldconfig", "clean", "", "a b_defconfig"])

@@ -13,13 +13,13 @@ from typing import Literal
 from ruamel.yaml import YAML
 
 from rootstream import process
-from rootstream.engine import session, sharing
+from rootstream.engine import said, session, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, environment_for, settings_from
 from rootstream.errors import Interrupted, UserError
-from rootstream.events import Reporter, ignore
+from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
 
 Depends = Literal["none", "build", "run", "all"]
 Stage = Literal["auto", "tree", "build", "run"]
@@ -130,20 +130,27 @@ class Engine:
         return max(found, key=lambda path: path.stat().st_mtime, default=None)
 
     def shell(
-        self, project: Path, element: str, argv: Sequence[str] | None = None, *, stage: Stage = "auto"
+        self,
+        project: Path,
+        element: str,
+        argv: Sequence[str] | None = None,
+        *,
+        stage: Stage = "auto",
+        mounts: Mapping[Path, str] | None = None,
     ) -> int:
         """Open a shell, or run a command, in an element's sandbox on our terminal; return its exit status.
 
         What is staged: the `tree` of the last build with what it was built with, `build`: its sources instead, or
         `run`: the finished element with what it needs to run. `auto` is `tree` if the last build failed, `run` for
-        a cached element that is built without others (an import), else `build`. Raises `UserError`
-        project-invalid ..., Interrupted.
+        a cached element that is built without others (an import), else `build`. `mounts` are folders of the host
+        and where they are in the sandbox. Raises `UserError` project-invalid ..., Interrupted.
         """
         _checked([element])
         if stage == "auto":
             stage = _stage(self.show(project, [element], depends="none"))
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
-        words = ("shell", *options, element, *(("--", *argv) if argv else ()))
+        mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
+        words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             return process.hand_over(command, env=run.env, cwd=project, umask=session.UMASK)
@@ -183,7 +190,8 @@ class Engine:
     ) -> tuple[ElementState, ...]:
         with _interruptible(), session.opened(self.settings, self.env, report=report) as run:
             reader = self._reader(run, targets, counts)
-            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=report, reader=reader)
+            tell = _with_warnings(report)
+            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
             return reader.elements
 
     def _reader(self, run: session.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
@@ -220,6 +228,18 @@ class Engine:
                 command=process.paste(("bst", *words), cwd=project),
             )
         )
+
+
+def _with_warnings(report: Reporter) -> Reporter:
+    """Return a reporter that also tells what a finished element's log warns of."""
+
+    def tell(event: Event) -> None:
+        report(event)
+        if isinstance(event, ElementFinished) and event.action == "build" and event.result == "success":
+            for each in said.warnings(event.log):
+                report(Notice(level="warning", text=each.text, element=event.element))
+
+    return tell
 
 
 def _stage(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.engine import said
 from rootstream.engine.messages import Failure
-from rootstream.errors import UserError, Where
+from rootstream.errors import Problems, UserError, Where
 
 TAIL_LINES = 20
 TAIL_BYTES = 1 << 16
@@ -214,6 +215,10 @@ def _job(outcome: Outcome) -> UserError:
                 "`rootstream doctor` checks what it needs.",
             )
             return UserError(known[0], what, detail="\n".join(causes), hint=_lines(log, known[1]))
+    told = [each.error() for each in said.messages(outcome.log.split("\n")) if each.severity == "error"]
+    if told:
+        told[-1].hint = _lines(log, f"To look into it: rootstream shell {failure.element}")
+        return Problems(tuple(told)) if told[1:] else told[0]
     if message == "Command failed":
         message = f"a command ended with exit status {ran}" if ran is not None else ""
     full = "The sandbox is on the cache's disk: if that is full, ROOTSTREAM_CACHE names another place."

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 
 from rootstream.plan import programs
 from rootstream.plan.kconfig import Fragment, configure, still_right
 from rootstream.plan.linux import fragment_files
-from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.model import Dependency, Element, Prepared, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.plan.toolchain import Toolchain
@@ -126,8 +127,9 @@ def busybox(
     """Return BusyBox, linked statically with musl, installed as a tree of links."""
     folder, files = fragment_files(fragments)
     cross = "".join(f"{word} " for word in tools.make_words())
-    making = f'make -C {WORK}/tree -j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc'
-    commands = (
+    words = f'-j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc'
+    making = f"make -C {WORK}/tree {words}"
+    preparing = (
         *tree.commands,
         configure(
             kind="busybox",
@@ -137,8 +139,12 @@ def busybox(
             optional=description.optional,
             words=tools.make_words(),
         ),
-        compiling(f"{making} SKIP_STRIP=n"),
+    )
+    commands = (
+        *preparing,
+        f"{making} SKIP_STRIP=n",
         still_right(),
+        _require_static(),
         f'{making} CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
@@ -155,6 +161,7 @@ def busybox(
         ),
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
+        prepared=Prepared(commands=len(preparing), folder=f"{WORK}/tree", make=f"make {words}"),
         variables={"strip-binaries": ""},
         environment={
             "SOURCE_DATE_EPOCH": str(epoch),
@@ -162,6 +169,16 @@ def busybox(
         },
     )
     return Built(elements=(libc, element), files=files, root=element.name)
+
+
+def _require_static() -> str:
+    """Return the command that refuses a BusyBox whose C library would have to be in the image, and is not."""
+    told = (
+        "rootstream: error busybox-not-static: BusyBox is not linked statically, and no C library is in the image"
+    )
+    ways = "rootstream:     CONFIG_STATIC=y in a fragment links it so"
+    looked = f"readelf -lW {WORK}/tree/busybox | grep -q INTERP"
+    return f"if {looked}; then printf '%s\\n' {shlex.quote(told)} {shlex.quote(ways)} >&2; exit 2; fi"
 
 
 def skeleton(description: BusyboxRoot, epoch: int) -> bytes:

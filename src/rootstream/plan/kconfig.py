@@ -30,10 +30,12 @@ def configure(
     fragments: tuple[Fragment, ...],
     optional: tuple[str, ...],
     words: tuple[str, ...] = (),
+    modules: bool = True,
 ) -> str:
     """Return the shell command that configures `tree` and proves that it has what the fragments ask for.
 
-    `words` are those of `make` that decide what the tree finds its compiler to be able to.
+    `words` are those of `make` that decide what the tree finds its compiler to be able to. Without `modules` none
+    are built, and a request for one is an error.
     """
     told = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", f"{WORK}/tree"]
     told += ["--arch", arch, "--base", _base(base)]
@@ -44,6 +46,9 @@ def configure(
             told += ["--fragment", f"{fragment.shown}=fragments/{fragment.file}"]
     for symbol in sorted(optional):
         told += ["--optional", symbol]
+    if isinstance(base, ConfigFile):
+        told += ["--shown-base", base.file]
+    told += [] if modules else ["--no-modules"]
     told += ["--report", "kconfig.json"]
     return f"PYTHONPATH={programs.FOLDER} " + shlex.join(told)
 

@@ -9,8 +9,8 @@ from pathlib import PurePosixPath
 
 from rootstream.plan import programs
 from rootstream.plan.kconfig import Fragment, configure, still_right
-from rootstream.plan.model import Dependency, Element, short_hash
-from rootstream.plan.sources import WORK, Unpacked, compiling, local
+from rootstream.plan.model import Dependency, Element, Prepared, short_hash
+from rootstream.plan.sources import WORK, Unpacked, local
 from rootstream.plan.toolchain import Toolchain
 from rootstream.system import Kernel
 
@@ -53,7 +53,8 @@ def kernel(
     folder, files = fragment_files(fragments)
     name = path.rsplit("/", 1)[-1]
     stamp = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(epoch))
-    commands = (
+    making = f"{words} {target}" + (" modules" if description.modules else "")
+    preparing = (
         *tree.commands,
         configure(
             kind="linux",
@@ -62,9 +63,13 @@ def kernel(
             fragments=fragments,
             optional=description.optional,
             words=tools.make_words(),
+            modules=description.modules,
         ),
+    )
+    commands = (
+        *preparing,
         *((_note_linking(),) if linkable else ()),
-        compiling(f'make -C {WORK}/tree -j"$JOBS" {words} {target}' + (" modules" if description.modules else "")),
+        f'make -C {WORK}/tree -j"$JOBS" {making}',
         still_right(),
         'mkdir -p "%{install-root}/kernel"',
         f'cp {WORK}/tree/{path} "%{{install-root}}/kernel/{name}"',
@@ -82,6 +87,7 @@ def kernel(
         builds_with=(*tools.builds_with(), Dependency(element=programs.KCONFIG)),
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
+        prepared=Prepared(commands=len(preparing), folder=f"{WORK}/tree", make=f'make -j"$JOBS" {making}'),
         variables={"strip-binaries": ""},
         environment={
             "KBUILD_BUILD_TIMESTAMP": stamp,

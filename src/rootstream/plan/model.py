@@ -44,8 +44,23 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """How to get at an element's configured source tree: the first so many of its commands make it, in `folder`.
+
+    `make` is the command that goes on from there, for people.
+    """
+
+    commands: int
+    folder: str
+    make: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Element:
-    """A BuildStream element; `name` is its file name below the elements folder."""
+    """A BuildStream element; `name` is its file name below the elements folder.
+
+    `prepared` is for whoever looks into it, and no part of what is built.
+    """
 
     name: str
     kind: str
@@ -54,6 +69,7 @@ class Element:
     builds_with: tuple[Dependency, ...] = ()
     needs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    prepared: Prepared | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)

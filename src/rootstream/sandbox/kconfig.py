@@ -31,12 +31,14 @@ from rootstream.sandbox.kconfig_problem import (
     chosen_later,
     doubtful,
     explained,
-    message_of,
+    log_text,
     problem_of,
     report_of,
+    unbuilt_modules,
     unmet_selections,
 )
 from rootstream.sandbox.kconfig_tree import (
+    SMALLEST_BASES,
     KconfigError,
     Tree,
     complete,
@@ -61,11 +63,22 @@ and listed in the report. What must hold belongs in a fragment.
 compiler or architecture than here: `check` compares the .config with the report afterwards.
 """
 
+MODULE = re.compile(rf"{PREFIX}(\w+)=m", re.ASCII)
+
 
 def configure(
-    tree: Tree, base: str, fragments: Sequence[tuple[str, Path]], optional: frozenset[str]
+    tree: Tree,
+    base: str,
+    fragments: Sequence[tuple[str, Path]],
+    optional: frozenset[str],
+    *,
+    shown_base: str = "",
+    modules: bool = True,
 ) -> tuple[dict[str, Request], dict[str, str], list[Problem]]:
-    """Configure the tree; return the requests that hold, the result and all problems."""
+    """Configure the tree; return the requests that hold, the result and all problems.
+
+    `shown_base` is how messages call a base that is a file. Without `modules` a module is in no image.
+    """
     asked: list[Request] = []
     problems: list[Problem] = []
     for name, path in fragments:
@@ -83,8 +96,18 @@ def configure(
     wanting = doubtful(holding, result, unknown)
     problems += _explained_problems(tree, wanting, holding, result, optional)
     problems += unmet_selections(said)
-    problems += base_differences(base[5:], before, result, holding)
+    problems += base_differences(shown_base or base[5:], before, result, holding)
+    if not modules:
+        lines = module_lines(base[5:]) if base.startswith("file:") else {}
+        wanted = base not in SMALLEST_BASES
+        problems += unbuilt_modules(shown_base or base[5:], lines, holding, result, optional, wanted=wanted)
     return holding, result, problems
+
+
+def module_lines(path: str) -> dict[str, int]:
+    """Return the lines of a configuration that make a symbol a module, by symbol."""
+    found = enumerate(read_text(Path(path)).split("\n"), start=1)
+    return {match[1]: number for number, line in found if (match := MODULE.fullmatch(line))}
 
 
 def _explained_problems(
@@ -145,6 +168,8 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--fragment", type=_pair, action="append", default=[], metavar="SHOWN_NAME=PATH")
     verb.add_argument("--optional", action="append", default=[], metavar="SYMBOL")
     verb.add_argument("--report", type=Path, help="write requests, results and problems to this JSON file")
+    verb.add_argument("--shown-base", default="", help="how messages call a base that is a file")
+    verb.add_argument("--no-modules", action="store_true", help="modules are not built: one is in no image")
     verb.set_defaults(run=configure_verb)
     verb = verbs.add_parser("explain", parents=[common], help="print what a configured tree says about symbols")
     verb.add_argument("--symbol", action="append", required=True)
@@ -175,14 +200,21 @@ def configure_verb(options: argparse.Namespace) -> int:
     requests: dict[str, Request] = {}
     result: dict[str, str] = {}
     try:
-        requests, result, problems = configure(_tree(options), options.base, options.fragment, optional)
+        requests, result, problems = configure(
+            _tree(options),
+            options.base,
+            options.fragment,
+            optional,
+            shown_base=options.shown_base,
+            modules=not options.no_modules,
+        )
     except KconfigError as error:
         problems = [Problem(severity="error", kind="not-configured", message=str(error))]
     report = report_of(requests, result, problems)
     if options.report:
         options.report.write_text(json.dumps(report, indent=1, sort_keys=True) + "\n", "utf-8")
     if problems:
-        print(message_of(problems), file=sys.stderr)
+        print(log_text(problems), file=sys.stderr)
     return 0 if report["ok"] else 2
 
 
@@ -194,7 +226,7 @@ def check_verb(options: argparse.Namespace) -> int:
     except (ValueError, KeyError, TypeError) as error:
         raise KconfigError(f"{options.report} is no report of `configure`: {error}") from error
     if problems:
-        print(message_of(problems), file=sys.stderr)
+        print(log_text(problems), file=sys.stderr)
     return 2 if problems else 0
 
 
@@ -219,7 +251,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options))
     except KconfigError as error:
-        print(f"kconfig: {error}", file=sys.stderr)
+        problem = Problem(severity="error", kind="not-configured", message=str(error))
+        print(log_text([problem]), file=sys.stderr)
         return 2
 
 

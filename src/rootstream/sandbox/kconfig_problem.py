@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from rootstream.sandbox.kconfig_facts import LEVELS, Facts, Reason, level, unknown_reason
 from rootstream.sandbox.kconfig_fragment import PREFIX, Problem, Request, same, shown
 
 SHOWN_DIFFERENCES = 10
+WAYS_TO_A_MODULE = "{symbol}=y makes it part of the kernel; `modules: true` below `kernel` builds modules."
 UNKNOWN = re.compile(r"warning: (?:unknown symbol:|trying to assign nonexistent symbol) (\w+)", re.ASCII)
 _UNMET_SELECTION = re.compile(r"unmet direct dependencies detected for (\w+)\n((?:  .*\n?)*)", re.ASCII)
 
@@ -156,15 +157,84 @@ def report_of(
     }
 
 
-def message_of(problems: Sequence[Problem]) -> str:
-    """Return all problems as text; of a base file's differences only the first few."""
-    shown_ones = [problem for problem in problems if problem.kind != "base-changed"]
+def unbuilt_modules(
+    name: str,
+    base: Mapping[str, int],
+    requests: Mapping[str, Request],
+    result: Mapping[str, str],
+    optional: frozenset[str],
+    *,
+    wanted: bool,
+) -> list[Problem]:
+    """Return what to tell of modules that the configuration has, where none are built.
+
+    `base` holds the lines of the symbols that the user's own base file makes modules, if `name` is such a file.
+    `wanted` says whether the base is one that asks for drivers: what is a module by default only is a note.
+    """
+    modules = [symbol for symbol, value in result.items() if value == "m"]
+    found = [
+        Problem(
+            severity="note" if symbol in optional else "error",
+            kind="module-not-built",
+            message=f"{shown(requests[symbol])} was asked for, but no modules are built",
+            symbol=symbol,
+            file=requests[symbol].file,
+            line=requests[symbol].line,
+            wanted="m",
+            got="m",
+            reason=WAYS_TO_A_MODULE.format(symbol=f"{PREFIX}{symbol}"),
+        )
+        for symbol in modules
+        if symbol in requests and requests[symbol].value == "m"
+    ]
+    others = [symbol for symbol in modules if symbol not in requests]
+    return [*found, _others_not_built(name, base, others, wanted=wanted)] if others else found
+
+
+def _others_not_built(name: str, base: Mapping[str, int], modules: Sequence[str], *, wanted: bool) -> Problem:
+    """Return the warning about modules that no fragment asks for; one of the user's own base goes first."""
+    first = next((symbol for symbol in modules if symbol in base), modules[0])
+    more = [f"{PREFIX}{symbol}" for symbol in modules if symbol != first]
+    count = f" (and {len(more)} more)" if more else ""
+    also = ", ".join(more[:SHOWN_DIFFERENCES]) + (" ..." if more[SHOWN_DIFFERENCES:] else "")
+    return Problem(
+        severity="warning" if wanted else "note",
+        kind="module-not-built",
+        message=f"{PREFIX}{first}=m{count}, from the base or by default, is in no image: no modules are built",
+        symbol=first,
+        file=name if first in base else "",
+        line=base.get(first, 0),
+        wanted="m",
+        got="m",
+        reason=WAYS_TO_A_MODULE.format(symbol=f"{PREFIX}{first}"),
+        details=(f"also: {also}",) if more else (),
+    )
+
+
+def _reason(problem: Problem) -> str:
+    return problem.kind if problem.kind == "not-configured" else f"symbol-{problem.kind}"
+
+
+def log_text(problems: Sequence[Problem]) -> str:
+    """Return all problems as text for a build's log, in which `rootstream.engine.said` finds them.
+
+    Of a base file's differences only the first few are in it.
+    """
     changed = [problem for problem in problems if problem.kind == "base-changed"]
-    lines = [str(problem) for problem in shown_ones]
+    told = [
+        (problem.severity, _reason(problem), str(replace(problem, severity="error")))
+        for problem in problems
+        if problem.kind != "base-changed"
+    ]
     if changed:
         values = f"{len(changed)} values" if changed[1:] else "one value"
-        lines.append(f"{changed[0].file}: warning: {values} of the base came out differently:")
+        lines = [f"{changed[0].file}: {values} of the base came out differently:"]
         lines += [f"    {problem.message}" for problem in changed[:SHOWN_DIFFERENCES]]
         if changed[SHOWN_DIFFERENCES:]:
             lines.append(f"    ... and {len(changed) - SHOWN_DIFFERENCES} more, listed in the report")
+        told.append(("warning", "symbol-base-changed", "\n".join(lines)))
+    lines = []
+    for severity, kind, text in told:
+        first, *rest = text.split("\n")
+        lines += [f"rootstream: {severity} {kind}: {first}", *(f"rootstream:   {line}" for line in rest)]
     return "\n".join(lines)

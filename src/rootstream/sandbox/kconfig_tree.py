@@ -15,6 +15,7 @@ from pathlib import Path
 from rootstream.sandbox.kconfig_fragment import Request, merged
 
 PLAIN_BASES = ("tinyconfig", "defconfig", "allnoconfig", "alldefconfig", "allmodconfig", "allyesconfig")
+SMALLEST_BASES = ("tinyconfig", "allnoconfig")
 OLD_BASES = ("defconfig", "allnoconfig", "allyesconfig")
 # they would send conf to another file or another set of answers than the one given here
 FOREIGN = frozenset(
