@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from rootstream import events, lock, project
+from rootstream import events, lock, origins, project
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -138,7 +138,8 @@ def _track(
     with tempfile.TemporaryDirectory(dir=where.work, prefix="update-") as scratch:
         folder = Path(scratch)
         project.sync(folder, text.render(plan))
-        engine.track(folder, refs.trackable(plan), report)
+        with origins.told(plan, where.description):
+            engine.track(folder, refs.trackable(plan), report)
         found = refs.read(plan, folder)
     left = [source for source in plan.missing() if source.request() not in found]
     if left:

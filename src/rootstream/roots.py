@@ -69,8 +69,8 @@ Unit = Annotated[
 ]
 Locale = Annotated[
     str,
-    Field(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?(@[a-z]+)?$"),
-    Means("a language such as de or pt_BR"),
+    Field(pattern=r"^(C|POSIX|[a-z]{2,3}(_[A-Z]{2})?)(\.[A-Za-z0-9-]{1,20})?(@[a-z]+)?$"),
+    Means("a language such as de, pt_BR or de_DE.UTF-8"),
 ]
 Component = Annotated[str, Field(pattern=r"^[a-z][a-z-]*$"), Means("a component such as main")]
 
@@ -80,8 +80,8 @@ class DebianRoot(Model):
 
     suite: Suite | None = None
     """Suite that the packages come from; by default the project's suites."""
-    also: tuple[Suite, ...] = ()
-    """Further suites beside `suite`, such as trixie-updates."""
+    also: tuple[Suite, ...] | None = None
+    """Further suites, such as trixie-backports; by default those of a stable suite's updates, `[]` for none."""
     components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("main",)
     """Components of these suites."""
     packages: tuple[PackageName, ...] = ()
@@ -103,7 +103,9 @@ class DebianRoot(Model):
     mask: tuple[Unit, ...] = ()
     """systemd units that must never start."""
     network: Literal["dhcp", "none"] = "dhcp"
-    """Bring wired network interfaces up with DHCP (by systemd-networkd), or leave the network alone."""
+    """Bring wired network interfaces up with DHCP (by systemd-networkd), or leave the network alone.
+
+    With `dhcp`, systemd among the packages and nothing else that looks names up, systemd-resolved comes too."""
 
 
 class ElementsRoot(Model):

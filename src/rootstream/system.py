@@ -238,8 +238,8 @@ class DebianKernel(Model):
     """Binary package, such as linux-image-cloud-amd64; by default linux-image-amd64 or its like."""
     suite: Suite | None = None
     """Suite to take it from; by default those of the root, or the project's."""
-    also: tuple[Suite, ...] = ()
-    """Further suites beside `suite`, such as trixie-security."""
+    also: tuple[Suite, ...] | None = None
+    """Further suites beside `suite`; by default those of a stable suite's updates, `[]` for none."""
     modules: Literal["all"] | tuple[ModuleName, ...] = "all"
     """Modules that the root gets, with all that these need."""
     initrd: tuple[ModuleName, ...] | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from rootstream import __version__, events, export, lock, pinning, placeholders, project
+from rootstream import __version__, events, export, lock, origins, pinning, placeholders, project
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -166,7 +166,8 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
     if todo:
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
-        states = engine.build(where.plan, tuple(dict.fromkeys(elements.values())), report)
+        with origins.told(prepared.plan, where.description):
+            states = engine.build(where.plan, tuple(dict.fromkeys(elements.values())), report)
         keys = {state.name: state.key for state in states}
         for target, element in elements.items():
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
@@ -184,7 +185,8 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
         if native(description, targets):
             prepared = _planned(where, description, targets, pinned)
             write_plan(prepared)
-            engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
+            with origins.told(prepared.plan, where.description):
+                engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
         for described in of_buildroot(description, targets):
             from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
             from rootstream.buildroot import fetching  # noqa: PLC0415

@@ -37,6 +37,8 @@ _LASTING = re.compile(
     r"does not have a Release file|is not signed|404  Not Found|NO_PUBKEY|invalid signature", re.IGNORECASE
 )
 
+_NO_VERSION = re.compile(r"Version '([^']+)' for '([^':]+)[^']*' was not found")
+
 _lock = threading.Lock()
 _folders: dict[str, threading.Lock] = {}
 _updated: set[str] = set()
@@ -179,8 +181,24 @@ class Apt:
                 f"the package indexes of {', '.join(self._archive.suites)} could not be downloaded or verified",
                 detail=process.tail("\n".join(lines) or done.stderr),
                 temporary=not _LASTING.search(done.stderr),
+                asked=self._lacking(done.stderr),
+            )
+        lacking = [name for name in self._archive.components if f"have the component '{name}'" in done.stderr]
+        if lacking:
+            message = f"there is no such component in {', '.join(self._archive.suites)}"
+            raise Fault(
+                "unknown-component", f"{message}: {', '.join(lacking)}", asked=dict.fromkeys(lacking, message)
             )
         _updated.add(str(self._folder))
+
+    def _lacking(self, said: str) -> dict[str, str]:
+        """Return the suites that a mirror does not have, from what apt said."""
+        lines = [line for line in said.splitlines() if line.startswith("E:") and "Release" in line]
+        return {
+            suite: "no mirror has this suite, or not signed with the archive's key"
+            for suite in self._archive.suites
+            if any(re.search(rf"[ /]{re.escape(suite)}(/|\s)", line) for line in lines)
+        }
 
     def _known_names(self) -> list[str]:
         return self._run(["apt-cache", "pkgnames"]).stdout.split()
@@ -191,16 +209,15 @@ class Apt:
         if not unknown:
             return
         virtual = set(self._run(["apt-cache", "pkgnames", "--all-names"]).stdout.split())
-        lines = []
+        where = f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}"
+        asked = {}
         for name in unknown:
             near = difflib.get_close_matches(name, known, n=NEAREST, cutoff=0.6)
-            note = " is a virtual package; name one that provides it" if name in virtual else ""
-            guess = f" (did you mean {', '.join(near)}?)" if near and not note else ""
-            lines.append(f"{name}{note}{guess}")
-        raise Fault(
-            "unknown-package",
-            f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}: {'; '.join(lines)}",
-        )
+            guess = f" (did you mean {', '.join(near)}?)" if near else ""
+            asked[name] = f"{where}{guess}"
+            if name in virtual:
+                asked[name] = "a virtual package; name one that provides it"
+        raise Fault("unknown-package", f"{where}: {', '.join(unknown)}", asked=asked)
 
     def resolve(self, wanted: Sequence[str], *, recommends: bool, essential: bool = False) -> tuple[Package, ...]:
         """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
@@ -213,10 +230,15 @@ class Apt:
         option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
         done = self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, "install", "--", *wanted, *extra])
         if done.status != 0:
+            where = ", ".join(self._archive.suites)
+            versions = _NO_VERSION.finditer(done.stderr)
             raise Fault(
                 "unresolvable",
-                f"apt cannot resolve the package set for {', '.join(self._archive.suites)}",
+                f"apt cannot resolve the package set for {where}",
                 detail=process.tail(done.stdout + done.stderr, 40),
+                asked={
+                    f"{match[2]}={match[1]}": f"there is no version {match[1]} in {where}" for match in versions
+                },
             )
         chosen = aptindex.resolved(done.stdout)
         shown = self._run(
@@ -254,10 +276,12 @@ class Apt:
         if not found:
             near = difflib.get_close_matches(name, self._source_names(), n=NEAREST, cutoff=0.6)
             guess = f" (did you mean {', '.join(near)}?)" if near else ""
-            raise Fault("unknown-package", f"no source package {name} in {where}{guess}")
+            message = f"no source package {name} in {where}{guess}"
+            raise Fault("unknown-package", message, asked={name: f"not among the sources of {where}{guess}"})
         if version and version not in found:
             listing = ", ".join(sorted(found))
-            raise Fault("unknown-version", f"{name} has no version {version} in {where}; there is {listing}")
+            message = f"{name} has no version {version} in {where}; there is {listing}"
+            raise Fault("unknown-version", message, asked={version: message})
         if version:
             return (found[version],)
         return tuple(found[each] for each in sorted(found, key=aptindex.version_key, reverse=True))

@@ -111,14 +111,16 @@ def for_suite(suite: str, mirrors: Sequence[Mirror], serves: Callable[[str], boo
     candidates = [mirror for mirror in mirrors if mirror.security in {None, security}]
     if not candidates:
         kind = "security suites" if security else "this suite"
-        raise Fault("no-mirror", f"no mirror for {suite}: none of those known holds {kind}", detail=HINT)
+        message = f"no mirror for {suite}: none of those known holds {kind}"
+        raise Fault("no-mirror", message, detail=HINT, asked={suite: message})
     if len(candidates) == 1:
         return candidates[0]
     for mirror in candidates:
         if serves(f"{mirror.url}/dists/{suite}/InRelease"):
             return mirror
     listing = "\n".join(mirror.url for mirror in candidates)
-    raise Fault("no-mirror", f"no mirror has the suite {suite}", detail=f"{listing}\n{HINT}")
+    message = f"no mirror has the suite {suite}"
+    raise Fault("no-mirror", message, detail=f"{listing}\n{HINT}", asked={suite: message})
 
 
 def for_path(path: str, mirrors: Sequence[Mirror]) -> tuple[str, ...]:

@@ -17,5 +17,5 @@ def as_source_errors(source: Source) -> Iterator[None]:
         yield
     except Fault as fault:
         raise SourceError(
-            f"{source}: {fault.message}", detail=fault.detail, reason=fault.reason, temporary=fault.temporary
+            f"{source}: {fault.message}", detail=fault.explained(), reason=fault.reason, temporary=fault.temporary
         ) from fault

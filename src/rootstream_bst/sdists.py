@@ -20,6 +20,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.wheels import TIMEOUT, Target
 
 FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-([0-9][A-Za-z0-9.!+_]*)\.tar\.(?:gz|bz2|xz)")
+_MISSING = re.compile(r"No matching distribution found for (.*)")
 DRIVER = """
 import json, pathlib, sys
 told = json.load(sys.stdin)
@@ -104,8 +105,11 @@ def downloaded(
         )
         if done.status != 0:
             detail = process.tail(done.stderr or done.stdout)
-            if "No matching distribution" in done.stderr:
-                raise Fault("no-sdist", f"no source of a wanted version: {', '.join(lines)}", detail=detail)
+            missing = _MISSING.search(done.stderr)
+            if missing:
+                message = f"no source of a wanted version: {missing[1]}"
+                name = wheels.NAME.match(missing[1])
+                raise Fault("no-sdist", message, detail=detail, asked={name[0]: message} if name else None)
             raise Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
         rows = json.loads(done.stdout.strip().split("\n")[-1])
         yield {_sdist(row, folder): folder / row["file"] for row in rows}, folder

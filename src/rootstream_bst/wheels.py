@@ -42,7 +42,7 @@ markers.default_environment = lambda: {**usual(), **given}
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
-_MISSING = re.compile(r"(?:No matching distribution found for|ResolutionImpossible).*")
+_MISSING = re.compile(r"(?:No matching distribution found for (?P<name>[A-Za-z0-9._-]+)|ResolutionImpossible).*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +137,8 @@ def _failure(target: Target, done: process.Completed) -> Fault:
     detail = process.tail(done.stderr or done.stdout)
     match = _MISSING.search(done.stderr)
     if match:
-        return Fault(
-            "no-wheel",
-            f"no wheels for Python {target.python} on {target.machine}: {match[0]}",
-            detail=detail,
-        )
+        message = f"no wheels for Python {target.python} on {target.machine}: {match[0]}"
+        return Fault("no-wheel", message, detail=detail, asked={match["name"]: message} if match["name"] else None)
     return Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
 
 

@@ -111,7 +111,7 @@ def test_unknown_package(bst: Bst) -> None:
 
 def test_virtual_package(bst: Bst) -> None:
     bst.element("none.bst", packages("trixie", "mail-transport-agent"))
-    assert "mail-transport-agent is a virtual package" in bst.fails("source", "track", "none.bst")
+    assert "mail-transport-agent: a virtual package" in bst.fails("source", "track", "none.bst")
 
 
 def test_wrong_hash(bst: Bst) -> None:

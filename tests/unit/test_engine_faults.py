@@ -167,9 +167,15 @@ def test_an_empty_log() -> None:
         ),
         (
             "track",
-            "debian_packages source: not in trixie for amd64: lshww (did you mean lshw?)",
+            "debian_packages source at x.bst [line 4 column 2]: not in trixie for amd64: lshww",
             "no-package",
-            "names",
+            "suite",
+        ),
+        (
+            "track",
+            "debian_source source at x.bst [line 4 column 2]: no mirror has the suite trixei",
+            "no-suite",
+            "mirrors",
         ),
         (
             "track",

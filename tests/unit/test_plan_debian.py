@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from loading import message, wrong
 
-from rootstream.description import Described, Description, System
+from rootstream.description import Debian, Described, Description, System
 from rootstream.errors import UserError
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
@@ -17,10 +17,11 @@ from rootstream.plan.model import Plan
 ROOT: dict[str, Any] = {"suite": "trixie", "packages": ("systemd-sysv", "sudo"), "drop": ("/usr/share/perl5",)}
 
 
-def plan(folder: Path, **changes: object) -> Plan:
+def plan(folder: Path, *, debian: dict[str, Any] | None = None, **changes: object) -> Plan:
     words = {"root": {"debian": ROOT}, "images": ("tar",), **changes}
     system = System.model_validate(words)
-    description = Description(systems=(Described(name="box", variant=None, system=system),))
+    described = Described(name="box", variant=None, system=system)
+    description = Description(systems=(described,), debian=Debian.model_validate(debian or {}))
     return make.plan(description, inputs.gather(description, folder), None)[0]
 
 
@@ -50,15 +51,66 @@ def test_what_is_left_out_changes_nothing_that_is_pinned(tmp_path: Path) -> None
     assert "exclude" not in request
 
 
+def asked(made: Plan) -> dict[str, Any]:
+    request = made.elements[named(made, "-unpacked")].sources[0].request()
+    found: dict[str, Any] = json.loads(request)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("words", "kernel", "more"),
+    [
+        ({}, None, {"systemd-resolved"}),
+        ({"network": "none"}, None, set()),
+        ({"packages": ("dash",)}, None, set()),
+        ({"packages": ("systemd-sysv", "ifupdown")}, None, set()),
+        ({"suite": "bullseye"}, None, set()),
+        ({"network": "none"}, {"debian": "linux-image-cloud-amd64"}, {"kmod", "udev"}),
+        ({"packages": ("dash", "kmod")}, {"debian": "linux-image-cloud-amd64"}, set()),
+        ({"packages": ("dash",)}, {"modules": True}, {"kmod"}),
+        ({"packages": ("dash",)}, {}, set()),
+    ],
+)
+def test_defaults_bring_what_they_need(
+    tmp_path: Path, words: dict[str, Any], kernel: dict[str, Any] | None, more: set[str]
+) -> None:
+    root = {**ROOT, **words}
+    made = plan(tmp_path, root={"debian": root}, kernel=kernel)
+    assert set(asked(made)["packages"]) == {*root["packages"], *more}
+
+
+@pytest.mark.parametrize(
+    ("words", "project", "suites"),
+    [
+        ({"suite": "trixie"}, ("bookworm",), ["trixie", "trixie-updates", "trixie-security"]),
+        ({"suite": "trixie", "also": ()}, ("trixie",), ["trixie"]),
+        ({"suite": "trixie", "also": ("trixie-backports",)}, ("trixie",), ["trixie", "trixie-backports"]),
+        ({"suite": "sid"}, ("trixie",), ["sid"]),
+        ({"suite": None}, ("bookworm",), ["bookworm", "bookworm-updates", "bookworm-security"]),
+        ({"suite": None}, ("bookworm", "bookworm-updates"), ["bookworm", "bookworm-updates"]),
+        ({"suite": None, "also": ("x",)}, ("bookworm",), ["bookworm", "x"]),
+    ],
+)
+def test_a_release_brings_its_updates(
+    tmp_path: Path, words: dict[str, Any], project: tuple[str, ...], suites: list[str]
+) -> None:
+    kernel = {"debian": "linux-image-cloud-amd64"}
+    made = plan(tmp_path, root={"debian": {**ROOT, **words}}, kernel=kernel, debian={"suites": project})
+    assert asked(made)["suites"] == suites
+    sources = [source for each in made.elements.values() for source in each.sources]
+    kernels = [each for each in sources if each.words.get("packages") == ["linux-image-cloud-amd64"]]
+    assert [each.words["suites"] for each in kernels] == [suites]
+
+
 def test_a_dropped_path_does_not_configure_it_again(tmp_path: Path) -> None:
     other = plan(tmp_path, root={"debian": {**ROOT, "drop": ("/usr/share/bug",)}})
     assert named(plan(tmp_path), "-configured") == named(other, "-configured")
 
 
-def test_a_unit_to_mask_does(tmp_path: Path) -> None:
+def test_a_unit_to_mask_does_not_either(tmp_path: Path) -> None:
     other = plan(tmp_path, root={"debian": {**ROOT, "mask": ("apt-daily.timer",)}})
-    assert named(plan(tmp_path), "-configured") != named(other, "-configured")
-    assert named(plan(tmp_path), "-unpacked") == named(other, "-unpacked")
+    assert named(plan(tmp_path), "-configured") == named(other, "-configured")
+    assert json.loads(other.files["files/root-box/spec.json"])["units"]["mask"] == ["apt-daily.timer"]
 
 
 def test_languages_are_kept_by_name(tmp_path: Path) -> None:
@@ -66,6 +118,17 @@ def test_languages_are_kept_by_name(tmp_path: Path) -> None:
     words = made.elements[named(made, "-unpacked")].sources[0].words
     assert "/usr/share/locale/de/*" in words["include"]
     assert "/usr/share/locale/*" in words["exclude"]
+
+
+@pytest.mark.parametrize(
+    ("locale", "kept"),
+    [("C.UTF-8", ()), ("POSIX", ()), ("pt_BR", ("pt_BR",)), ("de_DE.UTF-8", ("de_DE", "de"))],
+)
+def test_locales_as_debian_names_them(tmp_path: Path, locale: str, kept: tuple[str, ...]) -> None:
+    made = plan(tmp_path, root={"debian": {**ROOT, "locales": (locale,)}})
+    words = made.elements[named(made, "-unpacked")].sources[0].words
+    own = [path for path in words["include"] if path.startswith("/usr/share/locale/") and path.endswith("/*")]
+    assert own == [f"/usr/share/locale/{name}/*" for name in kept]
 
 
 def test_wheels_are_for_the_suites_python(tmp_path: Path) -> None:
@@ -112,6 +175,7 @@ def test_options_of_pip_are_refused(tmp_path: Path) -> None:
         ("root: {debian: {drop: [usr/share]}}\nimages: [tar]", "bad-value"),
         ("root: {debian: {drop: [/]}}\nimages: [tar]", "bad-value"),
         ("root: {debian: {mask: [a b]}}\nimages: [tar]", "bad-value"),
+        ("root: {debian: {mask: [a.service], enable: [a.service]}}\nimages: [tar]", "bad-value"),
     ],
 )
 def test_what_cannot_be(tmp_path: Path, words: str, reason: str) -> None:

@@ -41,6 +41,17 @@ def test_what_belongs_to_a_machine_or_a_moment_goes() -> None:
     assert read_text(tree, "etc/machine-id") == ""
 
 
+def test_what_a_root_lacks_for_its_network_and_modules_is_warned_of() -> None:
+    tree = tree_of("etc/systemd/network/80-dhcp.network", "usr/lib/modules/6.12/modules.dep")
+    assert [text for text in warnings(tree) if "resolved" in text]
+    assert [text for text in warnings(tree) if "kmod" in text]
+    tree.put(
+        "etc/resolv.conf", Inode(kind=Kind.SYMLINK, mode=0o777, target="../run/systemd/resolve/stub-resolv.conf")
+    )
+    tree.put("usr/sbin/modprobe", text_file(b""))
+    assert warnings(tree) == ()
+
+
 def test_dates_of_passwords_are_those_of_the_image() -> None:
     tree = Tree()
     tree.put("etc/shadow", text_file(b"root:*:20800:0:99999:7:::\nsshd:!:::::::\n"))

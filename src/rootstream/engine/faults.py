@@ -25,6 +25,9 @@ _OWN_LINE = re.compile(
 _BUILDBOX_LINE = re.compile(r"\d{4}-\d\d-\d\dT[0-9:.]+[+-]\d{4} \[\d+:\d+\] \[")
 _EXITED = re.compile(r"failed with exitcode (\d+)$")
 _INNERMOST = re.compile(r'errMsg = "([^"]+)"+$')
+# Both say what was asked for, of the user's words: a source plugin in its detail, a program in its log.
+_ASKED = re.compile(r"^ *Asked for (?P<name>\S+): (?P<text>.+)$", re.MULTILINE)
+_REFUSED = re.compile(r"^[a-z]+: (?P<text>[a-z]+: (?P<name>\S+): .+)$")
 NO_SPACE = "No space left on device"
 UNHANDLED = "An unhandled exception occured"  # as BuildStream spells it
 
@@ -94,9 +97,17 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check name and version. What exists as source alone is named below `from_source` in the layer `python`.",
     ),
     (
-        ("debian_packages source: not in ",),
+        ("]: not in ", "]: no source package ", " has no version "),  # as debian_packages and debian_source say it
         "no-package",
-        "Check the names, and whether the suite has them for this architecture.",
+        "Check the name, and whether the suite has it for this architecture.",
+    ),
+    (
+        ("no mirror has the suite ", "]: no mirror for ", "]: there is no such component in "),
+        "no-suite",
+        (
+            "Name a mirror that has it in `debian: mirrors:` or ROOTSTREAM_DEBIAN_MIRRORS; by default those of\n"
+            "  this host's apt are asked. `also: []` beside `suite` leaves the suites of a release's updates out."
+        ),
     ),
     (
         ("FUSE stager", "fusermount", "/dev/fuse"),
@@ -142,6 +153,30 @@ class Outcome:
     project: Path | None
     extra: Path | None
     command: str
+
+
+class ElementError(UserError):
+    """What went wrong with an element, and what it is about.
+
+    `asked` are names that the user gave and what is wrong with each; `asks` says that a source lacks something.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        message: str,
+        *,
+        where: Where | None = None,
+        hint: str | None = None,
+        detail: str | None = None,
+        element: str,
+        asked: tuple[tuple[str, str], ...] = (),
+        asks: bool = False,
+    ) -> None:
+        super().__init__(reason, message, where=where, hint=hint, detail=detail)
+        self.element = element
+        self.asked = asked
+        self.asks = asks
 
 
 def fault(outcome: Outcome) -> UserError:
@@ -199,12 +234,16 @@ def _job(outcome: Outcome) -> UserError:
         )
     if failure.action != "build":
         reason, hint = _known(failure.text) or _TRANSFERS.get(failure.action, ("engine-failed", ""))
-        return UserError(
+        asked = tuple((match["name"], f"{match['name']}: {match['text']}") for match in _ASKED.finditer(rest))
+        return ElementError(
             reason,
             f"{what}: {message}",
             where=where,
             detail=_detail(rest),
-            hint=_lines(log, hint),
+            hint=hint if asked else _lines(log, hint),
+            element=failure.element,
+            asked=asked,
+            asks=failure.action in ("fetch", "track"),
         )
     if ran is None:
         # its commands did not get as far as to fail: the sandbox did
@@ -221,8 +260,9 @@ def _job(outcome: Outcome) -> UserError:
         return Problems(tuple(told)) if told[1:] else told[0]
     if message == "Command failed":
         message = f"a command ended with exit status {ran}" if ran is not None else ""
+    refused = [match for line in end if (match := _REFUSED.match(line))]
     full = "The sandbox is on the cache's disk: if that is full, ROOTSTREAM_CACHE names another place."
-    return UserError(
+    return ElementError(
         "element-failed",
         f"{what}: {message}" if message else what,
         where=where,
@@ -232,6 +272,8 @@ def _job(outcome: Outcome) -> UserError:
             log,
             f"To look into it: rootstream shell {failure.element}",
         ),
+        element=failure.element,
+        asked=tuple((match["name"], match["text"]) for match in refused),
     )
 
 

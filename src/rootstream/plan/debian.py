@@ -11,7 +11,7 @@ from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import debian_packages as packages_source
-from rootstream.plan.sources import local
+from rootstream.plan.sources import local, suites_with_updates, with_updates
 from rootstream.roots import DebianRoot
 
 NOTES = "/.rootstream"
@@ -33,6 +33,16 @@ class Built:
     root: str
 
 
+def translations(locale: str) -> tuple[str, ...]:
+    """Return the folders that gettext takes translations for a locale from; C has none."""
+    language, dot, rest = locale.partition(".")
+    modifier = rest.partition("@")[2]
+    if language in ("C", "POSIX"):
+        return ()
+    plain = language + (f"@{modifier}" if modifier else "")
+    return tuple(dict.fromkeys((plain, language.partition("_")[0]))) if dot else (locale,)
+
+
 def left_out(description: DebianRoot) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the paths that are not unpacked, and those of them that are all the same, as shell patterns."""
     exclude: tuple[str, ...] = ()
@@ -40,7 +50,8 @@ def left_out(description: DebianRoot) -> tuple[tuple[str, ...], tuple[str, ...]]
     if not description.docs:
         exclude, include = (*exclude, *DOCS), (*include, *KEPT_DOCS)
     if description.locales != "all":
-        kept = tuple(f"/usr/share/{place}/{name}/*" for name in description.locales for place in ("locale", "man"))
+        names = dict.fromkeys(name for locale in description.locales for name in translations(locale))
+        kept = tuple(f"/usr/share/{place}/{name}/*" for name in names for place in ("locale", "man"))
         exclude, include = (*exclude, *LOCALES), (*include, *KEPT_LOCALES, *(kept if description.docs else ()))
         if not description.docs:
             include = (*include, *(path for path in kept if "/locale/" in path))
@@ -49,18 +60,46 @@ def left_out(description: DebianRoot) -> tuple[tuple[str, ...], tuple[str, ...]]
 
 def suites_of(description: DebianRoot, debian: Debian) -> tuple[str, ...]:
     """Return the suites of a root."""
-    return (description.suite or debian.suites[0], *(description.also if description.suite else debian.suites[1:]))
+    if description.suite:
+        return with_updates(description.suite, description.also)
+    return suites_with_updates(debian.suites, description.also)
 
 
-def elements(description: DebianRoot, debian: Debian, arch: str, preseed: str, epoch: int) -> Built:
-    """Return the elements of a root; `preseed` is the text of its answers for debconf."""
+SYSTEMD = ("systemd-sysv", "systemd", "init")
+# What looks names up, or configures networks by itself and sees to that, too.
+RESOLVERS = ("systemd-resolved", "resolvconf", "openresolv", "network-manager", "connman", "dhcpcd", "ifupdown")
+WITHOUT_RESOLVED = ("bullseye",)  # where it is part of systemd
+
+
+def packages_of(description: DebianRoot, *, suite: str, modules: bool) -> tuple[str, ...]:
+    """Return the packages of a root with those that what is described does not work without.
+
+    A network by DHCP wants names looked up; a kernel with `modules` wants something that loads them.
+    """
+    named = set(description.packages)
+    systemd = bool(named.intersection(SYSTEMD))
+    more: tuple[str, ...] = ()
+    if systemd and description.network == "dhcp" and not named.intersection(RESOLVERS):
+        more += () if suite in WITHOUT_RESOLVED else ("systemd-resolved",)
+    if modules:
+        more += ("kmod", "udev") if systemd else ("kmod",)
+    return (*description.packages, *(package for package in more if package not in named))
+
+
+def elements(
+    description: DebianRoot, debian: Debian, arch: str, preseed: str, epoch: int, *, modules: bool = False
+) -> Built:
+    """Return the elements of a root.
+
+    `preseed` is the text of its answers for debconf; with `modules` a kernel comes with some.
+    """
     architecture = ARCHITECTURES[arch]
     suites = suites_of(description, debian)
     exclude, include = left_out(description)
     system = packages_source(
         debian,
         architecture,
-        description.packages,
+        packages_of(description, suite=suites[0], modules=modules),
         suites=suites,
         components=description.components,
         recommends=description.recommends,
@@ -126,12 +165,7 @@ def _created(epoch: int) -> tuple[Element, dict[str, bytes]]:
 def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, bytes]]:
     """Return what the configuring script reads of the description, and the script itself."""
     script = (resources.files("rootstream.sandbox") / CONFIGURE).read_bytes()
-    lists = {
-        "enable": description.enable,
-        "disable": description.disable,
-        "mask": description.mask,
-        "network": () if description.network == "none" else (description.network,),
-    }
+    lists = {"network": () if description.network == "none" else (description.network,)}
     content = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in lists.items()}
     content |= {"preseed": preseed.encode(), "configure": script}
     folder = f"files/debian-{short_hash({name: data.decode() for name, data in content.items()})}"
@@ -160,6 +194,15 @@ def _command(architecture: str) -> str:
         + " \\\n  ".join(words)
         + f'\ncp {NOTES}/dropped "%{{install-root}}/dropped"'
     )
+
+
+def units(description: DebianRoot) -> dict[str, list[str]]:
+    """Return the units that the finished root has enabled, disabled and masked."""
+    return {
+        "enable": list(description.enable),
+        "disable": list(description.disable),
+        "mask": list(description.mask),
+    }
 
 
 def netboot(description: DebianRoot, epoch: int) -> tuple[tuple[str, bytes], ...]:

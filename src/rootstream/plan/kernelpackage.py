@@ -8,7 +8,7 @@ from rootstream.description import Debian
 from rootstream.plan import base, programs
 from rootstream.plan.linux import Built
 from rootstream.plan.model import Dependency, Element, Source, short_hash
-from rootstream.plan.sources import debian_packages, local
+from rootstream.plan.sources import debian_packages, local, with_updates
 from rootstream.system import DebianKernel
 
 # Debian's words for architectures; its kernel packages have them in their names.
@@ -36,7 +36,7 @@ def elements(
     """
     word = ARCHITECTURES[arch]
     wanted = description.package or f"linux-image-{word}"
-    chosen = (description.suite, *description.also) if description.suite else suites
+    chosen = with_updates(description.suite, description.also) if description.suite else suites
     kernel = debian_packages(debian, word, (wanted,), suites=chosen, without=BESIDE)
     unpacked = _import(f"kernel-{word}", kernel, f"{wanted} of {'+'.join(chosen)}")
     tool = _import(f"busybox-{word}", _plain(debian_packages(debian, word, ("busybox-static",))), "BusyBox")

@@ -28,7 +28,7 @@ from rootstream.plan import debian as plan_debian
 from rootstream.plan.kconfig import Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
-from rootstream.plan.sources import Unpacked, source_tree
+from rootstream.plan.sources import Unpacked, source_tree, suites_with_updates
 from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
 from rootstream.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
 
@@ -136,7 +136,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.files.update(files)
         trees.append(Dependency(element=program.name, location=TREE))
     laid: list[tuple[str, str]] = []
-    if built and system.kernel and (system.kernel.modules or system.kernel.package):
+    if built and _with_modules(system):
         laid.append((built.element.name, "/kernel/modules.tar"))
     laid += _python(draft, described, debian, read, told)
     recipe = root.Recipe(
@@ -173,6 +173,11 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     return _target(draft, described, context)
 
 
+def _with_modules(system: System) -> bool:
+    """Tell whether the kernel of a system has modules."""
+    return system.kernel is not None and bool(system.kernel.modules or system.kernel.package)
+
+
 def _packages(
     draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs, libc: Element | None
 ) -> tuple[Dependency, ...]:
@@ -198,6 +203,7 @@ def _own(system: System, told: dict[str, Any]) -> None:
         told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
     if isinstance(system.root, FromDebianPackages):
         told["debian"] = True
+        told["units"] = plan_debian.units(system.root.debian)
         told["drop"] = list(system.root.debian.drop)
         told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
 
@@ -302,7 +308,7 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
 
 def _packaged(draft: _Draft, described: Described, debian: Debian, wanted: DebianKernel) -> linux.Built:
     system = described.system
-    suites = debian.suites
+    suites = suites_with_updates(debian.suites, wanted.also)
     if isinstance(system.root, FromDebianPackages):
         suites = plan_debian.suites_of(system.root.debian, debian)
     built, more = kernelpackage.elements(
@@ -337,7 +343,9 @@ def _tree(
     if isinstance(system.root, FromDebianPackages):
         wanted_packages = system.root.debian
         preseed = read.texts[wanted_packages.preseed] if wanted_packages.preseed else ""
-        configured = plan_debian.elements(wanted_packages, debian, system.arch, preseed, system.epoch)
+        configured = plan_debian.elements(
+            wanted_packages, debian, system.arch, preseed, system.epoch, modules=_with_modules(system)
+        )
         draft.add(*configured.elements)
         draft.files.update(configured.files)
         archives = list(plan_debian.netboot(wanted_packages, system.epoch))

@@ -23,6 +23,25 @@ MAKE_WORK = (
 )
 
 
+# Releases whose updates come in suites of their own; what has no release (sid, experimental) has none.
+RELEASES = ("bullseye", "bookworm", "trixie", "forky", "stable", "oldstable")
+UPDATES = ("updates", "security")
+
+
+def with_updates(suite: str, also: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return a suite with those beside it: what is given, or the updates of a release."""
+    if also is not None:
+        return (suite, *also)
+    return (suite, *(f"{suite}-{kind}" for kind in UPDATES)) if suite in RELEASES else (suite,)
+
+
+def suites_with_updates(suites: tuple[str, ...], also: tuple[str, ...] | None) -> tuple[str, ...]:
+    """Return the suites of a project with those beside them; who names several has chosen."""
+    if len(suites) == 1:
+        return with_updates(suites[0], also)
+    return (*suites, *(also or ()))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpacked:
     """Sources of an element, and the commands that make the source tree in the folder work/tree of the sandbox."""

@@ -9,7 +9,7 @@ from rootstream.description import Described, System
 from rootstream.errors import Caution, UserError, Where
 from rootstream.located import Node, at
 from rootstream.roots import FromDebianPackages
-from rootstream.rules import accounts, booting, images, layers, logins, starting
+from rootstream.rules import accounts, booting, debian, images, layers, logins, starting
 from rootstream.system import RISCV
 
 
@@ -27,7 +27,15 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
 
 def check(system: System, node: Node) -> list[UserError]:
     """Return every rule that a valid system breaks; `node` is its settled YAML."""
-    rules = (_architecture, layers.check, images.check, starting.check, booting.check, accounts.check)
+    rules = (
+        _architecture,
+        layers.check,
+        images.check,
+        starting.check,
+        booting.check,
+        accounts.check,
+        debian.check,
+    )
     return [problem for rule in rules for problem in rule(system, node)]
 
 

@@ -44,6 +44,7 @@ KEPT = ("var/cache/debconf/config.dat", "var/cache/debconf/templates.dat")
 MACHINE_ID = "etc/machine-id"
 SHADOW_FIELDS = 9
 UNITS = "usr/lib/systemd/system"
+DHCP = "etc/systemd/network/80-dhcp.network"  # as debian_configure.sh writes it
 # Host keys are made by the machine when they are missing, not only at a first start, which a ramdisk never has.
 KEYS_UNIT = (
     ("sshd-keygen.service", "[Unit]\nConditionFirstBoot=\n"),
@@ -103,6 +104,14 @@ def _dated(line: str, day: int) -> str:
 def warnings(tree: Tree) -> tuple[str, ...]:
     """Return what a finished root lacks for what it does: a console that asks for a name needs login."""
     found = []
+    if tree.get(tree.resolve(DHCP)) is not None and tree.get(tree.resolve("etc/resolv.conf")) is None:
+        found.append(
+            "names of hosts cannot be looked up: the network comes by DHCP, and nothing writes /etc/resolv.conf. "
+            "Add `systemd-resolved` to the packages, or a resolv.conf to an overlay"
+        )
+    modules = tree.find("usr/lib/modules")
+    if modules and tree.children(modules[0]) and tree.find("usr/sbin/modprobe") is None:
+        found.append("the kernel's modules are there and nothing that loads them: add `kmod` to the packages")
     asks = any(
         tree.find(f"{UNITS}/{unit}") is not None and not _masked(tree, unit)
         for unit in ("serial-getty@.service", "getty@.service")

@@ -95,14 +95,6 @@ END
 	systemctl --quiet --no-reload enable systemd-networkd.service
 fi
 
-# Units that the description chooses, after the packages' own presets.
-for verb in enable disable mask; do
-	[ -s "$chosen/$verb" ] || continue
-	command -v systemctl >/dev/null || fail "$verb: there is no systemd in this root"
-	while read -r unit; do
-		systemctl --quiet --no-reload "$verb" "$unit" || fail "$verb: $unit could not be"
-	done <"$chosen/$verb"
-done
 [ -n "$had_policy" ] || rm -f $policy
 
 # What is secret or one machine's own never leaves the sandbox.

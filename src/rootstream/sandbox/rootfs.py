@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, needed, services
+from rootstream.sandbox import debian, needed, services, unitfiles
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -62,6 +62,7 @@ def complete(
     services.add_services(tree, spec.services)
     if spec.sshd is not None:
         services.set_sshd(tree, spec.sshd)
+    warned = unitfiles.choose(tree, spec.units)
     if spec.python is not None and tree.find(f"usr/bin/python{spec.python}") is None:
         raise Mistake(
             f"python: the root has no Python {spec.python}; add python3 to its packages, or set `version:`"
@@ -74,7 +75,7 @@ def complete(
         rows = [asdict(each) for each in (*unseen, *dropped)]
         report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         if report.warnings is not None:
-            told = (*debian.warnings(tree), *needed.lacking(tree, libraries - needed.libraries(tree)))
+            told = (*warned, *debian.warnings(tree), *needed.lacking(tree, libraries - needed.libraries(tree)))
             report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)

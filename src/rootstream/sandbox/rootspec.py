@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
-from rootstream.sandbox.services import Service, Sshd, parse_services, parse_sshd
+from rootstream.sandbox.services import Choice, Service, Sshd, parse_choice, parse_services, parse_sshd
 from rootstream.sandbox.spec import Entry
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
@@ -130,6 +130,7 @@ class RootSpec:
     fstab: tuple[Mount, ...] | None = None
     services: tuple[Service, ...] = ()
     sshd: Sshd | None = None
+    units: Choice = field(default_factory=Choice)
     python: str | None = None
     debian: bool = False
     drop: tuple[str, ...] = ()
@@ -155,6 +156,7 @@ def parse_root_spec(value: object) -> RootSpec:
         fstab=tuple(_mount(entry) for entry in fstab) if fstab else None,
         services=parse_services(top),
         sshd=parse_sshd(top),
+        units=parse_choice(top),
         python=top.text("python", PYTHON, "that is a version such as 3.13"),
         debian=top.flag("debian"),
         drop=top.texts("drop", PATH, PATH_RULE),

@@ -11,6 +11,8 @@ from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 NAME_RULE = "that is a name of lower-case letters, digits, '_' and '-'"
+UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}")
+UNIT_RULE = "that is the name of a unit"
 LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 SYSTEMD = "usr/lib/systemd/systemd"
 UNITS = "etc/systemd/system"
@@ -43,6 +45,30 @@ class Sshd:
     root: str
     passwords: bool | None
     ports: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """The units that a description chooses by name."""
+
+    enable: tuple[str, ...] = ()
+    disable: tuple[str, ...] = ()
+    mask: tuple[str, ...] = ()
+
+    def any(self) -> bool:
+        """Tell whether there is anything to do."""
+        return bool(self.enable or self.disable or self.mask)
+
+
+def parse_choice(top: Entry) -> Choice:
+    """Take the choice of a description."""
+    value = top.take("units")
+    if value is None:
+        return Choice()
+    entry = Entry(value, "units", top.problems)
+    names = {verb: entry.texts(verb, UNIT, UNIT_RULE) for verb in ("enable", "disable", "mask")}
+    entry.end()
+    return Choice(**names)
 
 
 def parse_services(top: Entry) -> tuple[Service, ...]:
