@@ -14,7 +14,7 @@ import pytest
 import rootstream.sandbox
 from rootstream.sandbox.compress import compressor
 from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.image import prepare_initramfs, xattr_table
+from rootstream.sandbox.image import XATTR_PROGRAM, prepare_initramfs, xattr_table
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
@@ -152,6 +152,7 @@ def test_a_root_without_init_is_refused() -> None:
 def test_extended_attributes_travel_in_a_table() -> None:
     tree = sample()
     tree.put("bin/my ping", Inode(kind=Kind.FILE, mode=0o755, xattrs=(CAPABILITY, ("user.empty", b""))))
+    tree.put(XATTR_PROGRAM, text_file(b"", 0o755))
     prepare_initramfs(tree, link_init=False)
     assert xattr_table(tree) == (
         b"0100000200200000000000000000000000000000 security.capability /bin/my ping\n- user.empty /bin/my ping\n"

@@ -210,7 +210,7 @@ def _own(system: System, told: dict[str, Any]) -> None:
 
 def _xattrs(draft: _Draft, system: System) -> Dependency | None:
     """Return what a Debian in an initramfs sets its capabilities with."""
-    if not any(isinstance(each, images.MakeInitramfs) for each in system.images):
+    if not any(isinstance(each, images.MakeInitramfs | images.MakeCapsule) for each in system.images):
         return None
     program, files = plan_debian.xattr_program(system.epoch)
     draft.add(program)

@@ -20,6 +20,8 @@ from rootstream.sandbox.program import Mistake, feed, run_main, source_date_epoc
 OBJECT = "usr/initramfs_data.o"
 DATA = ".init.ramfs"
 SIZE = ".init.ramfs.info"  # holds the size of the data (Linux, usr/initramfs_data.S)
+# KERNEL_IMAGE_SIZE of arch/x86/include/asm/page_64_types.h; elsewhere code reaches 2 GiB
+LARGEST, LARGEST_OTHER = {"x86_64": 1 << 30}, 1 << 31
 HEADER = "asm/bitsperlong.h"  # all that the assembler file of kallsyms includes
 
 
@@ -32,6 +34,9 @@ def settings(folder: Path) -> tuple[dict[str, str], list[str]]:
 
 def link(folder: Path, initramfs: Path, arch: str, epoch: int) -> bytes:
     """Return the vmlinux with an initramfs inside; `folder` is written to."""
+    length, most = initramfs.stat().st_size, LARGEST.get(arch, LARGEST_OTHER)
+    if length > most:
+        raise Mistake(f"the initramfs has {length} bytes; a kernel for {arch} can be linked with {most} at most")
     environment, words = settings(folder)
     extra = _own(environment, folder, arch)
     size = folder / "size"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import tempfile
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from rootstream.sandbox.capability import XATTR as CAPABILITY
+from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.superblock import forget_written
 from rootstream.sandbox.tarfiles import write_tar
@@ -30,6 +32,10 @@ INLINE_TARGET = 60  # a shorter symlink, and as many bytes of extended attribute
 INLINE_XATTRS = 90
 DIRECT_BLOCKS = 12  # ext2 has a block of pointers for what is longer
 JOURNALS = ((32768, 1024), (262144, 4096), (524288, 8192), (4194304, 16384))
+# ext2 counts a file's sectors in 32 bits, an extent tree its blocks (Documentation/filesystems/ext2.rst, ext4)
+LARGEST_FILE = {"ext2": (1 << 41) - BLOCK, "ext4": (1 << 44) - BLOCK}
+MOST_LINKS = {"ext2": 32000, "ext4": 65000}
+ATTRIBUTES = BLOCK - 36  # one block of them, without its header and end
 NAMESPACE = uuid.UUID("5d0e3f2a-8a54-5c8e-9a63-0c4f5ad2a7b1")
 
 
@@ -92,8 +98,43 @@ def _journal(blocks: int) -> int:
     return next((journal for limit, journal in JOURNALS if blocks < limit), 32768)
 
 
+def require_possible(tree: Tree, kind: str) -> None:
+    """Raise `Mistake` with all that a file system of this kind has no room for, whatever its size is."""
+    problems: list[str] = []
+    names: Counter[int] = Counter()
+    for path, number, inode in tree.walk():
+        names[number] += 1
+        if inode.content is not None and inode.content.size > LARGEST_FILE[kind]:
+            most = f"{kind} holds files of at most {LARGEST_FILE[kind]}"
+            problems.append(f"{shown(path)} has {inode.content.size} bytes; {most}")
+        attributes = sum(20 + _fours(len(name)) + _fours(len(value)) for name, value in inode.xattrs)
+        if attributes > ATTRIBUTES:
+            room = f"{kind} has room for {ATTRIBUTES} for each file"
+            problems.append(f"{shown(path)} has {attributes} bytes of extended attributes; {room}")
+        if names[number] == MOST_LINKS[kind] + 1:
+            problems.append(
+                f"{shown(path)} has more than {MOST_LINKS[kind]} hard links, which {kind} cannot count"
+            )
+        if kind == "ext2" and inode.kind is Kind.DIRECTORY:
+            inner = sum(_is_folder(tree, path, name) for name in tree.children(path))
+            if inner > MOST_LINKS[kind] - 2:
+                most = f"{kind} can have {MOST_LINKS[kind] - 2}; take ext4"
+                problems.append(f"{shown(path)} has {inner} folders in it; {most}")
+    require_none(problems)
+
+
+def _fours(length: int) -> int:
+    return -(-length // 4) * 4
+
+
+def _is_folder(tree: Tree, path: str, name: str) -> bool:
+    inode = tree.get(f"{path}/{name}" if path else name)
+    return inode is not None and inode.kind is Kind.DIRECTORY
+
+
 def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) -> None:
     """Write a file system of `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
+    require_possible(tree, ext.type)
     identity = seeded_uuid(ext.seed, "ext")
     extended = f"nodiscard,assume_storage_prezeroed=1,offset={offset},hash_seed={seeded_uuid(ext.seed, 'hash')}"
     argv = [

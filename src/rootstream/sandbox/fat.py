@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown
 
@@ -82,8 +83,7 @@ def fat_files(tree: Tree, top: str) -> Tree:
             problems.append(f"{shown(path)} is a {what}; FAT holds files and folders only")
             continue
         part.put(inner, inode)
-    if problems:
-        raise Mistake(*problems)
+    require_none(problems)
     return part
 
 
@@ -128,8 +128,7 @@ def require_possible(files: Tree, bits: int, mount: str = "") -> None:
             count = (2 if path else 1) + sum(_entries(name) for name in files.children(path))
             if count > most:
                 problems.append(f"{where} needs {count} entries (a long name takes several), {most} are possible")
-    if problems:
-        raise Mistake(*problems)
+    require_none(problems)
 
 
 def _wrong_name(name: str) -> str | None:

@@ -23,6 +23,7 @@ from rootstream.sandbox.tarfiles import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
 
 XATTR_TABLE = "etc/rootstream/xattrs"
+XATTR_PROGRAM = "usr/lib/rootstream/apply-xattrs"
 SQUASHFS = ("gzip", "xz", "zstd", "lz4")
 SLACK = 64 << 20
 SQUASHFS_BLOCK = 131072
@@ -58,6 +59,12 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
     if tree.find("dev/console") is None:
         tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
     table = xattr_table(tree)
+    if table and tree.find(XATTR_PROGRAM) is None:
+        path = next(path for path, _, inode in tree.walk() if inode.xattrs)
+        raise Mistake(
+            f"{shown(path)} has extended attributes, such as capabilities, which an initramfs cannot hold, "
+            "and nothing in this root sets them at its start; take another image"
+        )
     if table:
         tree.put(XATTR_TABLE, text_file(table))
 
@@ -170,10 +177,14 @@ def _squashfs(options: argparse.Namespace) -> None:
         if apart:
             made = SquashfsOptions(compression=options.compression, block=SQUASHFS_BLOCK, apart=apart)
             make_squashfs(tree, draft, made, epoch=epoch)
-            return
-        argv = ["tar2sqfs", "-q", "-f", "-c", options.compression]
-        argv += ["-b", str(SQUASHFS_BLOCK), "-d", f"mtime={epoch}"]
-        feed([*argv, "-k", str(draft)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
+        else:
+            write_squashfs(tree, draft, options.compression, epoch=epoch)
+
+
+def write_squashfs(tree: Tree, output: Path, compression: str, *, epoch: int) -> None:
+    """Write a tree as a squashfs by tar2sqfs (squashfs-tools-ng), which ends at what it cannot read."""
+    argv = ["tar2sqfs", "-q", "-f", "-s", "-c", compression, "-b", str(SQUASHFS_BLOCK), "-d", f"mtime={epoch}"]
+    feed([*argv, "-k", str(output)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
 
 
 def _tar(options: argparse.Namespace) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, needed, services, unitfiles
+from rootstream.sandbox import debian, limits, needed, services, unitfiles
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -79,6 +79,7 @@ def complete(
             report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)
+    limits.require_possible(tree)
 
 
 def assemble(

@@ -45,10 +45,10 @@ def _listed(tree: Tree, folder: Path) -> list[bytes]:
     lines = []
     first: dict[int, str] = {}
     for path, number, inode in tree.walk():
-        if NOT_NAMES & set(path + inode.target):
+        if NOT_NAMES & set(path + inode.target) or inode.target[:1].isspace():
             raise Mistake(f"{shown(path)}: such a name cannot be in a squashfs with secrets")
         if number in first:
-            lines.append(encoded(f'link "/{path}" 0 0 0 "/{first[number]}"\n'))
+            lines.append(encoded(f'link "/{path}" 0 0 0 /{first[number]}\n'))
             continue
         first[number] = path
         lines.append(encoded(f'{_word(inode)} "/{path}" {inode.mode:o} {inode.uid} {inode.gid}'))

@@ -22,6 +22,7 @@ ARCHITECTURES = {"powerpc": 7, "aarch64": 22, "x86_64": 24, "riscv32": 26, "risc
 TYPES = {"kernel": 2, "ramdisk": 3, "multi": 4}
 COMPRESSIONS = {"none": 0, "gzip": 1}
 NAME = 32
+LARGEST = (1 << 32) - 1
 
 
 def image(
@@ -36,8 +37,10 @@ def image(
     entry: int = 0,
 ) -> bytes:
     """Return data with the header before it; addresses and times that do not fit in 32 bits are a `Mistake`."""
-    if max(load, entry, epoch, len(data)) >= 1 << 32:
-        raise Mistake("a uImage holds addresses, sizes and times of 32 bits only")
+    if len(data) > LARGEST:
+        raise Mistake(f"the {kind} has {len(data)} bytes; a uImage holds at most {LARGEST} (4 GiB - 1)")
+    if max(load, entry, epoch) > LARGEST:
+        raise Mistake(f"load {load:#x}, entry {entry:#x}, time {epoch}: a uImage holds numbers of 32 bits only")
     words = (ARCHITECTURES[arch], TYPES[kind], COMPRESSIONS[compression])
     title = name.encode("ascii", "replace")[: NAME - 1].ljust(NAME, b"\0")
     rest = struct.pack(">5I4B", epoch, len(data), load, entry, zlib.crc32(data), OS_LINUX, *words) + title
@@ -47,6 +50,9 @@ def image(
 
 def parts(*pieces: bytes) -> bytes:
     """Return the data of a `multi` image: sizes, a zero, and the pieces, each filled up to four bytes."""
+    for piece in pieces:
+        if len(piece) > LARGEST:
+            raise Mistake(f"a part has {len(piece)} bytes; a uImage holds at most {LARGEST} (4 GiB - 1)")
     sizes = struct.pack(f">{len(pieces) + 1}I", *(len(piece) for piece in pieces), 0)
     return sizes + b"".join(piece + bytes(-len(piece) % 4) for piece in pieces)
 

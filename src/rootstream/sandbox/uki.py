@@ -103,7 +103,10 @@ def write_uki(output: IO[bytes], stub: bytes, parts: Sequence[tuple[str, Content
         address = _up(address + content.size, head.memory_grain)
         place = _up(place + content.size, GRAIN)
     if max(place, address) > LARGEST:
-        raise Mistake(f"a unified kernel image of {place} bytes is too large for UEFI")
+        sizes = ", ".join(f"{name} {content.size}" for name, content in parts)
+        raise Mistake(
+            f"a unified kernel image can have {LARGEST} bytes and would have {max(place, address)}: {sizes}"
+        )
     for number, (name, size, at, raw) in enumerate(rows):
         entry = struct.pack("<8sIIII12xI", name.encode(), size, at, _up(size, head.file_grain), raw, FLAGS)
         start = head.table + (head.sections + number) * SECTION
