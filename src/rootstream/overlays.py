@@ -9,7 +9,6 @@ import fnmatch
 import os
 import re
 import stat
-import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from rootstream.plan.overlay import walk
 from rootstream.sandbox import capability
 from rootstream.sandbox.devicetable import parse_device_table
 from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.replaced import flow_text
 
 MOST = 20  # cautions of a kind for one overlay
 # What Git checks out, also with a umask of 002 or read-only.
@@ -30,7 +30,6 @@ FOLDERS = frozenset((0o755, 0o775, 0o555))
 # Labels that a host gives by itself.
 LABELS = re.compile(r"security\.(selinux|ima|evm|apparmor|SMACK64.*)|trusted\..*|btrfs\..*|user\.overlay\..*")
 MERGED = re.compile(r"/usr(?=/(bin|sbin|lib|lib32|lib64|libx32)(/|$))")
-PLAIN = re.compile(r"[A-Za-z0-9/._+-]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,16 +162,16 @@ def _metadata(
         words.append(f"mode: {mode:04o}")
     for name in os.listxattr(path, follow_symlinks=False):
         if name == capability.XATTR and "capabilities" not in given:
-            text = _capabilities(os.getxattr(path, name, follow_symlinks=False))
+            text = capability.capability_text(os.getxattr(path, name, follow_symlinks=False))
             said.append(f"capabilities {text}" if text else name)
-            words += [f"capabilities: {_yaml(text)}"] if text else []
+            words += [f"capabilities: {flow_text(text)}"] if text else []
         elif name != capability.XATTR and not LABELS.fullmatch(name):
             said.append(f"attribute {name}")
     if not said:
         return
     usual = "755" if folder or mode & stat.S_IXUSR else "644"
     has = f"root's with mode {usual}" + (", or as the root has the folder already" if folder else "")
-    line = ", ".join((f"path: {_yaml(inside)}", *words))
+    line = ", ".join((f"path: {flow_text(inside)}", *words))
     yield Caution(
         reason="overlay-metadata",
         message=f"{', '.join(said)}: Git does not keep that, and in the image it is {has}",
@@ -181,31 +180,3 @@ def _metadata(
         if words
         else "No image can get that from an overlay.",
     )
-
-
-def _yaml(text: str) -> str:
-    """Return a text as it is written in a flow mapping."""
-    if PLAIN.fullmatch(text):
-        return text
-    escaped = "".join({'"': '\\"', "\\": "\\\\"}.get(each, each) for each in text)
-    return f'"{escaped}"'
-
-
-def _capabilities(value: bytes) -> str | None:
-    """Return capabilities as `permissions` takes them; None for what it cannot say."""
-    if len(value) != struct.calcsize("<5I"):
-        return None
-    revision, *parts = struct.unpack("<5I", value)
-    permitted, inheritable = parts[0] | parts[2] << 32, parts[1] | parts[3] << 32
-    effective = "e" if revision & capability.EFFECTIVE else ""
-    clauses = [(permitted & ~inheritable, "p"), (inheritable & ~permitted, "i"), (permitted & inheritable, "ip")]
-    texts = [f"{','.join(_names(mask))}+{effective}{flags}" for mask, flags in clauses if mask]
-    text = " ".join(texts)
-    try:
-        return text if text and capability.capability_xattr(text) == value else None
-    except Mistake:
-        return None
-
-
-def _names(mask: int) -> Iterator[str]:
-    return (name for name, number in capability.NUMBERS.items() if mask >> number & 1)

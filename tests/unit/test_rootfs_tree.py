@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rootstream.plan import busybox
 from rootstream.roots import BusyboxRoot
+from rootstream.sandbox import replaced
+from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import begun
 from rootstream.sandbox.rootspec import parse_root_spec
@@ -383,3 +386,28 @@ def test_a_subtree_keeps_its_hard_links_and_leaves_out_what_is_mounted(tmp_path:
     top = part.get("")
     assert top is not None
     assert top.mode == 0o750
+
+
+def test_a_replaced_file_that_was_special_is_told(tmp_path: Path) -> None:
+    capability = capability_xattr("cap_net_raw+ep").decode("utf-8", "surrogateescape")
+    base = [
+        member("etc/passwd", data=b"root:x:0:0::/root:/bin/sh\n"),
+        member("etc/group", data=b"root:x:0:\nssl:x:42:\n"),
+        member("etc/plain", data=b"old"),
+        *(member(f"etc/{name}", data=b"old", mode=0o640, gid=42) for name in ("key", "given", "again")),
+        member("bin/ping", mode=0o755, pax_headers={"SCHILY.xattr.security.capability": capability}),
+    ]
+    names = ("etc/plain", "etc/key", "etc/given", "etc/again", "bin/ping")
+    tree = merged(tmp_path, tuple(base), tuple(member(name, data=b"new", mode=0o755) for name in names))
+    lay_path(tree, archive(tmp_path / "more.tar", member("etc/again", data=b"newest")))
+    given = tree.get("etc/given")
+    assert given is not None
+    tree.change("etc/given", replace(given, mode=0o600))
+    told = replaced.lost(tree)
+    assert [text.partition(" takes")[0] for text in told] == [
+        "layer1.tar: /etc/key",
+        "more.tar: /etc/again",
+        "layer1.tar: /bin/ping",
+    ]
+    assert "`- {path: /etc/key, owner: root, group: ssl, mode: 0640}`" in told[0]
+    assert '`- {path: /bin/ping, capabilities: "cap_net_raw+ep"}`' in told[2]

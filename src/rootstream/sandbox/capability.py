@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 
 from rootstream.sandbox.program import Mistake
 
@@ -53,6 +54,25 @@ def capability_xattr(text: str) -> bytes:
         permitted >> 32,
         inheritable >> 32,
     )
+
+
+def capability_text(value: bytes) -> str | None:
+    """Return the text for a value of `security.capability`, or None for one that no text gives."""
+    if len(value) != struct.calcsize("<5I"):
+        return None
+    revision, *parts = struct.unpack("<5I", value)
+    permitted, inheritable = parts[0] | parts[2] << 32, parts[1] | parts[3] << 32
+    effective = "e" if revision & EFFECTIVE else ""
+    clauses = ((permitted & ~inheritable, "p"), (inheritable & ~permitted, "i"), (permitted & inheritable, "ip"))
+    text = " ".join(f"{','.join(_names(mask))}+{effective}{flags}" for mask, flags in clauses if mask)
+    try:
+        return text if capability_xattr(text) == value else None
+    except Mistake:
+        return None
+
+
+def _names(mask: int) -> Iterator[str]:
+    return (name for name, number in NUMBERS.items() if mask >> number & 1)
 
 
 def _mask(caps: str, actions: str) -> int:

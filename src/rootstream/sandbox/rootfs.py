@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, limits, needed, services, unitfiles
+from rootstream.sandbox import debian, limits, needed, replaced, services, unitfiles
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -75,7 +75,12 @@ def complete(
         rows = [asdict(each) for each in (*unseen, *dropped)]
         report.output.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
         if report.warnings is not None:
-            told = (*warned, *debian.warnings(tree), *needed.lacking(tree, libraries - needed.libraries(tree)))
+            told = (
+                *warned,
+                *replaced.lost(tree),
+                *debian.warnings(tree),
+                *needed.lacking(tree, libraries - needed.libraries(tree)),
+            )
             report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     if when_xattrs is not None and any(inode.xattrs for _, _, inode in tree.walk()):
         lay_path(tree, when_xattrs)

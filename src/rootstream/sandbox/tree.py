@@ -132,6 +132,8 @@ class Tree:
         self._inodes: dict[int, Inode] = {0: directory()}
         self._children: dict[str, set[str]] = {"": set()}
         self._next = 1
+        self.replaced: dict[str, tuple[Inode, Inode]] = {}
+        """Files that a layer put another in the place of, by literal path: the first one, and what replaced it."""
 
     def get(self, path: str) -> Inode | None:
         """Return what stands at a path taken literally."""
@@ -232,6 +234,7 @@ class Tree:
         twin._inodes = dict(self._inodes)
         twin._children = {path: set(names) for path, names in self._children.items()}
         twin._next = self._next
+        twin.replaced = dict(self.replaced)
         return twin
 
     def subtree(self, top: str, *, without: Collection[str] = ()) -> Tree:
@@ -299,6 +302,8 @@ def _lay_other(tree: Tree, real: str, inode: Inode) -> None:
     there = tree.get(real)
     if there is not None and not _gives_way(tree, real, there, inode):
         raise Mistake(_conflict(real, inode, there))
+    if there is not None and there.kind is inode.kind is Kind.FILE:
+        tree.replaced[real] = (tree.replaced.get(real, (there,))[0], inode)
     tree.put(real, inode)
 
 
