@@ -41,7 +41,7 @@ class Initramfs(Model):
     compression: Compression = "zstd"
     """How it is compressed."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level of the compressor; by default its usual one."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
     name: FileName | None = None
     """Name of the file; by default initramfs.cpio with the compressor's ending."""
 
@@ -52,7 +52,7 @@ class Initrd(Model):
     compression: Compression = "zstd"
     """How it is compressed."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level of the compressor; by default its usual one."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
     name: FileName = "initrd.img"
     """Name of the file."""
 
@@ -200,7 +200,7 @@ class Capsule(Model):
     compression: Compression = "zstd"
     """How the root inside is compressed."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level of the compressor; by default its usual one."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
     payload: ProjectFolder | None = None
     """Folder of the project whose files are carried in the root inside, below /payload."""
     load: Address | None = None

@@ -16,7 +16,6 @@ from rootstream.boot.memory import Ramdisk, ramdisk, sized
 from rootstream.errors import UserError
 from rootstream.machine import USUAL_MEMORY, BootFrom, BootImage, Machine
 from rootstream.sandbox.compress import compressor
-from rootstream.sandbox.compress import sized as noting_size
 from rootstream.sandbox.cpio import ALIGNMENT, cpio_size, write_cpio
 from rootstream.sandbox.tree import Tree, text_file
 
@@ -36,8 +35,7 @@ def archive(size: int = 300_001) -> bytes:
 
 
 def zstd(data: bytes, *, noted: bool) -> bytes:
-    argv = compressor("zstd", 3, kernel=True)
-    argv = noting_size(argv, len(data)) if noted else argv
+    argv = compressor("zstd", 3, kernel=True, size=len(data) if noted else None)
     return subprocess.run(argv, input=data, stdout=subprocess.PIPE, check=True).stdout
 
 

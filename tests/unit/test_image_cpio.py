@@ -200,6 +200,20 @@ def test_compressors_that_the_kernel_understands(kind: str, level: int | None, a
     assert compressor(kind, level, kernel=True) == argv
 
 
+@pytest.mark.parametrize(
+    ("level", "size", "words"),
+    [
+        (None, 32 << 20, ("-19", "-T4", "-c", f"--stream-size={32 << 20}")),
+        (None, (32 << 20) + 1, ("-9", "-T4", "-c", f"--stream-size={(32 << 20) + 1}")),
+        (19, 1 << 30, ("-19", "-T4", "-c", f"--stream-size={1 << 30}")),
+    ],
+)
+def test_what_is_large_is_packed_at_a_level_in_proportion(
+    level: int | None, size: int, words: tuple[str, ...]
+) -> None:
+    assert compressor("zstd", level, kernel=True, size=size) == ("zstd", "-q", *words)
+
+
 @pytest.mark.parametrize(("kind", "level"), [("gzip", 10), ("xz", -1), ("zstd", 23), ("none", 1)])
 def test_a_level_that_does_not_exist(kind: str, level: int) -> None:
     with pytest.raises(Mistake, match="has levels"):

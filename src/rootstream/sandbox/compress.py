@@ -9,15 +9,23 @@ from rootstream.sandbox.program import Mistake, feed
 
 LEVELS = {"none": (0, 0, 0), "gzip": (1, 9, 9), "xz": (0, 9, 6), "zstd": (1, 22, 19)}
 ORDINARY_ZSTD = 19
+# zstd's high levels take minutes for hundreds of megabytes and gain little there (docs/performance.md).
+LARGE, LARGE_ZSTD = 32 << 20, 9
 
 
-def compressor(kind: str, level: int | None = None, *, kernel: bool = False) -> tuple[str, ...]:
+def compressor(
+    kind: str, level: int | None = None, *, kernel: bool = False, size: int | None = None
+) -> tuple[str, ...]:
     """Return the command of a filter, empty for none; with `kernel`, one whose output Linux can unpack.
 
+    `size` is how much it packs, if that is known: zstd notes it at the beginning, where who boots an initramfs
+    learns from it how much memory the root takes, and packs what is large at a lower level unless told.
     The kernel's xz knows no check but crc32 (Documentation/staging/xz.rst), its zstd no window above 128 MiB,
     which levels up to 22 keep to as long as --long is not given.
     """
     lowest, highest, usual = LEVELS[kind]
+    if kind == "zstd" and size is not None and size > LARGE:
+        usual = LARGE_ZSTD
     chosen = usual if level is None else level
     if not lowest <= chosen <= highest:
         raise Mistake(f"{kind} has levels {lowest} to {highest}, not {chosen}")
@@ -28,16 +36,17 @@ def compressor(kind: str, level: int | None = None, *, kernel: bool = False) -> 
         return ("xz", f"-{chosen}", f"--check={check}", "--threads=4", "--no-adjust", "--stdout")
     if kind == "zstd":
         ultra = ("--ultra",) if chosen > ORDINARY_ZSTD else ()
-        return ("zstd", "-q", *ultra, f"-{chosen}", "-T4", "-c")
+        noted = () if size is None else (f"--stream-size={size}",)
+        return ("zstd", "-q", *ultra, f"-{chosen}", "-T4", "-c", *noted)
     return ()
 
 
-def sized(argv: tuple[str, ...], size: int) -> tuple[str, ...]:
-    """Return a filter that notes how much it packs, where its format has a place for that at the beginning.
+Packer = Callable[[int], tuple[str, ...]]
 
-    Who boots an initramfs learns from it how much memory the root takes.
-    """
-    return (*argv, f"--stream-size={size}") if argv[:1] == ("zstd",) else argv
+
+def packer(kind: str, level: int | None) -> Packer:
+    """Return what gives the filter for an initramfs once its size is known."""
+    return lambda size: compressor(kind, level, kernel=True, size=size)
 
 
 def write_compressed(

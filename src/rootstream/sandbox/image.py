@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
-from rootstream.sandbox.compress import LEVELS, compressor, sized, write_compressed
+from rootstream.sandbox.compress import LEVELS, Packer, compressor, packer, write_compressed
 from rootstream.sandbox.cpio import cpio_size, write_cpio
 from rootstream.sandbox.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
@@ -74,15 +74,15 @@ def _initramfs(options: argparse.Namespace) -> None:
     for layer in options.layer:
         lay_path(tree, layer)
     prepare_initramfs(tree, link_init=options.link_init)
-    argv = compressor(options.compression, options.level, kernel=True)
     apart = frozenset(bearing(tree)) if options.secrets else frozenset()
-    write_initramfs(tree, options.output, argv, apart=apart, append=options.append)
+    packed = packer(options.compression, options.level)
+    write_initramfs(tree, options.output, packed, apart=apart, append=options.append)
 
 
 def write_initramfs(
     tree: Tree,
     output: Path,
-    argv: tuple[str, ...],
+    filtered: Packer,
     *,
     first: Path | None = None,
     only: frozenset[str] | None = None,
@@ -101,10 +101,10 @@ def write_initramfs(
     with whole_file(output) as draft, draft.open("wb") as file:
         if first is not None:
             _append(first, file)
+        argv = filtered(cpio_size(tree, only=packed))
         if not argv:  # without a gap, compressed ones are one stream for ordinary tools, too
             _align(file)
         file.flush()
-        argv = sized(argv, cpio_size(tree, only=packed))
         write_compressed(argv, lambda pipe: write_cpio(tree, pipe, epoch, only=packed), file, epoch)
         file.seek(0, 2)
         if apart:
@@ -189,7 +189,7 @@ def write_squashfs(tree: Tree, output: Path, compression: str, *, epoch: int) ->
 
 def _tar(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
-    argv = compressor(options.compression, options.level)
+    argv = compressor(options.compression, options.level, size=options.root.stat().st_size)
     if options.secrets and argv:
         with whole_file(options.output) as draft, draft.open("wb") as file:
             write_around(options.compression, options.level, options.root, file, epoch)
@@ -199,9 +199,8 @@ def _tar(options: argparse.Namespace) -> None:
 
 
 def _cpio(options: argparse.Namespace) -> None:
-    argv = compressor(options.compression, options.level, kernel=True)
+    argv = packer(options.compression, options.level)(options.archive.stat().st_size)
     with whole_file(options.output) as draft, draft.open("wb") as file, options.archive.open("rb") as archive:
-        argv = sized(argv, options.archive.stat().st_size)
         write_compressed(argv, lambda pipe: shutil.copyfileobj(archive, pipe, CHUNK), file, source_date_epoch())
 
 

@@ -45,11 +45,11 @@ def write_around(kind: str, level: int | None, path: Path, output: IO[bytes], ep
         if kind == "gzip":
             _gzip(data, spans, output, 9 if level is None else level)
             return
-        argv = compressor(kind, level)
         raw = {"xz": raw_xz, "zstd": raw_zstd}[kind]
         at = 0
         for start, end in [*spans, (len(data), len(data))]:
             if start > at:
+                argv = compressor(kind, level, size=start - at)
                 feed(list(argv), partial(_copy, data, at, start), epoch=epoch, stdout=output)
             output.seek(0, 2)
             for piece in _pieces(data, start, end, STORED):

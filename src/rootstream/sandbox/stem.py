@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from rootstream.sandbox import debian, rootfs
-from rootstream.sandbox.compress import LEVELS, compressor
+from rootstream.sandbox.compress import LEVELS, Packer, packer
 from rootstream.sandbox.delta import changed
 from rootstream.sandbox.image import prepare_initramfs, write_initramfs
 from rootstream.sandbox.program import run_main
@@ -40,8 +40,8 @@ def _grow(options: argparse.Namespace) -> None:
     write_initramfs(tree, options.output, _filter(options), first=first, only=only, apart=apart)
 
 
-def _filter(options: argparse.Namespace) -> tuple[str, ...]:
-    return compressor(options.compression, options.level, kernel=True)
+def _filter(options: argparse.Namespace) -> Packer:
+    return packer(options.compression, options.level)
 
 
 def _parser() -> argparse.ArgumentParser:
