@@ -69,6 +69,9 @@ def progress_options(command: Command) -> Command:
 
 systems_argument = click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
 boot_option = click.option("--boot", "kind", type=click.Choice(BOOTABLE), help="Boot only from this image.")
+locked_option = click.option(
+    "--locked", is_flag=True, help="Fail if the lock lacks anything, instead of pinning it."
+)
 variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
 
 
@@ -132,10 +135,12 @@ def cli() -> None:
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 def init(template: str, folder: Path | None) -> None:
     """Start a project from TEMPLATE in DIR (default: the template's name)."""
-    from rootstream.templates import create
+    from rootstream.templates import create, not_ignored
 
     place = folder or Path(template)
     files = create(template, place)
+    if not_ignored(place):
+        click.echo(f"{place / '.gitignore'} lacks: {' '.join(not_ignored(place))}", err=True)
     click.echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
 
 
@@ -143,17 +148,24 @@ def init(template: str, folder: Path | None) -> None:
 @systems_argument
 @variant_option
 @project_option
-@click.option("-n", "--dry-run", is_flag=True, help="Say what Buildroot would build again and why; build nothing.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be built, and why.")
+@locked_option
 @progress_options
-def build(systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: bool, style: str | None) -> None:
+def build(
+    systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: bool, locked: bool, style: str | None
+) -> None:
     """Build systems (default: all, without variants) into out/SYSTEM/."""
+    from rootstream import dry_run as looking
     from rootstream import export, workflow
 
     project = _project(folder)
     with _reporter(style) as report:
+        if dry_run:
+            looking.look(project, _named(systems, variant), _engine(), report)
+            return
         # As text the files are the result, on stdout; as JSON they are events like all else.
         tell = report if style == "json" else _without_exports(report)
-        places = workflow.build(project, _named(systems, variant), _engine(), tell, dry_run=dry_run)
+        places = workflow.build(project, _named(systems, variant), _engine(), tell, locked=locked)
     if style != "json":
         for place in places:
             for path in export.results(place):
@@ -164,8 +176,9 @@ def build(systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: 
 @systems_argument
 @variant_option
 @project_option
+@locked_option
 @progress_options
-def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, style: str | None) -> None:
+def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, locked: bool, style: str | None) -> None:
     """Fetch everything that systems (default: all, without variants) are built from.
 
     Building needs no network then.
@@ -174,7 +187,7 @@ def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, style: st
 
     project = _project(folder)
     with _reporter(style) as report, _done(report, "fetched"):
-        workflow.fetch(project, _named(systems, variant), _engine(), report)
+        workflow.fetch(project, _named(systems, variant), _engine(), report, locked=locked)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})
@@ -199,9 +212,8 @@ def env(system: str | None, variant: str | None, folder: Path) -> None:
     from rootstream import workspaces
 
     wanted = _named((system,) if system else (), variant)
-    with _reporter("plain") as report:
-        work = workspaces.choose(_project(folder), wanted[0] if wanted else None, _engine(), report)
-        click.echo(workspaces.environment(work), nl=False)
+    work = workspaces.looked_at(_project(folder), wanted[0] if wanted else None)
+    click.echo(workspaces.environment(work), nl=False)
 
 
 @cli.command()
@@ -223,8 +235,11 @@ def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | N
 @variant_option
 @project_option
 @boot_option
+@locked_option
 @progress_options
-def run(system: str | None, variant: str | None, folder: Path, kind: str | None, style: str | None) -> None:
+def run(
+    system: str | None, variant: str | None, folder: Path, kind: str | None, locked: bool, style: str | None
+) -> None:
     """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed.
 
     What the system writes to its disk is gone afterwards: out/ stays as it was built.
@@ -234,7 +249,7 @@ def run(system: str | None, variant: str | None, folder: Path, kind: str | None,
 
     wanted = _named((system,) if system else (), variant)
     with _reporter(style) as report:
-        ready = trial.prepare(_project(folder), wanted, _engine(), report, kind)
+        ready = trial.prepare(_project(folder), wanted, _engine(), report, kind, locked=locked)
     # The console takes the terminal: no live display beside it.
     with reporting("json" if style == "json" else "plain", stream=sys.stderr, env=os.environ) as report:
         trial.run(ready, report)
@@ -246,6 +261,7 @@ def run(system: str | None, variant: str | None, folder: Path, kind: str | None,
 @project_option
 @boot_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@locked_option
 @progress_options
 def verify(
     systems: tuple[str, ...],
@@ -253,6 +269,7 @@ def verify(
     folder: Path,
     kind: str | None,
     verbose: bool,
+    locked: bool,
     style: str | None,
 ) -> int:
     """Boot systems (default: all, without variants) and run their checks; exit status 1 if one fails.
@@ -262,7 +279,7 @@ def verify(
     from rootstream import trial
 
     with _reporter(style) as report:
-        ready = trial.prepare(_project(folder), _named(systems, variant), _engine(), report, kind)
+        ready = trial.prepare(_project(folder), _named(systems, variant), _engine(), report, kind, locked=locked)
         verdicts = trial.verify(ready, report, verbose=verbose)
     if style != "json":
         for line in trial.summary(verdicts):

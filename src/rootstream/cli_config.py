@@ -38,9 +38,20 @@ for_option = click.option(
 
 
 @contextmanager
-def opened(
-    folder: Path, system: str | None, variant: str | None, create: str | None = None, other: str | None = None
-) -> Iterator[Config]:
+def looked_at(folder: Path, system: str | None, variant: str | None) -> Iterator[Config]:
+    """Open the configuration of a system to look at it."""
+    import os
+
+    from rootstream import configs
+    from rootstream.progress import reporting
+
+    plain = reporting("plain", stream=sys.stderr, env=os.environ)
+    with plain as report, configs.looked_at(folder, system, variant, report) as config:
+        yield config
+
+
+@contextmanager
+def opened(folder: Path, system: str | None, variant: str | None, create: str | None = None) -> Iterator[Config]:
     """Open the configuration of a system, alone in the project."""
     import os
 
@@ -48,7 +59,7 @@ def opened(
     from rootstream.progress import reporting
 
     plain = reporting("plain", stream=sys.stderr, env=os.environ)
-    with plain as report, configs.opened(folder, system, variant, report, create, other) as config:
+    with plain as report, configs.opened(folder, system, variant, report, create) as config:
         yield config
 
 
@@ -119,7 +130,7 @@ def config() -> None:
 @project_option
 def check(system: str | None, variant: str | None, as_json: bool, folder: Path) -> int:
     """Compare what is asked for with what comes out; exit status 2 if something did not."""
-    with opened(folder, system, variant) as opened_config:
+    with looked_at(folder, system, variant) as opened_config:
         problems = opened_config.check()
         click.echo(opened_config.as_json(problems) if as_json else opened_config.as_text(problems))
         return 2 if any(problem.severity == "error" for problem in problems) else 0
@@ -163,7 +174,7 @@ def unset(
 @project_option
 def get(symbols: tuple[str, ...], kind: str, system: str | None, variant: str | None, folder: Path) -> None:
     """Print the values of symbols as they come out."""
-    with opened(folder, system, variant) as opened_config:
+    with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.get(kind, symbols):
             click.echo(line)
 
@@ -175,7 +186,7 @@ def get(symbols: tuple[str, ...], kind: str, system: str | None, variant: str | 
 @project_option
 def explain(symbols: tuple[str, ...], system: str | None, variant: str | None, folder: Path) -> None:
     """Say what Buildroot knows about symbols: where they are, what they depend on, who selects them."""
-    with opened(folder, system, variant) as opened_config:
+    with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.explain(symbols):
             click.echo(line)
 
@@ -187,7 +198,7 @@ def explain(symbols: tuple[str, ...], system: str | None, variant: str | None, f
 @project_option
 def diff(other: str | None, system: str | None, variant: str | None, folder: Path) -> None:
     """Show what differs from another system or variant, or what was changed by hand in the output folder."""
-    with opened(folder, system, variant, other=other) as opened_config:
+    with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.diff(other):
             click.echo(line)
 

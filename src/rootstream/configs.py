@@ -60,10 +60,10 @@ class Config:
         return configuration.compose(self.space, self.ready.generated)
 
     def check(self) -> tuple[Problem, ...]:
-        """Return everything that is wrong or doubtful."""
-        composed = configuration.compose(self.space, self.ready.generated, force=True) if self.by_hand() else None
-        problems = check.check(self.space, composed or self.compose())
-        return (*problems, *self.by_hand(), *packagecheck.check(self.space))
+        """Return everything that is wrong or doubtful; what was changed by hand is named and left as it is."""
+        by_hand = self.by_hand()
+        problems = check.check(self.space, configuration.compose(self.space, self.ready.generated, force=True))
+        return (*problems, *by_hand, *packagecheck.check(self.space))
 
     def by_hand(self) -> tuple[Problem, ...]:
         """Return what was changed by hand in Buildroot's .config."""
@@ -177,13 +177,19 @@ def _name(where: project.Project, system: str | None, variant: str | None) -> st
 def _open(
     where: project.Project, name: str | None, report: Reporter, alone: project.Alone = nullcontext
 ) -> Config:
-    work = workspaces.choose(where, name, Engine.of(os.environ), report)
+    work = _work(where, name, report)
     ready = workspaces.opened(work, report)
     base = None
     if work.described.variant and _of_buildroot(where, work.described.name):
-        own = workspaces.choose(where, work.described.name, Engine.of(os.environ), report)
+        own = _work(where, work.described.name, report)
         base = dataclasses.replace(ready.workspace, described=own.described)
     return Config(work=work, ready=ready, base=base, alone=alone)
+
+
+def _work(where: project.Project, name: str | None, report: Reporter) -> workspaces.Work:
+    if where.scratch:
+        return workspaces.looked_at(where, name)
+    return workspaces.choose(where, name, Engine.of(os.environ), report)
 
 
 def _of_buildroot(where: project.Project, name: str) -> bool:
@@ -200,25 +206,30 @@ def _only_variant(where: project.Project, variant: str) -> str:
 
 
 @contextmanager
+def looked_at(folder: Path, system: str | None, variant: str | None, report: Reporter) -> Iterator[Config]:
+    """Open the configuration of a system to look at it: nothing is written, no other command waited for."""
+    with project.reading(project.find(folder)) as where:
+        yield _open(where, _name(where, system, variant), report)
+
+
+@contextmanager
 def opened(
     folder: Path,
     system: str | None,
     variant: str | None,
     report: Reporter,
     create: str | None = None,
-    other: str | None = None,
 ) -> Iterator[Config]:
     """Open the configuration of a system while no other command works in the project.
 
-    `create` is a variant to make first; it goes again if nothing is saved in it. `other` is a second system that
-    is looked at, too. Raises `UserError` variant-exists.
+    `create` is a variant to make first; it goes again if nothing is saved in it.
+    Raises `UserError` variant-exists.
     """
     where = project.find(folder)
     name = _name(where, system, variant)
     described = workspaces.named(where, name)
     held = f"{described.name}--{create}" if create else described.slug
-    others = {workspaces.named(where, other).slug} if other else set[str]()
-    with project.locked(where, report, tuple({held, *others})) as hold:
+    with project.locked(where, report, (held,)) as hold:
         if create is None:
             yield _open(where, name, report, hold.paused)
             return

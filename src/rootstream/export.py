@@ -35,7 +35,11 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What the manifest says of a result beside its files, and the secrets to put into these so many `times`."""
+    """What the manifest says of a result beside its files, and the secrets to put into these so many `times`.
+
+    `noted` is kept in the project, to say later what changed (changes.py). Of a result that is `private`, with
+    secrets in it, only the owner may read the files.
+    """
 
     target: str
     arch: str
@@ -48,6 +52,8 @@ class Facts:
     dropped: tuple[Mapping[str, Any], ...] = ()
     secrets: tuple[Secret, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
+    noted: Mapping[str, str] = field(default_factory=dict)
+    private: bool = False
 
     @property
     def mark(self) -> str:
@@ -187,6 +193,8 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             for name, times in facts.times.items():
                 fill(new / name, facts.secrets, times)
             describe(new, replace(facts, dropped=dropped(checkout)))
+            if facts.private:
+                close(new)
             exchange(new, place)
     except OSError as error:
         raise UserError(
@@ -195,7 +203,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             where=Where(path=place),
             hint="What was there before is unchanged. Make room or mend the permissions, then build again.",
         ) from error
-    remember(project, facts.target, facts.mark)
+    remember(project, facts)
     for text in warnings(checkout):
         report(events.Notice(level="warning", text=f"{facts.target}: {text}"))
     for path in results(place):
@@ -219,12 +227,32 @@ def _fingerprint(place: Path) -> dict[str, list[int]]:
     return found
 
 
-def remember(project: Project, target: str, digest: str) -> None:
-    """Note what an export was made from, to find out later that there is nothing to do."""
-    state = {"digest": digest, "files": _fingerprint(project.out(target))}
-    path = project.work / "state" / f"{target}.json"
+def close(folder: Path) -> None:
+    """Let only the owner read a folder and the files below it. Raises `UserError` cannot-write."""
+    try:
+        _close(folder)
+    except OSError as error:
+        raise UserError("cannot-write", f"cannot be closed: {error.strerror}", where=Where(path=folder)) from error
+
+
+def is_open(folder: Path) -> bool:
+    """Say whether others than the owner may look into a folder."""
+    return folder.stat().st_mode & 0o077 != 0
+
+
+def _close(folder: Path) -> None:
+    folder.chmod(0o700)
+    for path in folder.rglob("*"):
+        path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def remember(project: Project, facts: Facts) -> None:
+    """Note what an export was made from, to find out later that there is nothing to do, or what changed."""
+    state = {"digest": facts.mark, "files": _fingerprint(project.out(facts.target)), "noted": dict(facts.noted)}
+    path = project.work / "state" / f"{facts.target}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, (json.dumps(state) + "\n").encode())
+    mode = 0o600 if facts.private else 0o644  # digests of short secrets can be guessed from
+    write_atomically(path, (json.dumps(state) + "\n").encode(), mode)
 
 
 def forget(project: Project, target: str) -> None:

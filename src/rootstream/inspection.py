@@ -5,63 +5,64 @@ from __future__ import annotations
 import difflib
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rootstream import export, selection, workflow
+from rootstream.description import Description
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
 from rootstream.load import load
 from rootstream.plan.model import Element, Prepared
-from rootstream.project import Project
+from rootstream.project import Project, reading
+
+if TYPE_CHECKING:
+    from rootstream.workspaces import Work
 
 
-def _targets(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, str]:
-    """Return the engine's element for each wanted target; writes the plan."""
+def _elements(project: Project, wanted: tuple[str, ...]) -> dict[str, str]:
+    """Return the engine's element for each wanted target; writes the plan, where the project has one."""
     if project.kind == "plain":
-        if not wanted:
-            raise UserError("no-target", "a plain BuildStream project: name an element")
+        workflow.require_target(project, wanted)
         return {name: name for name in wanted}
-    prepared = workflow.prepare(project, wanted, engine, ignore)
+    prepared = workflow.read(project, wanted)
     workflow.write_plan(prepared)
     return {target: outputs.element for target, outputs in prepared.outputs.items()}
 
 
 def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: bool) -> str:
-    """Return the elements of targets with their keys and states, as text or JSON."""
-    found: dict[str, dict[str, Any]] = {}
-    found |= _workspaces(project, wanted, engine)
-    if found and not selection.native(load(project.description), wanted or None):
-        return _shown(found, as_json=as_json)
-    for target, element in _targets(project, wanted, engine).items():
-        states = engine.show(project.plan, (element,))
-        found[target] = {
-            "element": element,
-            "out": str(project.out(workflow.plain_target(target)))
-            if project.kind == "plain"
-            else str(project.out(target)),
-            "elements": [
-                {"name": state.name, "kind": state.kind, "key": state.key, "state": state.state}
-                for state in states
-            ],
-        }
+    """Return the elements of targets with their keys and states, as text or JSON; nothing is fetched."""
+    with reading(project) as looked:
+        found = _workspaces(looked, wanted)
+        if looked.kind == "plain" or selection.native(*_chosen(looked, wanted)):
+            for target, element in _elements(looked, wanted).items():
+                found[target] = _native(looked, target, engine.show(looked.plan, (element,)), element)
     return _shown(found, as_json=as_json)
 
 
-def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, dict[str, Any]]:
-    """Return what is known of the systems that Buildroot builds."""
+def _chosen(project: Project, wanted: tuple[str, ...]) -> tuple[Description, tuple[str, ...]]:
+    description = load(project.description)
+    return description, selection.choose(description, wanted, project.description)
+
+
+def _native(project: Project, target: str, states: Sequence[ElementState], element: str) -> dict[str, Any]:
+    place = project.out(workflow.plain_target(target) if project.kind == "plain" else target)
+    rows = [{"name": each.name, "kind": each.kind, "key": each.key, "state": each.state} for each in states]
+    return {"element": element, "out": str(place), "elements": rows}
+
+
+def _workspaces(project: Project, wanted: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+    """Return what there is of the systems that Buildroot builds."""
     if project.kind == "plain":
         return {}
-    description = load(project.description)
-    targets = selection.choose(description, wanted, project.description, variants=True)
-    named = [each.target for each in selection.of_buildroot(description, targets)]
+    named = [each.target for each in selection.of_buildroot(*_chosen(project, wanted))]
     if not named:
         return {}
     from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
-    return {target: workspaces.show(workspaces.choose(project, target, engine, ignore)) for target in named}
+    return {target: workspaces.show(workspaces.looked_at(project, target), ignore) for target in named}
 
 
 def _shown(found: dict[str, dict[str, Any]], *, as_json: bool) -> str:
@@ -81,38 +82,72 @@ def _table(target: str, told: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _meant(project: Project, name: str) -> tuple[tuple[str, ...], str]:
+    """Return the systems that a name is about, and what remains of it: an element or a package of theirs."""
+    system, colon, package = name.partition(":")
+    described = load(project.description)
+    if colon and system in described.names():
+        return (system,), package
+    wanted = selection.native(described, selection.choose(described, (), project.description))
+    if not wanted:
+        raise unknown_element(name, ())
+    return wanted, name
+
+
 def _element(project: Project, name: str, engine: Engine) -> str:
-    """Return the full name of an element that the user may have given in part (`linux`)."""
+    """Return the full name of the element that a user means: whole, its package (`linux`), or SYSTEM:PACKAGE."""
     if project.kind == "plain":
         return name if name.endswith(".bst") else name + ".bst"
-    targets = _targets(project, (), engine)
-    states: tuple[ElementState, ...] = engine.show(project.plan, tuple(targets.values()))
-    names = [state.name for state in states]
+    wanted, rest = _meant(project, name)
+    targets = _elements(project, wanted)
+    states = engine.show(project.plan, tuple(targets.values()))
+    return found_element(rest, tuple(state.name for state in states), targets)
+
+
+def found_element(name: str, names: tuple[str, ...], targets: Mapping[str, str]) -> str:
+    """Return the element of a name among all: its own, a target's, or a package's (linux of linux-x86_64-1f2e).
+
+    Raises `UserError` unknown-element, several-elements.
+    """
     for match in (name, name + ".bst", targets.get(name, "")):
         if match in names:
             return match
-    begins = [each for each in names if each.startswith(name)]
-    if len(begins) == 1:
-        return begins[0]
+    for prefix in (f"{name}-", f"package-{name}-", name):
+        begins = sorted({each for each in names if each.startswith(prefix)})
+        if len(begins) == 1:
+            return begins[0]
+        if begins:
+            raise UserError(
+                "several-elements",
+                f"several elements begin with {name!r}: {', '.join(begins)}",
+                hint=f"Name one of them, or one of {', '.join(f'{target}:{name}' for target in targets)}."
+                if len(targets) > 1
+                else "Name one of them.",
+            )
+    raise unknown_element(name, names)
+
+
+def unknown_element(name: str, names: tuple[str, ...]) -> UserError:
+    """Return the error of a name that is no element's, with those that it is near to."""
     stems = {each.removesuffix(".bst").split("-")[0]: each for each in names}
-    near = begins or [stems[stem] for stem in difflib.get_close_matches(name, stems, 3)]
-    raise UserError(
+    near = [stems[stem] for stem in difflib.get_close_matches(name, stems, 3)]
+    return UserError(
         "unknown-element",
-        f"{'several elements begin with' if begins else 'no element'} {name!r}",
+        f"no element {name!r}",
         hint=f"Near it: {', '.join(near)}" if near else "`rootstream show` lists them all.",
     )
 
 
 def log(project: Project, name: str, engine: Engine) -> Path:
-    """Return the log of the last build of an element. Raises `UserError` no-log."""
-    if project.kind == "described" and selection.of_buildroot(load(project.description)):
+    """Return the log of the last build of an element or package. Raises `UserError` no-log, unknown-element."""
+    ours = _of_package(project, name)
+    if ours:
         from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
-        ours = workspaces.of_package(project, name, engine)
-        if ours:
-            return workspaces.log(*ours)
-    element = _element(project, name, engine)
-    path = engine.log(project.plan, element)
+        return workspaces.log(*ours)
+    with reading(project) as looked:
+        element = _element(looked, name, engine)
+        path = engine.log(looked.plan, element)
     if path is None:
         raise UserError(
             "no-log", f"{element} has not been built on this machine", hint="`rootstream build` builds it."
@@ -122,19 +157,21 @@ def log(project: Project, name: str, engine: Engine) -> Path:
 
 def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine) -> int:
     """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
-    if project.kind == "described" and selection.of_buildroot(load(project.description)):
+    ours = _of_package(project, name)
+    if ours:
         from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
 
-        ours = workspaces.of_package(project, name, engine)
-        if ours:
-            return workspaces.shell(*ours, command)
-    element = _element(project, name, engine)
-    planned = None
-    if project.kind == "described":
-        planned = workflow.prepare(project, (), engine, ignore).plan.elements.get(element)
-    if planned is None or planned.prepared is None:
-        return engine.shell(project.plan, element, command or None)
-    return engine.shell(project.plan, element, in_prepared_tree(planned, planned.prepared, command), stage="build")
+        return workspaces.shell(*ours, command)
+    with reading(project) as looked:
+        element = _element(looked, name, engine)
+        planned = None
+        if project.kind == "described":
+            planned = workflow.read(looked, _meant(looked, name)[0]).plan.elements.get(element)
+        if planned is None or planned.prepared is None:
+            return engine.shell(looked.plan, element, command or None)
+        return engine.shell(
+            looked.plan, element, in_prepared_tree(planned, planned.prepared, command), stage="build"
+        )
 
 
 def in_prepared_tree(element: Element, prepared: Prepared, command: tuple[str, ...]) -> tuple[str, ...]:
@@ -148,6 +185,15 @@ def in_prepared_tree(element: Element, prepared: Prepared, command: tuple[str, .
     failed = shlex.quote("The source tree is here, but not configured as it was asked for.")
     script = f"if sh -ec {preparing} >&2; then echo {hint} >&2; else echo {failed} >&2; fi\n"
     return ("sh", "-c", f'{script}cd {prepared.folder} && exec "$@"', "sh", *(command or ("sh", "-i")))
+
+
+def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:
+    """Return the Buildroot system, and the package of it, that a user means, or None for an element."""
+    if project.kind == "plain" or not selection.of_buildroot(load(project.description)):
+        return None
+    from rootstream import workspaces  # noqa: PLC0415  (only these projects wait for it)
+
+    return workspaces.of_package(project, name)
 
 
 def doomed(*, out: bool, cache: bool) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""`system.lock`: every input by content. `rootstream update` writes it, a build only reads it.
+"""`system.lock`: every input by content. `rootstream update` writes it, a build adds what it lacks.
 
 JSON with one locked thing to a line, so that a change of one package is a change of one line.
 """
@@ -7,17 +7,23 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rootstream import lock_entries
 from rootstream.errors import UserError, Where
 
 VERSION = 1
 FILE_NAME = "system.lock"
 MAX_BYTES = 64 << 20
+_CONFLICT = re.compile(r"^(?:<{7}|={7}|>{7}|\|{7})(?: .*)?$", re.MULTILINE)
+_SOURCES = re.compile(r'"sources"\s*:\s*\[\s*')
+_NEXT = re.compile(r"\s*,?\s*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,32 +48,65 @@ def to_text(lock: Lock) -> str:
 
 
 def from_text(text: str, path: Path) -> Lock:
-    """Read a lock. Raises `UserError` lock-broken with the place."""
-    hint = "It is written by `rootstream update`: take it from version control, or delete it and update."
+    """Read a lock. Raises `UserError` lock-broken, or lock-conflict for what a merge left, with the place."""
+    conflict = _CONFLICT.search(text)
+    if conflict:
+        raise UserError(
+            "lock-conflict",
+            f"two branches changed the lock, and a merge left both: {conflict[0][:7]}",
+            where=Where(path=path, line=_line(text, conflict.start())),
+            hint="Take one side, `git checkout --ours system.lock` or --theirs; "
+            "`rootstream update --missing` then pins what it lacks.",
+        )
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise UserError(
-            "lock-broken", "not a lock: it does not parse", where=Where(path=path, line=line), hint=hint
-        ) from error
+        raise _broken("not a lock: it does not parse", path, line) from error
     if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), list):
-        raise UserError("lock-broken", f"not a lock of version {VERSION}", where=Where(path=path), hint=hint)
-    refs = {}
-    for number, item in enumerate(data["sources"], 1):
+        raise _broken(f"not a lock of version {VERSION}", path)
+    refs: dict[str, Any] = {}
+    for number, item in enumerate(data["sources"]):
         if not isinstance(item, dict) or not isinstance(item.get("source"), dict) or "ref" not in item:
-            raise UserError(
-                "lock-broken", f"entry {number} has no source and ref", where=Where(path=path), hint=hint
-            )
-        refs[json.dumps(item["source"], sort_keys=True, separators=(",", ":"))] = item["ref"]
+            raise _broken(f"entry {number + 1} has no source and ref", path, _line_of(text, number))
+        wrong = lock_entries.problem(item["source"], item["ref"])
+        if wrong:
+            raise _broken(f"entry {number + 1}: {wrong}", path, _line_of(text, number))
+        request = json.dumps(item["source"], sort_keys=True, separators=(",", ":"))
+        if request in refs:
+            raise _broken(f"entry {number + 1} is there twice: {describe(request)}", path, _line_of(text, number))
+        refs[request] = item["ref"]
     return Lock(refs=refs)
+
+
+def _broken(message: str, path: Path, line: int | None = None) -> UserError:
+    hint = "It is written by `rootstream update`: take it from version control, or delete it and update."
+    return UserError("lock-broken", message, where=Where(path=path, line=line), hint=hint)
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+def _line_of(text: str, number: int) -> int | None:
+    """Return the line that an entry of a lock begins in, None where that cannot be told."""
+    begin = _SOURCES.search(text)
+    at = begin.end() if begin else len(text)
+    try:
+        for _ in range(number):
+            _, at = json.JSONDecoder().raw_decode(text, at)
+            at = _NEXT.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+    except ValueError:
+        return None
+    return _line(text, at) if begin else None
 
 
 def read(path: Path) -> Lock | None:
     """Return the lock of a file, or None if there is none yet. Raises `UserError` lock-broken."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise UserError("lock-broken", "too large to be a lock", where=Where(path=path))
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
+            raise _broken("no file, or too large to be a lock", path)
         return from_text(path.read_text(encoding="utf-8"), path)
     except FileNotFoundError:
         return None
@@ -84,7 +123,7 @@ def write(lock: Lock, path: Path) -> bool:
     return True
 
 
-def write_atomically(path: Path, content: bytes) -> None:
+def write_atomically(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Write a file beside its place and move it there. Raises `UserError` cannot-write."""
     name = None
     try:
@@ -92,7 +131,7 @@ def write_atomically(path: Path, content: bytes) -> None:
             name = out.name
             out.write(content)
             out.flush()
-            os.fchmod(out.fileno(), 0o644)
+            os.fchmod(out.fileno(), mode)
             os.fsync(out.fileno())
         Path(name).replace(path)
     except OSError as error:

@@ -73,6 +73,21 @@ def hide(system: str, described: Sequence[layers.Layer], contents: Mapping[str, 
     return Hidden(layers=tuple(hidden), secrets=tuple(found.values()), files=files)
 
 
+def has_secrets(described: Sequence[layers.Layer]) -> bool:
+    """Say whether layers hold anything that only its owner may read: password hashes, secret files."""
+    return any(
+        isinstance(layer, layers.SecretsLayer)
+        or (
+            isinstance(layer, layers.UsersLayer)
+            and any(isinstance(user.password, layers.PasswordHash) for user in layer.users)
+        )
+        or (
+            isinstance(layer, layers.RootLoginLayer) and isinstance(layer.root_login.password, layers.PasswordHash)
+        )
+        for layer in described
+    )
+
+
 def mark(digest: str, secrets: Sequence[Secret]) -> str:
     """Return what stands for a result with its secrets; it is kept in the project, and nowhere else."""
     if not secrets:

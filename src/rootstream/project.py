@@ -8,9 +8,10 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +28,14 @@ Alone = Callable[[], AbstractContextManager[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A folder with a system.yaml, or with a BuildStream project.conf and no system.yaml (`plain`)."""
+    """A folder with a system.yaml, or with a BuildStream project.conf and no system.yaml (`plain`).
+
+    `scratch` is where a command that only reads puts what it derives.
+    """
 
     folder: Path
     kind: Literal["described", "plain"]
+    scratch: Path | None = None
 
     @property
     def description(self) -> Path:
@@ -50,7 +55,7 @@ class Project:
     @property
     def plan(self) -> Path:
         """Return the folder of the BuildStream project that the engine works in."""
-        return self.work / "plan" if self.kind == "described" else self.folder
+        return (self.scratch or self.work) / "plan" if self.kind == "described" else self.folder
 
     def out(self, target: str) -> Path:
         """Return the folder of a target's results."""
@@ -70,6 +75,13 @@ def find(start: Path) -> Project:
         f"no {DESCRIPTION} and no BuildStream {PLAIN} in {start} or above it",
         hint="`rootstream init x86-disk hello` makes a project in the folder hello.",
     )
+
+
+@contextmanager
+def reading(project: Project) -> Iterator[Project]:
+    """Give a project to a command that only reads it: what it derives goes to a temporary folder."""
+    with tempfile.TemporaryDirectory(prefix="rootstream-") as scratch:
+        yield replace(project, scratch=Path(scratch).resolve())
 
 
 @dataclass(slots=True, kw_only=True)

@@ -66,6 +66,21 @@ def plan(where: project.Project, described: Described, refs: Mapping[str, Any]) 
     return Plan(elements={each.name: each for each in elements}, files=files, targets={}, refs=pinned)
 
 
+def _digest(made: Plan, described: Described) -> str:
+    """Return what stands for the wheels of a plan, installed for the Python of a system."""
+    version = str(pythonlayer.wanted(described.system.layers)[0].version)
+    told = json.dumps({"refs": made.refs, "version": version}, sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()
+
+
+def is_prepared(where: project.Project, described: Described, pinned: Lock) -> bool:
+    """Say whether the folder of installed wheels is in step with the lock."""
+    made = plan(where, described, pinned.refs)
+    space = where.work / "buildroot" / described.slug
+    there = pythonlayer.folder(space).is_dir() and pythonlayer.noted(space)
+    return not made.elements or there == _digest(made, described)
+
+
 def prepare(
     where: project.Project, described: Described, pinned: Lock, engine: Engine, report: events.Reporter
 ) -> None:
@@ -79,10 +94,9 @@ def prepare(
     space = where.work / "buildroot" / described.slug
     note = space / pythonlayer.NOTE
     version = str(pythonlayer.wanted(described.system.layers)[0].version)
-    told = json.dumps({"refs": made.refs, "version": version}, sort_keys=True)
-    digest = hashlib.sha256(told.encode()).hexdigest()
+    digest = _digest(made, described)
     folder = pythonlayer.folder(space)
-    if folder.is_dir() and pythonlayer.noted(space) == digest:
+    if is_prepared(where, described, pinned):
         return
     space.mkdir(parents=True, exist_ok=True)
     note.unlink(missing_ok=True)

@@ -20,6 +20,9 @@ TEMPLATES = {
     "capsule": ("capsule", "RISC-V kernels with their root inside, for a hypervisor"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),
 }
+IGNORE = ".gitignore"
+IGNORED = (".rootstream/", "out/")
+KEPT = {".git", IGNORE}  # what a folder that counts as empty may hold
 DERIVED = ("out", ".rootstream", ".bst", "__pycache__", "system.lock", "project.refs")
 
 
@@ -30,6 +33,7 @@ def _examples() -> Traversable:
 def create(template: str, folder: Path) -> tuple[Path, ...]:
     """Copy a template into a new or empty folder and return its files.
 
+    A Git repository with at most a .gitignore counts as empty; that stays as it is.
     Raises `UserError` unknown-template, not-empty, cannot-write.
     """
     if template not in TEMPLATES:
@@ -37,7 +41,7 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
         guess = f"; did you mean {near[0]}?" if near else ""
         listed = "\n".join(f"  {name:<12} {text}" for name, (_, text) in TEMPLATES.items())
         raise UserError("unknown-template", f"no template {template!r}{guess}", hint=f"Templates:\n{listed}")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or {path.name for path in folder.iterdir()} - KEPT):
         raise UserError(
             "not-empty",
             "is not an empty folder",
@@ -49,12 +53,41 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
             new = Path(scratch) / "new"
             _copy(_examples() / TEMPLATES[template][0], new)
-            if folder.exists():
-                folder.rmdir()
-            new.rename(folder)
+            if not (new / IGNORE).exists():
+                (new / IGNORE).write_text("".join(f"{line}\n" for line in IGNORED))
+            _place(new, folder)
     except OSError as error:
         raise UserError("cannot-write", f"cannot be made: {error.strerror}", where=Where(path=folder)) from error
-    return tuple(sorted(path for path in folder.rglob("*") if path.is_file()))
+    return tuple(
+        sorted(
+            path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts
+        )
+    )
+
+
+def not_ignored(folder: Path) -> tuple[str, ...]:
+    """Return what is derived in a project and does not stand in its .gitignore."""
+    lines = (folder / IGNORE).read_text("utf-8", "replace").splitlines()
+    return tuple(each for each in IGNORED if each.strip("/") not in {line.strip().strip("/") for line in lines})
+
+
+def _place(new: Path, folder: Path) -> None:
+    """Put a finished folder in its place, or what is in it into a folder with nothing but a repository."""
+    if not folder.exists() or not any(folder.iterdir()):
+        if folder.exists():
+            folder.rmdir()
+        new.rename(folder)
+        return
+    moved: list[Path] = []
+    try:
+        for path in sorted(new.iterdir()):
+            if path.name not in KEPT or not (folder / path.name).exists():
+                path.rename(folder / path.name)
+                moved += [folder / path.name]
+    except OSError:
+        for path in moved:
+            path.rename(new / path.name)
+        raise
 
 
 def _copy(source: Traversable, folder: Path) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rootstream import events, images, selection, workflow
+from rootstream import events, export, images, selection, workflow
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
@@ -53,7 +53,13 @@ class Public(Model):
 
 
 def prepare(
-    project: Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter, kind: str | None
+    project: Project,
+    wanted: tuple[str, ...],
+    engine: Engine,
+    report: events.Reporter,
+    kind: str | None,
+    *,
+    locked: bool = False,
 ) -> tuple[Trial, ...]:
     """Build what is not up to date and return what can be booted.
 
@@ -61,7 +67,7 @@ def prepare(
     """
     if kind and project.kind == "described":
         _makes(project, wanted, kind)
-    workflow.build(project, wanted, engine, _part(report))
+    workflow.build(project, wanted, engine, _part(report), locked=locked)
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
     else:
@@ -273,22 +279,28 @@ def verify(ready: Sequence[Trial], report: events.Reporter, *, verbose: bool) ->
             report(event)
 
     began = time.monotonic()
-    verdicts = tuple(
-        judge(
+    verdicts = tuple(_verdict(trial, pass_on) for trial in ready)
+    if all(verdict.passed for verdict in verdicts):
+        report(events.Done(text="all checks passed", elapsed=time.monotonic() - began))
+    return verdicts
+
+
+def _verdict(trial: Trial, report: events.Reporter) -> Verdict:
+    """Boot a system's images; what is noted of it is closed to others where its images are."""
+    try:
+        return judge(
             trial.name,
             arch=trial.arch,
             machine=trial.machine,
             images=trial.images,
             wanted=trial.checks,
             folder=trial.folder,
-            report=pass_on,
+            report=report,
             env=os.environ,
         )
-        for trial in ready
-    )
-    if all(verdict.passed for verdict in verdicts):
-        report(events.Done(text="all checks passed", elapsed=time.monotonic() - began))
-    return verdicts
+    finally:
+        if trial.folder.is_dir() and not export.is_open(trial.folder.parent):
+            export.close(trial.folder)
 
 
 def summary(verdicts: Sequence[Verdict]) -> tuple[str, ...]:

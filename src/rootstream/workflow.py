@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from rootstream import __version__, events, export, lock, origins, pinning, placeholders, project
+from rootstream import __version__, changes, events, export, lock, origins, pinning, placeholders, project
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -34,8 +35,7 @@ class Prepared:
 
     def digest(self, target: str) -> str:
         """Return what stands for everything that decides a target's result."""
-        versions = (__version__, metadata.version("BuildStream"))
-        return text.digest(self.plan, self.files, self.outputs[target].element, versions)
+        return text.digest(self.plan, self.files, self.outputs[target].element, _versions())
 
     def mark(self, target: str) -> str:
         """Return what stands for everything that decides a target's exported files, secrets included."""
@@ -45,21 +45,41 @@ class Prepared:
         """Return the system of a target."""
         return next(each for each in self.description.systems if each.target == target)
 
+    def is_private(self, target: str) -> bool:
+        """Say whether only their owner may read the files of a target."""
+        return placeholders.has_secrets(self.described(target).system.layers)
 
-def prepare(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> Prepared:
-    """Read a project and plan the wanted systems; a project without a lock gets one first.
+    def noted(self, target: str) -> Mapping[str, str]:
+        """Return what is noted with an export, to say later what changed."""
+        return changes.noted(self.described(target), self.description.debian, self.project.folder, _versions())
 
-    Raises `UserError` for every mistake in the project, and lock-outdated.
+    def inputs(self, target: str) -> tuple[Mapping[str, Any], ...]:
+        """Return the pinned inputs of a target: each with its source and its ref."""
+        names = self.plan.closure(self.outputs[target].element)
+        requests = {
+            source.request() for name in names for source in self.plan.elements[name].sources if source.locked
+        }
+        return tuple({"source": json.loads(each), "ref": self.plan.refs[each]} for each in sorted(requests))
+
+
+def _versions() -> tuple[str, ...]:
+    return (__version__, metadata.version("BuildStream"))
+
+
+def read(where: project.Project, wanted: tuple[str, ...]) -> Prepared:
+    """Read a project and plan the wanted systems; nothing is pinned, fetched or written.
+
+    Raises `UserError` for every mistake in the project, and no-lock or lock-outdated.
     """
     description = load(where.description)
     targets = choose(description, wanted, where.description)
-    pinned = pinning.pins(where, engine, report, targets)
-    return _planned(where, description, targets, pinned)
+    return planned(where, description, targets, pinning.known(where))
 
 
-def _planned(
+def planned(
     where: project.Project, description: Description, targets: tuple[str, ...], pinned: lock.Lock
 ) -> Prepared:
+    """Plan systems of a project with its lock. Raises `UserError` no-lock or lock-outdated for what it lacks."""
     own = set(native(description, targets))
     ours = tuple(target for target in targets if target in own)
     read = inputs.gather(description, where.folder, only=ours)
@@ -88,19 +108,19 @@ def build(
     engine: Engine,
     report: events.Reporter,
     *,
-    dry_run: bool = False,
+    locked: bool = False,
 ) -> tuple[Path, ...]:
     """Bring out/ up to date for the wanted systems (or elements of a plain project); return their folders.
 
-    With `dry_run` only say what would be done.
+    What the lock lacks is pinned first, unless it must do as it is (`locked`).
     """
     began = time.monotonic()
     with project.locked(where, report, _slugs(where, wanted)) as hold:
         if where.kind == "plain":
             places = _build_plain(where, wanted, engine, report)
         else:
-            places = _build_described(where, wanted, engine, report, hold, dry_run=dry_run)
-    report(events.Done(text="would be built" if dry_run else "built", elapsed=time.monotonic() - began))
+            places = _build_described(where, wanted, engine, report, hold, locked=locked)
+    report(events.Done(text="built", elapsed=time.monotonic() - began))
     return places
 
 
@@ -111,12 +131,12 @@ def _build_described(
     report: events.Reporter,
     hold: project.Hold,
     *,
-    dry_run: bool,
+    locked: bool,
 ) -> tuple[Path, ...]:
     description = load(where.description)
     targets = choose(description, wanted, where.description)
     caution(description, targets, where.folder, report)
-    pinned = pinning.pins(where, engine, report, targets)
+    pinned = pinning.pins(where, targets, engine, report, locked=locked)
     exported: list[str] = []
 
     def tell(event: events.Event) -> None:
@@ -126,15 +146,15 @@ def _build_described(
 
     try:
         if native(description, targets):
-            _build_native(_planned(where, description, targets, pinned), engine, tell)
+            _build_native(planned(where, description, targets, pinned), engine, tell)
         for described in of_buildroot(description, targets):
-            _build_workspace(where, described, pinned, engine, tell, hold, dry_run=dry_run)
+            _build_workspace(where, described, pinned, engine, tell, hold)
     finally:
         if description.machines and exported:
             from rootstream.netboot.record import record  # noqa: PLC0415  (only projects with machines wait for it)
 
             record(where, description, tuple(exported), report)
-    return tuple(where.out(target) for target in targets if not dry_run)
+    return tuple(where.out(target) for target in targets)
 
 
 def _build_workspace(
@@ -144,15 +164,12 @@ def _build_workspace(
     engine: Engine,
     report: events.Reporter,
     hold: project.Hold,
-    *,
-    dry_run: bool,
 ) -> None:
     from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
     from rootstream.buildroot import build as buildroot  # noqa: PLC0415
 
-    pinning.require(where, described, pinned)
     pythonwheels.prepare(where, described, pinned, engine, report)
-    buildroot.build(where, described, pinned, os.environ, report, dry_run=dry_run, alone=hold.paused)
+    buildroot.build(where, described, pinned, os.environ, report, alone=hold.paused)
 
 
 def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -> None:
@@ -160,6 +177,8 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
     todo = []
     for target in prepared.outputs:
         if export.is_current(where, target, prepared.mark(target)):
+            if prepared.is_private(target) and export.is_open(where.out(target)):
+                export.close(where.out(target))
             report(events.Notice(level="info", text=f"{target}: nothing to do, out/{target} is up to date"))
         else:
             todo.append(target)
@@ -173,7 +192,14 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
 
 
-def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
+def fetch(
+    where: project.Project,
+    wanted: tuple[str, ...],
+    engine: Engine,
+    report: events.Reporter,
+    *,
+    locked: bool = False,
+) -> None:
     """Fetch everything that the wanted systems (or elements of a plain project) are built from."""
     with project.locked(where, report, _slugs(where, wanted)):
         if where.kind == "plain":
@@ -181,9 +207,9 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
             return
         description = load(where.description)
         targets = choose(description, wanted, where.description)
-        pinned = pinning.pins(where, engine, report, targets)
+        pinned = pinning.pins(where, targets, engine, report, locked=locked)
         if native(description, targets):
-            prepared = _planned(where, description, targets, pinned)
+            prepared = planned(where, description, targets, pinned)
             write_plan(prepared)
             with origins.told(prepared.plan, where.description):
                 engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
@@ -191,7 +217,6 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
             from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
             from rootstream.buildroot import fetching  # noqa: PLC0415
 
-            pinning.require(where, described, pinned)
             pythonwheels.prepare(where, described, pinned, engine, report)
             fetching.fetch(where, described, pinned, os.environ, report)
 
@@ -199,20 +224,19 @@ def fetch(where: project.Project, wanted: tuple[str, ...], engine: Engine, repor
 def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:
     described = prepared.described(target)
     names = prepared.plan.closure(prepared.outputs[target].element)
-    requests = sorted(
-        {source.request() for name in names for source in prepared.plan.elements[name].sources if source.locked}
-    )
     return export.Facts(
         target=target,
         arch=described.system.arch,
         digest=prepared.digest(target),
         kinds={file: kind for kind, file in prepared.outputs[target].files},
-        inputs=tuple({"source": json.loads(request), "ref": prepared.plan.refs[request]} for request in requests),
+        inputs=prepared.inputs(target),
         elements=tuple({"name": name, "key": keys.get(name, "")} for name in names),
         version=__version__,
         epoch=described.system.epoch,
         secrets=prepared.outputs[target].secrets,
         times=prepared.outputs[target].times,
+        noted=prepared.noted(target),
+        private=prepared.is_private(target),
     )
 
 
@@ -237,13 +261,7 @@ def _checkout(
 def _build_plain(
     where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
 ) -> tuple[Path, ...]:
-    if not wanted:
-        raise UserError(
-            "no-target",
-            "this is a plain BuildStream project: name the element to build",
-            where=Where(path=where.folder / project.PLAIN),
-            hint="For example: rootstream build image-x86_64.bst",
-        )
+    require_target(where, wanted)
     states = engine.build(where.plan, wanted, report)
     keys = {state.name: state.key for state in states}
     places = []
@@ -262,6 +280,17 @@ def _build_plain(
             _checkout(where, target, element, facts, engine, report)
         places.append(where.out(target))
     return tuple(places)
+
+
+def require_target(where: project.Project, wanted: tuple[str, ...]) -> None:
+    """Raise `UserError` no-target where a plain project's command names no element."""
+    if not wanted:
+        raise UserError(
+            "no-target",
+            "this is a plain BuildStream project: name the element to build",
+            where=Where(path=where.folder / project.PLAIN),
+            hint="For example: rootstream build image-x86_64.bst",
+        )
 
 
 def plain_target(element: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,14 @@ from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
-from rootstream.events import Reporter, ignore
+from rootstream.events import Reporter
 from rootstream.load import load
 from rootstream.lock import Lock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """A Buildroot system of a project, with the project's lock."""
+    """A Buildroot system of a project, with the project's lock as it is."""
 
     project: project.Project
     described: Described
@@ -34,14 +33,18 @@ class Work:
         return workspace(self.project, self.described, self.project.folder, os.environ)
 
 
-def choose(where: project.Project, wanted: str | None, engine: Engine, report: Reporter) -> Work:
-    """Return the Buildroot system that a verb works on: the one named, or the only one.
+def looked_at(where: project.Project, wanted: str | None) -> Work:
+    """Return the Buildroot system that a verb only looks at; what the lock lacks stays missing."""
+    return Work(project=where, described=named(where, wanted), pinned=pinning.known(where))
 
-    Raises `UserError` not-buildroot, several-systems, lock-outdated.
+
+def choose(where: project.Project, wanted: str | None, engine: Engine, report: Reporter) -> Work:
+    """Return the Buildroot system that a verb works on: the one named, or the only one; what it lacks is pinned.
+
+    Raises `UserError` not-buildroot, several-systems.
     """
     described = named(where, wanted)
-    pinned = pinning.pins(where, engine, report, (described.target,))
-    pinning.require(where, described, pinned)
+    pinned = pinning.pins(where, (described.target,), engine, report)
     return Work(project=where, described=described, pinned=pinned)
 
 
@@ -70,7 +73,11 @@ def named(where: project.Project, wanted: str | None) -> Described:
 
 
 def opened(work: Work, report: Reporter) -> opening.Opened:
-    """Return the workspace with its tree and its generated files in place; the project must be locked."""
+    """Return the workspace with its tree and its generated files in place; the project is locked, or only read.
+
+    Raises `UserError` no-lock, lock-outdated, no-tree.
+    """
+    pinning.require(work.project, work.described, work.pinned)
     return opening.opened(work.project, work.described, work.pinned, os.environ, report)
 
 
@@ -102,8 +109,11 @@ def split(name: str) -> tuple[str | None, str]:
     return (system, package) if colon else (None, name)
 
 
-def of_package(where: project.Project, name: str, engine: Engine) -> tuple[Work, str | None] | None:
-    """Return the work that SYSTEM:PACKAGE, PACKAGE or SYSTEM names, or None if no Buildroot system is meant."""
+def of_package(where: project.Project, name: str) -> tuple[Work, str | None] | None:
+    """Return the work that SYSTEM:PACKAGE, PACKAGE or SYSTEM names, or None if no Buildroot system is meant.
+
+    In a project with native systems, too, a package alone is Buildroot's if Buildroot has it.
+    """
     if where.kind == "plain" or name.endswith(".bst"):
         return None
     description = load(where.description)
@@ -111,11 +121,14 @@ def of_package(where: project.Project, name: str, engine: Engine) -> tuple[Work,
     if not ours:
         return None
     if name in description.names():
-        return (choose(where, name, engine, ignore), None) if name in {each.target for each in ours} else None
+        return (looked_at(where, name), None) if name in {each.target for each in ours} else None
     system, package = split(name)
-    if system is None and selection.native(description) and not re.fullmatch(r"[a-z0-9][\w.+-]*", package):
+    if system in selection.native(description):
         return None
-    return choose(where, system, engine, ignore), package
+    work = looked_at(where, system)
+    if system is None and selection.native(description) and package not in info.known(work.space):
+        return None
+    return work, package
 
 
 def by_hand(where: project.Project, described: Described) -> list[str]:
@@ -147,9 +160,12 @@ def shell(work: Work, package: str | None, command: tuple[str, ...]) -> int:
     return process.hand_over(argv, env={**os.environ, **variables}, cwd=folder)
 
 
-def show(work: Work) -> dict[str, Any]:
-    """Return the packages of a system with version and state: installed, or to build."""
-    space = work.space
+def show(work: Work, report: Reporter) -> dict[str, Any]:
+    """Return the packages of a system as it is described now, with version and state: installed, or to build."""
+    ready = opened(work, report)
+    opening.configured(ready, report)
+    opening.ask(ready, report)
+    space = ready.workspace
     installed = info.installed(space)
     rows = [
         {

@@ -13,10 +13,11 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from rootstream_bst import aptindex, process, transport
 from rootstream_bst import mirrors as mirrors_
@@ -31,6 +32,8 @@ KEYRINGS = (
 UPDATE_TIMEOUT = 900  # seconds
 QUERY_TIMEOUT = 300
 NEAREST = 3
+FIRST = 1001  # of apt_preferences(5): also before higher versions
+PINNED = "that are pinned already"  # rootstream knows a message by these words
 KEPT = ("Acquire::http", "Acquire::https")  # the host's settings that still hold: proxies, certificates
 
 _LASTING = re.compile(
@@ -219,28 +222,48 @@ class Apt:
                 asked[name] = "a virtual package; name one that provides it"
         raise Fault("unknown-package", f"{where}: {', '.join(unknown)}", asked=asked)
 
-    def resolve(self, wanted: Sequence[str], *, recommends: bool, essential: bool = False) -> tuple[Package, ...]:
+    def resolve(
+        self,
+        wanted: Sequence[str],
+        *,
+        recommends: bool,
+        essential: bool = False,
+        keep: Mapping[str, str] = MappingProxyType({}),
+        prefer: Mapping[str, str] = MappingProxyType({}),
+    ) -> tuple[Package, ...]:
         """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
 
-        With `essential` also what every Debian system has (apt-patterns(7)). Raises `Fault` unknown-package,
-        unresolvable or invalid-index.
+        With `essential` also what every Debian system has (apt-patterns(7)). Packages that are in `keep` come at
+        the version that it says, those in `prefer` if the archive still has that. Raises `Fault` unknown-package,
+        unresolvable, pinned-versions or invalid-index.
         """
         self._refuse_unknown([name.partition("=")[0] for name in wanted])
         extra = ("?essential",) if essential else ()
-        option = f"APT::Install-Recommends={'true' if recommends else 'false'}"
-        done = self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, "install", "--", *wanted, *extra])
+        words = ["-o", f"APT::Install-Recommends={'true' if recommends else 'false'}", "install", "--"]
+        words += [*wanted, *extra]
+        done = self._ask(words, {**prefer, **keep})
         if done.status != 0:
             where = ", ".join(self._archive.suites)
             versions = _NO_VERSION.finditer(done.stderr)
+            free = self._ask(words, {}) if keep or prefer else done
+            message = f"apt cannot resolve the package set for {where}"
             raise Fault(
-                "unresolvable",
-                f"apt cannot resolve the package set for {where}",
+                "unresolvable" if free.status else "pinned-versions",
+                message if free.status else f"{message} with the versions {PINNED}",
                 detail=process.tail(done.stdout + done.stderr, 40),
                 asked={
                     f"{match[2]}={match[1]}": f"there is no version {match[1]} in {where}" for match in versions
                 },
             )
         chosen = aptindex.resolved(done.stdout)
+        lost = [
+            f"{name} {keep[name]} (now {version})"
+            for name, version, _ in chosen
+            if keep.get(name, version) != version
+        ]
+        if lost:
+            message = f"{', '.join(self._archive.suites)} has other versions than those {PINNED}"
+            raise Fault("pinned-versions", message, detail="\n".join(lost))
         shown = self._run(
             [
                 "apt-cache",
@@ -257,6 +280,17 @@ class Apt:
                 "invalid-index", f"apt says nothing of {', '.join(missing)}", detail=process.tail(shown.stderr)
             )
         return tuple(known[name, version] for name, version, _ in chosen)
+
+    def _ask(self, words: Sequence[str], versions: Mapping[str, str]) -> process.Completed:
+        """Run apt-get for a set in which some packages have versions that go before all others."""
+        text = "".join(
+            f"Package: {name}\nPin: version {version}\nPin-Priority: {FIRST}\n\n"
+            for name, version in versions.items()
+        )
+        path = self._folder / "preferences"
+        path.write_text(text)
+        option = f"Dir::Etc::preferences={path}"
+        return self._run(["apt-get", "-q", "-y", "--print-uris", "-o", option, *words])
 
     def _source_names(self) -> list[str]:
         names: set[str] = set()

@@ -2,8 +2,9 @@
 
 Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `essential`, `without`, `mirrors`,
 `keyring`, `fixups`, `unpack`, `database` with `exclude` and `include`. `without` names packages that are there
-already, with all they need: another element's set. Maintainer scripts are not run. `ref` is a list of packages,
-made by tracking.
+already, with all they need: another element's set. `keep` (name=version) holds packages at a version while
+tracking, `prefer` where the archive has that version still. Maintainer scripts are not run. `ref` is a list of
+packages, made by tracking.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ OWN_KEYS = (
     "recommends",
     "essential",
     "without",
+    "keep",
+    "prefer",
     "fixups",
     "unpack",
     "database",
@@ -71,6 +74,8 @@ class DebianPackages(ArchiveSource):
             self.architecture = records.architecture(node.get_str("architecture"), where)
         self.packages = self.checked_list(node, "packages", _wanted)
         self.without = self.checked_list(node, "without", _wanted) if "without" in node else ()
+        self.keep = self._versions(node, "keep")
+        self.prefer = self._versions(node, "prefer")
         self.recommends = node.get_bool("recommends", False)
         self.unpack = node.get_bool("unpack", True)
         self.essential = node.get_bool("essential", False)
@@ -85,6 +90,11 @@ class DebianPackages(ArchiveSource):
                 f"{node.get_provenance()}: fixups: true needs unpack: true", reason="fixups-without-unpack"
             )
         self.load_ref(node)
+
+    def _versions(self, node: Node, key: str) -> dict[str, str]:
+        """Return the versions of packages by their names."""
+        found = (each.partition("=") for each in (self.checked_list(node, key, _wanted) if key in node else ()))
+        return {name: version for name, _, version in found}
 
     def load_ref(self, node: Node) -> None:
         """Take the ref from the YAML; raises `SourceError` invalid-ref with its place."""
@@ -126,9 +136,17 @@ class DebianPackages(ArchiveSource):
         activity = f"Resolving {len(self.packages)} packages"
         with self.timed_activity(activity), self.faults(), apt.opened(self.archive(self.architecture)) as archive:
             packages = archive.resolve(
-                (*self.without, *self.packages), recommends=self.recommends, essential=self.essential
+                (*self.without, *self.packages),
+                recommends=self.recommends,
+                essential=self.essential,
+                keep=self.keep,
+                prefer=self.prefer,
             )
-            there = set(archive.resolve(self.without, recommends=self.recommends)) if self.without else set()
+            there = (
+                set(archive.resolve(self.without, recommends=self.recommends, keep=self.keep, prefer=self.prefer))
+                if self.without
+                else set()
+            )
         return Ref(_plain(package) for package in packages if package not in there)
 
     def is_cached(self) -> bool:

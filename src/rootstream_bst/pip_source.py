@@ -19,7 +19,7 @@ from rootstream_bst.store import Store
 from rootstream_bst.wheels import Wheel
 
 STORE = "python"  # below BuildStream's folder of sources
-KEYS = ("python", "machine", "glibc", "requirements", "constraints", "digest", "ref")
+KEYS = ("python", "machine", "glibc", "requirements", "constraints", "digest", "keep", "ref")
 ENTRY_KEYS = ("name", "version", "file", "size", "sha256")
 
 Entry: TypeAlias = Wheel | Sdist
@@ -41,6 +41,7 @@ class PipSource(Source):
     target: wheels.Target
     requirements: str
     constraints: str
+    kept: tuple[str, ...]
     ref: Sequence[object] | None
 
     def configure_pip(self, node: Node, *keys: str) -> None:
@@ -54,6 +55,7 @@ class PipSource(Source):
         self.target = wheels.Target(python=python, machine=node.get_str("machine"), glibc=node.get_int("glibc"))
         self.requirements = node.get_str("requirements")
         self.constraints = node.get_str("constraints")
+        self.kept = tuple(node.get_str_list("keep", []))
         node.get_str("digest", "")
         self.load_ref(node)
 

@@ -7,7 +7,6 @@ it), `build` (further requirements of building). Staged are `wheels` for the roo
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from rootstream_bst.pip_source import ENTRY_KEYS, Entry, Node, PipSource, Ref, p
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref stages something else
 PLACES = {"wheel": "wheels", "source": "wheels/source", "build": "wheels/build"}
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class PythonSources(PipSource):
@@ -29,10 +27,11 @@ class PythonSources(PipSource):
 
     def configure(self, node: Node) -> None:
         """Read and check the keys."""
-        self.configure_pip(node, "sdists", "trees", "build")
+        self.configure_pip(node, "sdists", "trees", "build", "keep-build")
         self.sdists = tuple(node.get_str_list("sdists", []))
         self.trees = tuple(node.get_str_list("trees", []))
         self.building = tuple(node.get_str_list("build", []))
+        self.kept_build = tuple(node.get_str_list("keep-build", []))
 
     def load_ref(self, node: Node) -> None:
         """Take the ref from the YAML; raises `SourceError` invalid-ref with its place."""
@@ -62,23 +61,25 @@ class PythonSources(PipSource):
         with self.timed_activity("Resolving Python packages and sources"), self.faults():
             needs = [pysource.of_folder(Path(previous_sources_dir or "", tree)) for tree in self.trees]
             if self.sdists:
-                with sdists.downloaded(self.target, self.sdists, limits) as (found, _):
+                with sdists.downloaded(self.target, self.sdists, [*limits, *self.kept]) as (found, _):
                     for sdist, path in found.items():
                         needs.append(pysource.of_archive(path))
                         self.keep(sdist, path)
                         rows.append(_row("source", sdist))
-            ours = {_plain_name(line) for line in self.sdists} | {Path(tree).name for tree in self.trees}
+            ours = {wheels.plain_name(line) for line in self.sdists} | {Path(tree).name for tree in self.trees}
             wanted = [*self.lines(self.requirements), *(line for need in needs for line in need.run)]
-            wanted = [line for line in wanted if _plain_name(line) not in ours]
-            rows += self._wheels("wheel", wanted, limits)
+            wanted = [line for line in wanted if wheels.plain_name(line) not in ours]
+            rows += self._wheels("wheel", wanted, limits, self.kept)
             lines = [line for need in needs for line in need.build]
-            rows += self._wheels("build", ["pip", *lines, *self.building], ())
+            rows += self._wheels("build", ["pip", *lines, *self.building], (), self.kept_build)
         return Ref(rows)
 
-    def _wheels(self, role: str, lines: list[str], limits: list[str] | tuple[()]) -> list[dict[str, Any]]:
+    def _wheels(
+        self, role: str, lines: list[str], limits: list[str] | tuple[()], kept: tuple[str, ...]
+    ) -> list[dict[str, Any]]:
         if not lines:
             return []
-        with wheels.downloaded(self.target, lines, limits) as folder:
+        with wheels.downloaded(self.target, lines, limits, kept=kept) as folder:
             found = list(wheels.found(folder))
             for wheel, path in found:
                 self.keep(wheel, path)
@@ -112,12 +113,6 @@ class PythonSources(PipSource):
 
 def _row(role: str, entry: Entry) -> dict[str, Any]:
     return {"role": role, **plain(entry)}
-
-
-def _plain_name(line: str) -> str:
-    """Return the normalized name of a requirement line (PEP 503)."""
-    match = _NAME.match(line.strip())
-    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def setup() -> type[PythonSources]:

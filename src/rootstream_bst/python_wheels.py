@@ -1,7 +1,8 @@
 """BuildStream source: Python wheels for a system, resolved by pip, pinned by hash, staged as files.
 
 Keys: `python`, `machine`, `glibc`, and `requirements` and `constraints`, files of the project; `digest` stands for
-their content. `ref` is a list of wheels, made by tracking. Where they come from is the user's pip configuration.
+their content. `keep` (name==version) holds packages at a version while tracking. `ref` is a list of wheels, made
+by tracking. Where they come from is the user's pip configuration.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ class PythonWheels(PipSource):
         with (
             self.timed_activity(f"Resolving {len(wanted)} Python requirements"),
             self.faults(),
-            wheels.downloaded(self.target, wanted, self.lines(self.constraints)) as folder,
+            wheels.downloaded(self.target, wanted, self.lines(self.constraints), kept=self.kept) as folder,
         ):
             found = list(wheels.found(folder))
             for wheel, path in found:

@@ -113,33 +113,51 @@ def interpreter() -> str:
 
 
 @contextmanager
-def downloaded(target: Target, lines: Sequence[str], constraints: Sequence[str], *words: str) -> Iterator[Path]:
+def downloaded(
+    target: Target, lines: Sequence[str], constraints: Sequence[str], *words: str, kept: Sequence[str] = ()
+) -> Iterator[Path]:
     """Give a folder with the wheels that requirement lines take; `words` are further options of pip.
 
-    Raises `Fault` no-wheel, pip-failed or program-missing.
+    `kept` are constraints (name==version) that the user did not write. Raises `Fault` no-wheel, pip-failed,
+    pinned-versions or program-missing.
     """
     with tempfile.TemporaryDirectory(prefix="rootstream-wheels-") as scratch:
         folder = Path(scratch, "wheels")
         folder.mkdir()
         wanted, limits = Path(scratch, "requirements.txt"), Path(scratch, "constraints.txt")
         wanted.write_text("".join(f"{line}\n" for line in lines))
-        limits.write_text("".join(f"{line}\n" for line in constraints))
+        limits.write_text("".join(f"{line}\n" for line in (*constraints, *kept)))
         argv = [interpreter(), "-c", DRIVER, json.dumps(target.markers()), "--disable-pip-version-check"]
         argv += ["download", "--quiet", "--no-input", "--dest", str(folder), *target.options(), *words]
         argv += ["-r", str(wanted), "-c", str(limits)]
         done = process.run(argv, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=TIMEOUT)
         if done.status != 0:
-            raise _failure(target, done)
+            raise _failure(target, done, kept)
         yield folder
 
 
-def _failure(target: Target, done: process.Completed) -> Fault:
+def _failure(target: Target, done: process.Completed, kept: Sequence[str]) -> Fault:
     detail = process.tail(done.stderr or done.stdout)
     match = _MISSING.search(done.stderr)
+    if (
+        match
+        and kept
+        and (not match["name"] or any(each.startswith(f"{plain_name(match['name'])}==") for each in kept))
+    ):
+        message = (
+            f"Python packages for Python {target.python} cannot be had with the versions that are pinned already"
+        )
+        return Fault("pinned-versions", message, detail=detail)
     if match:
         message = f"no wheels for Python {target.python} on {target.machine}: {match[0]}"
         return Fault("no-wheel", message, detail=detail, asked={match["name"]: message} if match["name"] else None)
     return Fault("pip-failed", f"pip ended with status {done.status}", detail=detail, temporary=True)
+
+
+def plain_name(line: str) -> str:
+    """Return the normalized name of a requirement line (PEP 503)."""
+    match = NAME.match(line.strip())
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
 
 
 def found(folder: Path) -> Iterator[tuple[Wheel, Path]]:

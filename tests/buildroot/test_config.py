@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pexpect
 import pytest
 from tests.buildroot.conftest import Command
+from tests.readonly import look
 
 pytestmark = pytest.mark.buildroot
 
@@ -114,7 +116,8 @@ def test_a_variant_keeps_its_changes_in_a_file_of_its_own(box: Path, run: Comman
     )
 
 
-def edit_by_hand(box: Path) -> None:
+def edit_by_hand(box: Path, run: Command) -> None:
+    run("config", "discard", cwd=box)  # makes the output folder's .config
     config = box / ".rootstream" / "buildroot" / "box" / "output" / ".config"
     text = config.read_text()
     config.write_text(text.replace("# BR2_PACKAGE_TREE is not set", "BR2_PACKAGE_TREE=y"))
@@ -122,8 +125,7 @@ def edit_by_hand(box: Path) -> None:
 
 
 def test_an_edit_in_the_output_folder_is_told_and_not_lost(box: Path, run: Command) -> None:
-    run("config", "check", cwd=box)
-    edit_by_hand(box)
+    edit_by_hand(box, run)
     done = run("build", cwd=box, check=False)
     assert done.returncode == 2
     assert "BR2_PACKAGE_TREE" in done.stderr
@@ -131,9 +133,52 @@ def test_an_edit_in_the_output_folder_is_told_and_not_lost(box: Path, run: Comma
     assert run("config", "diff", cwd=box).stdout == "BR2_PACKAGE_TREE: n -> y\n"
 
 
+READING = (
+    ("config", "check"),
+    ("config", "get", "BR2_PACKAGE_BASH"),
+    ("config", "diff"),
+    ("config", "diff", "box@debug", "--system", "box"),
+    ("config", "explain", "BR2_PACKAGE_TREE"),
+    ("build", "-n"),
+    ("show",),
+)
+
+
+def test_what_only_reads_changes_nothing(box: Path, run: Command) -> None:
+    for words in READING:
+        look(box, *words)
+    run("config", "discard", cwd=box)
+    told = {words: look(box, *words) for words in READING}
+    assert "new: nothing of it is built yet" in told["build", "-n"].stderr
+    assert "bash" in told["show",].stdout
+    assert "no log of busybox" in look(box, "log", "box:busybox", status=2).stderr
+
+
+def test_a_check_names_an_edit_in_the_output_folder_and_leaves_it(box: Path, run: Command) -> None:
+    edit_by_hand(box, run)
+    for _ in range(2):
+        told = json.loads(look(box, "config", "check", "--json", status=2).stdout)
+        assert [(each["kind"], each["symbol"]) for each in told] == [("hand-edited", "BR2_PACKAGE_TREE")]
+    assert "config save" in look(box, "config", "get", "BR2_PACKAGE_TREE", status=2).stderr
+    assert "+BR2_PACKAGE_TREE=y" in run("config", "save", cwd=box).stdout
+
+
+def test_without_a_tree_nothing_is_fetched(tmp_path: Path) -> None:
+    tree = "{tar: {url: 'file:///nowhere/buildroot.tar', sha256: " + 64 * "0" + "}}"
+    (tmp_path / "system.yaml").write_text(
+        f"systems: {{box: {{root: {{buildroot: {{tree: {tree}}}}}, images: [files]}}}}"
+    )
+    words = (("config", "check"), ("build", "-n"), ("show",))
+    for each in words:
+        assert "`rootstream update`" in look(tmp_path, *each, status=2).stderr
+    run_update = [sys.executable, "-m", "rootstream", "update"]
+    subprocess.run(run_update, cwd=tmp_path, check=True, capture_output=True)
+    for each in words:
+        assert "`rootstream fetch`" in look(tmp_path, *each, status=2).stderr
+
+
 def test_clean_does_not_lose_an_edit_in_the_output_folder(box: Path, run: Command) -> None:
-    run("config", "check", cwd=box)
-    edit_by_hand(box)
+    edit_by_hand(box, run)
     done = run("clean", cwd=box, check=False)
     assert done.returncode == 2
     assert "BR2_PACKAGE_TREE" in done.stderr
@@ -145,23 +190,21 @@ def test_clean_does_not_lose_an_edit_in_the_output_folder(box: Path, run: Comman
 
 
 def test_an_edit_in_the_output_folder_is_saved(box: Path, run: Command) -> None:
-    run("config", "check", cwd=box)
-    edit_by_hand(box)
+    edit_by_hand(box, run)
     assert "+BR2_PACKAGE_TREE=y" in run("config", "save", cwd=box).stdout
     assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
     assert reasons(box, run) == {}
 
 
 def test_an_edit_in_the_output_folder_is_dropped(box: Path, run: Command) -> None:
-    run("config", "check", cwd=box)
-    edit_by_hand(box)
+    edit_by_hand(box, run)
     run("config", "discard", cwd=box)
     assert reasons(box, run) == {}
     assert (box / "box_defconfig").read_text() == DEFCONFIG
 
 
 def test_a_whole_config_is_told_and_minimised(box: Path, run: Command) -> None:
-    run("config", "check", cwd=box)
+    run("config", "discard", cwd=box)
     whole = (box / ".rootstream" / "buildroot" / "box" / "output" / ".config").read_text()
     (box / "box_defconfig").write_text(whole)
     assert "whole .config" in run("config", "check", cwd=box, check=False).stdout

@@ -43,6 +43,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
         made.package("libtool1", "1.2-3+deb1u1", {"./usr/lib/libtool.so.1": "2"}, suite=SUITES[1])
         made.package("extra", "1", {"./usr/share/extra": "e"}, arch="all")
         made.package("needy", "1", {}, fields="Depends: absent\n")
+        made.package("newer", "1", {}, fields="Depends: libtool1 (>= 1.2-3+deb1u1)\n")
         made.package("gcc", "1", {"./usr/bin/gcc": ("", 0o755)})
         made.package("tool", "1:1.2-3", {"./usr/bin/tool": ("riscv", 0o755)}, arch="riscv64")
         made.package("large", "1", {"./large": os.urandom(400_000).hex()})
@@ -433,3 +434,30 @@ def test_bad_keys(bst: Bst, site: Site) -> None:
     ):
         bst.element("bad.bst", text)
         assert re.search(r"bad\.bst \[line \d+ column \d+\]", bst.fails("show", "bad.bst"))
+
+
+def test_versions_that_are_pinned_are_kept_or_it_is_an_error(bst: Bst, site: Site) -> None:
+    both = ", ".join(SUITES)
+
+    def tracked(*names: str, more: str = "") -> str:
+        return bst.element("set.bst", site.packages(*names, suites=both, more=more)).read_text()
+
+    def versions() -> str:
+        bst.run("source", "track", "set.bst")
+        return (bst.path / "elements" / "set.bst").read_text()
+
+    tracked("tool", "extra")
+    assert "version: 1.2-3+deb1u1" in versions()
+    for more in ("keep: [libtool1=1.2-3]\n", "prefer: [libtool1=1.2-3]\n", "keep: [libtool1=1.2-3, gone=1]\n"):
+        tracked("tool", "extra", more=more)
+        assert "deb1u1" not in versions()
+    tracked("tool", more="prefer: [libtool1=1.1]\n")
+    assert "version: 1.2-3+deb1u1" in versions()
+    tracked("tool", more="keep: [libtool1=1.1]\n")
+    said = bst.fails("source", "track", "set.bst")
+    assert "than those that are pinned already" in said
+    assert "libtool1 1.1 (now 1.2-3+deb1u1)" in said
+    tracked("tool", "newer", more="keep: [libtool1=1.2-3]\n")
+    assert "with the versions that are pinned already" in bst.fails("source", "track", "set.bst")
+    tracked("needy", more="keep: [libtool1=1.2-3]\n")
+    assert "pinned already" not in bst.fails("source", "track", "set.bst")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -89,3 +90,80 @@ def test_changes_are_told_package_by_package() -> None:
         "gone: a of trixie for amd64",
         "gone: source package linux of trixie",
     )
+
+
+TEXT = lock.to_text(made())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ('"packages":["a"]', '"packages":"a"', 3),
+        ('"packages":["a"]', '"packages":[]', 3),
+        ('"architecture":"amd64",', "", 3),
+        ('"name": "b"', '"name": 1', 3),
+        ('"version": "2"', '"version": 2', 3),
+        ('"kind":"debian_packages"', '"kind":1', 3),
+        ('{"version": "6", "files": []}', "[]", 7),
+        ('{"version": "6", "files": []}', '{"version": 6}', 7),
+        ('"suites":["trixie"]}', '"suites":[1]}', 7),
+    ],
+)
+def test_what_an_entry_must_be_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int) -> None:
+    path = tmp_path / "system.lock"
+    assert old in TEXT
+    path.write_text(new.join(TEXT.rsplit(old, 1)) if line == 7 else TEXT.replace(old, new, 1))
+    with pytest.raises(UserError) as caught:
+        lock.read(path)
+    assert caught.value.reason == "lock-broken"
+    assert caught.value.where is not None
+    assert caught.value.where.line == line
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"source": {"kind": "buildroot_git", "url": "u", "track": "t"}, "ref": {"commit": "--upload-pack=x"}},
+        {"source": {"kind": "buildroot_git", "url": "u"}, "ref": {"commit": "0" * 40}},
+        {"source": {"kind": "buildroot_tar", "url": "u"}, "ref": {"sha256": "../x"}},
+        {"source": {"kind": "buildroot_tar", "url": "u"}, "ref": None},
+        {"source": {"kind": "git", "url": "u", "track": "t"}, "ref": {}},
+        {"source": {"kind": "python_wheels", "python": 3, "machine": "x"}, "ref": []},
+        {"source": {"kind": "python_wheels", "python": "3.13", "machine": "x"}, "ref": [["name", "version"]]},
+    ],
+)
+def test_odd_entries_are_refused(tmp_path: Path, entry: object) -> None:
+    path = tmp_path / "system.lock"
+    path.write_text(json.dumps({"version": 1, "sources": [entry]}))
+    with pytest.raises(UserError) as caught:
+        lock.read(path)
+    assert caught.value.reason == "lock-broken"
+
+
+def test_an_entry_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "system.lock"
+    entry = TEXT.splitlines()[6]
+    path.write_text(TEXT.replace(entry, f"{entry},\n{entry}"))
+    with pytest.raises(UserError) as caught:
+        lock.read(path)
+    assert caught.value.where is not None
+    assert caught.value.where.line is not None
+
+
+@pytest.mark.parametrize("marker", ["<<<<<<< HEAD", "=======", ">>>>>>> other", "||||||| base"])
+def test_what_a_merge_left_is_recognised(tmp_path: Path, marker: str) -> None:
+    path = tmp_path / "system.lock"
+    lines = TEXT.splitlines()
+    path.write_text("\n".join([*lines[:4], marker, *lines[4:], ""]))
+    with pytest.raises(UserError) as caught:
+        lock.read(path)
+    assert caught.value.reason == "lock-conflict"
+    assert caught.value.where is not None
+    assert caught.value.where.line == 5
+
+
+def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "system.lock")
+    with pytest.raises(UserError) as caught:
+        lock.read(tmp_path / "system.lock")
+    assert caught.value.reason == "lock-broken"

@@ -14,13 +14,14 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rootstream import __version__, events, export, project
+from rootstream import __version__, events, export, placeholders, project
 from rootstream.buildroot import (
     collect,
     configuration,
     downloads,
     generate,
     info,
+    keys,
     making,
     opening,
     packagecheck,
@@ -55,7 +56,6 @@ def build(
     env: Mapping[str, str],
     report: events.Reporter,
     *,
-    dry_run: bool = False,
     alone: Alone = nullcontext,
 ) -> Path:
     """Bring out/SYSTEM up to date and return it. Raises `UserError` buildroot-failed and many more."""
@@ -63,26 +63,55 @@ def build(
     key, identity = opening.digest(where, described, pinned)
     space = workspace(where, described, where.folder, env)
     if export.is_current(where, name, key) and _untouched(space):
+        if placeholders.has_secrets(described.system.layers) and export.is_open(where.out(name)):
+            export.close(where.out(name))
         report(events.Notice(level="info", text=f"{name}: nothing to do, out/{name} is up to date"))
         return where.out(name)
     ready = opening.opened(where, described, pinned, env, report, identity)
     space = ready.workspace
     composed = opening.configured(ready, report)
-    if stale.is_empty(space) and not dry_run:
+    if stale.is_empty(space):
         _make_first(ready, where, composed, report, alone)
         return _export(where, ready, key, report)
     by_hand = target.by_hand(space)
     if by_hand:
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
     decision = plan(ready, where, report)
-    if dry_run:
-        return where.out(name)
     removal.apply(space, decision, report)
     fresh = _prepare(ready, report)
     with alone():
         _make(ready, fresh, report)
     _note(space, () if decision.clean or decision.target else by_hand)
     return _export(where, ready, key, report)
+
+
+def look(
+    where: project.Project,
+    described: Described,
+    pinned: Lock,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> None:
+    """Say what a build would do, and why; the project is only read. Raises what `build` raises before make."""
+    name = described.target
+    key, identity = opening.digest(where, described, pinned)
+    current = export.is_current(where, name, key)
+    if current and _untouched(opening.space_of(where, described, where.folder, env)):
+        report(events.Notice(level="info", text=f"{name}: nothing to do, out/{name} is up to date"))
+        return
+    ready = opening.opened(where, described, pinned, env, report, identity)
+    space = ready.workspace
+    opening.configured(ready, report)
+    by_hand = target.by_hand(space)
+    if by_hand:
+        report(events.Notice(level="warning", text=target.message(space, by_hand)))
+    decision = plan(ready, where, report)
+    again = {each.name for each in decision.packages if each.action != "remove"}
+    built = frozenset() if decision.clean else info.installed(space) - again
+    waiting = [each for each in info.packages(space) if each not in built]
+    new = "new: nothing of it is built yet; " if decision.first else ""
+    text = f"{name}: {new}{len(waiting)} packages would be built: {keys.some(waiting)}" if waiting else ""
+    report(events.Notice(level="info", text=text or f"{name}: make would run, and its images be exported again"))
 
 
 def hand_to_make(
@@ -191,6 +220,7 @@ def _export(where: project.Project, ready: opening.Opened, key: str, report: eve
         elements=tuple({"name": name, "version": version} for name, version in info.versions(space).items()),
         version=__version__,
         epoch=system.epoch,
+        private=placeholders.has_secrets(system.layers),
     )
     report(events.Step(name="export", text=f"exporting {space.described.target}"))
     scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="collect-"))

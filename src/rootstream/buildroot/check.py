@@ -205,6 +205,6 @@ def _by_hand(space: Workspace) -> Iterator[Problem]:
         yield Problem(
             severity="error",
             kind="hand-edited",
-            message=f"{path} was changed by hand since {name} was built",
+            message=f"{space.original(path)} was changed by hand since {name} was built",
             reason="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
         )

@@ -204,7 +204,7 @@ def require_untouched(space: Workspace) -> None:
         raise UserError(
             "hand-edited",
             f"{len(found)} symbol{'s' if len(found) != 1 else ''} changed by hand and not in the project",
-            where=Where(path=space.config),
+            where=Where(path=space.original(space.config)),
             detail="\n".join((*lines, *more)),
             hint="`rootstream config save` takes them into the project, `rootstream config discard` drops them.",
         )

@@ -6,21 +6,25 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 CHUNK = 1 << 20
 IGNORED = frozenset({".git", ".svn", ".hg"})
 
 
-def digest(paths: Iterable[Path]) -> str:
+def _itself(path: Path) -> Path:
+    return path
+
+
+def digest(paths: Iterable[Path], named: Callable[[Path], Path] = _itself) -> str:
     """Return what stands for the present content of files and folders; what is missing counts as that.
 
-    Only the executable bit of a mode counts, as for Git.
+    Only the executable bit of a mode counts, as for Git. `named` gives the name under which a path counts.
     """
     state = hashlib.sha256()
     for path in paths:
-        _add(state, path, str(path))
+        _add(state, path, str(named(path)))
     return state.hexdigest()
 
 

@@ -177,7 +177,7 @@ def keep(space: Workspace, key: str, text: str) -> Info:
 
     Raises `UserError` buildroot-answer.
     """
-    packages, variables = answer_of(text)
+    packages, variables = answer_of(space.original_text(text))
     searched = space.env.get("PATH", "")
     told = {
         name: {variable: of_no_machine(value, searched) for variable, value in own.items()}

@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import shutil
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -69,7 +70,7 @@ def complete(workspace: Workspace, text: str) -> Completed:
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_text(text, "utf-8", "surrogateescape")
     said = _make(workspace, "olddefconfig", build=folder(workspace) / "shim").stderr
-    result = place.read_text("utf-8", "surrogateescape")
+    result = workspace.original_text(place.read_text("utf-8", "surrogateescape"))
     return Completed(text=result, values=config_values(result, NO_PREFIX), said=said)
 
 
@@ -148,12 +149,30 @@ def prepare(workspace: Workspace) -> None:
     start = scratch(workspace)
     start.parent.mkdir(parents=True)
     start.write_text("", "utf-8")
-    _make(workspace, "olddefconfig", build=place / "build")
+    kept = workspace.caches.kconfig / identity if workspace.origin else None
+    if kept and kept.is_dir():
+        shutil.copytree(kept, place / "build")
+    else:
+        _make(workspace, "olddefconfig", build=place / "build")
+        if kept:
+            _keep(place / "build", kept)
     shim = place / "shim" / "buildroot-config" / "conf"
     shim.parent.mkdir(parents=True)
     shim.write_text(_SHIM.format(conf=f"'{conf}'"), "utf-8")
     shim.chmod(0o755)
     mark.write_text(identity, "utf-8")
+
+
+def _keep(build: Path, kept: Path) -> None:
+    """Keep compiled programs for the next scratch workspace; another command may do the same at once."""
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
+        shutil.copytree(build, Path(scratch) / "build")
+        try:
+            (Path(scratch) / "build").rename(kept)
+        except OSError:
+            if not kept.is_dir():
+                raise
 
 
 def _identity(workspace: Workspace) -> str:

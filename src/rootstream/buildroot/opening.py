@@ -10,20 +10,22 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rootstream import __version__, events, project
+from rootstream import __version__, events, placeholders, project
 from rootstream.buildroot import (
     check,
     configuration,
     contents,
     external,
     generate,
+    info,
     pythonlayer,
+    scratch,
     stale,
     tree,
 )
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.draft import Generated
-from rootstream.buildroot.workspace import Caches, Workspace, workspace
+from rootstream.buildroot.workspace import FOLDER, Caches, Workspace, workspace
 from rootstream.description import Described
 from rootstream.errors import Problems, UserError, Where
 from rootstream.files import paths_of
@@ -87,6 +89,14 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
     return hashlib.sha256(json.dumps(words, sort_keys=True).encode()).hexdigest(), identity
 
 
+def space_of(where: project.Project, described: Described, source: Path, env: Mapping[str, str]) -> Workspace:
+    """Return the workspace of a system, for a command that only reads a scratch copy of it."""
+    space = workspace(where, described, source, env)
+    if where.scratch is None:
+        return space
+    return scratch.copied(space, where.scratch / FOLDER / described.slug)
+
+
 def opened(
     where: project.Project,
     described: Described,
@@ -95,17 +105,30 @@ def opened(
     report: events.Reporter,
     identity: str | None = None,
 ) -> Opened:
-    """Get the tree of a system, make its workspace and the external tree in it; nothing is configured yet."""
+    """Get the tree of a system, make its workspace and the external tree in it; nothing is configured yet.
+
+    For a command that only reads, the tree must be there, and the workspace is a scratch copy.
+    Raises `UserError` no-tree.
+    """
     root = root_of(described)
     ref = _ref(described, pinned)
     patches = _patches(where, root)
     source = tree.ready(
-        root.tree, ref, patches, project=where.folder, caches=Caches.of(env), env=env, report=report
+        root.tree,
+        ref,
+        patches,
+        project=where.folder,
+        caches=Caches.of(env),
+        env=env,
+        report=report,
+        offline=where.scratch is not None,
     )
-    space = workspace(where, described, source, env)
+    space = space_of(where, described, source, env)
     space.folder.mkdir(parents=True, exist_ok=True)
+    if placeholders.has_secrets(described.system.layers):
+        space.folder.chmod(0o700)  # Buildroot has password hashes in target/ and in images
     space.caches.downloads.mkdir(parents=True, exist_ok=True)
-    generated = generate.generate(described, where.folder, space.generated)
+    generated = generate.generate(described, where.folder, space.original(space.generated))
     external.write(space, generated)
     known = identity or tree.identity(root.tree, ref, patches, where.folder)
     return Opened(workspace=space, generated=generated, ref=ref, identity=known)
@@ -134,6 +157,12 @@ def require(ready: Opened, found: tuple[Problem, ...], report: events.Reporter) 
         raise Problems(problems)
 
 
+def ask(ready: Opened, report: events.Reporter) -> None:
+    """Have what Buildroot says of the packages of the present configuration, asked now if it is not known."""
+    space = ready.workspace
+    info.ask(space, stale.question(space, ready.identity), report)
+
+
 def decide(
     ready: Opened, where: project.Project, report: events.Reporter, listed: Mapping[str, str] | None = None
 ) -> stale.Decision:
@@ -148,6 +177,6 @@ def not_built(space: Workspace) -> UserError:
     return UserError(
         "not-built",
         f"{space.described.target} is not built yet",
-        where=Where(path=space.output),
+        where=Where(path=space.original(space.output)),
         hint=f"`rootstream build {space.described.target}` builds it.",
     )

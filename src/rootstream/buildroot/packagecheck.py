@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents, info, requested
+from rootstream.buildroot import contents, info, requested, scratch
 from rootstream.buildroot.workspace import Workspace
 from rootstream.lock import write_atomically
 from rootstream.roots import PackageConfig
@@ -112,6 +112,7 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
     wanting = [one for one in doubtful(holding, result, None) if not same(one.value, result.get(one.symbol))]
     if not wanting:
         return
+    place = scratch.of_package(space, place)  # it is written to
     tree = Tree(kind=KINDS[package], source=place, objects=place, make_words=_words(space, package))
     try:
         known = explained(wanting, explain(tree, [request.symbol for request in wanting]))

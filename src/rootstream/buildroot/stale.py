@@ -93,8 +93,8 @@ def _parts(told: Mapping[str, Any]) -> Parts:
 def question(space: Workspace, tree_identity: str) -> str:
     """Return what stands for all that decides what Buildroot says of its packages."""
     text = space.config.read_text("utf-8", "surrogateescape")
-    externals = contents.digest((*space.own_trees, *space.externals))
-    return keys.digest(tree_identity, text, externals, str(space.output), outside_digest(space))
+    externals = contents.digest((*space.own_trees, *space.externals), space.original)
+    return keys.digest(tree_identity, text, externals, str(space.original(space.output)), outside_digest(space))
 
 
 def is_empty(space: Workspace) -> bool:
@@ -118,7 +118,7 @@ def decide(
     text = space.config.read_text("utf-8", "surrogateescape")
     config = config_values(text, "")
     # with what is generated: a service or key that goes leaves no trace in the .config
-    inputs = keys.digest(contents.digest((*watched, space.generated)), text)
+    inputs = keys.digest(contents.digest((*watched, space.generated), space.original), text)
     listed = tree.listing(space.tree, space.caches) if listed is None else listed
     told = info.ask(space, question(space, tree_identity), report)
     planned = keys.compute(
@@ -143,7 +143,7 @@ def decide(
 
 
 def _place(space: Workspace, name: str) -> Path:
-    return space.tree / name  # an absolute path stays one
+    return space.here(space.tree / name)  # an absolute path stays one
 
 
 def _files(space: Workspace, listed: Mapping[str, str]) -> Callable[[str], str]:

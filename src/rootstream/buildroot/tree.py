@@ -171,16 +171,25 @@ def ready(
     caches: Caches,
     env: Mapping[str, str],
     report: events.Reporter,
+    offline: bool = False,
 ) -> Path:
     """Return the folder of a tree with its patches, made now if it is not in the cache.
 
-    Raises `UserError` tree-unreachable, download-failed, hash-mismatch, bad-archive, patch-failed, no-buildroot.
+    Raises `UserError` tree-unreachable, download-failed, hash-mismatch, bad-archive, patch-failed, no-buildroot;
+    no-tree for one that would have to be fetched, where that must be done `offline`.
     """
     if isinstance(tree, FromAnyFolder) and not patches:
         return require(folder_of(tree, project))
     place = caches.trees / identity(tree, ref, patches, project)[:32]
     if place.is_dir():
         return place
+    if offline and not isinstance(tree, FromAnyFolder):
+        raise UserError(
+            "no-tree",
+            "Buildroot is not on this machine yet",
+            where=Where(path=place),
+            hint="`rootstream fetch` brings it, and what else a build needs; so does `rootstream build`.",
+        )
     with _alone(caches.trees, place.name):
         if place.is_dir():
             return place

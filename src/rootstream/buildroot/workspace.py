@@ -49,6 +49,7 @@ class Caches:
     trees: Path
     downloads: Path
     ccache: Path
+    kconfig: Path
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Caches:
@@ -58,14 +59,15 @@ class Caches:
         if env.get("ROOTSTREAM_BUILDROOT_CACHE"):
             base = Path(env["ROOTSTREAM_BUILDROOT_CACHE"]).absolute()
         downloads = Path(env["BR2_DL_DIR"]).absolute() if env.get("BR2_DL_DIR") else base / "dl"
-        return cls(trees=base / "trees", downloads=downloads, ccache=base / "ccache")
+        return cls(trees=base / "trees", downloads=downloads, ccache=base / "ccache", kconfig=base / "kconfig")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workspace:
     """One system (or variant) and the folders of its build.
 
-    `tree` is the Buildroot tree, never written to. `project` is the folder of system.yaml.
+    `tree` is the Buildroot tree, never written to. `project` is the folder of system.yaml. A scratch copy
+    (scratch.py) has in `origin` the folder that it stands for.
     """
 
     described: Described
@@ -74,6 +76,27 @@ class Workspace:
     tree: Path
     caches: Caches
     env: Mapping[str, str]
+    origin: Path | None = None
+
+    def original(self, path: Path) -> Path:
+        """Return a path of this workspace as that of the workspace that it stands for."""
+        return (
+            self.origin / path.relative_to(self.folder)
+            if self.origin and path.is_relative_to(self.folder)
+            else path
+        )
+
+    def here(self, path: Path) -> Path:
+        """Return a path of the workspace that this one stands for as a path of this one."""
+        return (
+            self.folder / path.relative_to(self.origin)
+            if self.origin and path.is_relative_to(self.origin)
+            else path
+        )
+
+    def original_text(self, text: str) -> str:
+        """Return what a program said of this workspace as it would have said it of the one that it stands for."""
+        return text.replace(str(self.folder), str(self.origin)) if self.origin else text
 
     @property
     def root(self) -> BuildrootRoot:

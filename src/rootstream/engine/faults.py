@@ -92,6 +92,11 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Mirrors drop old versions: `rootstream update` pins those that they have now.",
     ),
     (
+        ("that are pinned already",),  # as debian_packages and python_wheels say it
+        "pinned-versions",
+        "What is pinned keeps its version; `rootstream update` pins the newest ones.",
+    ),
+    (
         ("no wheels for Python",),  # as python_wheels says it
         "no-wheel",
         "Check name and version. What exists as source alone is named below `from_source` in the layer `python`.",
