@@ -17,7 +17,8 @@ from typing import Any
 
 from rootstream.sandbox import image
 from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.ext import Ext, fit, make_ext
+from rootstream.sandbox.ext import Ext, fit, is_full, make_ext
+from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.squashfs import SquashfsOptions, make_squashfs
 from rootstream.sandbox.tarfiles import write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, encoded, text_file
@@ -330,11 +331,30 @@ def ext_differs(scratch: Path, kind: str) -> list[str]:
     return different(Debugfs(path).rows(), wanted(made))
 
 
+def too_small_differs(scratch: Path) -> list[str]:
+    """Return the sizes that are too small and not found to be so."""
+    path = scratch / "ext.img"
+    said = []
+    for kind, size in (
+        (kind, size) for kind in ("ext2", "ext4") for size in (4096, 65536, 1 << 19, 1 << 20, 5 << 20)
+    ):
+        with path.open("wb") as file:
+            file.truncate(size)
+        try:
+            make_ext(tree(), Ext(type=kind, label="x", seed="x", size=size), path, epoch=EPOCH)
+        except Mistake as mistake:
+            said += [] if is_full(mistake) else [f"{kind} of {size}: {mistake}"]
+        else:
+            said.append(f"{kind} of {size}: made")
+    return said
+
+
 ALL: dict[str, Callable[[Path], list[str]]] = {
     "tar": tar_differs,
     "cpio": cpio_differs,
     "squashfs": squashfs_differs,
     "squashfs-secrets": secret_squashfs_differs,
+    "too-small": too_small_differs,
     "ext2": lambda scratch: ext_differs(scratch, "ext2"),
     "ext4": lambda scratch: ext_differs(scratch, "ext4"),
 }

@@ -41,6 +41,7 @@ def missing(kind: str) -> str | None:
         "squashfs": ("tar2sqfs", ("--version",), (0,)),
         "squashfs-secrets": ("gensquashfs", ("--version",), (1, 3)),
         "ext2": ("mke2fs", ("-V",), (1, 47, 1)),
+        "too-small": ("mke2fs", ("-V",), (1, 47, 1)),
         "ext4": ("mke2fs", ("-V",), (1, 47, 1)),
     }.get(kind, ("true", (), (0,)))
     if shutil.which(tool) is None:
@@ -114,6 +115,13 @@ def linked(count: int) -> Tree:
     return tree
 
 
+def many_owners(count: int) -> Tree:
+    tree = Tree()
+    for number in range(count):
+        tree.put(f"{number}", text_file(b"", uid=number))
+    return tree
+
+
 def folders(count: int) -> Tree:
     tree = Tree()
     for number in range(count):
@@ -149,12 +157,42 @@ def test_what_ext_cannot_hold(kind: str, tree: Tree, message: str) -> None:
         ext.require_possible(tree, kind)
 
 
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("mke2fs: inode_size (256) * inodes_count (3800) too big for a\n\tfilesystem with 16 blocks", True),
+        ("Not enough space to build proposed filesystem while setting up superblock", True),
+        ("Filesystem too small for a journal", True),
+        ("mke2fs: Permission denied", False),
+    ],
+)
+def test_a_full_file_system_is_told_by_the_words_of_mke2fs(text: str, full: bool) -> None:
+    assert ext.is_full(Mistake(text)) is full
+
+
 def test_what_ext_can_hold() -> None:
     ext.require_possible(linked(32000), "ext2")
     ext.require_possible(folders(31998), "ext2")
     ext.require_possible(folders(70000), "ext4")
     ext.require_possible(large(1 << 41), "ext4")
     ext.require_possible(attribute(4000), "ext4")
+
+
+@pytest.mark.parametrize(
+    ("tree", "message"),
+    [
+        (attribute(70000), "^/f has 70006 bytes of extended attributes, 60000 are possible"),
+        (
+            one("f", replace(text_file(b""), xattrs=(("system.posix_acl_access", b"x"),))),
+            "^/f: .* not system.posix_acl_access",
+        ),
+        (many_owners(70000), "^the root has 70000 owners and groups; a squashfs has room for 65535"),
+    ],
+    ids=["size", "namespace", "owners"],
+)
+def test_what_a_squashfs_cannot_hold(tmp_path: Path, tree: Tree, message: str) -> None:
+    with pytest.raises(Mistake, match=message):
+        image.write_squashfs(tree, tmp_path / "image", "gzip", epoch=0)
 
 
 def test_attributes_that_nothing_sets_at_the_start_are_an_error() -> None:

@@ -36,6 +36,15 @@ JOURNALS = ((32768, 1024), (262144, 4096), (524288, 8192), (4194304, 16384))
 LARGEST_FILE = {"ext2": (1 << 41) - BLOCK, "ext4": (1 << 44) - BLOCK}
 MOST_LINKS = {"ext2": 32000, "ext4": 65000}
 ATTRIBUTES = BLOCK - 36  # one block of them, without its header and end
+FULL = (
+    "Could not allocate",
+    "No free space",
+    "no free space",
+    "too small",
+    "ran out",
+    "inodes_count",
+    "Not enough space",
+)
 NAMESPACE = uuid.UUID("5d0e3f2a-8a54-5c8e-9a63-0c4f5ad2a7b1")
 
 
@@ -196,6 +205,4 @@ def fit(tree: Tree, ext: Ext, make: Callable[[Ext], None], *, free: int) -> Ext:
 def is_full(mistake: Mistake) -> bool:
     """Tell from mke2fs's words whether the file system was too small."""
     text = str(mistake)
-    return any(
-        words in text for words in ("Could not allocate", "No free space", "no free space", "too small", "ran out")
-    )
+    return any(words in text for words in FULL)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
+from rootstream.sandbox import squashfs
 from rootstream.sandbox.compress import LEVELS, Packer, compressor, packer, write_compressed
 from rootstream.sandbox.cpio import cpio_size, write_cpio
 from rootstream.sandbox.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
@@ -183,6 +184,7 @@ def _squashfs(options: argparse.Namespace) -> None:
 
 def write_squashfs(tree: Tree, output: Path, compression: str, *, epoch: int) -> None:
     """Write a tree as a squashfs by tar2sqfs (squashfs-tools-ng), which ends at what it cannot read."""
+    squashfs.require_possible(tree)
     argv = ["tar2sqfs", "-q", "-f", "-s", "-c", compression, "-b", str(SQUASHFS_BLOCK), "-d", f"mtime={epoch}"]
     feed([*argv, "-k", str(output)], lambda pipe: write_tar(tree, pipe, epoch), epoch=epoch)
 
@@ -228,9 +230,9 @@ def _parser() -> argparse.ArgumentParser:
     ext.add_argument("--label", default="root")
     ext.add_argument("--uuid-seed", required=True, help="text that the UUID is derived from")
     ext.set_defaults(run=_ext)
-    squashfs = kinds.add_parser("squashfs", help="a squashfs file system")
-    squashfs.add_argument("--compression", choices=SQUASHFS, default="zstd")
-    squashfs.set_defaults(run=_squashfs)
+    packed = kinds.add_parser("squashfs", help="a squashfs file system")
+    packed.add_argument("--compression", choices=SQUASHFS, default="zstd")
+    packed.set_defaults(run=_squashfs)
     cpio = kinds.add_parser("cpio", help="an archive for the kernel that is there already, compressed")
     cpio.add_argument("--archive", type=Path, required=True)
     cpio.set_defaults(run=_cpio)
@@ -239,10 +241,10 @@ def _parser() -> argparse.ArgumentParser:
     for kind in (initramfs, cpio, tar):
         kind.add_argument("--compression", choices=sorted(LEVELS), default="zstd")
         kind.add_argument("--level", type=int)
-    for kind in (initramfs, ext, squashfs, tar):
+    for kind in (initramfs, ext, packed, tar):
         kind.add_argument("--root", type=Path, required=True)
         kind.add_argument("--secrets", action="store_true", help="leave placeholders of secrets as they are")
-    for kind in (initramfs, cpio, ext, squashfs, tar):
+    for kind in (initramfs, cpio, ext, packed, tar):
         kind.add_argument("-o", "--output", type=Path, required=True)
     return parser
 

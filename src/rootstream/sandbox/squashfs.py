@@ -6,9 +6,13 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.tree import Content, Inode, Kind, Tree, encoded, shown
 
+NAMESPACES = ("user.", "trusted.", "security.")
+ATTRIBUTES = 60000  # tar2sqfs reads them from a header of 64 KiB
+MOST_OWNERS = 65535
 NOT_NAMES = frozenset('"\\\n\r')
 
 
@@ -21,8 +25,27 @@ class SquashfsOptions:
     apart: tuple[str, ...]
 
 
+def require_possible(tree: Tree) -> None:
+    """Raise `Mistake` with what a squashfs has no room for; the numbers are those of its tools and of Linux."""
+    problems: list[str] = []
+    owners: set[int] = set()
+    for path, _, inode in tree.walk():
+        owners |= {inode.uid, inode.gid}
+        problems += [
+            f"{shown(path)}: of extended attributes a squashfs has user, trusted and security ones, not {name}"
+            for name, _ in inode.xattrs
+            if not name.startswith(NAMESPACES)
+        ]
+        if (length := sum(len(name) + len(value) for name, value in inode.xattrs)) > ATTRIBUTES:
+            problems.append(f"{shown(path)} has {length} bytes of extended attributes, {ATTRIBUTES} are possible")
+    if len(owners) > MOST_OWNERS:
+        problems.append(f"the root has {len(owners)} owners and groups; a squashfs has room for {MOST_OWNERS}")
+    require_none(problems)
+
+
 def make_squashfs(tree: Tree, output: Path, options: SquashfsOptions, *, epoch: int) -> None:
     """Write a tree as a squashfs by gensquashfs (squashfs-tools-ng), its contents staged as files."""
+    require_possible(tree)
     with tempfile.TemporaryDirectory(prefix="squashfs.") as name:
         folder = Path(name)
         (folder / "list").write_bytes(b"".join(_listed(tree, folder)))
