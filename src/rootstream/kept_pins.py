@@ -11,13 +11,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from rootstream.content import Content, chunks
 from rootstream.plan.model import Source
 
 ALIKE = 0.5  # of all packages that two sets ask for: from here on one is the other, changed
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-def kept(source: Source, refs: Mapping[str, Any], texts: Mapping[str, bytes]) -> dict[str, list[str]]:
+def kept(source: Source, refs: Mapping[str, Any], texts: Mapping[str, Content]) -> dict[str, list[str]]:
     """Return the words for a source that is to be resolved: `keep` and others with the versions that hold.
 
     `refs` are the lock's entries by request, `texts` the files of the plan.
@@ -63,8 +64,8 @@ def _likeness(one: set[str], other: set[str]) -> float:
     return len(one & other) / max(1, len(one | other))
 
 
-def _wheels(source: Source, refs: Mapping[str, Any], texts: Mapping[str, bytes]) -> dict[str, list[str]]:
-    lines = texts[source.words["requirements"]].decode().splitlines()
+def _wheels(source: Source, refs: Mapping[str, Any], texts: Mapping[str, Content]) -> dict[str, list[str]]:
+    lines = b"".join(chunks(texts[source.words["requirements"]])).decode().splitlines()
     exact = {_normal(line) for line in lines if re.search(r"==|@", line)}
     names = {_normal(line) for line in lines}
     same = ("python", "machine")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rootstream import events
+from rootstream.content import Content, chunks
 from rootstream.errors import UserError, Where
 
 DESCRIPTION = "system.yaml"
@@ -157,7 +158,7 @@ def _command() -> str:
     return " ".join(("rootstream", *verb))
 
 
-def sync(folder: Path, files: Mapping[str, bytes], keep: tuple[str, ...] = ()) -> None:
+def sync(folder: Path, files: Mapping[str, Content], keep: tuple[str, ...] = ()) -> None:
     """Make a folder hold these files and no others (but for the names in `keep` at its top).
 
     Files that are already right are not touched, so their times stay.
@@ -174,14 +175,22 @@ def sync(folder: Path, files: Mapping[str, bytes], keep: tuple[str, ...] = ()) -
             present.unlink()
     for path, content in files.items():
         place = folder / path
-        if place.is_file() and not place.is_symlink() and place.read_bytes() == content:
+        if place.is_file() and not place.is_symlink() and _holds(place, content):
             continue
         if place.is_dir():
             place.rmdir()
         place.parent.mkdir(parents=True, exist_ok=True)
         new = place.with_name(f".{place.name}.new")
-        new.write_bytes(content)
+        with new.open("wb") as file:
+            file.writelines(chunks(content))
         new.replace(place)
+
+
+def _holds(place: Path, content: Content) -> bool:
+    if place.stat().st_size != len(content):
+        return False
+    with place.open("rb") as file:
+        return all(file.read(len(piece)) == piece for piece in chunks(content))
 
 
 def read_state(project: Project, target: str) -> Mapping[str, Any]:

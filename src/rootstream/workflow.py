@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import __version__, changes, events, export, lock, origins, pinning, placeholders, project
+from rootstream.content import Content
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -30,7 +31,7 @@ class Prepared:
     project: project.Project
     description: Description
     plan: Plan
-    files: Mapping[str, bytes]
+    files: Mapping[str, Content]
     outputs: Mapping[str, make.Outputs]
 
     def digest(self, target: str) -> str:

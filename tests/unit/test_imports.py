@@ -23,6 +23,7 @@ DATA = {
     "machine",
     "machines",
     "description",
+    "content",
     "placeholders",
     "process",
     "leash",

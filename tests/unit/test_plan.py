@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from rootstream import images
+from rootstream.content import chunks
 from rootstream.description import Debian, Described, Description, System
 from rootstream.errors import UserError
 from rootstream.lock import Lock
@@ -62,7 +63,7 @@ def planned(folder: Path, description: Description) -> tuple[Plan, dict[str, byt
     read = inputs.gather(description, folder)
     unlocked, _ = make.plan(description, read, None)
     plan, _ = make.plan(description, read, lock_for(unlocked))
-    return plan, text.render(plan)
+    return plan, {path: b"".join(chunks(content)) for path, content in text.render(plan).items()}
 
 
 def digests(folder: Path, description: Description) -> dict[str, str]:
@@ -169,7 +170,7 @@ def test_overlays_leave_version_control_and_backups_out(folder: Path) -> None:
         path = folder / "overlay" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("no")
-    with tarfile.open(fileobj=BytesIO(overlay.archive(folder / "overlay", epoch=5))) as tar:
+    with tarfile.open(fileobj=BytesIO(b"".join(chunks(overlay.archive(folder / "overlay", epoch=5))))) as tar:
         assert tar.getnames() == ["etc", "etc/motd"]
         assert {(member.uid, member.gid, member.mtime, member.mode) for member in tar} == {
             (0, 0, 5, 0o755),

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from loading import message, wrong
 
+from rootstream.content import chunks
 from rootstream.description import Debian, Described, Description, System
 from rootstream.errors import UserError
 from rootstream.plan import inputs, make, text
@@ -37,7 +38,7 @@ def test_the_set_is_unpacked_and_configured_in_its_own_root(tmp_path: Path) -> N
     places = {dependency.element: dependency.location for dependency in configured.builds_with}
     assert places[named(made, "-unpacked")] == "/"
     assert places[named(made, "-fakeroot")] == "/.rootstream/fakeroot"
-    rendered = text.render(made)[f"elements/{configured.name}"].decode()
+    rendered = b"".join(chunks(text.render(made)[f"elements/{configured.name}"])).decode()
     assert "commands:" in rendered
     assert "install-commands" not in rendered
 
@@ -110,7 +111,9 @@ def test_a_dropped_path_does_not_configure_it_again(tmp_path: Path) -> None:
 def test_a_unit_to_mask_does_not_either(tmp_path: Path) -> None:
     other = plan(tmp_path, root={"debian": {**ROOT, "mask": ("apt-daily.timer",)}})
     assert named(plan(tmp_path), "-configured") == named(other, "-configured")
-    assert json.loads(other.files["files/root-box/spec.json"])["units"]["mask"] == ["apt-daily.timer"]
+    assert json.loads(b"".join(chunks(other.files["files/root-box/spec.json"])))["units"]["mask"] == [
+        "apt-daily.timer"
+    ]
 
 
 def test_languages_are_kept_by_name(tmp_path: Path) -> None:
@@ -209,7 +212,9 @@ def test_what_lasts_is_in_the_stem_and_what_is_dropped_is_not(tmp_path: Path) ->
         made = plan(tmp_path, root={"debian": {**ROOT, "drop": drop}}, **words)
         (stem,) = (each for name, each in made.elements.items() if name.startswith("stem-"))
         names.append(stem.name)
-        told = next(json.loads(data) for path, data in made.files.items() if path.endswith("/stem.json"))
+        told = next(
+            json.loads(b"".join(chunks(data))) for path, data in made.files.items() if path.endswith("/stem.json")
+        )
         assert told["drop"] == list(drop)
         assert "hostname" not in told
     assert names[0] != names[1]

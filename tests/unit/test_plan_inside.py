@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from rootstream.content import chunks
 from rootstream.description import Described, Description, System
 from rootstream.lock import Lock
 from rootstream.plan import inputs, make, text
@@ -49,7 +50,7 @@ def test_a_capsule_is_linked_from_what_the_kernel_left(folder: Path) -> None:
     assert "--load 0x80200000 --entry physical" in made.commands[-1]
     assert "kernel/link" in "\n".join(element(plan, "linux-").commands)
     (payload,) = (content for path, content in plan.files.items() if path.endswith("payload.tar"))
-    with tarfile.open(fileobj=BytesIO(payload)) as tar:
+    with tarfile.open(fileobj=BytesIO(b"".join(chunks(payload)))) as tar:
         assert "payload/guests/list" in tar.getnames()
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from rootstream import images
+from rootstream.content import Content
 from rootstream.placeholders import Secret
 from rootstream.plan import base, bootprograms, programs, stem
 from rootstream.plan import root as roots
@@ -44,7 +45,7 @@ class Context:
     arch: Architecture
     label: str
     tools: Toolchain
-    payloads: Mapping[str, bytes]
+    payloads: Mapping[str, Content]
     root: str
     recipe: roots.Recipe
     kernel: str | None
@@ -63,7 +64,7 @@ class Made:
     """
 
     element: Element
-    files: dict[str, bytes]
+    files: dict[str, Content]
     kind: str
     file: str
     roots: int
@@ -84,7 +85,7 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
     name = images.file_name(image, context.kernel_file, context.label)
     if isinstance(image, images.MakeInitramfs) and context.recipe.packed:
         return _grown(image.initramfs, name, context)
-    files: dict[str, bytes] = {}
+    files: dict[str, Content] = {}
     extra: tuple[Dependency, ...] = ()
     match image:
         case images.MakeKernel():
@@ -116,11 +117,11 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
             files[f"{folder}/disk.json"] = (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
             commands = _disk(image.disk, name, context, inner)
         case images.MakeUki():
-            files = _arguments(image.uki.kernel_args, name, context)
+            files |= _arguments(image.uki.kernel_args, name, context)
             commands = [*_mounting(context, inner)]
             commands.append(_program("uki", *_started(context, inner), "-o", _output(name)))
         case images.MakeIso():
-            files = _arguments(image.iso.kernel_args, name, context)
+            files |= _arguments(image.iso.kernel_args, name, context)
             commands = [_program("iso", *_started(context, inner), *_iso(image.iso, context), _output(name))]
             extra = (bootprograms.isolinux(),) if context.arch == "x86_64" else ()
     if inner:
@@ -161,8 +162,15 @@ def _grown(image: images.Initramfs, name: str, context: Context) -> Made:
     sources = (local(str(recipe.folder), directory="layers"),)
     made = _element("initramfs", name, context, stem.grows_with(recipe, kept), sources, commands)
     made = replace(made, public={"bst": {"overlap-whitelist": [roots.REPORT, roots.WARNINGS]}})
-    files |= recipe.files()
-    return Made(element=made, files=files, kind="initramfs", file=name, roots=1, beside=(kept,), notes=True)
+    return Made(
+        element=made,
+        files={**files, **recipe.files()},
+        kind="initramfs",
+        file=name,
+        roots=1,
+        beside=(kept,),
+        notes=True,
+    )
 
 
 def starts_from_uefi(image: images.Image) -> bool:
@@ -249,7 +257,7 @@ def inner_kind(image: images.Image) -> str | None:
     return None
 
 
-def _capsule(image: images.Capsule, name: str, context: Context) -> tuple[list[str], dict[str, bytes]]:
+def _capsule(image: images.Capsule, name: str, context: Context) -> tuple[list[str], dict[str, Content]]:
     words = ["initramfs", f"--root {roots.PATH}", f"--compression {image.compression}", "--link-init"]
     words += _apart(context)
     if image.level is not None:

@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from rootstream import layers
+from rootstream.content import Content
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
 from rootstream.filetext import bytes_of, key_lines, text_of
@@ -29,12 +30,12 @@ class Inputs:
     `projects` holds BuildStream projects of the user as files of the plan. `secrets` never get into a plan.
     """
 
-    archives: Mapping[str, bytes] = field(default_factory=dict)
-    payloads: Mapping[str, bytes] = field(default_factory=dict)
+    archives: Mapping[str, Content] = field(default_factory=dict)
+    payloads: Mapping[str, Content] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, bytes] = field(default_factory=dict)
-    trees: Mapping[str, bytes] = field(default_factory=dict)
+    trees: Mapping[str, Content] = field(default_factory=dict)
     projects: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
@@ -75,12 +76,12 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
     description: Description, folder: Path, *, only: tuple[str, ...] | None = None
 ) -> Inputs:
     """Read what the description (or the named systems of it) names in the project's folder."""
-    archives: dict[str, bytes] = {}
+    archives: dict[str, Content] = {}
     keys: dict[str, tuple[str, ...]] = {}
     texts: dict[str, str] = {}
     configs: dict[str, bytes] = {}
-    trees: dict[str, bytes] = {}
-    payloads: dict[str, bytes] = {}
+    trees: dict[str, Content] = {}
+    payloads: dict[str, Content] = {}
     projects: dict[str, Mapping[str, bytes]] = {}
     secrets: dict[str, bytes] = {}
     for described in description.systems:

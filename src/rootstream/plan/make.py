@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rootstream import images, layers, placeholders
+from rootstream.content import Content
 from rootstream.description import Debian, Described, Description, System
 from rootstream.lock import Lock
 from rootstream.plan import (
@@ -41,7 +42,7 @@ class _Draft:
     """A plan as it grows."""
 
     elements: dict[str, Element] = field(default_factory=dict)
-    files: dict[str, bytes] = field(default_factory=dict)
+    files: dict[str, Content] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
 
     def add(self, *elements: Element) -> None:

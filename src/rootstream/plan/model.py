@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rootstream.content import Content
+
 # Words of a source that say what is done with what the lock pins.
 TREATMENT = ("unpack", "filename", "fixups", "database", "exclude", "include", "requirements", "constraints")
 Json = Any  # values that JSON and YAML can hold
@@ -87,7 +89,7 @@ class Plan:
     """A BuildStream project: its elements by name, its files by path, and the target of each system."""
 
     elements: Mapping[str, Element]
-    files: Mapping[str, bytes]
+    files: Mapping[str, Content]
     targets: Mapping[str, str]
     refs: Mapping[str, Json]
 

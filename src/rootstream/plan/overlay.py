@@ -13,7 +13,10 @@ import tarfile
 from collections.abc import Iterator, Mapping
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import IO
 
+from rootstream import content
+from rootstream.content import Content
 from rootstream.errors import UserError, Where
 
 IGNORED = (".git", ".svn", ".hg", ".empty", "*~")
@@ -55,26 +58,28 @@ def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> t
     return member
 
 
-def archive(folder: Path, *, epoch: int, ignored: tuple[str, ...] = IGNORED, prefix: str = "") -> bytes:
+def archive(folder: Path, *, epoch: int, ignored: tuple[str, ...] = IGNORED, prefix: str = "") -> Content:
     """Return a folder as a tar archive. Raises `UserError` overlay-special-file, overlay-unreadable."""
-    out = io.BytesIO()
-    try:
+
+    def write(out: IO[bytes]) -> None:
         with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for entry in walk(folder, ignored):
                 member = _member(entry, folder, epoch, prefix)
                 if member.isreg():
-                    content = Path(entry.path).read_bytes()
-                    member.size = len(content)
-                    tar.addfile(member, io.BytesIO(content))
+                    with Path(entry.path).open("rb") as file:
+                        member.size = os.fstat(file.fileno()).st_size
+                        tar.addfile(member, file)
                 else:
                     tar.addfile(member)
+
+    try:
+        return content.written(write)
     except OSError as error:
         raise UserError(
             "overlay-unreadable",
-            f"cannot be read: {error.strerror}",
+            f"cannot be read: {error.strerror or error}",
             where=Where(path=Path(error.filename or folder)),
         ) from error
-    return out.getvalue()
 
 
 def archive_of(

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rootstream.content import Content
 from rootstream.description import Debian
 from rootstream.layers import Layer, PackagesLayer, SourcePackage
 from rootstream.plan import rust, toolchain
@@ -35,7 +36,7 @@ class Built:
     """Elements of all packages, the files beside them, and by name the elements whose files go into the root."""
 
     elements: tuple[Element, ...]
-    files: Mapping[str, bytes]
+    files: Mapping[str, Content]
     roots: Mapping[str, str]
 
 
@@ -46,7 +47,7 @@ def wanted(layers: tuple[Layer, ...]) -> tuple[SourcePackage, ...]:
 
 def packages(
     described: tuple[SourcePackage, ...],
-    trees: Mapping[str, bytes],
+    trees: Mapping[str, Content],
     tools: Toolchain,
     libc: Element,
     debian: Debian,
@@ -55,7 +56,7 @@ def packages(
     """Return the elements of packages in their order; `trees` holds their folders as archives."""
     made: dict[str, Element] = {}
     beside: list[Element] = []
-    files: dict[str, bytes] = {}
+    files: dict[str, Content] = {}
     for package in described:
         path = f"files/package-{package.name}-{short_hash(package.source)}/{TARBALL}"
         files[path] = trees[package.source]

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rootstream import layers
+from rootstream.content import Content
 from rootstream.errors import Problems, UserError, Where
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Json
@@ -123,7 +124,7 @@ class Recipe:
     when_xattrs: Dependency | None = None
     laid: tuple[tuple[str, str], ...] = ()
     folders: tuple[Dependency, ...] = ()
-    archives: tuple[tuple[str, bytes], ...]
+    archives: tuple[tuple[str, Content], ...]
     told: Mapping[str, Json]
     epoch: int
 
@@ -132,7 +133,7 @@ class Recipe:
         """Where the layers are in the plan; they are staged as `layers`."""
         return PurePosixPath("files") / f"root-{self.slug}"
 
-    def files(self) -> dict[str, bytes]:
+    def files(self) -> dict[str, Content]:
         """Return the layers and the description as files of the plan."""
         found = {str(self.folder / name): content for name, content in self.archives}
         found[str(self.folder / "spec.json")] = text_of(self.told)

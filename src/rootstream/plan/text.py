@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
+from rootstream.content import Content, chunks
 from rootstream.plan.model import Dependency, Element, Json, Plan, Source
 
 PROJECT_NAME = "rootstream"
@@ -111,7 +112,7 @@ def element_text(element: Element, refs: Mapping[str, Json]) -> str:
     return _yaml(text)
 
 
-def render(plan: Plan) -> dict[str, bytes]:
+def render(plan: Plan) -> dict[str, Content]:
     """Return every file of the BuildStream project by its path."""
     files = dict(plan.files)
     files["project.conf"] = project_conf(plan).encode()
@@ -120,7 +121,7 @@ def render(plan: Plan) -> dict[str, bytes]:
     return dict(sorted(files.items()))
 
 
-def digest(plan: Plan, rendered: Mapping[str, bytes], target: str, also: Iterable[str]) -> str:
+def digest(plan: Plan, rendered: Mapping[str, Content], target: str, also: Iterable[str]) -> str:
     """Return the SHA-256 of everything that decides one system's result; `also` holds versions of tools."""
     state = hashlib.sha256()
     for text in also:
@@ -142,5 +143,6 @@ def digest(plan: Plan, rendered: Mapping[str, bytes], target: str, also: Iterabl
     for path in sorted(paths):
         content = rendered[path]
         state.update(f"{path}\0{len(content)}\0".encode())
-        state.update(content)
+        for piece in chunks(content):
+            state.update(piece)
     return state.hexdigest()
