@@ -5,9 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help demo test test-systems lint unit engine boot netboot bench docs clean host
+.PHONY: help setup demo test test-systems lint unit engine boot netboot bench docs clean host usable
 
 help:
+	@echo "make setup   install what is missing, as root, and make .venv with rootstream in it"
 	@echo "make demo    build examples/hello from source, boot it, run its checks"
 	@echo "make test    lint, types, every test"
 	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
@@ -16,14 +17,24 @@ help:
 	@echo "make docs    the pages that are made from the code"
 	@echo "make clean   delete what was made here (not the shared cache)"
 
-# Programs of the host: Python with venv, bubblewrap, FUSE, QEMU.
+# Programs of the host for the tests, Rootstream with its development tools.
 host:
-	@sh tools/host.sh
+	@sh tools/host.sh test
 
 $(VENV)/.installed: pyproject.toml tools/venv.sh | host
+	@sh tools/venv.sh "$(PYTHON)" "$(VENV)" dev
+
+# What building and booting need, and no more.
+usable:
+	@sh tools/host.sh demo
+
+$(VENV)/.usable: pyproject.toml tools/venv.sh | usable
 	@sh tools/venv.sh "$(PYTHON)" "$(VENV)"
 
-demo: $(VENV)/.installed
+setup: $(VENV)/.usable
+	@echo "ready; next: . $(VENV)/bin/activate"
+
+demo: $(VENV)/.usable
 	@sh tools/demo.sh "$(BIN)/rootstream"
 
 lint: $(VENV)/.installed

@@ -1,12 +1,26 @@
 #!/bin/sh
-# Installs what Rootstream and its tests need of the host, where it is missing: with apt, as root.
-# With the word `systems` also what the examples for other processors need.
+# Installs what Rootstream needs of the host, where it is missing: with apt, as root.
+#   host.sh demo       what building, booting and checking need
+#   host.sh test       also what only the tests need
+#   host.sh systems    also what the examples for other processors need
 set -eu
 
+sets="demo"
+case "${1:-test}" in
+demo) ;;
+test) sets="demo test" ;;
+systems) sets="demo test systems" ;;
+*) echo "usage: host.sh [demo | test | systems]" >&2 && exit 2 ;;
+esac
+
 missing=""
-need() { # PACKAGE COMMAND-OR-FILE...
-	package=$1
-	shift
+need() { # SET PACKAGE COMMAND-OR-FILE...
+	case " $sets " in
+	*" $1 "*) ;;
+	*) return 0 ;;
+	esac
+	package=$2
+	shift 2
 	for thing; do
 		case $thing in
 		/*) [ -e "$thing" ] || missing="$missing $package" ;;
@@ -15,55 +29,55 @@ need() { # PACKAGE COMMAND-OR-FILE...
 	done
 }
 
-need bubblewrap bwrap
-need fuse3 fusermount3
-need apt apt-get
-need qemu-system-x86 qemu-system-x86_64
-need ovmf /usr/share/OVMF/OVMF_CODE_4M.fd
-need dnsmasq-base dnsmasq
-need ipxe /usr/lib/ipxe/undionly.kpxe
-need ipxe-qemu /usr/lib/ipxe/qemu/pxe-virtio.rom
-need seabios /usr/share/seabios/bios-256k.bin
-need git git
-need patch patch
-need gpgv gpgv
-# Only the tests make networks of their own, speak IPMI, and publish to another host.
-need iproute2 ip
-need rsync rsync
-need ipmitool ipmitool
-# Only the tests of the status page need a browser (100 MB to fetch; without one they are skipped).
-command -v chromium >/dev/null 2>&1 || need chromium-headless-shell chromium-headless-shell
-# Only the tests look into images with these.
-need squashfs-tools unsquashfs
-need squashfs-tools-ng rdsquashfs
-need libarchive-tools bsdtar
-need cpio cpio
-need e2fsprogs /usr/sbin/debugfs
-need fdisk /usr/sbin/sfdisk
-need dosfstools /usr/sbin/mkfs.fat
-need mtools mcopy
-need syslinux syslinux
-need xz-utils xz
-# Only the tests run the Kconfig code of a kernel, and what stands beside fakeroot, outside of the sandbox.
-need fakeroot fakeroot
-need gcc gcc
-need make make
-need libc6-dev /usr/include/stdio.h
-need flex flex
-need bison bison
-if [ "${1:-}" = systems ]; then
-	# Machines of other processors, for tests/systems.
-	need qemu-system-arm qemu-system-aarch64
-	need qemu-system-misc qemu-system-riscv64 qemu-system-riscv32
-	need qemu-system-ppc qemu-system-ppc
-	need qemu-efi-aarch64 /usr/share/AAVMF/AAVMF_CODE.fd
-	need u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
-	need opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
-	need u-boot-tools mkimage
-	# A rescue key of a test.
-	need openssh-client ssh ssh-keygen
-fi
-need ca-certificates /etc/ssl/certs/ca-certificates.crt
+need demo bubblewrap bwrap
+need demo fuse3 fusermount3
+need demo apt apt-get
+need demo qemu-system-x86 qemu-system-x86_64
+need demo seabios /usr/share/seabios/bios-256k.bin
+need demo git git
+need demo patch patch
+need demo gpgv gpgv
+need demo ca-certificates /etc/ssl/certs/ca-certificates.crt
+# Disks for UEFI.
+need test ovmf /usr/share/OVMF/OVMF_CODE_4M.fd
+# Machines that boot over the network.
+need test dnsmasq-base dnsmasq
+need test ipxe /usr/lib/ipxe/undionly.kpxe
+need test ipxe-qemu /usr/lib/ipxe/qemu/pxe-virtio.rom
+# The tests make networks of their own, speak IPMI, and publish to another host.
+need test iproute2 ip
+need test rsync rsync
+need test ipmitool ipmitool
+# The tests of the status page need a browser (100 MB to fetch; without one they are skipped).
+command -v chromium >/dev/null 2>&1 || need test chromium-headless-shell chromium-headless-shell
+# They look into images with these.
+need test squashfs-tools unsquashfs
+need test squashfs-tools-ng rdsquashfs
+need test libarchive-tools bsdtar
+need test cpio cpio
+need test e2fsprogs /usr/sbin/debugfs
+need test fdisk /usr/sbin/sfdisk
+need test dosfstools /usr/sbin/mkfs.fat
+need test mtools mcopy
+need test syslinux syslinux
+need test xz-utils xz
+# They run the Kconfig code of a kernel, and what stands beside fakeroot, outside of the sandbox.
+need test fakeroot fakeroot
+need test gcc gcc
+need test make make
+need test libc6-dev /usr/include/stdio.h
+need test flex flex
+need test bison bison
+# Machines of other processors, for tests/systems.
+need systems qemu-system-arm qemu-system-aarch64
+need systems qemu-system-misc qemu-system-riscv64 qemu-system-riscv32
+need systems qemu-system-ppc qemu-system-ppc
+need systems qemu-efi-aarch64 /usr/share/AAVMF/AAVMF_CODE.fd
+need systems u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
+need systems opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
+need systems u-boot-tools mkimage
+# A rescue key of a test.
+need systems openssh-client ssh ssh-keygen
 if [ "${PYTHON:-python3}" = python3 ]; then
 	python3 -c 'import venv, ensurepip' 2>/dev/null || missing="$missing python3 python3-venv"
 fi
@@ -75,9 +89,13 @@ if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null 2>&1; then
 	exit 2
 fi
 echo "installing:$missing" >&2
+log=$(mktemp "${TMPDIR:-/tmp}/rootstream-host.XXXXXX")
 export DEBIAN_FRONTEND=noninteractive
 # shellcheck disable=SC2086  # a list of names
-apt-get install -y --no-install-recommends $missing >/dev/null 2>&1 || {
-	apt-get update
-	apt-get install -y --no-install-recommends $missing
+install() { apt-get install -y --no-install-recommends $missing >>"$log" 2>&1; }
+install || { apt-get update >>"$log" 2>&1 && install; } || {
+	tail -n 5 "$log" >&2
+	echo "apt failed; all of it is in $log" >&2
+	exit 2
 }
+rm -f "$log"

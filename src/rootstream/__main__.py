@@ -18,6 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     from rootstream.cli import cli  # noqa: PLC0415
     from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
+    from rootstream.space import disk_full  # noqa: PLC0415
 
     # Being told to end is no different from Ctrl-C: what runs is stopped, what is done is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -37,6 +38,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output has gone: nothing more can be said, not even by the interpreter's own flush.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_PIPE
+    except OSError as error:
+        full = disk_full(error)
+        if full is None:
+            raise
+        return _say(f"error: {full}", EXIT_USER)
     return status if isinstance(status, int) else 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rootstream import process
 from rootstream.boot import accel, firmware
 from rootstream.boot.boards import BOARDS
 from rootstream.engine import Engine
@@ -44,6 +45,7 @@ def check(
         *host_needs(engine.settings, environment),
         _program("patch", "applies patches to sources", install, environment),
         _program("apt-get", "resolves package sets for `rootstream update`", install, environment, package="apt"),
+        _mirror(environment),
         _program("gpgv", "verifies signatures of package archives", install, environment),
         *(
             _program(
@@ -56,6 +58,27 @@ def check(
         _buildroot(install, environment),
         *_netboot(install, environment),
         _acceleration(environment),
+    )
+
+
+def _mirror(environment: Mapping[str, str]) -> Need:
+    """Return the need for an archive of Debian: what apt of the host knows, or the environment names."""
+    name, variable = "Debian's archive", "ROOTSTREAM_DEBIAN_MIRRORS"
+    if environment.get(variable, "").split():
+        return Need(name=name, met=True, found=f"named by {variable}", weight="advised")
+    found = False
+    if shutil.which("apt-get", path=environment.get("PATH")):
+        argv = ("apt-get", "indextargets", "--format", "$(ORIGIN)|$(RELEASE)")
+        done = process.run(argv, env={**environment, "LC_ALL": "C"}, timeout=60, check=False)
+        lines = done.stdout.splitlines()
+        # without an origin, apt has not fetched its lists yet
+        found = any(line.startswith(("Debian|", "$(ORIGIN)|")) for line in lines)
+    return Need(
+        name=name,
+        met=found,
+        found="known to apt" if found else "the host's apt names no mirror of Debian, and first builds ask it",
+        fix=None if found else f"Name one in {variable}, or in `debian: mirrors:` of system.yaml.",
+        weight="advised",
     )
 
 

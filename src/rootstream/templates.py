@@ -13,6 +13,10 @@ from rootstream.errors import UserError, Where
 
 # The template's name, its folder among the examples, what it is.
 TEMPLATES = {
+    "debian-server": (
+        "debian-server",
+        "small Debian server with Debian's kernel: nothing is compiled",
+    ),
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
     "mistify": ("mistify", "hypervisor node: libvirt, QEMU, an agent in Go, a user with sudo"),
     "ipa": ("ipa", "Ironic Python Agent ramdisk for bare metal, small enough for 512 MB"),

@@ -31,7 +31,7 @@ DATA = {
 MAY = {
     "boot": DATA,
     "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
-    "engine": {"errors", "events", "process", "units"},
+    "engine": {"errors", "events", "process", "space", "units"},
     "netboot": DATA | {"__version__", "boot", "load", "lock", "mistakes", "project", "rules"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},

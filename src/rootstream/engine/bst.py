@@ -12,13 +12,13 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from rootstream import process
+from rootstream import process, space
 from rootstream.engine import said, session, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, environment_for, settings_from
-from rootstream.errors import Interrupted, UserError
+from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
 
 Depends = Literal["none", "build", "run", "all"]
@@ -104,7 +104,7 @@ class Engine:
         """Write the files of a built element into a new folder; pulls them first if only a remote cache has it.
 
         With `hardlinks` the files are those of the cache: only for a reader that never writes to them. Raises
-        `UserError` artifact-missing, destination-exists, Interrupted.
+        `UserError` artifact-missing, destination-exists, disk-full, Interrupted.
         """
         if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
             raise UserError("destination-exists", f"{destination} is there already and not empty")
@@ -115,6 +115,12 @@ class Engine:
             try:
                 self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
             except UserError as error:
+                disks = {"destination": destination, "cache": self.settings.cache}
+                if error.reason == "cache-full" and space.fullest(disks) == "destination":
+                    text = f"no space is left for the files of {element}"
+                    hint = "Free space on the disk of the project; the cache is not what is full."
+                    where = Where(path=destination)
+                    raise UserError("disk-full", text, where=where, hint=hint, detail=error.detail) from error
                 if error.reason != "artifact-missing":
                     raise
                 text = f"{element} as it is now is not built, neither here nor in a remote cache"

@@ -5,20 +5,30 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import os
+import platform
 import re
 import shutil
 import stat
+import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from rootstream import process
+from rootstream.engine import tryout
 from rootstream.engine.settings import Settings
 from rootstream.errors import UserError
 
 HELPERS = ("buildbox-casd", "buildbox-run", "buildbox-fuse")
 ROOM = 10_000_000_000  # bytes: a base, a kernel and their images fit
+TEMPORARY_ROOM = 500_000_000
+MEMORY = 2_000_000_000
+MEMORY_LIMITS = (  # of a container: cgroups(7), the second and the first version
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
 INSTALL = (
     ({"debian", "ubuntu"}, "sudo apt install"),
     ({"fedora", "rhel", "centos"}, "sudo dnf install"),
@@ -45,7 +55,9 @@ class Need:
 def host_needs(settings: Settings, env: Mapping[str, str]) -> tuple[Need, ...]:
     """Look at the host and return all needs of the engine, met or not."""
     install = install_command(_os_release())
-    return (
+    found = (
+        _processor(platform.machine()),
+        _libc(Path("/lib")),
         _buildstream(),
         _helpers(env),
         _bubblewrap(env, install),
@@ -53,8 +65,91 @@ def host_needs(settings: Settings, env: Mapping[str, str]) -> tuple[Need, ...]:
         _fusermount(env, install),
         _fuse_device(),
         _privileges(),
+        _temporary(),
         _cache(settings),
     )
+    return (*found, _sandbox(settings, env, found), _memory(), _encoding())
+
+
+def _processor(machine: str) -> Need:
+    met = machine in ("x86_64", "amd64")
+    return Need(
+        name="processor",
+        met=met,
+        found=machine if met else f"{machine}; compilers and image tools of the build base are for x86_64",
+        fix=None if met else "Build on an x86_64 machine; it compiles for every processor.",
+    )
+
+
+def _libc(libraries: Path) -> Need:
+    musl = any(libraries.glob("ld-musl-*")) and not any(libraries.glob("*/ld-linux-*"))
+    return Need(
+        name="C library",
+        met=not musl,
+        found="musl; the programs of BuildBox that pip installs are for glibc" if musl else "glibc",
+        fix="Use a distribution with glibc, such as a container of Debian." if musl else None,
+        weight="advised",
+    )
+
+
+def _temporary() -> Need:
+    name = "temporary folder"
+    try:
+        folder = tempfile.gettempdir()
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"x" * 4096)
+            file.flush()
+    except OSError as error:
+        fix = "Make /tmp writable, free space on it, or name another folder in TMPDIR."
+        return Need(name=name, met=False, found=error.strerror or str(error), fix=fix)
+    free = shutil.disk_usage(folder).free
+    met = free >= TEMPORARY_ROOM
+    return Need(
+        name=name,
+        met=met,
+        found=f"{folder}: {free / 1e9:.1f} GB free",
+        fix=None if met else "Free space there, or name another folder in TMPDIR.",
+        weight="advised",
+    )
+
+
+def _sandbox(settings: Settings, env: Mapping[str, str], others: tuple[Need, ...]) -> Need:
+    """Build something small, where nothing that was looked at forbids it."""
+    name = "a build"
+    missing = [need.name for need in others if not need.met and need.weight == "required"]
+    if missing:
+        return Need(name=name, met=False, found=f"cannot be tried: {', '.join(missing)}", fix="See above.")
+    error = tryout.fault(settings, env)
+    if error is None:
+        return Need(name=name, met=True, found="something small was built in the sandbox")
+    said = (error.detail or "").strip().rpartition("\n")[2]
+    return Need(
+        name=name,
+        met=False,
+        found=f"{error.message}: {said}" if said else error.message,
+        fix=namespace_fix(_restrictions()),
+    )
+
+
+def _memory() -> Need:
+    """Compare memory, and what a container may use of it, with what compiling and packing take."""
+    sizes = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
+    sizes += [int(text) for text in map(_text, MEMORY_LIMITS) if text.isdecimal()]
+    met = min(sizes) >= MEMORY
+    return Need(
+        name="memory",
+        met=met,
+        found=f"{min(sizes) / 1e9:.1f} GB",
+        fix=None if met else f"Give it {MEMORY / 1e9:.0f} GB, or less work at once: ROOTSTREAM_BUILDERS=1.",
+        weight="advised",
+    )
+
+
+def _encoding() -> Need:
+    found = sys.getfilesystemencoding()
+    met = found.replace("-", "").lower() == "utf8"
+    fix = None if met else "Set LC_ALL=C.UTF-8."
+    return Need(name="locale", met=met, found=f"file names are {found}", fix=fix)
 
 
 def install_command(os_release: str) -> str:

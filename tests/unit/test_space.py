@@ -1,0 +1,44 @@
+"""A full disk is told with its path, and the right one of two is named."""
+
+from __future__ import annotations
+
+import errno
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from rootstream import space
+
+
+@pytest.mark.parametrize("code", space.FULL)
+def test_a_write_without_space(code: int) -> None:
+    error = space.disk_full(OSError(code, "x", "/somewhere/file"))
+    assert error is not None
+    assert error.reason == "disk-full"
+    assert str(error.where) == "/somewhere/file"
+
+
+def test_other_errors_are_not_of_space() -> None:
+    assert space.disk_full(OSError(errno.EACCES, "x", "/somewhere/file")) is None
+
+
+def test_output_that_finds_no_space_is_no_traceback() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "rootstream", "schema"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "No space left on device" in done.stderr
+
+
+def test_the_fuller_disk(tmp_path: Path) -> None:
+    """/proc has no space at all, ever."""
+    assert space.fullest({"a": tmp_path / "new", "b": Path("/proc/self")}) == "b"
+    assert space.fullest({"a": tmp_path, "b": tmp_path}) == "a"
