@@ -125,8 +125,8 @@ def _named(systems: tuple[str, ...], variant: str | None) -> tuple[str, ...]:
 def cli() -> None:
     """Build bootable Linux images from one description, boot them, check them.
 
-    A project is a folder with a system.yaml. Begin with `rootstream init x86-disk hello`, then
-    `rootstream build`, `rootstream run` and `rootstream verify` in that folder.
+    A project is a folder with a system.yaml. Begin with `rootstream init debian-server box`, then
+    `rootstream run` and `rootstream verify` in that folder.
     """
 
 

@@ -74,7 +74,7 @@ def find(start: Path) -> Project:
     raise UserError(
         "no-project",
         f"no {DESCRIPTION} and no BuildStream {PLAIN} in {start} or above it",
-        hint="`rootstream init x86-disk hello` makes a project in the folder hello.",
+        hint="`rootstream init debian-server box` makes a project in the folder box.",
     )
 
 

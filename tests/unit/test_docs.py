@@ -22,20 +22,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert (page.parent / target).exists(), target
 
 
-def test_the_description_in_the_readme_loads(tmp_path: Path) -> None:
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.DOTALL)
-    assert blocks
-    (tmp_path / "overlay").mkdir()
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "admin.pub").touch()
-    (tmp_path / "linux.config").touch()
-    (tmp_path / "node_defconfig").touch()
-    (tmp_path / "ipmi.secret").touch()
-    for block in blocks:
-        (tmp_path / "system.yaml").write_text(block)
-        assert load(tmp_path / "system.yaml").names() in (("box",), ("node",))
-
-
 def test_the_systems_in_the_guide_to_buildroot_load(tmp_path: Path) -> None:
     (block,) = re.findall(
         r"```yaml\n(systems:.*?)```", (ROOT / "docs/how-to/buildroot.md").read_text(), flags=re.DOTALL
