@@ -213,6 +213,48 @@ def test_a_whole_config_is_told_and_minimised(box: Path, run: Command) -> None:
     assert run("config", "get", "BR2_PACKAGE_BASH", cwd=box).stdout == "BR2_PACKAGE_BASH=y\n"
 
 
+def test_the_short_form_of_a_whole_config_gives_the_same(box: Path, run: Command) -> None:
+    (box / "system.yaml").write_text(
+        (box / "system.yaml").read_text().replace("      - hostname: box\n", "      - issue: box\n")
+    )
+    config = box / ".rootstream" / "buildroot" / "box" / "output" / ".config"
+    with (box / "box_defconfig").open("a") as file:
+        file.write('BR2_TARGET_ENABLE_ROOT_LOGIN=y\nBR2_TARGET_GENERIC_HOSTNAME="it"\n')
+    run("config", "check", cwd=box)
+    before = config.read_text()
+    (box / "box_defconfig").write_text(before)
+    run("config", "minimize", cwd=box)
+    assert "BR2_TARGET_ENABLE_ROOT_LOGIN=y\n" in (box / "box_defconfig").read_text()
+    run("config", "get", "BR2_ARCH", cwd=box)
+    assert config.read_text() == before
+
+
+def test_a_password_of_the_defconfig_is_kept(box: Path, run: Command) -> None:
+    with (box / "box_defconfig").open("a") as file:
+        file.write('BR2_TARGET_GENERIC_ROOT_PASSWD="factory"\n')
+    assert reasons(box, run) == {}
+    assert run("config", "get", "BR2_TARGET_ENABLE_ROOT_LOGIN", cwd=box).stdout.endswith("=y\n")
+
+
+def test_the_defconfig_is_named_as_by_buildroots_own_make(box: Path, run: Command) -> None:
+    assert run("config", "get", "BR2_DEFCONFIG", cwd=box).stdout == f'BR2_DEFCONFIG="{box}/box_defconfig"\n'
+
+
+def test_a_refused_save_loses_no_edit(box: Path, run: Command) -> None:
+    (box / "more.config").write_text("")
+    text = (box / "system.yaml").read_text()
+    (box / "system.yaml").write_text(
+        text.replace("        defconfig:", "        fragments: [more.config]\n        defconfig:")
+    )
+    run("config", "get", "BR2_ARCH", cwd=box)
+    edit_by_hand(box, run)
+    for words in (("save",), ("set", "BR2_PACKAGE_BASH=n", "--to", "more.config")):
+        assert run("config", *words, cwd=box, check=False).returncode == 2
+        assert run("config", "diff", cwd=box).stdout == "BR2_PACKAGE_TREE: n -> y\n"
+    run("config", "save", "--to", "more.config", cwd=box)
+    assert (box / "more.config").read_text() == "BR2_PACKAGE_TREE=y\n"
+
+
 def test_menuconfig_saves_what_was_changed(box: Path) -> None:
     """Search for a package in the menu, choose it, leave and save: the defconfig has it and nothing else."""
     child = pexpect.spawn(

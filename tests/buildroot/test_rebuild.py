@@ -63,6 +63,39 @@ config BR2_PACKAGE_{name}_WORD
 \tdepends on BR2_PACKAGE_{name}
 """
 NAMES = {"library": "", "user": "library", "other": ""}
+# A boot loader that counts on images/ being there, a host tool that writes an image, a package that looks for
+# the files of others in staging/.
+SPECIAL = {
+    "aloader": """\
+ALOADER_VERSION = 1
+ALOADER_SOURCE =
+ALOADER_INSTALL_TARGET = NO
+ALOADER_INSTALL_IMAGES = YES
+define ALOADER_INSTALL_IMAGES_CMDS
+\techo loader > $(@D)/loader.bin
+\tcp -dpf $(@D)/loader.bin $(BINARIES_DIR)/
+endef
+$(eval $(generic-package))
+""",
+    "bootenv": """\
+HOST_BOOTENV_VERSION = 1
+HOST_BOOTENV_SOURCE =
+define HOST_BOOTENV_INSTALL_CMDS
+\techo bootdelay=1 > $(BINARIES_DIR)/env.bin
+endef
+$(eval $(host-generic-package))
+""",
+    "seeker": """\
+SEEKER_VERSION = 1
+SEEKER_SOURCE =
+define SEEKER_INSTALL_TARGET_CMDS
+\tmkdir -p $(TARGET_DIR)/etc
+\ttest ! -e $(STAGING_DIR)/usr/share/tests/other || touch $(TARGET_DIR)/etc/seen
+endef
+$(eval $(generic-package))
+""",
+}
+SYMBOLS = {"aloader": "BR2_PACKAGE_ALOADER", "bootenv": "BR2_PACKAGE_HOST_BOOTENV", "seeker": "BR2_PACKAGE_SEEKER"}
 
 
 def write_package(box: Path, lower: str, *, version: str = "1") -> None:
@@ -74,6 +107,15 @@ def write_package(box: Path, lower: str, *, version: str = "1") -> None:
     (folder / f"{lower}.mk").write_text(PACKAGE.format(**words))
 
 
+def write_special(box: Path) -> None:
+    for name, rules in SPECIAL.items():
+        folder = box / "external" / "package" / name
+        folder.mkdir()
+        default = "" if name == "seeker" else "\tdefault y\n"
+        (folder / "Config.in").write_text(f'config {SYMBOLS[name]}\n\tbool "{name}"\n{default}')
+        (folder / f"{name}.mk").write_text(rules)
+
+
 @pytest.fixture
 def box(tree: Path, defconfig: str, tmp_path: Path) -> Path:
     (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=tree))
@@ -82,13 +124,14 @@ def box(tree: Path, defconfig: str, tmp_path: Path) -> Path:
     external = tmp_path / "external"
     external.mkdir()
     (external / "external.desc").write_text("name: TESTS\n")
-    lines = (f'source "$BR2_EXTERNAL_TESTS_PATH/package/{name}/Config.in"\n' for name in NAMES)
+    lines = (f'source "$BR2_EXTERNAL_TESTS_PATH/package/{name}/Config.in"\n' for name in (*NAMES, *SPECIAL))
     (external / "Config.in").write_text("".join(lines))
     (external / "external.mk").write_text(
         "include $(sort $(wildcard $(BR2_EXTERNAL_TESTS_PATH)/package/*/*.mk))\n"
     )
     for name in NAMES:
         write_package(tmp_path, name)
+    write_special(tmp_path)
     (tmp_path / "overlay" / "etc").mkdir(parents=True)
     (tmp_path / "overlay" / "etc" / "first").write_text("first\n")
     (tmp_path / "overlay" / "etc" / "second").write_text("second\n")
@@ -117,7 +160,9 @@ def result(box: Path) -> dict[str, dict[str, tuple[str, str]]]:
     return {
         "target": contents(output(box) / "target"),
         "images": contents(output(box) / "images"),
-        "staging": contents((output(box) / "staging").resolve() / "usr" / "share" / "tests"),
+        "host": {  # with staging/; what is of one build only are paths of dependencies' objects
+            name: value for name, value in contents(output(box) / "host").items() if value[1]
+        },
         "out": {name: value for name, value in contents(box / "out" / "box").items() if name != "manifest.json"},
     }
 
@@ -138,23 +183,37 @@ def word(box: Path, name: str, value: str) -> None:
         file.write(f'BR2_PACKAGE_{name.upper()}_WORD="{value}"\n')
 
 
-def drop(box: Path, name: str) -> None:
+def append(path: Path, text: str) -> None:
+    with path.open("a") as file:
+        file.write(text)
+
+
+def seek(box: Path) -> None:
+    append(box / "box_defconfig", "BR2_PACKAGE_SEEKER=y\n")
+
+
+def drop(box: Path, name: str) -> Path:
     path = box / "box_defconfig"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(line for line in lines if f"BR2_PACKAGE_{name.upper()}" not in line))
+    return box
 
 
 CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
-    "a symbol of a package": (lambda box: word(box, "other", "changed"), {"other"}),
+    "a file of the overlay changes": (lambda box: (box / "overlay" / "etc" / "first").write_text("new\n"), set()),
+    "the host name": (lambda box: append(box / "system.yaml", "      - hostname: other\n"), set()),
+    "a package goes, one comes that looks into staging": (
+        lambda box: seek(drop(box, "other")),
+        {"seeker"},
+    ),
+    "a symbol of a package": (lambda box: word(box, "user", "changed"), {"user"}),
     "a library and who uses it": (lambda box: word(box, "library", "changed"), {"library", "user"}),
-    "a package goes": (lambda box: drop(box, "other"), set()),
     "a library's version": (lambda box: write_package(box, "library", version="2"), {"library", "user"}),
     "a source file": (
         lambda box: (box / "external" / "package" / "user" / "source" / "text").write_text("edited\n"),
         {"user"},
     ),
     "a file of the overlay goes": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
-    "a file of the overlay changes": (lambda box: (box / "overlay" / "etc" / "first").write_text("new\n"), set()),
     "a file of the overlay may be run": (lambda box: (box / "overlay" / "etc" / "first").chmod(0o755), set()),
 }
 

@@ -77,3 +77,11 @@ def test_trees_from_before_they_had_names_are_told(tree: Path, tmp_path: Path, f
 def test_a_tree_that_uses_its_new_name_is_not_old(tree: Path, tmp_path: Path) -> None:
     (tree / "external.mk").write_text("include $(BR2_EXTERNAL_OWN_TREE_2_PATH)/package/tool/tool.mk\n")
     completed.complete(tree, tmp_path / "place")
+
+
+def test_a_tree_is_called_as_its_description_says(tree: Path, tmp_path: Path) -> None:
+    (tree / "external.desc").write_text("desc: ours\nname: ACME\n")
+    place = completed.place(tmp_path, 0, tree)
+    completed.complete(tree, place)
+    assert (place / "Config.in").read_text().startswith('source "$BR2_EXTERNAL_ACME_PATH/package/other/Config.in"')
+    assert "$(BR2_EXTERNAL_ACME_PATH)/package/*/*.mk" in (place / "external.mk").read_text()

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from rootstream.buildroot import check, edit, saving
-from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot import check, edit, requested, saving
+from rootstream.buildroot.configuration import Composed, joined
+from rootstream.buildroot.draft import Setting
 from rootstream.sandbox.kconfig_fragment import Request, fragment_requests, same
 
 INDENTED = """\
@@ -101,3 +102,30 @@ def test_texts_that_make_would_change_are_told(value: str, refused: bool) -> Non
     found = list(check._unreadable(composed))
     assert [(each.kind, each.line) for each in found] == ([("make-text", 3)] if refused else [])
     assert same(value, composed.result["BR2_X"])
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("", ["n"]),
+        ('BR2_TARGET_GENERIC_ROOT_PASSWD=""\n', ["n"]),
+        ('BR2_TARGET_GENERIC_ROOT_PASSWD="factory"\n', []),
+    ],
+)
+def test_a_password_of_the_defconfig_says_that_root_logs_in(own: str, expected: list[str]) -> None:
+    login = Setting(
+        symbol="BR2_TARGET_ENABLE_ROOT_LOGIN", value="n", weak=True, unless="BR2_TARGET_GENERIC_ROOT_PASSWD"
+    )
+    requests, _ = fragment_requests("f", own, "")
+    weak, strong = joined(requests, (login,))
+    assert ([each.value for each in weak], strong) == (expected, [])
+
+
+def test_the_defconfig_is_named_as_buildroot_names_it(tmp_path: Path) -> None:
+    def named(file: str) -> list[str]:
+        (tmp_path / file).write_text("")
+        own = SimpleNamespace(root=SimpleNamespace(defconfig=file), project=tmp_path)
+        return [each.value for each in requested.origin(own)]  # type: ignore[arg-type]  # what stands for a workspace
+
+    assert named("box_defconfig") == [f'"{tmp_path}/box_defconfig"']
+    assert named("a box_defconfig") == []  # make could not read it

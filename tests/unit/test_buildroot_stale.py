@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rootstream.buildroot import keys, stale
+from rootstream.buildroot.decision import explain
 from rootstream.buildroot.info import Info, Package, of_no_machine
+from rootstream.buildroot.notes import Known
 
 CONFIG = {"BR2_x86_64": "y", "BR2_PACKAGE_TOOL_TLS": "y", "BR2_OPTIMIZE_2": "y"}
 NAMES = {"package/tool": ("BR2_PACKAGE_TOOL_TLS",)}
@@ -57,14 +59,12 @@ def computed(
 
 
 BEFORE = told()
-KNOWN = stale.Known(
-    keys=computed(BEFORE), builds={name: f"{name}-1" for name in BEFORE.packages}, inputs="inputs", outside=""
-)
+KNOWN = Known(keys=computed(BEFORE), builds={name: f"{name}-1" for name in BEFORE.packages}, inputs="inputs")
 THERE = frozenset(KNOWN.builds.values())
 
 
-def lines(info: Info, planned: dict[str, keys.Key], known: stale.Known = KNOWN) -> tuple[str, ...]:
-    return stale.explain(stale.compare(planned, info, known, THERE, "inputs", left=True))
+def lines(info: Info, planned: dict[str, keys.Key], known: Known = KNOWN) -> tuple[str, ...]:
+    return explain(stale.compare(planned, info, known, THERE, "inputs", left=True))
 
 
 TARGET = "target/ and images/ are made again from the packages: packages changed or went"
@@ -154,3 +154,48 @@ def test_what_is_not_wanted_any_more_goes() -> None:
     packages = {name: each for name, each in BEFORE.packages.items() if name != "tool"}
     info = Info(packages=packages, variables={name: {} for name in packages})
     assert lines(info, computed(info)) == ("tool goes: it is not in the configuration any more", TARGET)
+
+
+def test_a_host_name_or_shell_compiles_nothing() -> None:
+    packages = {"skeleton-init-common": package("skeleton-init-common", ()), "skeleton": package("skeleton", ())}
+    info = told(**packages)
+    names = {"package/skeleton-init-common": ("BR2_TARGET_GENERIC_HOSTNAME", "BR2_SYSTEM_BIN_SH_NONE")}
+
+    def keyed(hostname: str, staging: str) -> dict[str, keys.Key]:
+        variables = {
+            "SKELETON_INIT_COMMON_HOSTNAME": hostname,
+            "SKELETON_INIT_COMMON_SET_HOSTNAME": f"echo {hostname}",
+            "SKELETON_INIT_COMMON_INSTALL_STAGING_CMDS": staging,
+        }
+        return keys.compute(
+            replace(info, variables={"skeleton-init-common": variables}),
+            config={"BR2_TARGET_GENERIC_HOSTNAME": hostname},
+            core="core",
+            files=str,
+            named=lambda folder: names.get(folder, ()),
+        )
+
+    assert keyed("first", "rsync") == keyed("second", "rsync")
+    assert keyed("first", "rsync")["skeleton-init-common"] != keyed("first", "cp")["skeleton-init-common"]
+
+
+def test_what_is_not_known_to_be_installed_cannot_be_taken_out() -> None:
+    packages = {name: each for name, each in BEFORE.packages.items() if name != "tool"}
+    info = Info(packages=packages, variables={name: {} for name in packages})
+    found = stale.compare(
+        computed(info), info, KNOWN, THERE, "inputs", left=True, unknown=frozenset({"tool-1", "first-1"})
+    )
+    assert found.clean is not None
+    assert "what tool had installed is not known" in found.clean
+
+
+def test_who_shares_a_file_with_what_goes_is_named() -> None:
+    packages = {name: each for name, each in BEFORE.packages.items() if name != "tool"}
+    info = Info(packages=packages, variables={name: {} for name in packages})
+    claims = {"staging": {name: frozenset({"usr/include/a.h"}) for name in ("tool-1", "first-1")}}
+    found = stale.compare(computed(info), info, KNOWN, THERE, "inputs", left=True, claims=claims)
+    assert explain(found) == (
+        "tool goes: it is not in the configuration any more",
+        "first is installed again: it has files in common with tool",
+        TARGET,
+    )

@@ -265,3 +265,12 @@ def test_a_folder_without_buildroot_is_refused(env: dict[str, str], tmp_path: Pa
     with pytest.raises(UserError) as caught:
         prepared(FromAnyFolder.model_validate({"local": str(tmp_path)}), None, env, project=tmp_path)
     assert caught.value.reason == "no-buildroot"
+
+
+def test_a_tree_that_cannot_say_its_packages_is_too_old(tmp_path: Path) -> None:
+    folder = buildroot(tmp_path)
+    with pytest.raises(UserError) as raised:
+        tree.require_recent(folder)
+    assert raised.value.reason == "buildroot-too-old"
+    (folder / "Makefile").write_text("all:\nshow-info:\n")
+    tree.require_recent(folder)

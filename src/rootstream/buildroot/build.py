@@ -21,6 +21,7 @@ from rootstream.buildroot import (
     downloads,
     generate,
     info,
+    installed,
     keys,
     making,
     opening,
@@ -32,6 +33,7 @@ from rootstream.buildroot import (
     verbs,
 )
 from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.decision import Decision, explain
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
 from rootstream.images import MakeFiles
@@ -41,10 +43,10 @@ from rootstream.project import Alone
 
 def plan(
     ready: opening.Opened, where: project.Project, report: events.Reporter, listed: Mapping[str, str] | None = None
-) -> stale.Decision:
+) -> Decision:
     """Find out what has to be built again, and say what and why."""
     decision = opening.decide(ready, where, report, listed)
-    for line in stale.explain(decision):
+    for line in explain(decision):
         report(events.Notice(level="info", text=line))
     return decision
 
@@ -129,8 +131,7 @@ def hand_to_make(
     export.forget(where, space.described.target)
     with alone():
         status = verbs.hand_to_make(space, targets)
-    target.note(space)
-    configuration.note(space)
+    _note(space, ())
     return status
 
 
@@ -201,6 +202,7 @@ def _make(
 
 
 def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
+    installed.keep(space)
     target.note(space, by_hand)
     configuration.note(space)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rootstream.errors import UserError, Where
@@ -25,7 +26,11 @@ def is_whole(tree: Path) -> bool:
 
 
 def name_of(tree: Path) -> str:
-    """Return the name that a tree without external.desc gets: BR2_EXTERNAL_NAME_PATH has it."""
+    """Return the name of a tree, as in BR2_EXTERNAL_NAME_PATH: that of its external.desc, else its folder's."""
+    with suppress(OSError):
+        text = (tree / DESC).read_text("utf-8", "replace")
+        if match := re.search(r"^name:[ \t]*([A-Za-z0-9_]+)[ \t]*$", text, re.MULTILINE):
+            return match[1]
     return re.sub(r"[^A-Z0-9]+", "_", tree.name.upper()).strip("_") or "PROJECT"
 
 

@@ -104,7 +104,8 @@ def joined(asked: Iterable[Request], settings: Iterable[Setting]) -> tuple[list[
     strong: dict[str, Request] = {}
     for setting in settings:
         if setting.weak:
-            weak.append(_request(setting, setting.value))
+            if not kconfig.unquoted(own.get(setting.unless, "")):
+                weak.append(_request(setting, setting.value))
             continue
         value = setting.value
         if setting.append:
@@ -132,7 +133,7 @@ def compose(space: Workspace, generated: Generated, *, force: bool = False) -> C
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise Problems(tuple(as_error(problem, space.project) for problem in errors))
-    weak, strong = joined(own, (*requested.settings(space), *generated.settings))
+    weak, strong = joined(own, (*requested.origin(space), *requested.settings(space), *generated.settings))
     asked = (*weak, *own, *strong)
     holding = last_requests(asked)
     lines = "".join(f"{written(request)}\n" for request in holding.values())
@@ -208,6 +209,18 @@ def require_untouched(space: Workspace) -> None:
             detail="\n".join((*lines, *more)),
             hint="`rootstream config save` takes them into the project, `rootstream config discard` drops them.",
         )
+
+
+def require_untouched_package(space: Workspace, kind: str) -> None:
+    """Raise `UserError` hand-edited if the .config of a package was changed by hand since it was built."""
+    for folder, path in edited_packages(space).items():
+        if folder.startswith(f"{kind}-"):
+            raise UserError(
+                "hand-edited",
+                f"the configuration of {kind} was changed by hand and is not in the project",
+                where=Where(path=path),
+                hint="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
+            )
 
 
 def untouched(space: Workspace) -> bool:

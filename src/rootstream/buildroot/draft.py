@@ -20,7 +20,7 @@ class Setting:
     """A symbol that the description sets; `value` is Kconfig's text for it: y, n, 12, "text".
 
     `append`: joined by a space to what the user's own configuration has, or to `default`, what Buildroot has where
-    that says nothing. `weak`: only where the user's own configuration says nothing.
+    that says nothing. `weak`: only where the user's own configuration says nothing, also not of `unless`.
     """
 
     symbol: str
@@ -29,6 +29,7 @@ class Setting:
     line: int = 0
     append: bool = False
     weak: bool = False
+    unless: str = ""
     default: str = '""'
 
 

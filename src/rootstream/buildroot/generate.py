@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rootstream import images, layers
 from rootstream.buildroot import accounts, collect, pythonlayer, thirdparty
-from rootstream.buildroot.draft import Draft, Generated, path_value, text
+from rootstream.buildroot.draft import Draft, Generated, Setting, path_value, text
 from rootstream.description import Described
 
 FINISH = ("post_build", "post_fakeroot")
@@ -64,7 +64,11 @@ def _python(draft: Draft) -> None:
 
 def _system(draft: Draft, described: Described) -> None:
     if not any(isinstance(layer, layers.RootLoginLayer) for layer in described.system.layers):
-        draft.set("BR2_TARGET_ENABLE_ROOT_LOGIN", "n", weak=True)
+        # a saved defconfig never says that root may log in, which is the default: a password says it, too
+        login = Setting(
+            symbol="BR2_TARGET_ENABLE_ROOT_LOGIN", value="n", weak=True, unless="BR2_TARGET_GENERIC_ROOT_PASSWD"
+        )
+        draft.settings.append(login)
     if described.reports:
         hook = resources.files("rootstream.recipes") / "busybox/skeleton" / HOOK
         draft.file(f"overlay/{HOOK}", hook.read_bytes(), 0o755)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rootstream import process
+from rootstream.buildroot.outside import MAKEFILES, asked_digest
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step
@@ -25,9 +26,10 @@ NOTE = "info.json"
 ASK, GATE = "rootstream-info", "rootstream-gate"
 AT_THE_GATE = "rootstream: all is told"
 PIPE = "gate"
+NO_PACKAGE = ""  # what symbols and MAKEFILES are kept under
 # Rules of the generated external tree: all variables of the packages that show-info tells of (Buildroot, Makefile:
 # SHOW_INFO_PACKAGES), and a target that waits until it is written to a pipe. The names of all variables in one
-# `filter` are too many for make's stack.
+# `filter` are too many for make's stack. Of the configuration the values that name paths, and what make has read.
 RULES = f"""\
 ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
 	$(each) $($(call UPPERCASE,$(each))_FINAL_RECURSIVE_DEPENDENCIES)))
@@ -37,12 +39,16 @@ ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
 	$(foreach each,$(sort $(foreach each,$(.VARIABLES),$(filter $(ROOTSTREAM_PATTERNS),$(each)))),\\
 		$(if $(filter-out environment% default automatic,$(origin $(each))),\\
 			$(info $(each)='$(subst ','\\'',$($(each)))')))
+	$(foreach each,$(sort $(foreach each,$(.VARIABLES),$(filter BR2_%,$(each)))),\\
+		$(if $(and $(filter file,$(origin $(each))),$(findstring /,$($(each)))),\\
+			$(info $(each)='$(subst ','\\'',$($(each)))')))
+	$(info {MAKEFILES}='$(MAKEFILE_LIST)')
 {GATE}: {ASK}
 	@echo '{AT_THE_GATE}'; read answer < '$(BR2_EXTERNAL_ROOTSTREAM_PATH)/../state/{PIPE}'
 """
 _VARIABLE = re.compile(r"^([^\s=':#]+)='((?:[^']|'\\'')*)'$", re.MULTILINE)
 _JOBS = re.compile(r"(?<!\S)-j ?\d+(?!\S)")
-FORMAT = 2  # of what is kept
+FORMAT = 3  # of what is kept
 # Buildroot's own packages without a build of their own
 _NO_PACKAGE = ("rootfs",)
 
@@ -74,7 +80,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Info:
-    """All packages by name, and the expanded make variables of each."""
+    """All packages by name, and the expanded make variables of each; of NO_PACKAGE symbols that name paths."""
 
     packages: Mapping[str, Package]
     variables: Mapping[str, Mapping[str, str]]
@@ -130,8 +136,11 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
             detail=process.tail(text[-2000:]),
         ) from error
     prefixes = {each.prefix: each.name for each in packages.values()}
-    found: dict[str, dict[str, str]] = {name: {} for name in packages}
+    found: dict[str, dict[str, str]] = {name: {} for name in (*packages, NO_PACKAGE)}
     for match in _VARIABLE.finditer(text, end):
+        if match[1] == MAKEFILES or match[1].startswith("BR2_"):
+            found[NO_PACKAGE][match[1]] = match[2].replace("'\\''", "'")
+            continue
         parts = match[1].split("_")
         for length in range(len(parts) - 1, 0, -1):
             owner = prefixes.get("_".join(parts[:length]) + "_")
@@ -156,7 +165,7 @@ def ask(space: Workspace, key: str, report: Reporter) -> Info:
     Raises `UserError` process-failed with what Buildroot said, buildroot-answer.
     """
     kept = _kept(space)
-    if kept.get("key") == key:
+    if _answers(space, kept, key):
         return _info(kept)
     report(ASKING_STEP)
     return keep(space, key, _make(space, ASK))
@@ -169,7 +178,12 @@ def of_no_machine(value: str, searched: str) -> str:
 
 def is_known(space: Workspace, key: str) -> bool:
     """Say whether Buildroot was asked this already."""
-    return _kept(space).get("key") == key
+    return _answers(space, _kept(space), key)
+
+
+def _answers(space: Workspace, kept: Mapping[str, Any], key: str) -> bool:
+    """Say whether what is kept answers a question: nothing that decides it is another one now."""
+    return kept.get("key") == key and kept["asked"] == asked_digest(space, kept["variables"].get(NO_PACKAGE, {}))
 
 
 def keep(space: Workspace, key: str, text: str) -> Info:
@@ -183,7 +197,8 @@ def keep(space: Workspace, key: str, text: str) -> Info:
         name: {variable: of_no_machine(value, searched) for variable, value in own.items()}
         for name, own in variables.items()
     }
-    kept = {"format": FORMAT, "key": key, "packages": packages, "variables": told}
+    asked = asked_digest(space, told[NO_PACKAGE])
+    kept = {"format": FORMAT, "key": key, "asked": asked, "packages": packages, "variables": told}
     space.state.mkdir(parents=True, exist_ok=True)
     write_atomically(space.state / NOTE, json.dumps(kept).encode("utf-8", "surrogateescape"))
     return _info(kept)

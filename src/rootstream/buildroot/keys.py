@@ -34,7 +34,15 @@ _EVERYWHERE = re.compile(
     r"|PACKAGE_MUSL|PACKAGE_UCLIBC|UCLIBC|BINUTILS|COMPILER|ENABLE_DEBUG|ENABLE_RUNTIME_DEBUG|ROOTFS_MERGED_USR"
     r"|ROOTFS_MERGED_BIN|ROOTFS_SKELETON)"
 )
-NOT_THAT = ("BR2_TOOLCHAIN_EXTERNAL_PATH_CHANGED",)
+# Of the skeleton's symbols and variables, those that only decide what is done to target/, which is made again
+# after every change: nothing that is compiled sees them (package/skeleton-init-common, system/Config.in).
+_ONLY_TARGET = re.compile(
+    r"BR2_(TARGET_(GENERIC_\w+|ENABLE_ROOT_LOGIN)|SYSTEM_(BIN_SH|DEFAULT_PATH)\w*|ROOTFS_(DEVICE|USERS|STATIC)\w*)"
+    r"|SKELETON_\w*_(HOSTNAME|HOSTS_LINE|SHORT_HOSTNAME|ISSUE|ROOT_PASSW\w+|PASSWD_METHOD|BIN_SH|SET_\w+|ADD_SH_\w+"
+    r"|ROOT_RO_OR_RW|PRE_ROOTFS_\w+|SWAPON_\w+|ROOTFS_PRE_CMD_HOOKS|TARGET_FINALIZE_HOOKS|INSTALL_TARGET_CMDS"
+    r"|POST_INSTALL_TARGET_HOOKS|INSTALL_INIT_\w+)$"
+)
+SKELETON = "skeleton"
 TOOLCHAIN = "toolchain"
 NAMED = 3  # symbols, packages or reasons that are named before they are counted
 
@@ -48,6 +56,7 @@ class Parts:
     files: str = ""
     patches: str = ""
     local: str = ""
+    reads: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     dependencies: tuple[str, ...] = ()
 
@@ -73,27 +82,43 @@ def compute(
     core: str,
     files: Callable[[str], str],
     named: Callable[[str], Iterable[str]],
+    reads: Callable[[Mapping[str, str]], Iterable[str]] = lambda _variables: (),
 ) -> dict[str, Key]:
     """Return the keys of all packages.
 
     `config` are the values of the .config by symbol, `core` stands for the tree without its packages, `files`
-    gives the digest of a file or folder that Buildroot names, `named` the symbols that a package's own files name.
+    gives the digest of a file or folder that Buildroot names, `named` the symbols that a package's own files name,
+    `reads` the files and folders that variables name.
     """
     found: dict[str, Key] = {}
     everywhere = {symbol: value for symbol, value in config.items() if _EVERYWHERE.match(symbol)}
     for name in in_order(info.packages):
         each = info.packages[name]
-        variables = info.variables.get(name, {})
+        variables = {key: value for key, value in info.variables.get(name, {}).items() if _decides(name, key)}
         below = [_for_dependents(info.packages, known, found) for known in sorted(set(each.dependencies))]
-        options = {symbol: config.get(symbol) for symbol in named(each.folder)} if each.folder else {}
+        symbols = named(each.folder) if each.folder else ()
+        options = {symbol: config.get(symbol) for symbol in symbols if _decides(name, symbol)}
         folder = files(each.folder) if each.folder else ""
         patches = [files(patch) for patch in each.patches]
         local = [files(value) for key, value in variables.items() if _LOCAL.search(key) and value.strip()]
+        kconfig = [
+            path for key, value in sorted(variables.items()) if _KCONFIG.search(key) for path in value.split()
+        ]
+        beside = {
+            *kconfig,
+            *(value.strip() for key, value in variables.items() if _LOCAL.search(key)),
+            each.folder,
+        }
+        deciding = {
+            key: value for key, value in variables.items() if not (_IDLE.search(key) or _LOCAL.search(key))
+        }
+        read = [files(path) for path in reads(deciding) if not any(_below(path, other) for other in beside)]
         base = digest(
             core,
             everywhere if name == TOOLCHAIN else "",
             each.version,
             {key: value for key, value in variables.items() if not _IDLE.search(key)},
+            read,
             folder,
             patches,
             options,
@@ -107,17 +132,22 @@ def compute(
             files=folder,
             patches=digest(patches),
             local=digest(local),
+            reads=digest(read),
             options={symbol: digest(value)[:8] for symbol, value in decisive.items()},
             dependencies=tuple(sorted(set(each.dependencies))),
         )
-        kconfig = [
-            files(path)
-            for key, value in sorted(variables.items())
-            if _KCONFIG.search(key)
-            for path in value.split()
-        ]
-        found[name] = Key(base=base, kconfig=digest(kconfig) if kconfig else "", parts=parts)
+        own = digest([files(path) for path in kconfig]) if kconfig else ""
+        found[name] = Key(base=base, kconfig=own, parts=parts)
     return found
+
+
+def _below(path: str, folder: str) -> bool:
+    return bool(folder) and Path(path).is_relative_to(folder)
+
+
+def _decides(name: str, key: str) -> bool:
+    """Say whether a symbol or variable of a package decides more than what is done to target/."""
+    return not (name.startswith(SKELETON) and _ONLY_TARGET.match(key))
 
 
 def difference(old: Parts, new: Parts) -> str:
@@ -135,6 +165,7 @@ def difference(old: Parts, new: Parts) -> str:
         ("its make rules or files changed", old.files, new.files),
         ("its patches changed", old.patches, new.patches),
         ("its source folder changed", old.local, new.local),
+        ("files that its rules name changed", old.reads, new.reads),
     ):
         if before != after:
             found.append(words)

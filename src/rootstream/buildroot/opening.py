@@ -24,6 +24,7 @@ from rootstream.buildroot import (
     tree,
 )
 from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.decision import Decision
 from rootstream.buildroot.draft import Generated
 from rootstream.buildroot.workspace import FOLDER, Caches, Workspace, workspace
 from rootstream.description import Described
@@ -123,6 +124,7 @@ def opened(
         report=report,
         offline=where.scratch is not None,
     )
+    tree.require_recent(source)
     space = space_of(where, described, source, env)
     space.folder.mkdir(parents=True, exist_ok=True)
     if placeholders.has_secrets(described.system.layers):
@@ -165,7 +167,7 @@ def ask(ready: Opened, report: events.Reporter) -> None:
 
 def decide(
     ready: Opened, where: project.Project, report: events.Reporter, listed: Mapping[str, str] | None = None
-) -> stale.Decision:
+) -> Decision:
     """Find out what has to be built again; nothing is taken away yet."""
     space = ready.workspace
     watched = tuple(where.folder / path for path in paths_of(space.described.system))

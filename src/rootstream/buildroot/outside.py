@@ -1,19 +1,48 @@
-"""What decides a build and is in neither the project nor Buildroot's trees: local.mk and the folders it names."""
+"""What a build reads beside what the description names: by local.mk, the configuration, rules of packages.
+
+Make itself expands their names (info.py). What cannot be known from names, what scripts and `$(shell ...)` of the
+project read, is taken to be any file of the project.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents, keys
+from rootstream.buildroot import contents
 from rootstream.buildroot.workspace import Workspace
 from rootstream.sandbox.kconfig_fragment import config_values
 
 _OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(/\S+)\s*")
+_SPLIT = re.compile(r"[\s'\"`:;,()<>|&=]+")
+_SCRIPT = re.compile(r"BR2_ROOTFS_(PRE|POST)_\w+_SCRIPT$")
+# Symbols that name what a build writes, what it takes as a whole (a toolchain), or where this very file is.
+_NOT_READ = re.compile(
+    r"BR2_(DL_DIR|HOST_DIR|CCACHE_DIR|TOOLCHAIN_EXTERNAL_PATH|DEFCONFIG|CONFIG|PACKAGE_OVERRIDE_FILE|EXTERNAL\w*"
+    r"|SYSTEM_DEFAULT_PATH|PRIMARY_SITE|BACKUP_SITE|INSTRUMENTATION_SCRIPTS|\w+_MIRROR|\w+_LOCALDIR)$"
+)
+# Symbols that name folders which are read as a whole, wherever they are.
+_FOLDERS = re.compile(
+    r"BR2_(ROOTFS_OVERLAY|GLOBAL_PATCH_DIR|ROOTFS_SKELETON_CUSTOM_PATH"
+    r"|\w+_(DTS_(PATH|DIR)|PATCH(_DIR)?|CUSTOM_\w*(PATH|DIR)))$"
+)
+# Folders of the system: paths of the target, or programs of the host, whose files decide nothing.
+_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/etc/", "/dev/", "/proc/", "/sys/", "/run/", "/var/", "/boot/")
+_RELATIVE = ("board/", "package/", "boot/", "linux/", "fs/", "configs/")
+_SHELL = re.compile(r"\$[({](shell|wildcard|file)\b")
+_OWN_RULES = re.compile(r"\$[({]wildcard \$[({]BR2_EXTERNAL_\w+_PATH[)}]/[\w/*.-]+[)}]")
+_PROJECT = (".rootstream", "out", ".git")
+MAKEFILES = "ROOTSTREAM_MAKEFILES"  # the make files that Buildroot has read, beside symbols
 
 
-def outside(space: Workspace) -> tuple[Path, ...]:
-    """Return what decides a build and is in neither the project nor its trees: local.mk and its folders."""
+def _overrides(space: Workspace) -> tuple[Path, ...]:
+    """Return local.mk and the source folders that it names."""
+    if not space.config.is_file():
+        return ()
     values = config_values(space.config.read_text("utf-8", "surrogateescape"), "")
     named = values.get("BR2_PACKAGE_OVERRIDE_FILE", '""')[1:-1].replace(
         "$(CONFIG_DIR)", str(space.original(space.output))
@@ -27,15 +56,151 @@ def outside(space: Workspace) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def outside_digest(space: Workspace) -> str:
-    """Return what stands for the present content of all that is outside."""
-    found = outside(space) if space.config.is_file() else ()
-    return keys.digest([digest_of(space, path) for path in found])
+def of_configuration(space: Workspace, values: Mapping[str, str]) -> dict[str, tuple[Path, ...]]:
+    """Return the files and folders that symbols name, by symbol; `values` are as make expands them.
+
+    They may be anywhere, in the tree, too: make begins relative paths there.
+    """
+    found: dict[str, tuple[Path, ...]] = {}
+    for symbol, value in values.items():
+        if symbol.startswith("BR2_") and not _NOT_READ.match(symbol):
+            folders = bool(_FOLDERS.search(symbol))
+            words = _SPLIT.split(_of_project(space, value))
+            paths = tuple(path for word in words for path in _named(space, word, folders=folders))
+            if paths:
+                found[symbol] = paths
+    return found
+
+
+def _named(space: Workspace, word: str, *, folders: bool) -> Iterator[Path]:
+    """Yield what a word of a symbol's value names: nothing, a path, or all that fits a pattern."""
+    if "/" not in word or word.strip("/") == "":
+        return
+    path = Path(os.path.normpath(space.tree / word))
+    if "*" in word:
+        yield from sorted(
+            each for each in Path("/").glob(str(path)[1:]) if _is_input(space, each, folders=folders)
+        )
+    elif _is_input(space, path, folders=folders) or (
+        folders and word.startswith(str(space.project)) and not _is_ours(space, path)
+    ):
+        yield path
+
+
+def _is_ours(space: Workspace, path: Path) -> bool:
+    """Say whether a path is below what a build writes, or above what is looked at by other means."""
+    written = (space.original(space.folder), space.caches.downloads, space.caches.ccache)
+    above = (space.project, space.tree, *space.own_trees)
+    return any(path.is_relative_to(each) for each in written) or any(each.is_relative_to(path) for each in above)
+
+
+def _is_input(space: Workspace, path: Path, *, folders: bool) -> bool:
+    try:
+        if _is_ours(space, path):
+            return False
+        near = any(path.is_relative_to(each) for each in (space.project, space.tree, *space.own_trees))
+        if path.is_dir():
+            return near or (folders and not f"{path}/".startswith(_SYSTEM))
+        return path.is_file() and (near or not str(path).startswith(_SYSTEM))
+    except OSError:
+        return False
+
+
+def of_rules(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the files and folders that a package's expanded variables name."""
+    texts = (_of_project(space, value) for value in variables.values() if "/" in value)
+    words = {word.rstrip("/") for text in texts for word in _SPLIT.split(text) if "/" in word}
+    built = str(space.original(space.folder))
+    paths = {
+        Path(os.path.normpath(space.tree / word))
+        for word in words
+        if word.startswith(("/", *_RELATIVE)) and not word.startswith(built)
+    }
+    return tuple(sorted(path for path in paths if _is_input(space, path, folders=False)))
+
+
+def _of_project(space: Workspace, text: str) -> str:
+    """Return a text of make with the paths of completed external trees as those in the project."""
+    for own, place in zip(space.own_trees, space.externals, strict=False):
+        if own != place:
+            text = text.replace(f"{space.original(place)}/", f"{own}/")
+    return text
+
+
+def scripts(space: Workspace, values: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of the scripts that run at the end of a build, but for those that are generated."""
+    generated = space.original(space.generated)
+    words = [word for symbol, value in values.items() if _SCRIPT.match(symbol) for word in _SPLIT.split(value)]
+    return tuple(Path(word).name for word in words if "/" in word and not word.startswith(f"{generated}/"))
+
+
+def asks_shell(space: Workspace) -> bool:
+    """Say whether make files of external trees read files by themselves while make reads them."""
+    found = (path for tree in space.own_trees for path in tree.rglob("*.mk"))
+    return any(_SHELL.search(_OWN_RULES.sub("", path.read_text("utf-8", "replace"))) for path in found)
+
+
+def asked_digest(space: Workspace, told: Mapping[str, str]) -> str:
+    """Return what stands for all files outside that decide what Buildroot says of its packages.
+
+    `told` are symbols and MAKEFILES as it said them.
+    """
+    paths = [*_overrides(space), *of_configuration(space, told).get("BR2_GLOBAL_PATCH_DIR", ())]
+    paths += _makefiles(space, told)
+    return combined([digest_of(space, path) for path in paths], _project(space) if asks_shell(space) else "")
+
+
+def _makefiles(space: Workspace, told: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the make files that were read from elsewhere than the trees."""
+    for word in told.get(MAKEFILES, "").split():
+        path = Path(os.path.normpath(space.tree / word))
+        trees = (space.tree, *space.own_trees, space.original(space.folder))
+        if not any(path.is_relative_to(each) for each in trees):
+            yield path
+
+
+def paths(
+    space: Workspace, told: Mapping[str, str], variables: Iterable[Mapping[str, str]]
+) -> tuple[tuple[Path, ...], bool]:
+    """Return all that is outside and not in Buildroot's tree, and whether any file of the project counts, too."""
+    found = {*_overrides(space), *_makefiles(space, told)}
+    for several in of_configuration(space, told).values():
+        found |= set(several)
+    for each in variables:
+        found |= set(of_rules(space, each))
+    beyond = sorted(path for path in found if not path.is_relative_to(space.tree))
+    return tuple(beyond), bool(scripts(space, told)) or asks_shell(space)
+
+
+def digest(space: Workspace, outside: Iterable[Path], *, project: bool) -> str:
+    """Return what stands for the present content of what `paths` gave."""
+    return combined([digest_of(space, path) for path in outside], _project(space) if project else "")
+
+
+def project_digest(space: Workspace, told: Mapping[str, str]) -> str:
+    """Return what stands for all files of the project where a script may read them, else an empty text."""
+    return _project(space) if scripts(space, told) else ""
+
+
+def combined(*parts: object) -> str:
+    """Return one digest of digests."""
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _project(space: Workspace) -> str:
+    note = space.state / "folders" / "project.json"
+    skip = (*_PROJECT, *space.tree.relative_to(space.project).parts[:1]) if _within(space) else _PROJECT
+    return contents.together(contents.listing(space.project, note, skip=skip))
+
+
+def _within(space: Workspace) -> bool:
+    """Say whether Buildroot's tree, which is looked at by itself, is a folder of the project."""
+    return space.tree != space.project and space.tree.is_relative_to(space.project)
 
 
 def digest_of(space: Workspace, path: Path) -> str:
     """Return what stands for a file, or for a folder, of which a note is kept: it may be a whole kernel."""
     if not path.is_dir():
         return contents.digest([path], space.original)
-    note = space.state / "folders" / f"{keys.digest(str(space.original(path)))}.json"
+    note = space.state / "folders" / f"{combined(str(space.original(path)))}.json"
     return contents.together(contents.listing(path, note, skip=(".git",)))

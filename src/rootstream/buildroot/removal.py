@@ -6,32 +6,22 @@ a run, a build folder that exists fits its noted key.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
 
 from rootstream import events
-from rootstream.buildroot import target
-from rootstream.buildroot.outside import outside_digest
-from rootstream.buildroot.stale import BUILT, FORMAT, NOTE, Decision, Known, Stale, read
+from rootstream.buildroot import info, installed, notes, target
+from rootstream.buildroot.decision import Decision, Stale
+from rootstream.buildroot.stale import BUILT
 from rootstream.buildroot.workspace import Workspace
-from rootstream.lock import write_atomically
 
-# A configuration that is built on: kbuild and its like see themselves what has to be compiled again.
-_RECONFIGURED = (
-    ".stamp_dotconfig",
-    ".stamp_kconfig_fixup_done",
-    ".stamp_configured",
-    ".stamp_built",
-    ".stamp_host_installed",
-    ".stamp_staging_installed",
-    ".stamp_images_installed",
-    ".stamp_target_installed",
-    ".stamp_installed",
-)
+_OWN = (".stamp_images_installed", ".stamp_target_installed")
+# `.stamp_installed` goes first: without it make goes on wherever this ends
+_INSTALLED = (".stamp_installed", ".stamp_host_installed", ".stamp_staging_installed", *_OWN)
+# a configuration that is built on: kbuild and its like see themselves what has to be compiled again
+_RECONFIGURED = (*_INSTALLED, ".stamp_dotconfig", ".stamp_kconfig_fixup_done", ".stamp_configured", ".stamp_built")
 
 
 def apply(space: Workspace, decision: Decision, report: events.Reporter = events.ignore) -> None:
@@ -41,24 +31,24 @@ def apply(space: Workspace, decision: Decision, report: events.Reporter = events
         if kept:
             text = f"what was put into target/ by hand is kept in {kept}"
             report(events.Notice(level="warning", text=text))
-    known = read(space) or Known()
+    known = notes.read(space) or notes.Known()
     if decision.clean:
         _empty(space)
-    else:
-        others = _claims(space, {known.builds.get(each.name, "") for each in decision.packages})
-        for each in decision.packages:
-            _take_away(space, known.builds.get(each.name, ""), decision, each, others)
+    elif not decision.first:
+        installed.keep(space)
+        found = installed.claims(space)
         if decision.target:
-            make_target_again(space)
-    data = {
-        "format": FORMAT,
-        "keys": {name: asdict(key) for name, key in decision.planned.items()},
-        "builds": {name: Path(each.build).name for name, each in decision.built.items() if each.build},
-        "inputs": decision.inputs,
-        "outside": outside_digest(space),
-    }
-    space.state.mkdir(parents=True, exist_ok=True)
-    write_atomically(space.state / NOTE, json.dumps(data, indent=0).encode())
+            make_target_again(space, decision.writers)
+        # what shares files comes first: whatever ends this, the next run finds it stale, or its stamps gone
+        for each in sorted(decision.packages, key=lambda each: each.action != "reinstall"):
+            _take_away(space, known.builds.get(each.name, ""), decision, each, found)
+        for place in (target.folder(space), space.images):  # as from clean: rules of packages count on them
+            place.mkdir(parents=True, exist_ok=True)
+    builds = {name: Path(each.build).name for name, each in decision.built.items() if each.build}
+    notes.write(
+        space,
+        notes.Known(keys=dict(decision.planned), builds=builds, inputs=decision.inputs, outside=decision.outside),
+    )
 
 
 def _empty(space: Workspace) -> None:
@@ -76,48 +66,34 @@ def _empty(space: Workspace) -> None:
             shutil.rmtree(doomed)
 
 
-def _claims(space: Workspace, going: set[str]) -> dict[str, set[str]]:
-    """Return the files of staging and host that packages which stay have installed."""
-    found: dict[str, set[str]] = {"staging": set(), "host": set()}
-    build = space.output / "build"
-    for folder in build.iterdir() if build.is_dir() else ():
-        if folder.name not in going:
-            for place, files in found.items():
-                files |= set(_installed(folder, place))
-    return found
-
-
-def _installed(folder: Path, place: str) -> Iterable[str]:
-    """Return what a package installed into staging or host, by the lists that Buildroot keeps (pkg-generic.mk)."""
-    try:
-        lines = (folder / f".files-list-{place}.txt").read_text("utf-8", "surrogateescape").splitlines()
-    except OSError:
-        return []
-    return [line.partition(",")[2].removeprefix("./") for line in lines if "," in line]
-
-
-def _take_away(
-    space: Workspace, old: str, decision: Decision, each: Stale, others: Mapping[str, set[str]]
-) -> None:
+def _take_away(space: Workspace, old: str, decision: Decision, each: Stale, found: installed.Claims) -> None:
     names = {old, Path(decision.built[each.name].build).name if each.name in decision.built else ""} - {""}
     for name in names:
         folder = space.output / "build" / name
         if not folder.is_dir():
             continue
-        if each.action == "reconfigure":
-            for stamp in _RECONFIGURED:
-                (folder / stamp).unlink(missing_ok=True)
+        if each.action == "reinstall":
+            _drop(folder, _INSTALLED)
             continue
-        for place, root in (("staging", space.output / "staging"), ("host", space.output / "host")):
-            base = root.resolve()
-            for path in _installed(folder, place):
+        for place in installed.SHARED:
+            base = (space.output / place).resolve()
+            for path in found[place].get(name, ()):
                 full = base / path
-                if path not in others[place] and full.parent.resolve().is_relative_to(base):
+                if full.parent.resolve().is_relative_to(base):
                     _unlink(full)
+        if each.action == "reconfigure":
+            installed.forget(folder)
+            _drop(folder, _RECONFIGURED)
+            continue
         doomed = space.folder / ".doomed-package"
         shutil.rmtree(doomed, ignore_errors=True)
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def _drop(folder: Path, stamps: Iterable[str]) -> None:
+    for stamp in stamps:
+        (folder / stamp).unlink(missing_ok=True)
 
 
 def _unlink(path: Path) -> None:
@@ -125,20 +101,23 @@ def _unlink(path: Path) -> None:
         path.unlink()
 
 
-def make_target_again(space: Workspace) -> None:
+def make_target_again(space: Workspace, writers: frozenset[str] = frozenset()) -> None:
     """Empty target/ and images/ and have every package install into them again; nothing is compiled.
 
-    The stamps go first: without them, make installs whatever else is still there (Buildroot, pkg-generic.mk). The
-    last compiler of an internal toolchain installs its libraries into target/ as part of its host installation.
+    The stamps go first: without them, make installs whatever else is still there (Buildroot, pkg-generic.mk). Host
+    packages that have written there install again, too: `writers`, and those whose lists name a file there (the
+    last compiler of an internal toolchain its libraries, boot loaders' tools their environment).
     """
     target.forget(space)
-    build = space.output / "build"
-    for folder in build.iterdir() if build.is_dir() else ():
-        stamps = [".stamp_target_installed", ".stamp_images_installed"]
-        stamps += [".stamp_host_installed"] if folder.name.startswith("host-gcc-final-") else []
-        there = [folder / stamp for stamp in stamps if (folder / stamp).exists()]
-        for stamp in (folder / ".stamp_installed", *there) if there else ():
-            stamp.unlink(missing_ok=True)
+    found = installed.claims(space)
+    ours = {info.known(space)[name].build.rpartition("/")[2] for name in writers}
+    ours |= found["target"].keys() | found["images"].keys()
+    for folder in installed.folders(space):
+        there = [stamp for stamp in _OWN if (folder / stamp).exists()]
+        if not there and folder.name in ours:
+            there = [stamp for stamp in _INSTALLED if (folder / stamp).exists()]
+        if there:
+            _drop(folder, (".stamp_installed", *there))
     for place in (target.folder(space), space.images):
         if place.is_dir():
             doomed = space.folder / f".doomed-{place.name}"

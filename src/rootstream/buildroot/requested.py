@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+from rootstream.buildroot import thirdparty
 from rootstream.buildroot.draft import Setting, path_value, text
 from rootstream.buildroot.workspace import Workspace
 from rootstream.roots import PackageConfig, PackageConfigs
@@ -93,6 +94,17 @@ def settings(space: Workspace) -> tuple[Setting, ...]:
     if root.ccache:
         found += _at(space, "ccache", [Setting(symbol="BR2_CCACHE", value="y")])
     return tuple(found)
+
+
+def origin(space: Workspace) -> tuple[Setting, ...]:
+    """Return the symbol that names the defconfig, as Buildroot's own `make NAME_defconfig` sets it.
+
+    Scripts of boards and make files of external trees go by it (board/qemu/post-image.sh).
+    """
+    place = defconfig_file(space)
+    if place is None or not thirdparty.is_plain(str(place)):
+        return ()
+    return (Setting(symbol="BR2_DEFCONFIG", value=text(str(place)), weak=True),)
 
 
 def _at(space: Workspace, path: str, settings: list[Setting]) -> list[Setting]:

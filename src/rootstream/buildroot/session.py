@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.draft import Generated
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
+from rootstream.lock import write_atomically
 from rootstream.project import Alone
 from rootstream.sandbox.kconfig_fragment import PREFIX, same
 
@@ -114,6 +115,7 @@ def open_package(
     Raises `UserError` menu-failed, and what a failed make gives.
     """
     place = saving.choose(space, kind, to, base)
+    configuration.require_untouched_package(space, kind)
     with alone():
         folder = _configured(space, kind)
         before, old = _states(space, kind, folder)
@@ -211,6 +213,7 @@ def change(
     check: Callable[[Workspace, Composed], None],
 ) -> Saved:
     """Write changes of symbols into the project. What `check` refuses is taken back before it is raised."""
+    configuration.require_untouched(space)
     place = saving.choose(space, kind, to, base)
     before = saving.read(space, place)
     text = edit.edited(before, changes, prefix_of(kind))
@@ -233,21 +236,34 @@ def change(
     return Saved(path=place.path, difference=edit.difference(place.path, before, text))
 
 
+def _kind(folder: str, path: Path) -> str:
+    """Return which configuration a build folder's is. Raises `UserError` unknown-package."""
+    kind = next((each for each in KINDS[1:] if folder.startswith(f"{each}-")), None)
+    if kind is None:
+        raise UserError("unknown-package", f"{folder} is of no package that can be saved", where=Where(path=path))
+    return kind
+
+
 def save_by_hand(
     space: Workspace, generated: Generated, to: str | None, base: Workspace | None
 ) -> tuple[Saved, ...]:
     """Take what was changed by hand in the output folder into the project."""
     saved: list[Saved] = []
-    after = space.config.read_text("utf-8", "surrogateescape") if space.config.is_file() else ""
-    if configuration.edited(space):
-        composed = configuration.compose(space, generated, force=True)
-        saved.append(save_buildroot(space, generated, composed, after, to, base))
-    for folder, path in configuration.edited_packages(space).items():
-        kind = next((each for each in KINDS[1:] if folder.startswith(f"{each}-")), None)
-        if kind is None:
-            raise UserError(
-                "unknown-package", f"{folder} is of no package that can be saved", where=Where(path=path)
-            )
+    packages = {
+        folder: (_kind(folder, path), path) for folder, path in configuration.edited_packages(space).items()
+    }
+    edited = bool(configuration.edited(space))
+    for kind in (*((saving.BUILDROOT,) if edited else ()), *(kind for kind, _ in packages.values())):
+        saving.choose(space, kind, to, base)  # a refusal leaves everything as it is
+    if edited:
+        after = space.config.read_text("utf-8", "surrogateescape")
+        try:
+            composed = configuration.compose(space, generated, force=True)
+            saved.append(save_buildroot(space, generated, composed, after, to, base))
+        except BaseException:
+            write_atomically(space.config, after.encode("utf-8", "surrogateescape"))
+            raise
+    for folder, (kind, path) in packages.items():
         old = edit.values(configuration.noted_package(space, folder), prefix_of(kind))
         new = edit.values(path.read_text("utf-8", "surrogateescape"), prefix_of(kind))
         place = saving.choose(space, kind, to, base)
@@ -266,15 +282,36 @@ def discard(space: Workspace, generated: Generated) -> tuple[str, ...]:
     return tuple(dropped)
 
 
+def _written(
+    space: Workspace, generated: Generated, place: saving.Place, text: str, wanted: Mapping[str, str]
+) -> dict[str, str]:
+    """Write a file of the project; return the symbols that do not come out as wanted from it."""
+    saving.write(space, place, text)
+    result = configuration.compose(space, generated, force=True).result
+    return {symbol: value for symbol, value in wanted.items() if not same(value, result.get(symbol))}
+
+
 def minimize(space: Workspace, generated: Generated) -> Saved:
     """Turn the project's defconfig, if it is a whole .config, into the minimal form of the same."""
     place = next(iter(saving.files(space, saving.BUILDROOT)), None)
     if place is None or not place.whole:
         raise UserError("no-config-file", "the project has no defconfig of its own to minimise")
     before = saving.read(space, place)
-    configuration.compose(space, generated)
+    wanted = configuration.compose(space, generated).result
     text = kconfig.minimal(space, kconfig.complete(space, before).text)
-    if text != before:
-        saving.write(space, place, text)
-    configuration.compose(space, generated, force=True)
+    try:
+        left = _written(space, generated, place, text, wanted)
+        if left:  # at Buildroot's default, but not at ours
+            text = edit.edited(text, left, kconfig.NO_PREFIX)
+            left = _written(space, generated, place, text, wanted)
+    except UserError:
+        _written(space, generated, place, before, wanted)
+        raise
+    if left:
+        _written(space, generated, place, before, wanted)
+        raise UserError(
+            "not-minimal",
+            f"{place.path} has no short form that gives the same configuration: {', '.join(sorted(left))}",
+            hint="It is left as it was.",
+        )
     return Saved(path=place.path, difference=edit.difference(place.path, before, text))

@@ -6,95 +6,33 @@ now.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 from rootstream import events
-from rootstream.buildroot import contents, info, keys, tree
-from rootstream.buildroot.info import Info, Package
+from rootstream.buildroot import contents, info, installed, keys, outside, tree
+from rootstream.buildroot.decision import Decision, Stale, causes
+from rootstream.buildroot.info import Info
 from rootstream.buildroot.keys import Key, Parts
-from rootstream.buildroot.outside import digest_of, outside_digest
+from rootstream.buildroot.notes import Known, Outside, read
 from rootstream.buildroot.workspace import Workspace
 from rootstream.sandbox.kconfig_fragment import config_values
 
-NOTE = "packages.json"
-FORMAT = 2
 BUILT = ("build", "target", "host", "images", "staging", "per-package", "graphs", "legal-info")
-Action = Literal["scratch", "reconfigure", "remove"]
 # Packages whose change changes everything.
 _ALL = ("toolchain", "skeleton", "host-skeleton")
+# Variables that every host package has, too, and only a target package uses.
+_OF_TARGET = re.compile(r"_INSTALL_(TARGET|STAGING|IMAGES)_\w+$")
 MOST = 0.6  # of the packages: from here on a build from clean costs hardly more
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stale:
-    """A package to build again, and why; `because` are the packages whose change it follows."""
-
-    name: str
-    action: Action
-    reason: str
-    because: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What to take away before make runs.
-
-    `clean` is the reason to begin with an empty output folder, `target` the reason to make target/ and images/
-    again; `planned` are the keys that all build folders will have afterwards.
-    """
-
-    clean: str | None
-    target: str | None
-    packages: tuple[Stale, ...]
-    added: tuple[str, ...]
-    planned: Mapping[str, Key]
-    built: Mapping[str, Package]
-    inputs: str
-    first: bool
-
-
-@dataclass(slots=True, kw_only=True)
-class Known:
-    """What was noted before the last make."""
-
-    keys: dict[str, Key] = field(default_factory=dict)
-    builds: dict[str, str] = field(default_factory=dict)
-    inputs: str = ""
-    outside: str = ""
-
-
-def read(space: Workspace) -> Known | None:
-    """Return what was noted before the last make, if anything was."""
-    try:
-        data = json.loads((space.state / NOTE).read_text("utf-8"))
-        if data["format"] != FORMAT:
-            return None
-        return Known(
-            keys={
-                name: Key(base=told["base"], kconfig=told["kconfig"], parts=_parts(told.get("parts", {})))
-                for name, told in data["keys"].items()
-            },
-            builds=dict(data["builds"]),
-            inputs=data["inputs"],
-            outside=data["outside"],
-        )
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _parts(told: Mapping[str, Any]) -> Parts:
-    return Parts(**{**told, "dependencies": tuple(told.get("dependencies", ()))})
 
 
 def question(space: Workspace, tree_identity: str) -> str:
     """Return what stands for all that decides what Buildroot says of its packages."""
     text = space.config.read_text("utf-8", "surrogateescape")
     externals = contents.digest((*space.own_trees, *space.externals), space.original)
-    return keys.digest(tree_identity, text, externals, str(space.original(space.output)), outside_digest(space))
+    return keys.digest(tree_identity, text, externals, str(space.original(space.output)))
 
 
 def is_empty(space: Workspace) -> bool:
@@ -118,20 +56,27 @@ def decide(
     text = space.config.read_text("utf-8", "surrogateescape")
     config = config_values(text, "")
     # with what is generated: a service or key that goes leaves no trace in the .config
-    inputs = keys.digest(contents.digest((*watched, space.generated), space.original), text)
     listed = tree.listing(space.tree, space.caches) if listed is None else listed
     told = info.ask(space, question(space, tree_identity), report)
+    symbols = told.variables.get(info.NO_PACKAGE, {})
+    named = [path for several in outside.of_configuration(space, symbols).values() for path in several]
+    inputs = keys.digest(
+        contents.digest((*watched, space.generated), space.original),
+        text,
+        [outside.digest_of(space, path) for path in named],
+    )
     planned = keys.compute(
         told,
         config=config,
         core=tree.core(listed),
         files=_files(space, listed),
         named=lambda name: keys.symbols_in(_place(space, name)),
+        reads=lambda variables: map(str, outside.of_rules(space, variables)),
     )
     known = read(space)
     there = frozenset(path.name for path in (space.output / "build").glob("*") if path.is_dir())
     left = any((space.output / name).exists() for name in ("target", "host", "per-package"))
-    return compare(
+    decision = compare(
         planned,
         told,
         known,
@@ -139,6 +84,43 @@ def decide(
         inputs,
         left=left,
         per_package=config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y",
+        claims=installed.claims(space),
+        unknown=installed.unknown(space),
+    )
+    now = _outside(space, told)
+    scripts = outside.scripts(space, symbols)
+    nothing = not (decision.clean or decision.target or decision.first)
+    if nothing and known and known.outside.files != now.files:
+        reason = f"files of the project changed, and {keys.some(list(scripts)) or 'a script'} may read any of them"
+        decision = replace(decision, target=reason)
+    writers = _writers(told, tuple(str(space.original(each)) for each in (space.output / "target", space.images)))
+    return replace(decision, outside=now, writers=writers)
+
+
+def _outside(space: Workspace, told: Info) -> Outside:
+    symbols = told.variables.get(info.NO_PACKAGE, {})
+    of_packages = [variables for name, variables in told.variables.items() if name != info.NO_PACKAGE]
+    paths, project = outside.paths(space, symbols, of_packages)
+    return Outside(
+        paths=tuple(map(str, paths)),
+        project=project,
+        digest=outside.digest(space, paths, project=project),
+        files=outside.project_digest(space, symbols),
+    )
+
+
+def _writers(told: Info, places: tuple[str, ...]) -> frozenset[str]:
+    """Return the host packages whose rules name target/ or images/."""
+    return frozenset(
+        name
+        for name, each in told.packages.items()
+        if each.kind == "host"
+        and any(
+            place in value
+            for variable, value in told.variables.get(name, {}).items()
+            if not _OF_TARGET.search(variable)
+            for place in places
+        )
     )
 
 
@@ -166,7 +148,7 @@ def _files(space: Workspace, listed: Mapping[str, str]) -> Callable[[str], str]:
                     if each.startswith(shared) and each.endswith(".mk") and each.count("/") == shared.count("/")
                 }
             return contents.together(below)
-        return digest_of(space, path)
+        return outside.digest_of(space, path)
 
     def of(name: str) -> str:
         if name not in found:
@@ -185,10 +167,13 @@ def compare(
     *,
     left: bool = False,
     per_package: bool = False,
+    claims: installed.Claims | None = None,
+    unknown: frozenset[str] = frozenset(),
 ) -> Decision:
     """Return what is stale; `there` are the names of the build folders that exist. Pure.
 
-    `left`: there is something installed. `per_package`: Buildroot keeps a target/ for each package.
+    `left`: there is something installed. `per_package`: Buildroot keeps a target/ for each package. `claims` are
+    the files that packages have installed, `unknown` the build folders of those of which that is not known.
     """
     builds = {name: Path(each.build).name for name, each in told.packages.items() if each.build}
     first = not there
@@ -197,20 +182,15 @@ def compare(
     if known is None:
         reason = None if first else "nothing is known about what is in the output folder"
         return _clean(reason, planned, told, inputs, first=first)
-    fundamental = [name for name in _ALL if name in known.keys and planned.get(name) != known.keys[name]]
     stale = _changed(planned, told, known, builds, there)
-    if fundamental and not first:
-        words = "the toolchain or how it compiles" if "toolchain" in fundamental else "Buildroot's core"
-        reason = f"{words} changed{_causes(stale, fundamental)}"
+    folders = {name: known.builds.get(name) or builds.get(name, "") for name in {*known.builds, *builds}}
+    lost = [each.name for each in stale if folders.get(each.name) in unknown]
+    reason = None if first else _too_much(stale, planned, known, lost)
+    if reason is None and per_package and stale:
+        reason = "with BR2_PER_PACKAGE_DIRECTORIES a package cannot be taken out"
+    if reason:
         return _clean(reason, planned, told, inputs, first=first)
-    scratch = [each for each in stale if each.action == "scratch"]
-    if there and len(scratch) > MOST * max(1, len(known.keys)):
-        reason = f"{len(scratch)} of {len(known.keys)} packages changed{_causes(scratch)}"
-        return _clean(reason, planned, told, inputs, first=first)
-    if per_package and stale:
-        return _clean(
-            "with BR2_PER_PACKAGE_DIRECTORIES a package cannot be taken out", planned, told, inputs, first=first
-        )
+    stale += _again(stale, folders, claims or {})
     added = tuple(name for name in planned if name not in known.keys)
     again = None
     if stale and not first:
@@ -227,6 +207,36 @@ def compare(
         inputs=inputs,
         first=first,
     )
+
+
+def _too_much(stale: list[Stale], planned: Mapping[str, Key], known: Known, lost: list[str]) -> str | None:
+    """Return why all is built from clean although it is known what is stale, if it is."""
+    fundamental = [name for name in _ALL if name in known.keys and planned.get(name) != known.keys[name]]
+    if fundamental:
+        words = "the toolchain or how it compiles" if "toolchain" in fundamental else "Buildroot's core"
+        return f"{words} changed{causes(stale, fundamental)}"
+    scratch = [each for each in stale if each.action == "scratch"]
+    if len(scratch) > MOST * max(1, len(known.keys)):
+        return f"{len(scratch)} of {len(known.keys)} packages changed{causes(scratch)}"
+    if lost:
+        return f"what {keys.some(lost)} had installed is not known, so it cannot be taken out{causes(stale)}"
+    return None
+
+
+def _again(stale: list[Stale], folders: Mapping[str, str], claims: installed.Claims) -> list[Stale]:
+    """Return the packages that install again because files of theirs go with those of packages that are stale."""
+    names = {folder: name for name, folder in folders.items()}
+    shared = installed.sharing(claims, [folders.get(each.name, "") for each in stale])
+    return [
+        Stale(
+            name=names[folder],
+            action="reinstall",
+            reason=f"it has files in common with {names.get(other, other)}",
+            because=(names.get(other, other),),
+        )
+        for folder, other in shared.items()
+        if folder in names
+    ]
 
 
 def _clean(reason: str | None, planned: Mapping[str, Key], told: Info, inputs: str, *, first: bool) -> Decision:
@@ -275,41 +285,10 @@ def _changed(
     ]
 
 
-def _causes(stale: Iterable[Stale], names: Iterable[str] = ()) -> str:
-    """Return with which packages it began that `names`, or all, are built again: those that follow no other."""
-    found = {each.name: each for each in stale}
-    seen: list[str] = []
-    waiting = [name for name in names or found if name in found]
-    while waiting:
-        name = waiting.pop(0)
-        if name not in seen:
-            seen.append(name)
-            waiting += [each for each in found[name].because if each in found]
-    first: dict[str, list[str]] = {}
-    for name in seen:
-        if not found[name].because:
-            first.setdefault(found[name].reason, []).append(name)
-    return (
-        f" ({keys.some([f'{keys.some(each)}: {reason}' for reason, each in first.items()], '; ')})"
-        if first
-        else ""
-    )
-
-
-def explain(decision: Decision) -> tuple[str, ...]:
-    """Return a decision as lines for people."""
-    if decision.clean:
-        return (f"building from clean: {decision.clean}",)
-    words = {"scratch": "is built again", "reconfigure": "is configured and built again", "remove": "goes"}
-    lines = [f"{each.name} {words[each.action]}: {each.reason}" for each in decision.packages]
-    if decision.added and not decision.first:
-        lines.append(f"new: {', '.join(decision.added)}")
-    if decision.target:
-        lines.append(f"target/ and images/ are made again from the packages: {decision.target}")
-    return tuple(lines)
-
-
 def untouched(space: Workspace) -> bool:
     """Say whether what is outside is as it was before the last build."""
     known = read(space)
-    return known is not None and known.outside == outside_digest(space)
+    if known is None:
+        return False
+    paths = [Path(path) for path in known.outside.paths]
+    return known.outside.digest == outside.digest(space, paths, project=known.outside.project)

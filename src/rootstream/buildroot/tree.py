@@ -32,6 +32,9 @@ LARGEST = 1 << 31  # bytes of an unpacked tree; Buildroot's is 150 MB
 MOST_FILES = 400_000
 PATCHING = 300.0
 _MAGIC = ((b"\xfd7zXZ", "xz"), (b"\x1f\x8b", "gz"), (b"BZh", "bz2"), (b"\x28\xb5\x2f\xfd", "zst"))
+OLDEST = "2019.05"
+# The target that all that is known of packages comes from: since 2019.05.
+_SHOW_INFO = re.compile(r"^show-info\b", re.MULTILINE)
 _VERSION = re.compile(r"^export BR2_VERSION\s*:?=\s*(\S+)", re.MULTILINE)
 # What decides single packages only, or none: the files of a package folder, file systems, documentation, Kconfig.
 _BESIDE = re.compile(
@@ -154,6 +157,17 @@ def require(folder: Path) -> Path:
             hint="`tree:` of the root names a folder, tarball or repository with Buildroot at its top.",
         )
     return folder
+
+
+def require_recent(folder: Path) -> None:
+    """Raise `UserError` buildroot-too-old for a tree that cannot say which packages it builds."""
+    if not _SHOW_INFO.search((folder / "Makefile").read_text("utf-8", "replace")):
+        raise UserError(
+            "buildroot-too-old",
+            f"this is Buildroot {version(folder) or 'of an unknown version'}; {OLDEST} is the oldest that works",
+            where=Where(path=folder / "Makefile"),
+            hint="`tree:` of the root names another: a branch or tag, a tarball, or a folder.",
+        )
 
 
 def version(folder: Path) -> str:

@@ -1,0 +1,71 @@
+"""What is noted of a workspace before make runs: the keys of its packages, and what else decides its build."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from rootstream.buildroot.keys import Key, Parts
+from rootstream.buildroot.workspace import Workspace
+from rootstream.lock import write_atomically
+
+NOTE = "packages.json"
+FORMAT = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What is read beside what the description names: paths, whether any file of the project; and digests."""
+
+    paths: tuple[str, ...] = ()
+    project: bool = False
+    digest: str = ""
+    files: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """What was noted before the last make."""
+
+    keys: dict[str, Key] = field(default_factory=dict)
+    builds: dict[str, str] = field(default_factory=dict)
+    inputs: str = ""
+    outside: Outside = Outside()
+
+
+def read(space: Workspace) -> Known | None:
+    """Return what was noted before the last make, if anything was."""
+    try:
+        data = json.loads((space.state / NOTE).read_text("utf-8"))
+        if data["format"] != FORMAT:
+            return None
+        return Known(
+            keys={
+                name: Key(base=told["base"], kconfig=told["kconfig"], parts=_parts(told.get("parts", {})))
+                for name, told in data["keys"].items()
+            },
+            builds=dict(data["builds"]),
+            inputs=data["inputs"],
+            outside=Outside(**{**data["outside"], "paths": tuple(data["outside"]["paths"])}),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _parts(told: Mapping[str, Any]) -> Parts:
+    return Parts(**{**told, "dependencies": tuple(told.get("dependencies", ()))})
+
+
+def write(space: Workspace, known: Known) -> None:
+    """Note what everything is made from that is in the output folder from now on."""
+    data = {
+        "format": FORMAT,
+        "keys": {name: asdict(key) for name, key in known.keys.items()},
+        "builds": known.builds,
+        "inputs": known.inputs,
+        "outside": asdict(known.outside),
+    }
+    space.state.mkdir(parents=True, exist_ok=True)
+    write_atomically(space.state / NOTE, json.dumps(data, indent=0).encode())
