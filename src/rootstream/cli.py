@@ -144,6 +144,33 @@ def init(template: str, folder: Path | None) -> None:
     click.echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
 
 
+@cli.command("import")
+@click.argument("source", metavar="FOLDER", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
+@click.option("--defconfig", metavar="NAME", help="Take a defconfig of its trees, not its .config.")
+@click.option("--name", metavar="SYSTEM", help="Name of the system (default: that of the defconfig).")
+@click.option(
+    "--external",
+    "externals",
+    multiple=True,
+    metavar="DIR",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="External tree, where its make has not noted it; may be given several times.",
+)
+def import_(
+    source: Path, folder: Path | None, defconfig: str | None, name: str | None, externals: tuple[Path, ...]
+) -> None:
+    """Make a project of a Buildroot checkout or its output folder (O=), in DIR.
+
+    DIR is by default the folder that its external trees are in.
+    """
+    from rootstream import importing
+
+    with _reporter("plain") as report:
+        place = importing.create(source, folder, defconfig, name, externals, os.environ, report)
+    click.echo(f"{place}: the configuration is that of {source}. Next: cd {place} && rootstream build")
+
+
 @cli.command()
 @systems_argument
 @variant_option

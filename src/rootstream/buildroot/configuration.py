@@ -6,7 +6,6 @@ the output folder is replaced only by a different one, so that nothing is built 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,22 +60,9 @@ def own_files(space: Workspace) -> tuple[tuple[str, Path], ...]:
         # a whole path, so that a message about a defconfig of a tree leads there
         found.append((wanted if isinstance(wanted, str) else str(place), place))
     elif isinstance(wanted, NamedDefconfig):
-        raise _unknown_defconfig(space, wanted.defconfig)
+        raise requested.unknown_defconfig(space, wanted.defconfig)
     found += [(path, space.project / path) for path in space.root.fragments]
     return tuple(found)
-
-
-def _unknown_defconfig(space: Workspace, name: str) -> UserError:
-    folders = [each / "configs" for each in (space.tree, *space.own_trees, space.generated)]
-    names = [path.name for folder in folders for path in folder.glob("*_defconfig")]
-    near = difflib.get_close_matches(name, names, 1)
-    return UserError(
-        "unknown-defconfig",
-        f"there is no defconfig {name!r} in Buildroot or the external trees"
-        + (f"; did you mean {near[0]}?" if near else ""),
-        where=Where(path=space.project / "system.yaml"),
-        hint="`rootstream make list-defconfigs` lists them all.",
-    )
 
 
 def own_requests(space: Workspace) -> tuple[list[Request], list[Problem]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from rootstream.buildroot import thirdparty
 from rootstream.buildroot.draft import Setting, path_value, text
 from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError, Where
 from rootstream.roots import PackageConfig, PackageConfigs
 from rootstream.system import ConfigFile, NamedDefconfig
 
@@ -139,8 +141,32 @@ def defconfig_file(space: Workspace) -> Path | None:
     wanted = space.root.defconfig
     if wanted is None:
         return None
-    if isinstance(wanted, str):
-        return space.project / wanted
+    return space.project / wanted if isinstance(wanted, str) else _of_trees(space, wanted)
+
+
+def named_defconfig(space: Workspace, wanted: NamedDefconfig) -> Path:
+    """Return the file of a defconfig of the trees. Raises `UserError` unknown-defconfig."""
+    place = _of_trees(space, wanted)
+    if place is None:
+        raise unknown_defconfig(space, wanted.defconfig)
+    return place
+
+
+def unknown_defconfig(space: Workspace, name: str) -> UserError:
+    """Return the error of a defconfig that no tree has, with the nearest name."""
+    folders = [each / "configs" for each in (space.tree, *space.own_trees, space.generated)]
+    names = [path.name for folder in folders for path in folder.glob("*_defconfig")]
+    near = difflib.get_close_matches(name, names, 1)
+    return UserError(
+        "unknown-defconfig",
+        f"there is no defconfig {name!r} in Buildroot or the external trees"
+        + (f"; did you mean {near[0]}?" if near else ""),
+        where=Where(path=space.project / "system.yaml"),
+        hint="`rootstream make list-defconfigs` lists them all.",
+    )
+
+
+def _of_trees(space: Workspace, wanted: NamedDefconfig) -> Path | None:
     name = wanted.defconfig if wanted.defconfig.endswith("_defconfig") else f"{wanted.defconfig}_defconfig"
     # a later tree's defconfig goes before an earlier one's of the same name (Buildroot's manual, br2-external)
     places = [space.generated, *reversed(space.own_trees), space.tree]

@@ -1,0 +1,56 @@
+"""A project of a Buildroot checkout: the configuration that comes out of it is the checkout's."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from tests.buildroot.conftest import Command
+
+from rootstream.buildroot.checkout import own_values
+
+pytestmark = pytest.mark.buildroot
+
+DEFCONFIG = """\
+BR2_aarch64=y
+BR2_PACKAGE_HTOP=y
+BR2_ROOTFS_OVERLAY="$(BR2_EXTERNAL_ACME_PATH)/../overlay"
+"""
+
+
+def make(tree: Path, output: Path, *words: str) -> None:
+    argv = ["make", "-s", "-C", str(tree), f"O={output}", *words]
+    subprocess.run(argv, check=True, capture_output=True)
+
+
+def composed(project: Path, system: str) -> dict[str, str]:
+    config = project / ".rootstream" / "buildroot" / system / "output" / ".config"
+    return own_values(config.read_text())
+
+
+def test_an_output_folder_with_an_external_tree(any_tree: Path, tmp_path: Path, run: Command) -> None:
+    ext, output = tmp_path / "ext", tmp_path / "o"
+    (ext / "configs").mkdir(parents=True)
+    (tmp_path / "overlay").mkdir()
+    for name, text in (("external.desc", "name: ACME\n"), ("Config.in", ""), ("external.mk", "")):
+        (ext / name).write_text(text)
+    (ext / "configs" / "acme_defconfig").write_text(DEFCONFIG)
+    make(any_tree, output, f"BR2_EXTERNAL={ext}", "acme_defconfig")
+    with (output / ".config").open("a") as file:
+        file.write("BR2_PACKAGE_LZO=y\n")
+    make(any_tree, output, "olddefconfig")
+    before = (output / ".config").read_text()
+    run("import", "o", cwd=tmp_path)
+    assert composed(tmp_path, "acme") == own_values(before)
+    assert (output / ".config").read_text() == before
+    assert len((tmp_path / "configs" / "acme_defconfig").read_text().splitlines()) < 12
+    assert "all came out as asked" in run("config", "check", cwd=tmp_path).stdout
+    assert composed(tmp_path, "acme") == own_values(before)
+
+
+def test_a_defconfig_of_the_tree(any_tree: Path, tmp_path: Path, run: Command) -> None:
+    make(any_tree, tmp_path / "o", "qemu_x86_64_defconfig")
+    run("import", str(any_tree), "project", "--defconfig", "qemu_x86_64", cwd=tmp_path)
+    assert composed(tmp_path / "project", "qemu_x86_64") == own_values((tmp_path / "o" / ".config").read_text())
+    assert run("import", str(any_tree), "project", cwd=tmp_path, check=False).returncode == 2
