@@ -9,6 +9,7 @@ import click
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Project": {
         "init": "Start a project from a template.",
+        "import": "Make a project of a Buildroot checkout.",
         "update": "Pin every input to its newest version: writes system.lock.",
         "fetch": "Fetch everything that systems are built from.",
         "build": "Build systems into out/SYSTEM/.",

@@ -18,6 +18,10 @@ TEMPLATES = {
         "small Debian server with Debian's kernel: nothing is compiled",
     ),
     "x86-disk": ("hello", "PC: kernel, BusyBox and musl from source, on a bootable disk and as an initramfs"),
+    "buildroot": (
+        "buildroot",
+        "PC: kernel and root from Buildroot, with an external tree and a package of your own",
+    ),
     "mistify": ("mistify", "hypervisor node: libvirt, QEMU, an agent in Go, a user with sudo"),
     "ipa": ("ipa", "Ironic Python Agent ramdisk for bare metal, small enough for 512 MB"),
     "appliance": ("appliance", "PowerPC 440: kernel and a root in memory for U-Boot, with software of your own"),

@@ -28,8 +28,9 @@ SYSTEMS = [
     "mistify@buildroot-systemd",
     "ipa@buildroot",
     "ipa@tools",
+    "board",
 ]
-FOLDERS = {"riscv64gc": "capsule", "riscv32imac": "capsule"}
+FOLDERS = {"board": "buildroot", "riscv64gc": "capsule", "riscv32imac": "capsule"}
 
 
 def local(example: str, tree: Path, folder: Path) -> Path:
@@ -54,8 +55,10 @@ def test_everything_asked_for_comes_out(
 
 
 def test_every_system_of_the_examples_is_tried() -> None:
-    names = {name for example in ("appliance", "capsule", "mistify", "ipa") for name in targets(example)}
-    assert {name for name in names if "@" in name} == set(SYSTEMS)
+    names = {
+        name for example in ("appliance", "capsule", "mistify", "ipa", "buildroot") for name in targets(example)
+    }
+    assert {name for name in names if "@" in name or name == "board"} == set(SYSTEMS)
 
 
 def targets(example: str) -> tuple[str, ...]:
