@@ -204,8 +204,22 @@ def build(
 @variant_option
 @project_option
 @locked_option
+@click.option(
+    "--to",
+    "place",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Also write what the lock names into DIR, for ROOTSTREAM_FETCHED of other builds.",
+)
 @progress_options
-def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, locked: bool, style: str | None) -> None:
+def fetch(
+    systems: tuple[str, ...],
+    variant: str | None,
+    folder: Path,
+    locked: bool,
+    place: Path | None,
+    style: str | None,
+) -> None:
     """Fetch everything that systems (default: all, without variants) are built from.
 
     Building needs no network then.
@@ -214,7 +228,7 @@ def fetch(systems: tuple[str, ...], variant: str | None, folder: Path, locked: b
 
     project = _project(folder)
     with _reporter(style) as report, _done(report, "fetched"):
-        workflow.fetch(project, _named(systems, variant), _engine(), report, locked=locked)
+        workflow.fetch(project, _named(systems, variant), _engine(), report, locked=locked, folder=place)
 
 
 @cli.command(context_settings={"ignore_unknown_options": True})

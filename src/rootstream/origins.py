@@ -46,7 +46,8 @@ def placed(error: ElementError, plan: Plan, description: Path) -> UserError:
         where = next((place for each in _named(name) for node in nodes for place in _places(node, each)), None)
         where = where or next((place for node in nodes for place in _listed(node, name, description.parent)), None)
         if where is not None:
-            found.append(UserError(error.reason, text, where=where, hint=error.hint))
+            detail = error.detail if len(error.asked) == 1 else None
+            found.append(UserError(error.reason, text, where=where, hint=error.hint, detail=detail))
     if len(found) == len(error.asked) and found:
         return found[0] if len(found) == 1 else Problems(tuple(found))
     if error.where is None and (error.asks or error.asked):

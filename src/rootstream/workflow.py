@@ -8,12 +8,23 @@ import shutil
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from rootstream import __version__, changes, events, export, lock, origins, pinning, placeholders, project
+from rootstream import (
+    __version__,
+    changes,
+    collection,
+    events,
+    export,
+    lock,
+    origins,
+    pinning,
+    placeholders,
+    project,
+)
 from rootstream.content import Content
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
@@ -200,10 +211,18 @@ def fetch(
     report: events.Reporter,
     *,
     locked: bool = False,
+    folder: Path | None = None,
 ) -> None:
-    """Fetch everything that the wanted systems (or elements of a plain project) are built from."""
+    """Fetch everything that the wanted systems (or elements of a plain project) are built from.
+
+    With `folder`, what has a hash in the lock is there afterwards, too.
+    """
     with project.locked(where, report, _slugs(where, wanted)):
         if where.kind == "plain":
+            if folder is not None:
+                raise UserError(
+                    "plain-project", "--to: a plain BuildStream project has no lock that names its files"
+                )
             engine.fetch(where.plan, wanted, report)
             return
         description = load(where.description)
@@ -214,12 +233,32 @@ def fetch(
             write_plan(prepared)
             with origins.told(prepared.plan, where.description):
                 engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
+            if folder is not None:
+                _collect(prepared, folder, engine, report)
         for described in of_buildroot(description, targets):
             from rootstream import pythonwheels  # noqa: PLC0415  (only these projects wait for it)
             from rootstream.buildroot import fetching  # noqa: PLC0415
 
             pythonwheels.prepare(where, described, pinned, engine, report)
-            fetching.fetch(where, described, pinned, os.environ, report)
+            files = fetching.fetch(where, described, pinned, os.environ, report)
+            if folder is not None:
+                collection.write(
+                    (
+                        collection.Stored(source=path, place=f"{collection.BUILDROOT}/{name}")
+                        for name, path in files
+                    ),
+                    folder,
+                    report,
+                )
+
+
+def _collect(prepared: Prepared, folder: Path, engine: Engine, report: events.Reporter) -> None:
+    needed = {name for each in prepared.outputs.values() for name in prepared.plan.closure(each.element)}
+    elements = {name: element for name, element in prepared.plan.elements.items() if name in needed}
+    files, left = collection.stored(replace(prepared.plan, elements=elements), engine.settings.cache)
+    collection.write(files, folder, report)
+    for name in left:
+        report(events.Notice(level="warning", text=f"not in {folder}: {name}; its own server keeps it"))
 
 
 def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:

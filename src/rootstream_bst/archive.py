@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import apt, deb, download, process, records
+from rootstream_bst import apt, deb, download, fetched, process, records
 from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
 from rootstream_bst.raising import as_source_errors
@@ -97,6 +97,15 @@ class ArchiveSource(Source):
     def _mirrors(self) -> tuple[mirrors_.Mirror, ...]:
         return _found(self.mirrors, os.environ.get(mirrors_.VARIABLE, ""))
 
+    def _without_mirrors(self) -> bool:
+        """Tell whether there is none, as on a machine without a network and without apt."""
+        try:
+            return not self._mirrors()
+        except Fault as fault:
+            if fault.reason != "no-mirror":
+                raise
+            return True
+
     def archive(self, architecture: str, *, sources: bool = False) -> apt.Archive:
         """Return what apt is to look at; raises `Fault` no-mirror or no-keyring."""
         return apt.Archive(
@@ -128,13 +137,16 @@ class ArchiveSource(Source):
         """Get files into the store, saying once a second how far it is."""
         began = time.monotonic()
         with self.faults():
+            folders, snapshots = fetched.folders(), fetched.snapshots()
             size = download.fetch(
                 items,
-                self._mirrors(),
+                () if folders and self._without_mirrors() else self._mirrors(),
                 self.store(),
                 progress=lambda progress: self.status(str(progress)),
                 warn=self.warn,
                 proxies=_proxies(),
+                folders=folders,
+                snapshots=snapshots,
             )
         seconds = time.monotonic() - began
         self.info(f"{len(items)} files, {size / 1e6:.1f} MB downloaded in {seconds:.1f} s")

@@ -42,8 +42,12 @@ def fetch(
     warn: Callable[[str], None],
     limits: Limits | None = None,
     proxies: Mapping[str, str] | None = None,
+    folders: Sequence[str] = (),
+    snapshots: Sequence[str] = (),
 ) -> int:
     """Get what is not in the store yet and return the number of bytes that were missing.
+
+    `folders` hold files by their SHA-256 and are asked before the mirrors, `snapshots` are mirrors asked last.
 
     `progress` and `warn` are called in the calling thread; `proxies` are for when the environment names none
     (see `transport.proxy_for`). Raises `Fault` not-on-mirror, download-failed,
@@ -56,7 +60,14 @@ def fetch(
         _room(store, missing)
     except OSError as error:
         raise disk_fault(error, store) from error
-    job = Job(store=store, mirrors=tuple(mirrors), limits=limits, proxies=proxies or {})
+    job = Job(
+        store=store,
+        mirrors=tuple(mirrors),
+        folders=tuple(folders),
+        snapshots=tuple(snapshots),
+        limits=limits,
+        proxies=proxies or {},
+    )
     job.files = len(wanted) - len(missing)
     job.bytes = sum(item.size for item in wanted) - sum(item.size for item in missing)
     for item in missing:

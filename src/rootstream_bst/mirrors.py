@@ -16,6 +16,8 @@ from rootstream_bst import aptindex, process
 from rootstream_bst.faults import Fault
 
 VARIABLE = "ROOTSTREAM_DEBIAN_MIRRORS"
+FETCHED = "ROOTSTREAM_FETCHED"
+SNAPSHOTS = "ROOTSTREAM_DEBIAN_SNAPSHOTS"
 SECURITY = re.compile(r"(-security|/updates)$")
 SECURITY_POOL = "pool/updates/"
 HOST_TIMEOUT = 60  # seconds
@@ -26,6 +28,13 @@ SUITES = re.compile(
 )
 SAFE = "/+~:@=,"  # left as they are in an address
 HINT = f"Give `mirrors:` in the source, or set {VARIABLE} to one or more base addresses, separated by spaces."
+
+DROPPED = (
+    "The locked version has probably left the archive for a newer one. Two ways keep it:\n"
+    f"- a folder or address in {FETCHED} that `rootstream fetch --to DIR` filled while it was there;\n"
+    f"- a snapshot archive in {SNAPSHOTS}, an address with a time in it, which has what mirrors had then.\n"
+    "Or pin what there is now: `rootstream update`."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

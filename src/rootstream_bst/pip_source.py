@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import deb, wheels
+from rootstream_bst import deb, fetched, wheels
 from rootstream_bst.faults import Fault
 from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
@@ -95,6 +95,12 @@ class PipSource(Source):
     def has(self, entry: Entry) -> bool:
         """Tell whether a file is in the store."""
         return self._store().has(_item(entry))
+
+    def missing(self, entries: Iterable[Entry]) -> frozenset[Entry]:
+        """Return the files that neither the store has nor a folder of the user's; raises `Fault`."""
+        wanted = [entry for entry in entries if not self.has(entry)]
+        fetched.bring([_item(entry) for entry in wanted], self._store())
+        return frozenset(entry for entry in wanted if not self.has(entry))
 
     def keep(self, entry: Entry, path: Path) -> None:
         """Put a downloaded file into the store."""

@@ -91,7 +91,9 @@ class PythonSources(PipSource):
 
     def fetch(self, *, previous_sources_dir: str | None = None) -> None:  # noqa: ARG002  (unused)
         """Download what is missing, by name, version and hash."""
-        missing = [(role, entry) for role, entry in self.ref or () if not self.has(entry)]
+        with self.faults():
+            lacking = self.missing(entry for _, entry in self.ref or ())
+        missing = [(role, entry) for role, entry in self.ref or () if entry in lacking]
         with self.timed_activity(f"Fetching {len(missing)} Python packages"), self.faults():
             for role in ("wheel", "build"):  # two versions of one package may be needed
                 self.fetch_wheels(entry for each, entry in missing if each == role)

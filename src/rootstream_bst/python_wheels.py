@@ -63,7 +63,9 @@ class PythonWheels(PipSource):
 
     def fetch(self, *, previous_sources_dir: str | None = None) -> None:  # noqa: ARG002  (unused)
         """Download what is missing, by name, version and hash."""
-        missing = [wheel for wheel in self.ref or () if not self.has(wheel)]
+        with self.faults():
+            lacking = self.missing(self.ref or ())
+        missing = [wheel for wheel in self.ref or () if wheel in lacking]
         with self.timed_activity(f"Fetching {len(missing)} wheels"), self.faults():
             self.fetch_wheels(missing)
 

@@ -39,6 +39,11 @@ class Limits:
     report: float = 1.0
 
 
+def path_by_hash(sha256: str) -> str:
+    """Return where a file is in a folder that holds files by their SHA-256."""
+    return f"sha256/{sha256[:2]}/{sha256}"
+
+
 class Stopped(Exception):  # noqa: N818  (an order, not an error)
     """The fetch is over for this worker."""
 
@@ -49,9 +54,10 @@ class _WrongFileError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Answer:
-    """Why a mirror did not give a file; `gone` when it says that it has none."""
+    """Why a mirror did not give a file at an address; `gone` when it says that it has none."""
 
     url: str
+    address: str
     text: str
     gone: bool
 
@@ -62,6 +68,8 @@ class Job:
 
     store: Store
     mirrors: tuple[Mirror, ...]
+    folders: tuple[str, ...] = ()
+    snapshots: tuple[str, ...] = ()
     limits: Limits
     proxies: Mapping[str, str] = field(default_factory=dict)
     todo: queue.SimpleQueue[Item] = field(default_factory=queue.SimpleQueue)
@@ -93,6 +101,12 @@ class Job:
                 key=lambda url: (url in self._failed, (url, security) in self._lacking),
             )
 
+    def places(self, item: Item) -> list[tuple[str, str]]:
+        """Return base and address of each place to try for a file: folders by its hash, mirrors, snapshots."""
+        found = [(base, f"{base}/{path_by_hash(item.sha256)}") for base in self.folders]
+        found += [(url, mirrors_.address(url, item.path)) for url in self.order(item.path)]
+        return found + [(url, mirrors_.address(url, item.path)) for url in self.snapshots]
+
     def pass_over(self, path: str, answer: _Answer) -> None:
         """Try a mirror last from now on, and say so once."""
         security = path.startswith(mirrors_.SECURITY_POOL)
@@ -102,6 +116,8 @@ class Job:
                 self._lacking.add((answer.url, security))
             else:
                 self._failed.add(answer.url)
+        if answer.gone and answer.url in (*self.folders, *self.snapshots):
+            return  # they need not have everything
         if not known and not (answer.gone and security):  # security updates live on mirrors of their own
             self.events.put(f"mirror {shown(answer.url)} is passed over: {path}: {answer.text}")
 
@@ -158,27 +174,27 @@ class Worker(threading.Thread):
 
     def _from_mirrors(self, item: Item, handle: int) -> None:
         answers: list[_Answer] = []
-        urls = self._job.order(item.path)
-        for url in urls:
+        places = self._job.places(item)
+        for base, url in places:
             try:
                 self._from_mirror(item, handle, url)
             except (TransportError, _WrongFileError) as error:
                 gone = isinstance(error, TransportError) and error.gone
-                answers.append(_Answer(url=url, text=str(error), gone=gone))
-                if url != urls[-1]:
+                answers.append(_Answer(url=base, address=url, text=str(error), gone=gone))
+                if url != places[-1][1]:
                     self._job.pass_over(item.path, answers[-1])
             else:
                 return
         raise _all_failed(item, answers)
 
     def _from_mirror(self, item: Item, handle: int, url: str) -> None:
-        """Get a file from one mirror, trying again after faults that may pass."""
+        """Get a file from one address, trying again after faults that may pass."""
         limits, failed, attempt = self._job.limits, 0, 0
         while True:
             attempt += 1
             before = os.fstat(handle).st_size
             try:
-                self._attempt(item, handle, mirrors_.address(url, item.path))
+                self._attempt(item, handle, url)
             except _WrongFileError:
                 os.ftruncate(handle, 0)
                 if before == 0:
@@ -273,12 +289,9 @@ def disk_fault(error: OSError, store: Store) -> Fault:
 
 
 def _all_failed(item: Item, answers: Sequence[_Answer]) -> Fault:
-    detail = "\n".join(f"{shown(answer.url)}/{item.path}: {answer.text}" for answer in answers)
+    detail = "\n".join(f"{shown(answer.address)}: {answer.text}" for answer in answers)
     if all(answer.gone for answer in answers):
-        return Fault(
-            "not-on-mirror",
-            f"{item.path} is on no mirror",
-            detail=f"{detail}\nThe locked version has probably left the archive for a newer one. "
-            "Track the refs again: `rootstream update`, or `bst source track`.",
-        )
+        message = f"{item.path} is on no mirror"
+        asked = {item.name.partition("_")[0]: message}
+        return Fault("not-on-mirror", message, detail=f"{detail}\n{mirrors_.DROPPED}", asked=asked)
     return Fault("download-failed", f"{item.path} could not be downloaded", detail=detail, temporary=True)

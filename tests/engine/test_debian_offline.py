@@ -17,6 +17,11 @@ from pathlib import Path
 
 import pytest
 from debian_archive import SUITES, Bst, Repository, Site, refs, tar
+from ruamel.yaml import YAML
+
+from rootstream import collection
+from rootstream.events import ignore
+from rootstream.plan.model import Element, Plan, Source
 
 pytestmark = [
     pytest.mark.engine,
@@ -277,7 +282,61 @@ def test_package_that_left_the_archive(bst: Bst, site: Site) -> None:
     element.write_text(element.read_text().replace("gcc_1_amd64.deb", "gcc_0_amd64.deb"))
     said = bst.fails("source", "fetch", "set.bst")
     assert "pool/main/gcc_0_amd64.deb is on no mirror" in said
-    assert "bst source track" in said
+    assert "ROOTSTREAM_FETCHED" in said
+    assert "ROOTSTREAM_DEBIAN_SNAPSHOTS" in said
+
+
+def test_what_left_the_archive_comes_from_a_snapshot(bst: Bst, site: Site, tmp_path: Path) -> None:
+    element = bst.element("set.bst", site.packages("gcc"))
+    bst.run("source", "track", "set.bst")
+    (tmp_path / "empty").mkdir()
+    element.write_text(element.read_text().replace(site.address, f"file://{tmp_path}/empty"))
+    assert "is on no mirror" in bst.fails("source", "fetch", "set.bst")
+    bst.env["ROOTSTREAM_DEBIAN_SNAPSHOTS"] = site.address
+    assert (bst.checkout("set.bst") / "usr/bin/gcc").is_file()
+
+
+def planned(bst: Bst) -> Plan:
+    """Return the elements of a project as Rootstream plans them, with what the project has for a lock."""
+    elements: dict[str, Element] = {}
+    found: dict[str, object] = {}
+    for path in (bst.path / "elements").glob("*.bst"):
+        words = YAML(typ="safe").load(path)["sources"][0]
+        kind, ref = words.pop("kind"), words.pop("ref")
+        source = Source(kind=kind, words=words, locked=True)
+        elements[path.name] = Element(name=path.name, kind="import", description="", sources=(source,))
+        found[source.request()] = ref
+    return Plan(elements=elements, files={}, targets={}, refs=found)
+
+
+def test_a_folder_of_what_was_fetched_builds_offline(bst: Bst, site: Site, tmp_path: Path) -> None:
+    elements = [
+        bst.element("set.bst", site.packages("tool", "gcc")),
+        bst.element("src.bst", site.source("src", more="patches: true\n")),
+    ]
+    names = [element.name for element in elements]
+    bst.run("source", "track", *names)
+    bst.run("source", "fetch", *names)
+    files, left = collection.stored(planned(bst), bst.path / "cache" / "buildstream")
+    assert left == ()
+    folder = tmp_path / "folder"
+    collection.write(files, folder, ignore)
+    other = Bst(tmp_path / "other", env={"ROOTSTREAM_FETCHED": str(folder), "ROOTSTREAM_DEBIAN_MIRRORS": ""})
+    (tmp_path / "empty").mkdir()
+    for element in elements:
+        text = element.read_text().replace(f"mirrors: ['{site.address}']", f"mirrors: ['file://{tmp_path}/empty']")
+        (other.path / "elements" / element.name).write_text(text)
+    before = len(site.asked)
+    assert (other.checkout("set.bst") / "usr/bin/tool").is_file()
+    assert (other.checkout("src.bst") / "main.c").read_text() == "two\n"
+    assert len(site.asked) == before
+    for path in folder.rglob("*"):
+        if path.is_file():
+            path.write_bytes(path.read_bytes()[::-1])
+    third = Bst(tmp_path / "third", env=other.env | {"HOME": str(tmp_path / "third")})
+    third.env |= {"XDG_CACHE_HOME": str(third.path / "cache"), "XDG_CONFIG_HOME": str(third.path / "config")}
+    shutil.copytree(other.path / "elements", third.path / "elements", dirs_exist_ok=True)
+    assert "has other content" in third.fails("source", "fetch", "set.bst")
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,22 @@ def test_python_packages_are_installed_from_the_locked_wheels(
     lock = (project / "system.lock").read_text()
     assert '"file": "greeting-1.0-py3-none-any.whl"' in lock
     assert "://" not in lock
+
+
+def test_a_folder_of_all_that_the_lock_names_is_enough(project: Path, run: Command, tmp_path: Path) -> None:
+    folder, nothing = tmp_path / "folder", tmp_path / "nothing"
+    nothing.mkdir()
+    run("fetch", "one", "--to", str(folder), cwd=project, check=True)
+    env = {
+        "ROOTSTREAM_CACHE": str(tmp_path / "cache"),
+        "ROOTSTREAM_FETCHED": str(folder),
+        "ROOTSTREAM_DEBIAN_MIRRORS": nothing.as_uri(),
+        "PIP_NO_INDEX": "1",
+    }
+    run("fetch", "one", cwd=project, env=env, check=True)
+    lost = next(path for path in folder.rglob("*") if path.is_file())
+    lost.unlink()
+    env["ROOTSTREAM_CACHE"] = str(tmp_path / "other")
+    done = run("fetch", "one", cwd=project, env=env)
+    assert done.returncode == 2
+    assert "ROOTSTREAM_FETCHED" in done.stderr or "No matching distribution" in done.stderr

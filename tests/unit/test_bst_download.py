@@ -232,7 +232,7 @@ def test_not_found_anywhere(site: Site, other: Site, store: Store) -> None:
     assert not caught.value.temporary
     detail = caught.value.detail or ""
     assert detail.count("HTTP 404") == 2
-    assert "bst source track" in detail
+    assert "ROOTSTREAM_FETCHED" in detail
 
 
 def test_not_found_on_one(site: Site, other: Site, store: Store) -> None:

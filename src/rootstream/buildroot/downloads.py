@@ -23,6 +23,8 @@ from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step, Transfer
 from rootstream.lock import write_atomically
+from rootstream_bst import fetched, mirrors
+from rootstream_bst.faults import Fault
 
 NOTE = ".checked.json"
 AT_ONCE = 8
@@ -194,7 +196,7 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
     What is missing afterwards is in the summary: Buildroot may still get it its own way.
     """
     packages = [each for each in info.known(space).values() if not info.overridden(space, each)]
-    files, left = wanted(packages, space.tree, space.caches.downloads, space.root.mirrors)
+    files, left = wanted(packages, space.tree, space.caches.downloads, _mirrors(space))
     checked = _Checked(space.caches.downloads / NOTE)
     there = [each for each in files if checked.is_right(each)]
     checked.save()
@@ -222,6 +224,15 @@ def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summa
     elif todo:
         missing = {_named(each): () for each in todo}
     return Summary(there=tuple(each.place.name for each in there), fetched=fetched, missing=missing, left=left)
+
+
+def _mirrors(space: Workspace) -> tuple[str, ...]:
+    """Return where to look first: folders that `rootstream fetch --to` filled, then the root's own mirrors."""
+    try:
+        folders = fetched.folders(space.env)
+    except Fault as fault:
+        raise UserError(fault.reason, fault.message, hint=f"Set {mirrors.FETCHED} right, or unset it.") from fault
+    return (*(f"{base}/buildroot" for base in folders), *space.root.mirrors)
 
 
 def _named(each: Wanted) -> str:

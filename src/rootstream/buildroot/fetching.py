@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
+from pathlib import Path
 
 from rootstream import events, project
 from rootstream.buildroot import downloads, info, making, opening
@@ -19,8 +20,11 @@ def fetch(
     pinned: Lock,
     env: Mapping[str, str],
     report: events.Reporter,
-) -> None:
-    """Fetch everything that a system is built from. Raises `UserError` not-fetched for what is nowhere."""
+) -> tuple[tuple[str, Path], ...]:
+    """Fetch everything that a system is built from; return the files by their paths on a mirror of Buildroot's.
+
+    Raises `UserError` not-fetched for what is nowhere.
+    """
     ready = opening.opened(where, described, pinned, env, report)
     opening.configured(ready, report)
     opening.decide(ready, where, report)
@@ -29,6 +33,17 @@ def fetch(
         report(events.Notice(level="info", text=line))
     if summary.packages:
         _as_buildroot_does(ready.workspace, summary.packages, report)
+    return _files(ready.workspace)
+
+
+def _files(space: Workspace) -> tuple[tuple[str, Path], ...]:
+    names = {
+        f"{package.download_folder}/{source.rpartition('/')[2]}"
+        for package in info.known(space).values()
+        for source, _ in package.downloads
+    }
+    places = ((name, space.caches.downloads / name) for name in sorted(names))
+    return tuple((name, path) for name, path in places if path.is_file())
 
 
 def _as_buildroot_does(space: Workspace, names: tuple[str, ...], report: events.Reporter) -> None:

@@ -89,7 +89,10 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("is on no mirror",),  # as debian_packages and debian_source say it
         "not-on-mirror",
-        "Mirrors drop old versions: `rootstream update` pins those that they have now.",
+        (
+            "ROOTSTREAM_FETCHED names a folder of `rootstream fetch --to`, ROOTSTREAM_DEBIAN_SNAPSHOTS archives\n"
+            "  with old versions; `rootstream update` pins those that mirrors have now."
+        ),
     ),
     (
         ("that are pinned already",),  # as debian_packages and python_wheels say it
@@ -288,7 +291,7 @@ def _lines(*parts: str) -> str | None:
 
 def _detail(text: str) -> str | None:
     """Return the rest of an error of BuildStream without its advice to call `bst`."""
-    lines = [line for line in textwrap.dedent(text).split("\n") if "`bst " not in line]
+    lines = [line for line in textwrap.dedent(text).split("\n") if "`bst " not in line and not _ASKED.match(line)]
     return "\n".join(lines).strip("\n") or None
 
 
