@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +14,9 @@ from pathlib import Path
 import pytest
 from tests import nasty
 
+from rootstream.engine import said
 from rootstream.sandbox import capsule, ext, image, limits, uimage
-from rootstream.sandbox.program import Mistake, command, feed
+from rootstream.sandbox.program import Mistake, command, feed, run_main
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
 
 
@@ -224,3 +227,18 @@ def test_a_long_command_is_shown_in_part() -> None:
         feed(["false", *("x" * 100 for _ in range(200))], epoch=0)
     assert len(str(caught.value)) < 1200
     assert "(201 arguments)" in str(caught.value)
+
+
+def test_what_a_program_refuses_is_the_error_of_the_build(capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(_: argparse.Namespace) -> None:
+        raise Mistake("/boot/a has 5 bytes; 4 are possible", "mke2fs failed with status 1\nits words\n\nmke2fs -q")
+
+    argv, sys.argv = sys.argv, ["disk"]
+    try:
+        assert run_main(refuse, argparse.ArgumentParser(prog="disk")) == 2
+    finally:
+        sys.argv = argv
+    first, second = said.messages(capsys.readouterr().err.split("\n"))
+    assert (first.severity, first.error().reason) == ("error", "disk-failed")
+    assert first.text == "/boot/a has 5 bytes; 4 are possible"
+    assert second.lines == ["mke2fs failed with status 1", "its words", "", "mke2fs -q"]

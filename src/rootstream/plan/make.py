@@ -125,10 +125,9 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if hidden.files:
         archives.append(("secrets.tar", archive_of(hidden.files, epoch=system.epoch)))
     told = root.spec(hidden.layers, read.keys, read.texts, system.epoch)
-    told["layers"] = [
-        {"file": f"{number}-overlay.tar", "name": f"{path.rstrip('/')}/"}
-        for number, path in enumerate(overlays, 1)
-    ]
+    named = [(f"{number}-overlay.tar", f"{path.rstrip('/')}/") for number, path in enumerate(overlays, 1)]
+    named += [("0-skeleton.tar", "BusyBox's skeleton")] if isinstance(system.root, FromBusybox) else []
+    told["layers"] = [{"file": file, "name": name} for file, name in named]
     _own(system, told)
     trees = [tree]
     if libc and any(permission.get("capabilities") for permission in told["permissions"]):

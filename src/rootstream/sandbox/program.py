@@ -80,7 +80,7 @@ def feed(
         said.seek(0)
         text = said.read(CHUNK).decode("utf-8", "replace").strip()
         if status != 0:
-            raise Mistake(f"{command(argv)}\nfailed with status {status}:\n{text}")
+            raise Mistake(f"{argv[0]} failed with status {status}\n{text}\n{command(argv)}")
         return text
 
 
@@ -123,9 +123,15 @@ def run_main(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
         main(options)
     except Mistake as mistake:
         for problem in mistake.problems:
-            print(f"{parser.prog}: {problem}", file=sys.stderr)
+            print(told(f"{parser.prog}-failed", problem), file=sys.stderr)
         return 2
     except OSError as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def told(reason: str, problem: str) -> str:
+    """Return a problem as lines that whoever reads the build's log takes for an error of the user."""
+    first, *more = problem.splitlines() or [""]
+    return "\n".join([f"rootstream: error {reason}: {first}", *(f"rootstream:   {line}" for line in more)])
