@@ -73,6 +73,7 @@ class Config:
                 severity="error",
                 kind="hand-edited",
                 message=f"{symbol} was changed by hand in the output folder: {before} -> {after}",
+                reason="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
                 symbol=symbol,
             )
             for symbol, (before, after) in found.items()

@@ -15,7 +15,7 @@ import pytest
 from rootstream import layers
 from rootstream.errors import UserError
 from rootstream.filling import fill
-from rootstream.placeholders import LEAST, MARKER, MOST, Secret, hide, mark
+from rootstream.placeholders import LEAST, MARKER, MOST, Secret, has_secrets, hide, mark
 from rootstream.sandbox.cpio import write_cpio
 from rootstream.sandbox.secrets import PLACEHOLDER, bearing, raw_xz, raw_zstd, write_around
 from rootstream.sandbox.tree import Tree, text_file
@@ -168,3 +168,13 @@ def test_an_archive_can_be_made_of_some_paths(tmp_path: Path) -> None:
     assert b"etc/passwd" not in (tmp_path / "apart").read_bytes()
     assert b"etc/shadow" not in (tmp_path / "rest").read_bytes()
     assert PLACEHOLDER.search((tmp_path / "apart").read_bytes())
+
+
+def test_layers_with_secrets_are_known() -> None:
+    assert all(has_secrets((layer,)) for layer in described())
+    plain = (
+        layers.UsersLayer(users=(layers.User(name="guest", password="empty"),)),
+        layers.RootLoginLayer(root_login=layers.RootLogin(password="locked")),
+        layers.HostnameLayer(hostname="box"),
+    )
+    assert not has_secrets(plain)

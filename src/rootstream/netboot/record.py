@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rootstream import events
+from rootstream import events, placeholders
 from rootstream.description import Described, Description
 from rootstream.netboot import places
 from rootstream.netboot.builds import Build, Builds
@@ -41,6 +41,10 @@ def record(
 
 
 def _keep(project: Project, described: Described, builds: Builds) -> Build | None:
+    if placeholders.has_secrets(described.system.layers):
+        base = places.base(project)
+        base.mkdir(parents=True, exist_ok=True)
+        base.chmod(0o700)
     args = described.system.machine.kernel_args
     return builds.record(described.target, project.out(described.target), args=args)
 
