@@ -188,7 +188,8 @@ def build(
     project = _project(folder)
     with _reporter(style) as report:
         if dry_run:
-            looking.look(project, _named(systems, variant), _engine(), report)
+            with _done(report, "nothing was built"):
+                looking.look(project, _named(systems, variant), _engine(), report)
             return
         # As text the files are the result, on stdout; as JSON they are events like all else.
         tell = report if style == "json" else _without_exports(report)

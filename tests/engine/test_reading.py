@@ -89,4 +89,4 @@ def test_a_dry_run_names_what_changed(copy: Path, run: Command) -> None:
 
 def test_a_dry_run_tells_events(small: Path) -> None:
     lines = [json.loads(line) for line in look(small, "build", "-n", "--json").stdout.splitlines()]
-    assert [line["type"] for line in lines] == ["notice"]
+    assert [line["type"] for line in lines] == ["notice", "done"]
