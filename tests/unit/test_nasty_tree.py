@@ -160,6 +160,15 @@ def test_what_ext_cannot_hold(kind: str, tree: Tree, message: str) -> None:
         ext.require_possible(tree, kind)
 
 
+def test_an_ext4_has_a_journal_or_is_refused(tmp_path: Path) -> None:
+    assert ext.auto_size(Tree(), "ext4", 0) == ext.SMALLEST_JOURNALED
+    assert ext.auto_size(Tree(), "ext2", 0) < ext.SMALLEST_JOURNALED
+    small = ext.Ext(type="ext4", label="x", seed="x", size=ext.SMALLEST_JOURNALED - ext.BLOCK)
+    with pytest.raises(Mistake, match="too small for the journal") as caught:
+        ext.make_ext(Tree(), small, tmp_path / "image", epoch=0)
+    assert ext.is_full(caught.value)
+
+
 @pytest.mark.parametrize(
     ("text", "full"),
     [

@@ -31,6 +31,7 @@ BYTES_PER_INODE = 16384
 INLINE_TARGET = 60  # a shorter symlink, and as many bytes of extended attributes, need no block of their own
 INLINE_XATTRS = 90
 DIRECT_BLOCKS = 12  # ext2 has a block of pointers for what is longer
+SMALLEST_JOURNALED = 2048 * BLOCK  # mke2fs leaves the journal out of what is smaller
 JOURNALS = ((32768, 1024), (262144, 4096), (524288, 8192), (4194304, 16384))
 # ext2 counts a file's sectors in 32 bits, an extent tree its blocks (Documentation/filesystems/ext2.rst, ext4)
 LARGEST_FILE = {"ext2": (1 << 41) - BLOCK, "ext4": (1 << 44) - BLOCK}
@@ -93,7 +94,7 @@ def auto_size(tree: Tree, type_name: str, free: int) -> int:
     size = content_bytes(tree) + inodes * INODE + free + MEBIBYTE
     size += size // 64
     if type_name == "ext4":
-        size += _journal(size // BLOCK) * BLOCK
+        size = max(size + _journal(size // BLOCK) * BLOCK, SMALLEST_JOURNALED)
     return -(-size // MEBIBYTE) * MEBIBYTE
 
 
@@ -143,6 +144,10 @@ def _is_folder(tree: Tree, path: str, name: str) -> bool:
 
 def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) -> None:
     """Write a file system of `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
+    if ext.type == "ext4" and ext.size < SMALLEST_JOURNALED:
+        raise Mistake(
+            f"{ext.size} bytes are too small for the journal of ext4; it has {SMALLEST_JOURNALED} at least"
+        )
     require_possible(tree, ext.type)
     identity = seeded_uuid(ext.seed, "ext")
     extended = f"nodiscard,assume_storage_prezeroed=1,offset={offset},hash_seed={seeded_uuid(ext.seed, 'hash')}"
