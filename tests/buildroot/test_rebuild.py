@@ -63,16 +63,18 @@ config BR2_PACKAGE_{name}_WORD
 \tdepends on BR2_PACKAGE_{name}
 """
 NAMES = {"library": "", "user": "library", "other": ""}
-# A boot loader that counts on images/ being there, a host tool that writes an image, a package that looks for
-# the files of others in staging/.
+# A boot loader that counts on images/ being there and takes a file of the board, a host tool that writes an image,
+# a package that looks for the files of others in staging/.
 SPECIAL = {
     "aloader": """\
 ALOADER_VERSION = 1
 ALOADER_SOURCE =
 ALOADER_INSTALL_TARGET = NO
 ALOADER_INSTALL_IMAGES = YES
+define ALOADER_BUILD_CMDS
+\tcp $(BR2_EXTERNAL_TESTS_PATH)/board/loader.dts $(@D)/loader.bin
+endef
 define ALOADER_INSTALL_IMAGES_CMDS
-\techo loader > $(@D)/loader.bin
 \tcp -dpf $(@D)/loader.bin $(BINARIES_DIR)/
 endef
 $(eval $(generic-package))
@@ -116,13 +118,32 @@ def write_special(box: Path) -> None:
         (folder / f"{name}.mk").write_text(rules)
 
 
+# What only the defconfig names: an overlay, and a script that reads another file of the project.
+BESIDE = """\
+BR2_ROOTFS_OVERLAY="$(BR2_EXTERNAL_TESTS_PATH)/../beside"
+BR2_ROOTFS_POST_BUILD_SCRIPT="$(BR2_EXTERNAL_TESTS_PATH)/../post.sh"
+"""
+POST = '#!/bin/sh\ncp "$(dirname "$0")/VERSION" "$1/etc/version"\n'
+
+
 @pytest.fixture
 def box(tree: Path, defconfig: str, tmp_path: Path) -> Path:
+    return project(tmp_path, tree, defconfig)
+
+
+def project(tmp_path: Path, tree: Path, defconfig: str) -> Path:
+    """Write the project of the small packages and return it."""
     (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=tree))
     chosen = "".join(f"BR2_PACKAGE_{name.upper()}=y\n" for name in NAMES)
-    (tmp_path / "box_defconfig").write_text(defconfig + chosen)
+    (tmp_path / "box_defconfig").write_text(defconfig + chosen + BESIDE)
     external = tmp_path / "external"
-    external.mkdir()
+    (external / "board").mkdir(parents=True)
+    (external / "board" / "loader.dts").write_text("one\n")
+    (tmp_path / "beside" / "etc").mkdir(parents=True)
+    (tmp_path / "beside" / "etc" / "word").write_text("one\n")
+    (tmp_path / "post.sh").write_text(POST)
+    (tmp_path / "post.sh").chmod(0o755)
+    (tmp_path / "VERSION").write_text("1\n")
     (external / "external.desc").write_text("name: TESTS\n")
     lines = (f'source "$BR2_EXTERNAL_TESTS_PATH/package/{name}/Config.in"\n' for name in (*NAMES, *SPECIAL))
     (external / "Config.in").write_text("".join(lines))
@@ -160,7 +181,7 @@ def result(box: Path) -> dict[str, dict[str, tuple[str, str]]]:
     return {
         "target": contents(output(box) / "target"),
         "images": contents(output(box) / "images"),
-        "host": {  # with staging/; what is of one build only are paths of dependencies' objects
+        "host": {  # with staging/; folders that nothing is in any more stay there
             name: value for name, value in contents(output(box) / "host").items() if value[1]
         },
         "out": {name: value for name, value in contents(box / "out" / "box").items() if name != "manifest.json"},
@@ -206,6 +227,19 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         lambda box: seek(drop(box, "other")),
         {"seeker"},
     ),
+    "the issue": (
+        lambda box: append(box / "box_defconfig", 'BR2_TARGET_GENERIC_ISSUE="other"\n'),
+        set(),
+    ),
+    "an overlay that only the defconfig names": (
+        lambda box: (box / "beside" / "etc" / "word").write_text("two\n"),
+        set(),
+    ),
+    "a file that a script reads": (lambda box: (box / "VERSION").write_text("2\n"), set()),
+    "a device tree that a rule names": (
+        lambda box: (box / "external" / "board" / "loader.dts").write_text("two\n"),
+        {"aloader"},
+    ),
     "a symbol of a package": (lambda box: word(box, "user", "changed"), {"user"}),
     "a library and who uses it": (lambda box: word(box, "library", "changed"), {"library", "user"}),
     "a library's version": (lambda box: write_package(box, "library", version="2"), {"library", "user"}),
@@ -215,6 +249,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     ),
     "a file of the overlay goes": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
     "a file of the overlay may be run": (lambda box: (box / "overlay" / "etc" / "first").chmod(0o755), set()),
+    "a library and its user go": (lambda box: drop(drop(box, "user"), "library"), set()),
 }
 
 

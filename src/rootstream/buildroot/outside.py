@@ -78,9 +78,10 @@ def _named(space: Workspace, word: str, *, folders: bool) -> Iterator[Path]:
         return
     path = Path(os.path.normpath(space.tree / word))
     if "*" in word:
-        yield from sorted(
-            each for each in Path("/").glob(str(path)[1:]) if _is_input(space, each, folders=folders)
-        )
+        above = next(each for each in path.parents if "*" not in str(each))
+        if "**" not in word and _is_near(space, above):
+            found = above.glob(str(path.relative_to(above)))
+            yield from sorted(each for each in found if _is_input(space, each, folders=folders))
     elif _is_input(space, path, folders=folders) or (
         folders and word.startswith(str(space.project)) and not _is_ours(space, path)
     ):
@@ -94,11 +95,16 @@ def _is_ours(space: Workspace, path: Path) -> bool:
     return any(path.is_relative_to(each) for each in written) or any(each.is_relative_to(path) for each in above)
 
 
+def _is_near(space: Workspace, path: Path) -> bool:
+    """Say whether a path is in the project or in a tree."""
+    return any(path.is_relative_to(each) for each in (space.project, space.tree, *space.own_trees))
+
+
 def _is_input(space: Workspace, path: Path, *, folders: bool) -> bool:
     try:
         if _is_ours(space, path):
             return False
-        near = any(path.is_relative_to(each) for each in (space.project, space.tree, *space.own_trees))
+        near = _is_near(space, path)
         if path.is_dir():
             return near or (folders and not f"{path}/".startswith(_SYSTEM))
         return path.is_file() and (near or not str(path).startswith(_SYSTEM))
