@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -117,3 +118,13 @@ def test_host_packages_that_write_images_install_them_again(space: Workspace) ->
     apply(space, decision(target="files changed"), {})
     assert not (env / ".stamp_host_installed").exists()
     assert (other / ".stamp_host_installed").exists()
+
+
+def test_what_a_cleaned_package_had_installed_goes(space: Workspace) -> None:
+    folder = build(space, "lib-1", {"staging": ("usr/include/lib.h", "usr/include/both.h")})
+    tool = build(space, "tool-1", {"staging": ("usr/include/tool.h", "usr/include/both.h")})
+    before = installed.claims(space)
+    shutil.rmtree(folder)
+    removal.take_out_vanished(space, before)
+    assert [path.name for path in (space.output / "staging").rglob("*.h")] == ["tool.h"]
+    assert not (tool / ".stamp_staging_installed").exists()

@@ -129,8 +129,11 @@ def hand_to_make(
     decision = plan(ready, where, report)
     removal.apply(space, decision, report)
     export.forget(where, space.described.target)
+    installed.keep(space)
+    before = installed.claims(space)
     with alone():
         status = verbs.hand_to_make(space, targets)
+    removal.take_out_vanished(space, before)
     _note(space, ())
     return status
 

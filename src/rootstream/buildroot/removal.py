@@ -75,12 +75,7 @@ def _take_away(space: Workspace, old: str, decision: Decision, each: Stale, foun
         if each.action == "reinstall":
             _drop(folder, _INSTALLED)
             continue
-        for place in installed.SHARED:
-            base = (space.output / place).resolve()
-            for path in found[place].get(name, ()):
-                full = base / path
-                if full.parent.resolve().is_relative_to(base):
-                    _unlink(full)
+        _take_out(space, name, found)
         if each.action == "reconfigure":
             installed.forget(folder)
             _drop(folder, _RECONFIGURED)
@@ -89,6 +84,26 @@ def _take_away(space: Workspace, old: str, decision: Decision, each: Stale, foun
         shutil.rmtree(doomed, ignore_errors=True)
         folder.rename(doomed)
         shutil.rmtree(doomed)
+
+
+def take_out_vanished(space: Workspace, before: installed.Claims) -> None:
+    """Take out what packages had installed whose build folders are gone since `before` (`make NAME-dirclean`)."""
+    there = {folder.name: folder for folder in installed.folders(space)}
+    gone = {name for place in installed.SHARED for name in before[place]} - there.keys()
+    for name in installed.sharing(before, gone):
+        _drop(there[name], _INSTALLED)
+    for name in gone:
+        _take_out(space, name, before)
+
+
+def _take_out(space: Workspace, name: str, found: installed.Claims) -> None:
+    """Delete what the package of a build folder has installed into host/ and staging/."""
+    for place in installed.SHARED:
+        base = (space.output / place).resolve()
+        for path in found[place].get(name, ()):
+            full = base / path
+            if full.parent.resolve().is_relative_to(base):
+                _unlink(full)
 
 
 def _drop(folder: Path, stamps: Iterable[str]) -> None:
