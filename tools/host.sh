@@ -68,6 +68,8 @@ need test make make
 need test libc6-dev /usr/include/stdio.h
 need test flex flex
 need test bison bison
+# What a Debian root is compared with.
+need systems mmdebstrap mmdebstrap
 # Machines of other processors, for tests/systems.
 need systems qemu-system-arm qemu-system-aarch64
 need systems qemu-system-misc qemu-system-riscv64 qemu-system-riscv32

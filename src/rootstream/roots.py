@@ -37,6 +37,15 @@ def _droppable(value: str) -> str:
 DropPath = Annotated[str, AfterValidator(_droppable), Means("an absolute path in the image, `*` for anything")]
 
 
+def _path(value: str) -> str:
+    if any(c in value for c in "*?["):
+        raise ValueError(f"{value!r} must be one path, without patterns")
+    return _droppable(value)
+
+
+ImagePath = Annotated[str, AfterValidator(_path), Means("an absolute path in the image")]
+
+
 class BusyboxRoot(Model):
     """A root made of BusyBox and musl, both compiled from source."""
 
@@ -102,6 +111,9 @@ class DebianRoot(Model):
     """systemd units to disable."""
     mask: tuple[Unit, ...] = ()
     """systemd units that must never start."""
+    identities: dict[ImagePath, Literal["regenerate", "keep"]] = {}
+    """Files, or folders with all in them, that packages' scripts make at random: left to each machine, or kept in
+    the image as they are. Known ones are `regenerate`; an unknown one is an error until it is here."""
     network: Literal["dhcp", "none"] = "dhcp"
     """Bring wired network interfaces up with DHCP (by systemd-networkd), or leave the network alone.
 

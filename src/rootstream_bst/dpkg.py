@@ -18,7 +18,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.tarstream import Kind, Member
 
 PLACE = ".rootstream"
-VERSION = 1  # part of the unique key: to be raised when the outcome changes
+VERSION = 2  # part of the unique key: to be raised when the outcome changes
 DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.
@@ -102,12 +102,18 @@ def note(contents: Contents, member: Member, choice: Choice) -> bool:
 
 
 def conffiles(control: dict[str, bytes], folder: str) -> tuple[tuple[str, str], ...]:
-    """Return (path, MD5) of a package's configuration files, unpacked in a folder; MD5 is what dpkg compares."""
+    """Return (path, what the status file says of it) of a package's configuration files, unpacked in a folder.
+
+    That is the MD5 that dpkg compares, or a flag of deb-conffiles(5) for a file that is not in the package.
+    """
     found = []
     for line in control.get("conffiles", b"").decode("utf-8", "replace").splitlines():
         path = line.strip()
+        flag, _, named = path.partition(" ")
+        if flag == "remove-on-upgrade" and named.strip().startswith("/"):
+            found.append((named.strip(), f"newconffile {flag}"))
         if not path.startswith("/"):
-            continue  # deb-conffiles(5): a flag such as remove-on-upgrade stands before the path
+            continue
         place = Path(folder, rooted.on_disk(folder, path))
         if place.is_file():
             found.append((path, hashlib.md5(place.read_bytes(), usedforsecurity=False).hexdigest()))
@@ -170,8 +176,7 @@ def write(root: str, packages: Sequence[Unpacked]) -> None:
     for name in FOLDERS:
         (database / name).mkdir(parents=True, exist_ok=True)
     (database / "info/format").write_text("1\n")
-    for name in ("available", "diversions", "statoverride"):
-        (database / name).touch()
+    (database / "diversions").touch()
     entries = "\n".join(stanza(package) for package in packages)
     (database / "status").write_text(entries, "utf-8", "surrogateescape")
     files: list[str] = []

@@ -24,7 +24,7 @@ systems:
         suite: trixie
         packages: [systemd-sysv, openssh-server, sudo, mtr-tiny, libcap2-bin, munge, python3-minimal]
         preseed: one.txt
-        drop: [/usr/share/bash-completion, /etc/munge/munge.key]
+        drop: [/usr/share/bash-completion]
         mask: [apt-daily.timer]
         disable: [fstrim.timer]
     layers:
@@ -125,6 +125,15 @@ def test_what_a_script_makes_as_another_user_is_that_users(
     for path in ("etc/munge", "var/lib/munge", "var/log/munge"):
         assert (members[path].uid, members[path].gid) == munge
     assert "etc/ld.so.preload" not in members
+
+
+def test_a_machine_makes_its_own_key(project: Path, members: dict[str, tarfile.TarInfo]) -> None:
+    """The image has what a script made of it, but for the content."""
+    key = members["etc/munge/munge.key"]
+    assert (key.size, key.mode, key.uid) == (0, 0o600, members["etc/munge"].uid)
+    assert "munge.key" in text(project, "usr/lib/rootstream/identities")
+    link = "usr/lib/systemd/system/sysinit.target.wants/rootstream-identities.service"
+    assert members[link].issym()
 
 
 def test_accounts_alternatives_and_units_are_there(project: Path, members: dict[str, tarfile.TarInfo]) -> None:

@@ -88,6 +88,12 @@ def test_the_database_says_what_dpkg_would(tmp_path: Path) -> None:
         )
 
 
+def test_a_conffile_that_an_upgrade_removes_is_noted(tmp_path: Path) -> None:
+    one = package(tmp_path, "one", [plain("./usr/one")], {"conffiles": "remove-on-upgrade /etc/old.conf\n"})
+    status = (unpacked(tmp_path, one) / dpkg.DATABASE / "status").read_text()
+    assert "Conffiles:\n /etc/old.conf newconffile remove-on-upgrade\n" in status
+
+
 def test_owners_and_modes_are_noted(tmp_path: Path) -> None:
     files = [plain("./usr/bin/su", mode=0o4755), plain("./etc/shadow", mode=0o640, gid=42), plain("./usr/x")]
     root = unpacked(tmp_path, package(tmp_path, "one", files))

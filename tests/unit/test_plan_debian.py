@@ -103,6 +103,22 @@ def test_a_release_brings_its_updates(
     assert [each.words["suites"] for each in kernels] == [suites]
 
 
+def test_one_more_run_says_what_is_random(tmp_path: Path) -> None:
+    """It does not depend on what is left out, but on what the scripts are told."""
+    plain = plan(tmp_path)
+    other = plan(tmp_path, root={"debian": {**ROOT, "docs": True, "locales": ("de",)}})
+    assert named(plain, "-run-2") == named(other, "-run-2")
+    assert named(plain, "-configured") != named(other, "-configured")
+    assert [name for name in plain.elements if "-run-" in name] == [named(plain, "-run-2")]
+    assert named(other, "-run-1") in other.elements
+    kept = plan(tmp_path, root={"debian": {**ROOT, "identities": {"/etc/munge/munge.key": "keep"}}})
+    assert named(plain, "-run-2") != named(kept, "-run-2")
+    root = plain.elements["root-box.bst"]
+    words = " ".join(root.commands)
+    assert words.count("--made ") == 2
+    assert {named(plain, "-configured"), named(plain, "-run-2")} <= {each.element for each in root.builds_with}
+
+
 def test_a_dropped_path_does_not_configure_it_again(tmp_path: Path) -> None:
     other = plan(tmp_path, root={"debian": {**ROOT, "drop": ("/usr/share/bug",)}})
     assert named(plan(tmp_path), "-configured") == named(other, "-configured")

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import PurePosixPath
 
 from rootstream.description import Debian
 from rootstream.plan import base
-from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.model import Dependency, Element, Source, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import debian_packages as packages_source
 from rootstream.plan.sources import local, suites_with_updates, with_updates
 from rootstream.roots import DebianRoot
+from rootstream.sandbox.identities import KNOWN
 
 NOTES = "/.rootstream"
 # Debian's words for architectures.
@@ -26,11 +27,48 @@ CONFIGURE = "debian_configure.sh"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """Elements of a root, the files beside them, and the element that holds /root.tar and /dropped."""
+    """Elements of a root, the files beside them, and the element that holds /root.tar and /dropped.
+
+    `runs` are elements whose /made lists what the packages' scripts made, once and once more.
+    """
 
     elements: tuple[Element, ...]
     files: dict[str, bytes]
     root: str
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Configuring:
+    """What configures a set of packages, whatever of them is unpacked."""
+
+    suites: tuple[str, ...]
+    slug: str
+    fakeroot: Element
+    created: Element
+    chosen: Element
+    epoch: int
+
+    def element(self, unpacked: Element, *, run: int | None = None) -> Element:
+        """Return the element of a configured root or, with `run`, only the list of what one more run made."""
+        commands = (_command(run),)
+        named = (unpacked.name, self.created.name, self.fakeroot.name, self.chosen.name, commands, self.epoch, run)
+        ending = "configured" if run is None else f"run-{run}"
+        return Element(
+            name=f"debian-{self.slug}-{short_hash(*named)}-{ending}.bst",
+            kind="script",
+            description=f"A configured Debian of {'+'.join(self.suites)}"
+            + ("" if run is None else ", to see what is not the same each time"),
+            builds_with=(
+                Dependency(element=unpacked.name),
+                Dependency(element=self.fakeroot.name, location=f"{NOTES}/fakeroot"),
+                Dependency(element=self.created.name, location=f"{NOTES}/created"),
+                Dependency(element=self.chosen.name, location=f"{NOTES}/chosen"),
+            ),
+            commands=commands,
+            environment={"SOURCE_DATE_EPOCH": str(self.epoch)},
+            config={"root-read-only": False},
+        )
 
 
 def translations(locale: str) -> tuple[str, ...]:
@@ -95,8 +133,8 @@ def elements(
     """
     architecture = ARCHITECTURES[arch]
     suites = suites_of(description, debian)
-    exclude, include = left_out(description)
-    system = packages_source(
+    slug = f"{'-'.join(suites).replace('/', '-')}-{architecture}"
+    wanted = packages_source(
         debian,
         architecture,
         packages_of(description, suite=suites[0], modules=modules),
@@ -104,14 +142,7 @@ def elements(
         components=description.components,
         recommends=description.recommends,
         essential=True,
-        database={"database": True, "exclude": list(exclude), "include": list(include)},
-    )
-    slug = f"{'-'.join(suites).replace('/', '-')}-{architecture}"
-    unpacked = Element(
-        name=f"debian-{slug}-{short_hash(system.request(), exclude, include)}-unpacked.bst",
-        kind="import",
-        description=f"Packages of {'+'.join(suites)}, unpacked",
-        sources=(system,),
+        database={"database": True},
     )
     tool_source = packages_source(debian, architecture, ("fakeroot",), suites=suites)
     tool = Element(
@@ -122,24 +153,34 @@ def elements(
     )
     created, source = _created(epoch)
     chosen, files = _chosen(description, preseed)
-    commands = (_command(architecture),)
-    digest = short_hash(unpacked.name, created.name, commands, sorted(files), epoch)
-    configured = Element(
-        name=f"debian-{slug}-{digest}-configured.bst",
-        kind="script",
-        description=f"A configured Debian of {'+'.join(suites)}",
-        builds_with=(
-            Dependency(element=unpacked.name),
-            Dependency(element=tool.name, location=f"{NOTES}/fakeroot"),
-            Dependency(element=created.name, location=f"{NOTES}/created"),
-            Dependency(element=chosen.name, location=f"{NOTES}/chosen"),
-        ),
-        commands=commands,
-        environment={"SOURCE_DATE_EPOCH": str(epoch)},
-        config={"root-read-only": False},
+    configuring = _Configuring(
+        suites=suites, slug=slug, fakeroot=tool, created=created, chosen=chosen, epoch=epoch
     )
+    unpacked = _unpacked(wanted, left_out(description), suites, slug)
+    configured = configuring.element(unpacked)
+    # What is compared is the same whatever of the packages is left out, so that this is done once for them.
+    usual = _unpacked(wanted, left_out(DebianRoot()), suites, slug)
+    first = configured if usual == unpacked else configuring.element(usual, run=1)
+    second = configuring.element(usual, run=2)
+    made = {each.name: each for each in (unpacked, tool, created, chosen, configured, usual, first, second)}
     return Built(
-        elements=(unpacked, tool, created, chosen, configured), files=files | source, root=configured.name
+        elements=tuple(made.values()),
+        files=files | source,
+        root=configured.name,
+        runs=(first.name, second.name),
+    )
+
+
+def _unpacked(
+    wanted: Source, left: tuple[tuple[str, ...], tuple[str, ...]], suites: tuple[str, ...], slug: str
+) -> Element:
+    """Return the element of an unpacked set without what is left out."""
+    exclude, include = left
+    return Element(
+        name=f"debian-{slug}-{short_hash(wanted.request(), exclude, include)}-unpacked.bst",
+        kind="import",
+        description=f"Packages of {'+'.join(suites)}, unpacked",
+        sources=(replace(wanted, words={**wanted.words, "exclude": list(exclude), "include": list(include)}),),
     )
 
 
@@ -165,7 +206,12 @@ def _created(epoch: int) -> tuple[Element, dict[str, bytes]]:
 def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, bytes]]:
     """Return what the configuring script reads of the description, and the script itself."""
     script = (resources.files("rootstream.sandbox") / CONFIGURE).read_bytes()
-    lists = {"network": () if description.network == "none" else (description.network,)}
+    kept = [path for path, choice in description.identities.items() if choice == "keep"]
+    lists = {
+        "network": () if description.network == "none" else (description.network,),
+        "empty": [path for path in KNOWN if path not in kept],
+        "remove": sorted(path for path in description.identities if path not in (*kept, *KNOWN)),
+    }
     content = {name: "".join(f"{line}\n" for line in lines).encode() for name, lines in lists.items()}
     content |= {"preseed": preseed.encode(), "configure": script}
     folder = f"files/debian-{short_hash({name: data.decode() for name, data in content.items()})}"
@@ -178,22 +224,21 @@ def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, b
     return made, {f"{folder}/{name}": data for name, data in content.items()}
 
 
-def _command(architecture: str) -> str:
-    """Return the command that configures the tree under fakeroot.
+def _command(run: int | None) -> str:
+    """Return the command that configures the tree under fakeroot and packs it, or only lists what `run` made.
 
     The sandbox has one user: changing an owner fails there with EINVAL, which fakeroot is told not to try.
     """
     tool = f"{NOTES}/fakeroot/usr"
+    tar = '"%{install-root}/root.tar"' if run is None else "none"
     words = [
         f"sh {tool}/bin/fakeroot-sysv --faked {tool}/bin/faked-sysv",
         f"--lib $(echo {tool}/lib/*/libfakeroot/libfakeroot-sysv.so)",
-        f'-- sh {NOTES}/chosen/configure "%{{install-root}}/root.tar" {architecture}',
+        f'-- sh {NOTES}/chosen/configure {tar} "%{{install-root}}/made"',
     ]
-    return (
-        "export FAKEROOTDONTTRYCHOWN=1\n"
-        + " \\\n  ".join(words)
-        + f'\ncp {NOTES}/dropped "%{{install-root}}/dropped"'
-    )
+    lines = [] if run is None else [f"# run {run}"]
+    lines += ["export FAKEROOTDONTTRYCHOWN=1", " \\\n  ".join(words)]
+    return "\n".join([*lines, *([f'cp {NOTES}/dropped "%{{install-root}}/dropped"'] if run is None else [])])
 
 
 def units(description: DebianRoot) -> dict[str, list[str]]:

@@ -34,6 +34,7 @@ from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, Fro
 from rootstream.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
 
 TREE = "/tree"
+RUN = "/run-"
 EFI_RECIPES = ("aarch64", "riscv64")  # x86_64 is ready for UEFI always
 
 
@@ -114,7 +115,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if built:
         draft.add(built.element)
         draft.files.update(built.files)
-    tree, first, libc = _tree(draft, described, debian, read)
+    tree, first, libc, runs = _tree(draft, described, debian, read)
     packed = isinstance(system.root, FromDebianPackages)
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
     archives = [
@@ -143,6 +144,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         slug=described.slug,
         trees=tuple(trees),
         packed=packed,
+        runs=runs,
         when_xattrs=_xattrs(draft, system) if packed else None,
         laid=tuple(laid),
         folders=_packages(draft, described, debian, read, libc),
@@ -204,6 +206,9 @@ def _own(system: System, told: dict[str, Any]) -> None:
     if isinstance(system.root, FromDebianPackages):
         told["debian"] = True
         told["units"] = plan_debian.units(system.root.debian)
+        told["identities"] = [
+            {"path": path, "choice": choice} for path, choice in sorted(system.root.debian.identities.items())
+        ]
         told["drop"] = list(system.root.debian.drop)
         told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
 
@@ -332,14 +337,18 @@ def _tools(draft: _Draft, described: Described, debian: Debian) -> toolchain.Too
 
 def _tree(
     draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs
-) -> tuple[Dependency, list[tuple[str, bytes]], Element | None]:
-    """Return the element that holds the root's files, archives that go over it before the layers, and its libc."""
+) -> tuple[Dependency, list[tuple[str, bytes]], Element | None, tuple[Dependency, ...]]:
+    """Return what the root is made of.
+
+    That is the element that holds its files, archives that go over it before the layers, its libc, and elements
+    that say what its packages' scripts made.
+    """
     system = described.system
     if isinstance(system.root, FromElements):
         wanted = system.root.elements
         name = inputs.junction_name(wanted.project)
         draft.files.update(read.projects[wanted.project])
-        return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None
+        return Dependency(element=f"{name}:{wanted.target}", location=TREE), [], None, ()
     if isinstance(system.root, FromDebianPackages):
         wanted_packages = system.root.debian
         preseed = read.texts[wanted_packages.preseed] if wanted_packages.preseed else ""
@@ -349,7 +358,11 @@ def _tree(
         draft.add(*configured.elements)
         draft.files.update(configured.files)
         archives = list(plan_debian.netboot(wanted_packages, system.epoch))
-        return Dependency(element=configured.root, location=TREE), archives, None
+        runs = tuple(
+            Dependency(element=run, location=TREE if run == configured.root else f"{RUN}{number}")
+            for number, run in enumerate(configured.runs, 1)
+        )
+        return Dependency(element=configured.root, location=TREE), archives, None, runs
     assert isinstance(system.root, FromBusybox)  # noqa: S101  (Buildroot's roots are not planned)
     options = system.root.busybox
     tools = _tools(draft, described, debian)
@@ -362,7 +375,7 @@ def _tree(
     draft.add(*built.elements)
     draft.files.update(built.files)
     archives = [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]
-    return Dependency(element=built.root, location=TREE), archives, libc
+    return Dependency(element=built.root, location=TREE), archives, libc, ()
 
 
 def _source(draft: _Draft, tree: SourceTree, debian: Debian, package: str, read: inputs.Inputs) -> Unpacked:

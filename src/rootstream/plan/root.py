@@ -113,7 +113,8 @@ def notes_element(slug: str, root: str) -> Element:
 class Recipe:
     """How the root of a system is made.
 
-    A `packed` tree is an element with a tar and a list of what it left out. `laid` are elements and the path of a
+    A `packed` tree is an element with a tar and a list of what it left out; `runs` are elements with lists of what
+    its packages' scripts made. `laid` are elements and the path of a
     tar in each, laid over the tree before everything else; `folders` those whose files are laid over it then.
     `archives` are the layers as (name, tar), in order; `told` is the description for rootfs.py.
     """
@@ -121,6 +122,7 @@ class Recipe:
     slug: str
     trees: tuple[Dependency, ...]
     packed: bool = False
+    runs: tuple[Dependency, ...] = ()
     when_xattrs: Dependency | None = None
     laid: tuple[tuple[str, str], ...] = ()
     folders: tuple[Dependency, ...] = ()
@@ -146,6 +148,7 @@ class Recipe:
             *programs.needs(),
             *(Dependency(element=name) for name, _ in self.laid),
             *self.trees,
+            *(run for run in self.runs if run not in self.trees),
             *self.folders,
         )
 
@@ -157,6 +160,7 @@ class Recipe:
         """Return the words for the tree with all over it that does not come from the layers."""
         place = self.trees[0].location
         words = [f"--base {place}/root.tar" if self.packed else f"--tree {place}"]
+        words += [f"--made {run.location}/made" for run in self.runs]
         words += [f"--layer {path}" for _, path in self.laid]
         return words + [f"--layer {folder.location}" for folder in self.folders]
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.sandbox import identities
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.settings import DAY, read_text, write_text
 from rootstream.sandbox.tree import Kind, Tree, text_file
@@ -19,8 +20,6 @@ from rootstream.sandbox.tree import Kind, Tree, text_file
 # Files that are removed, as patterns whose `*` takes slashes.
 OWN = (
     "etc/ssh/ssh_host_*",
-    "etc/ssl/private/ssl-cert-snakeoil.key",
-    "etc/ssl/certs/ssl-cert-snakeoil.pem",
     "var/lib/dbus/machine-id",
     "var/lib/systemd/random-seed",
     "var/lib/systemd/credential.secret",
@@ -121,7 +120,7 @@ def warnings(tree: Tree) -> tuple[str, ...]:
             "nobody can log in on a console: it asks for a name, and the program behind it is not there. "
             "Add `login` to the packages, or mask getty@.service and serial-getty@.service"
         )
-    return tuple(found)
+    return (*found, *identities.databases(tree))
 
 
 def _masked(tree: Tree, unit: str) -> bool:

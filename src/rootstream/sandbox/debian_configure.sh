@@ -1,11 +1,13 @@
 #!/bin/sh
 # Configures an unpacked Debian tree that is the root of this sandbox, and writes it as a tar: runs in the system
-# itself, under fakeroot, with what rootstream_bst/dpkg.py noted in /.rootstream. Argument: the tar to write.
+# itself, under fakeroot, with what rootstream_bst/dpkg.py noted in /.rootstream. Arguments: the tar to write, or none;
+# the list to write of what was made.
 set -eu
 umask 022
 notes=/.rootstream
 dpkg=/var/lib/dpkg
 chosen=$notes/chosen
+touch $notes/begun
 cd /
 
 # Before all programs, also those that a script starts with an environment of their own: who makes something owns it.
@@ -50,8 +52,16 @@ unset DPKG_FORCE || :
 # What dpkg runs before it unpacks a package; base-passwd makes the accounts that others name.
 preinst() {
 	say "preparing $1"
-	DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
-		"$dpkg/info/$3.preinst" install || fail "$1: its preinst script failed"
+	# debconf and others take the package's name from where dpkg has its control files meanwhile.
+	mkdir $dpkg/tmp.ci
+	printf 'Package: %s\nArchitecture: %s\n' "$1" "$2" >$dpkg/tmp.ci/control
+	for file in "$dpkg/info/$3".*; do
+		member=${file#"$dpkg/info/$3."}
+		case $member in *.*) ;; *) cp "$file" "$dpkg/tmp.ci/$member" ;; esac
+	done
+	DEBCONF_PACKAGE=$1 DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
+		$dpkg/tmp.ci/preinst install || fail "$1: its preinst script failed"
+	rm -r $dpkg/tmp.ci
 }
 while read -r package arch info; do
 	[ "$package" != base-passwd ] || preinst "$package" "$arch" "$info"
@@ -70,6 +80,18 @@ run_dpkg --configure --force-depends $early
 [ ! -s $chosen/preseed ] || debconf-set-selections $chosen/preseed
 if [ -d $notes/debs ]; then
 	run_dpkg --unpack --force-depends $notes/debs/*.deb
+fi
+# As apt does before it unpacks packages: some have questions that only others ask.
+if [ -e /usr/share/perl5/Debconf/Template.pm ]; then
+	dpkg-query -W -f '${Essential} ${binary:Package}\n' >$notes/packages
+	perl -MDebconf::Db -MDebconf::Template -e '
+		Debconf::Db->load;
+		while (<>) {
+			/^no ([^:\n]+)(:\S+)?/ or next;
+			my $file = "/var/lib/dpkg/info/$1" . ($2 // "") . ".templates";
+			Debconf::Template->load($file, $1) if -e $file;
+		}
+		Debconf::Db->save' $notes/packages
 fi
 run_dpkg --configure -a
 while read -r package trigger; do
@@ -98,14 +120,29 @@ fi
 [ -n "$had_policy" ] || rm -f $policy
 
 # What is secret or one machine's own never leaves the sandbox.
-rm -f /etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /var/lib/systemd/random-seed \
-	/var/lib/systemd/credential.secret /var/cache/debconf/passwords.dat*
+rm -f /etc/ssh/ssh_host_* /var/lib/systemd/random-seed /var/lib/systemd/credential.secret \
+	/var/cache/debconf/passwords.dat*
 rm -f /etc/machine-id
+while read -r path; do
+	[ ! -f "$path" ] || : >"$path"
+done <$chosen/empty
+while read -r path; do
+	[ -e "$path" ] || fail "identities: $path: it is not in this root"
+	rm -r "$path"
+done <$chosen/remove
 
 # What is left is what packages brought.
 # shellcheck disable=SC2086  # several words
 left=$(printf '%s\n' $libraries | grep -vxF -f - $preload || :)
 if [ -n "$left" ]; then printf '%s\n' "$left" >$preload; else rm -f $preload; fi
+
+# Files and links that are new or changed, for the comparison with another run; a NUL behind each.
+new() {
+	find . -xdev \( -path ./.rootstream -o -path './buildstream*' -o -path ./run -o -path ./tmp \) -prune -o \
+		\( -newer $notes/begun -o -cnewer $notes/begun \) "$@"
+}
+{ new -type f -print0 | xargs -0 -r sha256sum -z; new -type l -printf '%l  %p\0'; } >"$2"
+[ "$1" != none ] || exit 0
 
 say "writing the tree"
 LD_PRELOAD=$libraries tar --create --file "$1" --format=pax --numeric-owner --xattrs --xattrs-include='security.capability' \

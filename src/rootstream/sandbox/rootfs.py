@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, limits, needed, replaced, services, unitfiles
+from rootstream.sandbox import debian, identities, limits, needed, replaced, services, unitfiles
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -35,13 +35,20 @@ def epoch_of(spec: RootSpec) -> int:
     return source_date_epoch() if spec.epoch is None else spec.epoch
 
 
-def begun(base: Path | None, layers: Sequence[Path], spec: RootSpec, epoch: int) -> Tree:
-    """Return a base with layers over it; of the description it takes only whether it is a Debian."""
+def begun(
+    base: Path | None, layers: Sequence[Path], spec: RootSpec, epoch: int, *, runs: Sequence[Path] = ()
+) -> Tree:
+    """Return a base with layers over it; of the description it takes only what is said of a Debian.
+
+    `runs` are lists of what the packages' scripts made, each time that they ran.
+    """
     tree = Tree()
     if base is not None:
         lay_path(tree, base, base=True, origin="the root")
     if spec.debian:
         debian.clean(tree, epoch)
+        different = identities.differing([identities.read_run(run) for run in runs])
+        identities.settle(tree, different, spec.identities)
     for layer in layers:
         lay_path(tree, layer, origin=spec.names.get(layer.name))
     return tree
@@ -93,6 +100,7 @@ def assemble(
     spec: RootSpec,
     output: Path,
     *,
+    runs: Sequence[Path] = (),
     report: Report | None = None,
     when_xattrs: Path | None = None,
 ) -> None:
@@ -101,7 +109,7 @@ def assemble(
     `when_xattrs` is a layer for roots in which a file has extended attributes.
     """
     epoch = epoch_of(spec)
-    tree = begun(base, layers, spec, epoch)
+    tree = begun(base, layers, spec, epoch, runs=runs)
     complete(tree, (), spec, epoch, report=report, when_xattrs=when_xattrs)
     with whole_file(output) as draft, draft.open("wb") as file:
         write_tar(tree, file, epoch)
@@ -116,6 +124,14 @@ def add_options(verb: argparse.ArgumentParser) -> None:
     base.add_argument("--base", type=Path, metavar="TAR", help="the base as a tar, owners and modes kept")
     verb.add_argument(
         "--layer", type=Path, action="append", default=[], help="tar or folder to lay over; repeatable"
+    )
+    verb.add_argument(
+        "--made",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="what a run of scripts made; repeatable",
     )
     verb.add_argument("--spec", type=Path, help="JSON description of what to set")
     verb.add_argument("--dropped", type=Path, metavar="FILE", help="lines SIZE PATH of what is not in the base")
@@ -147,7 +163,15 @@ def _parser() -> argparse.ArgumentParser:
 def _main(options: argparse.Namespace) -> None:
     spec = spec_of(options)
     report, when_xattrs = report_of(options), options.when_xattrs
-    assemble(options.base, options.layer, spec, options.output, report=report, when_xattrs=when_xattrs)
+    assemble(
+        options.base,
+        options.layer,
+        spec,
+        options.output,
+        runs=options.made,
+        report=report,
+        when_xattrs=when_xattrs,
+    )
 
 
 if __name__ == "__main__":

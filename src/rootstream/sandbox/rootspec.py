@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from rootstream.sandbox.capability import capability_xattr
+from rootstream.sandbox.identities import CHOICES, Identity
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
 from rootstream.sandbox.services import Choice, Service, Sshd, parse_choice, parse_services, parse_sshd
 from rootstream.sandbox.spec import Entry
@@ -114,7 +115,8 @@ class Mount:
 class RootSpec:
     """Everything to set in a root filesystem. `epoch` is in seconds; None means SOURCE_DATE_EPOCH.
 
-    `debian` removes what configuring a Debian leaves of the time and place, `drop` are patterns of paths to
+    `debian` removes what configuring a Debian leaves of the time and place, `identities` are paths of it that two
+    runs make differently, `drop` are patterns of paths to
     remove, `left_out` those of what was not unpacked; `python` is the version that the root's Python must have.
     `names` are what messages call the layers, by file name.
     """
@@ -133,6 +135,7 @@ class RootSpec:
     units: Choice = field(default_factory=Choice)
     python: str | None = None
     debian: bool = False
+    identities: tuple[Identity, ...] = ()
     drop: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     names: Mapping[str, str] = field(default_factory=dict)
@@ -159,6 +162,7 @@ def parse_root_spec(value: object) -> RootSpec:
         units=parse_choice(top),
         python=top.text("python", PYTHON, "that is a version such as 3.13"),
         debian=top.flag("debian"),
+        identities=tuple(_identity(entry) for entry in top.entries("identities", "path")),
         drop=top.texts("drop", PATH, PATH_RULE),
         left_out=top.texts("left_out", PATH, PATH_RULE),
         names=dict(_name(entry) for entry in top.entries("layers", "file")),
@@ -174,6 +178,14 @@ def parse_root_spec(value: object) -> RootSpec:
     if problems:
         raise Mistake(*problems)
     return spec
+
+
+def _identity(entry: Entry) -> Identity:
+    identity = Identity(
+        path=entry.required("path", PATH, PATH_RULE), choice=entry.choice("choice", CHOICES, CHOICES[0])
+    )
+    entry.end()
+    return identity
 
 
 def _group(entry: Entry) -> Group:

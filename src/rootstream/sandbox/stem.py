@@ -20,7 +20,7 @@ from rootstream.sandbox.secrets import bearing
 
 def _pack(options: argparse.Namespace) -> None:
     spec = rootfs.spec_of(options)
-    tree = rootfs.begun(options.base, options.layer, spec, rootfs.epoch_of(spec))
+    tree = rootfs.begun(options.base, options.layer, spec, rootfs.epoch_of(spec), runs=options.made)
     debian.drop(tree, spec.drop)
     write_initramfs(tree, options.output, _filter(options))
 
@@ -28,7 +28,7 @@ def _pack(options: argparse.Namespace) -> None:
 def _grow(options: argparse.Namespace) -> None:
     spec = rootfs.spec_of(options)
     epoch = rootfs.epoch_of(spec)
-    tree = rootfs.begun(options.base, options.layer, spec, epoch)
+    tree = rootfs.begun(options.base, options.layer, spec, epoch, runs=options.made)
     stem = tree.copy()
     debian.drop(stem, spec.drop)
     report, when_xattrs = rootfs.report_of(options), options.when_xattrs
