@@ -77,7 +77,8 @@ def opened(work: Work, report: Reporter) -> opening.Opened:
 
     Raises `UserError` no-lock, lock-outdated, no-tree.
     """
-    pinning.require(work.project, work.described, work.pinned)
+    missing = tuple(each for each in opening.requests(work.described) if each not in work.pinned.refs)
+    pinning.require_entries(work.project, (work.described.target,), missing)
     return opening.opened(work.project, work.described, work.pinned, os.environ, report)
 
 
