@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot import info, outside
+from rootstream.buildroot import contents, info, outside
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.load import load
 from rootstream.project import find
@@ -143,3 +143,17 @@ def test_symbols_and_make_files_are_read_from_the_answer() -> None:
         "BR2_ROOTFS_OVERLAY": '"/p/overlay"',
         outside.MAKEFILES: " Makefile /p/a.mk",
     }
+
+
+def test_a_project_that_cannot_be_read_is_never_unchanged(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"BR2_ROOTFS_POST_BUILD_SCRIPT": f'"{space.project}/post.sh"'}
+    before = outside.project_digest(space, told)
+    assert outside.project_digest(space, told) == before
+
+    def refused(*_words: object, **_named: object) -> dict[str, str]:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(contents, "listing", refused)  # root may read everything
+    assert outside.project_digest(space, told) != outside.project_digest(space, told)

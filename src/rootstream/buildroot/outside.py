@@ -196,7 +196,10 @@ def combined(*parts: object) -> str:
 def _project(space: Workspace) -> str:
     note = space.state / "folders" / "project.json"
     skip = (*_PROJECT, *space.tree.relative_to(space.project).parts[:1]) if _within(space) else _PROJECT
-    return contents.together(contents.listing(space.project, note, skip=skip))
+    try:
+        return contents.together(contents.listing(space.project, note, skip=skip))
+    except OSError:  # what cannot be read, or goes meanwhile, is never the same as before
+        return os.urandom(16).hex()
 
 
 def _within(space: Workspace) -> bool:
