@@ -255,6 +255,11 @@ root:
 kernel: {}
 images: [kernel, initramfs]
 """,
+    "apt": """\
+root:
+  debian:
+    apt: {url: "https://mirror.example.org/debian", security: "https://mirror.example.org/debian-security"}
+""",
     "layers: python": """\
 root: {debian: {packages: [systemd-sysv, python3]}}
 images: [tar]

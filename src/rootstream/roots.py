@@ -84,6 +84,22 @@ Locale = Annotated[
 Component = Annotated[str, Field(pattern=r"^[a-z][a-z-]*$"), Means("a component such as main")]
 
 
+Archive = Annotated[
+    str,
+    Field(pattern=r"^[a-z][a-z0-9+]*:[^\s]+$", max_length=1000),
+    Means("the base address of an archive"),
+]
+
+
+class AptArchive(Model):
+    """Where apt in an image finds packages."""
+
+    url: Archive
+    """Archive of the suites."""
+    security: Archive | None = None
+    """Archive of the security suites; by default the same."""
+
+
 class DebianRoot(Model):
     """A Debian system, configured by its packages' own scripts in a sandbox without a network."""
 
@@ -95,6 +111,10 @@ class DebianRoot(Model):
     """Components of these suites."""
     packages: tuple[PackageName, ...] = ()
     """Packages to have beside the essential ones and what all of them depend on."""
+    apt: Literal["archive", "none"] | AptArchive = "archive"
+    """What apt in the image has for sources: the archive that its own package names, none, or the one given here.
+
+    Never the mirrors that the image is built from. Sources that packages bring stay as they are."""
     recommends: bool = False
     """Also install what packages recommend."""
     preseed: ProjectFile | None = None

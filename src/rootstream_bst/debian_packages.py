@@ -72,13 +72,14 @@ class DebianPackages(ArchiveSource):
         with self.faults():
             where = f"{node.get_provenance()}: architecture"
             self.architecture = records.architecture(node.get_str("architecture"), where)
-        self.packages = self.checked_list(node, "packages", _wanted)
+        self.essential = node.get_bool("essential", False)
+        some = bool(node.get_str_list("packages")) or not self.essential  # nothing but the essential is something
+        self.packages = self.checked_list(node, "packages", _wanted) if some else ()
         self.without = self.checked_list(node, "without", _wanted) if "without" in node else ()
         self.keep = self._versions(node, "keep")
         self.prefer = self._versions(node, "prefer")
         self.recommends = node.get_bool("recommends", False)
         self.unpack = node.get_bool("unpack", True)
-        self.essential = node.get_bool("essential", False)
         self.database = None
         if node.get_bool("database", False):
             self.database = dpkg.Choice(

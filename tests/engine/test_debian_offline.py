@@ -203,7 +203,7 @@ def test_indexes_are_asked_for_once(bst: Bst, site: Site) -> None:
 def test_unknown_package(bst: Bst, site: Site) -> None:
     bst.element("set.bst", site.packages("gccc", "tool", "nothing-like-it"))
     said = bst.fails("source", "track", "set.bst")
-    assert "gccc (did you mean gcc?)" in said
+    assert "Asked for gccc: not in steady for amd64 (did you mean gcc?)" in said
     assert "nothing-like-it" in said
 
 

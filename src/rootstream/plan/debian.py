@@ -8,18 +8,19 @@ from pathlib import PurePosixPath
 
 from rootstream.description import Debian
 from rootstream.plan import base
-from rootstream.plan.model import Dependency, Element, Source, short_hash
+from rootstream.plan.model import Dependency, Element, Json, Source, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import debian_packages as packages_source
 from rootstream.plan.sources import local, suites_with_updates, with_updates
-from rootstream.roots import DebianRoot
+from rootstream.roots import AptArchive, DebianRoot
 from rootstream.sandbox.identities import KNOWN
 
 NOTES = "/.rootstream"
 # Debian's words for architectures.
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 DOCS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*", "/usr/share/bug/*")
-KEPT_DOCS = ("/usr/share/doc/*/copyright",)
+# apt's examples name the archive (sandbox/aptsources.py, which removes them).
+KEPT_DOCS = ("/usr/share/doc/*/copyright", "/usr/share/doc/apt/examples/*")
 LOCALES = ("/usr/share/locale/*", "/usr/share/man/??/*", "/usr/share/man/??_*/*")
 KEPT_LOCALES = ("/usr/share/locale/locale.alias",)
 CONFIGURE = "debian_configure.sh"
@@ -101,6 +102,15 @@ def suites_of(description: DebianRoot, debian: Debian) -> tuple[str, ...]:
     if description.suite:
         return with_updates(description.suite, description.also)
     return suites_with_updates(debian.suites, description.also)
+
+
+def apt(description: DebianRoot, debian: Debian) -> dict[str, Json] | None:
+    """Return what apt in the root gets for sources."""
+    if description.apt == "none":
+        return None
+    given = description.apt.model_dump(exclude_none=True) if isinstance(description.apt, AptArchive) else {}
+    suites, components = list(suites_of(description, debian)), list(description.components)
+    return {"suites": suites, "components": components, "docs": description.docs, **given}
 
 
 SYSTEMD = ("systemd-sysv", "systemd", "init")

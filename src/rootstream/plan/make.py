@@ -129,7 +129,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     named = [(f"{number}-overlay.tar", f"{path.rstrip('/')}/") for number, path in enumerate(overlays, 1)]
     named += [("0-skeleton.tar", "BusyBox's skeleton")] if isinstance(system.root, FromBusybox) else []
     told["layers"] = [{"file": file, "name": name} for file, name in named]
-    _own(system, told)
+    _own(system, debian, told)
     trees = [tree]
     if libc and any(permission.get("capabilities") for permission in told["permissions"]):
         program, files = busybox.xattr_program(libc, _tools(draft, described, debian), system.epoch)
@@ -198,7 +198,7 @@ def _packages(
     return tuple(Dependency(element=element, location=f"/packages/{name}") for name, element in made.roots.items())
 
 
-def _own(system: System, told: dict[str, Any]) -> None:
+def _own(system: System, debian: Debian, told: dict[str, Any]) -> None:
     """Add what only one kind of root is told."""
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
@@ -209,6 +209,7 @@ def _own(system: System, told: dict[str, Any]) -> None:
         told["identities"] = [
             {"path": path, "choice": choice} for path, choice in sorted(system.root.debian.identities.items())
         ]
+        told["apt"] = plan_debian.apt(system.root.debian, debian)
         told["drop"] = list(system.root.debian.drop)
         told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
 

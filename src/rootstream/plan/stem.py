@@ -26,7 +26,7 @@ def _program(*words: str) -> str:
 def stem(recipe: Recipe, image: images.Initramfs) -> tuple[Element, dict[str, bytes]]:
     """Return the element of the archive that is the same for all layers; systems of the same packages share it."""
     base = {key: recipe.told.get(key, []) for key in ("drop", "identities")}
-    told = roots.text_of({"epoch": recipe.epoch, "debian": recipe.packed, **base})
+    told = roots.text_of({"epoch": recipe.epoch, "debian": recipe.packed, "apt": recipe.told.get("apt"), **base})
     folder = f"files/stem-{short_hash(told.decode())}"
     words = ["pack", *recipe.begin(), "--spec stem.json", *_words(image), f'-o "%{{install-root}}{STEM}"']
     made = Element(

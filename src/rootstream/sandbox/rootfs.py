@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import debian, identities, limits, needed, replaced, services, unitfiles
+from rootstream.sandbox import aptsources, debian, identities, limits, needed, replaced, services, unitfiles
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -49,6 +49,8 @@ def begun(
         debian.clean(tree, epoch)
         different = identities.differing([identities.read_run(run) for run in runs])
         identities.settle(tree, different, spec.identities)
+    if spec.apt is not None:
+        aptsources.write(tree, spec.apt)
     for layer in layers:
         lay_path(tree, layer, origin=spec.names.get(layer.name))
     return tree
@@ -86,6 +88,7 @@ def complete(
                 *warned,
                 *replaced.lost(tree),
                 *debian.warnings(tree),
+                *(aptsources.warnings(tree) if spec.apt else ()),
                 *needed.lacking(tree, libraries - needed.libraries(tree)),
             )
             report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

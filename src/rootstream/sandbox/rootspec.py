@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from rootstream.sandbox.aptsources import AptSources, parse_apt
 from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.identities import CHOICES, Identity
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
@@ -132,6 +133,7 @@ class RootSpec:
     fstab: tuple[Mount, ...] | None = None
     services: tuple[Service, ...] = ()
     sshd: Sshd | None = None
+    apt: AptSources | None = None
     units: Choice = field(default_factory=Choice)
     python: str | None = None
     debian: bool = False
@@ -160,6 +162,7 @@ def parse_root_spec(value: object) -> RootSpec:
         services=parse_services(top),
         sshd=parse_sshd(top),
         units=parse_choice(top),
+        apt=parse_apt(top),
         python=top.text("python", PYTHON, "that is a version such as 3.13"),
         debian=top.flag("debian"),
         identities=tuple(_identity(entry) for entry in top.entries("identities", "path")),
