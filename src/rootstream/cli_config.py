@@ -13,6 +13,7 @@ import click
 if TYPE_CHECKING:
     from rootstream.buildroot.session import Saved
     from rootstream.configs import Config
+    from rootstream.nativeconfigs import NativeConfig
 
 KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
 TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
@@ -33,34 +34,51 @@ system_argument = click.argument("system", required=False, metavar="[SYSTEM]")
 variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
 to_option = click.option("--to", metavar="FILE", help="File of the project that the change belongs to.")
 for_option = click.option(
-    "--for", "kind", type=click.Choice(KINDS), default="buildroot", show_default=True, help="Whose configuration."
+    "--for",
+    "kind",
+    type=click.Choice(KINDS),
+    help="Whose configuration; by default Buildroot's, or the kernel's where there is none of Buildroot.",
 )
 
 
 @contextmanager
-def looked_at(folder: Path, system: str | None, variant: str | None) -> Iterator[Config]:
+def looked_at(folder: Path, system: str | None, variant: str | None) -> Iterator[Config | NativeConfig]:
     """Open the configuration of a system to look at it."""
     import os
 
-    from rootstream import configs
+    from rootstream import nativeconfigs
     from rootstream.progress import reporting
 
-    plain = reporting("plain", stream=sys.stderr, env=os.environ)
-    with plain as report, configs.looked_at(folder, system, variant, report) as config:
-        yield config
+    with reporting("plain", stream=sys.stderr, env=os.environ) as report:
+        native = nativeconfigs.found(folder, system, variant, None, report)
+        if native is not None:
+            yield native
+            return
+        from rootstream import configs
+
+        with configs.looked_at(folder, system, variant, report) as config:
+            yield config
 
 
 @contextmanager
-def opened(folder: Path, system: str | None, variant: str | None, create: str | None = None) -> Iterator[Config]:
-    """Open the configuration of a system, alone in the project."""
+def opened(
+    folder: Path, system: str | None, variant: str | None, create: str | None = None
+) -> Iterator[Config | NativeConfig]:
+    """Open the configuration of a system, alone in the project where that is one of Buildroot."""
     import os
 
-    from rootstream import configs
+    from rootstream import nativeconfigs
     from rootstream.progress import reporting
 
-    plain = reporting("plain", stream=sys.stderr, env=os.environ)
-    with plain as report, configs.opened(folder, system, variant, report, create) as config:
-        yield config
+    with reporting("plain", stream=sys.stderr, env=os.environ) as report:
+        native = nativeconfigs.found(folder, system, variant, create, report)
+        if native is not None:
+            yield native
+            return
+        from rootstream import configs
+
+        with configs.opened(folder, system, variant, report, create) as config:
+            yield config
 
 
 def tell(saved: Saved) -> None:
@@ -98,7 +116,7 @@ def opener(kind: str) -> click.Command:
         tool: str, to: str | None, create: str | None, system: str | None, variant: str | None, folder: Path
     ) -> None:
         with opened(folder, system, variant, create) as config:
-            tell(config.open(kind, tool, to))
+            tell(config.open(config.kind(kind), tool, to))
 
     options: list[Any] = [
         click.Option(["--tool"], type=click.Choice(TOOLS), default="menuconfig", show_default=True, help="Tool."),
@@ -116,10 +134,11 @@ def opener(kind: str) -> click.Command:
 
 @click.group(cls=Configurations)
 def config() -> None:
-    """Configure Buildroot, the kernel, BusyBox ... of a buildroot system.
+    """Configure Buildroot, the kernel, BusyBox ... of a system.
 
-    `config` opens Buildroot's menu, `config linux` the kernel's. What is changed is saved in the project's own
-    files, in its shortest form, and shown.
+    `config` opens Buildroot's menu, `config linux` the kernel's, of systems that Buildroot builds and of those
+    with a kernel from source alike. What is changed is saved in the project's own files, in its shortest form, and
+    shown.
     """
 
 
@@ -144,11 +163,11 @@ def check(system: str | None, variant: str | None, as_json: bool, folder: Path) 
 @variant_option
 @project_option
 def set_(
-    words: tuple[str, ...], kind: str, to: str | None, system: str | None, variant: str | None, folder: Path
+    words: tuple[str, ...], kind: str | None, to: str | None, system: str | None, variant: str | None, folder: Path
 ) -> None:
     """Set symbols, if they come out so; else nothing is changed."""
     with opened(folder, system, variant) as opened_config:
-        tell(opened_config.change(kind, words, to))
+        tell(opened_config.change(opened_config.kind(kind), words, to))
 
 
 @config.command()
@@ -159,11 +178,16 @@ def set_(
 @variant_option
 @project_option
 def unset(
-    symbols: tuple[str, ...], kind: str, to: str | None, system: str | None, variant: str | None, folder: Path
+    symbols: tuple[str, ...],
+    kind: str | None,
+    to: str | None,
+    system: str | None,
+    variant: str | None,
+    folder: Path,
 ) -> None:
     """Take the requests for symbols out of the project: they have their defaults again."""
     with opened(folder, system, variant) as opened_config:
-        tell(opened_config.unset(kind, symbols, to))
+        tell(opened_config.unset(opened_config.kind(kind), symbols, to))
 
 
 @config.command()
@@ -172,34 +196,38 @@ def unset(
 @system_option
 @variant_option
 @project_option
-def get(symbols: tuple[str, ...], kind: str, system: str | None, variant: str | None, folder: Path) -> None:
+def get(symbols: tuple[str, ...], kind: str | None, system: str | None, variant: str | None, folder: Path) -> None:
     """Print the values of symbols as they come out."""
     with looked_at(folder, system, variant) as opened_config:
-        for line in opened_config.get(kind, symbols):
+        for line in opened_config.get(opened_config.kind(kind), symbols):
             click.echo(line)
 
 
 @config.command()
 @click.argument("symbols", nargs=-1, required=True, metavar="SYMBOL...")
+@for_option
 @system_option
 @variant_option
 @project_option
-def explain(symbols: tuple[str, ...], system: str | None, variant: str | None, folder: Path) -> None:
-    """Say what Buildroot knows about symbols: where they are, what they depend on, who selects them."""
+def explain(
+    symbols: tuple[str, ...], kind: str | None, system: str | None, variant: str | None, folder: Path
+) -> None:
+    """Say what Kconfig knows about symbols: where they are, what they depend on, who selects them."""
     with looked_at(folder, system, variant) as opened_config:
-        for line in opened_config.explain(symbols):
+        for line in opened_config.explain(opened_config.kind(kind), symbols):
             click.echo(line)
 
 
 @config.command()
 @click.argument("other", required=False)
+@for_option
 @system_option
 @variant_option
 @project_option
-def diff(other: str | None, system: str | None, variant: str | None, folder: Path) -> None:
+def diff(other: str | None, kind: str | None, system: str | None, variant: str | None, folder: Path) -> None:
     """Show what differs from another system or variant, or what was changed by hand in the output folder."""
     with looked_at(folder, system, variant) as opened_config:
-        for line in opened_config.diff(other):
+        for line in opened_config.diff(opened_config.kind(kind), other):
             click.echo(line)
 
 

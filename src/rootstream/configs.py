@@ -39,6 +39,10 @@ class Config:
         """Return the workspace."""
         return self.ready.workspace
 
+    def kind(self, wanted: str | None) -> str:
+        """Return whose configuration is meant: Buildroot's, if nothing is said."""
+        return wanted or saving.BUILDROOT
+
     def open(self, kind: str, tool: str, to: str | None) -> Saved:
         """Open a tool on a configuration and save what was changed."""
         if tool in kconfig.GRAPHIC:
@@ -130,8 +134,9 @@ class Config:
             name = symbol.removeprefix(prefix)
             yield f"{prefix}{name}={values.get(name, 'n')}"
 
-    def explain(self, symbols: tuple[str, ...]) -> Iterator[str]:
-        """Yield what Buildroot's Kconfig knows about symbols."""
+    def explain(self, kind: str, symbols: tuple[str, ...]) -> Iterator[str]:
+        """Yield what Buildroot's Kconfig knows about symbols. Raises `UserError` only-buildroot."""
+        _require_buildroot(kind)
         self.compose()
         wanted = [Request(symbol=symbol, value="y", file="", line=0, prefix="") for symbol in symbols]
         known = kconfig.facts(self.space, wanted)
@@ -140,8 +145,9 @@ class Config:
             text = f"{symbol}: {about.text}" if isinstance(about, Reason) else described(about)
             yield kconfig.plain(text)
 
-    def diff(self, other: str | None) -> Iterator[str]:
+    def diff(self, kind: str, other: str | None) -> Iterator[str]:
         """Yield the symbols that differ: from another system, or from what Rootstream wrote."""
+        _require_buildroot(kind)
         if other is None:
             for symbol, (before, after) in configuration.edited(self.space).items():
                 yield f"{symbol}: {before or 'n'} -> {after or 'n'}"
@@ -167,6 +173,15 @@ class Config:
     def minimize(self) -> Saved:
         """Turn a whole .config into a defconfig."""
         return session.minimize(self.space, self.ready.generated)
+
+
+def _require_buildroot(kind: str) -> None:
+    if kind != saving.BUILDROOT:
+        raise UserError(
+            "only-buildroot",
+            f"of a system that Buildroot builds this shows Buildroot's own configuration, not that of {kind}",
+            hint=f"`rootstream config {kind}` opens it.",
+        )
 
 
 def _name(where: project.Project, system: str | None, variant: str | None) -> str | None:

@@ -178,15 +178,23 @@ def end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def hand_over(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None, umask: int = -1) -> int:
+def hand_over(
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    umask: int = -1,
+    stderr: IO[bytes] | None = None,
+) -> int:
     """Run a program on our own terminal until it ends and return its exit status (negative: the signal).
 
-    Ctrl-C is for the program alone meanwhile. A negative `umask` is ours. Raises `UserError` program-missing.
+    Ctrl-C is for the program alone meanwhile. A negative `umask` is ours. `stderr` takes what it says there.
+    Raises `UserError` program-missing.
     """
     command = tuple(str(word) for word in argv)
     before = signal.signal(signal.SIGINT, _leave_to_child)
     try:
-        return subprocess.run(command, env=dict(env), cwd=cwd, check=False, umask=umask).returncode
+        return subprocess.run(command, env=dict(env), cwd=cwd, check=False, umask=umask, stderr=stderr).returncode
     except FileNotFoundError as error:
         raise _missing(command[0]) from error
     finally:

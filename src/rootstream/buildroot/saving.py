@@ -60,6 +60,19 @@ def choose(
     if base is not None:
         shared = {each.path for each in files(base, kind)}
         found = tuple(each for each in found if each.path not in shared)
+    place = pick(found, kind, to, space.project / DESCRIPTION)
+    if place is not None:
+        return place
+    if not create:
+        raise UserError("no-config-file", f"the project has no file for the configuration of {kind}")
+    return _new(space, kind, variant=space.described.variant is not None)
+
+
+def pick(found: tuple[Place, ...], kind: str, to: str | None, description: Path) -> Place | None:
+    """Return the file that changes go to: the one named or the only one, None where there is none.
+
+    Raises `UserError` several-files, not-a-config-file.
+    """
     names = ", ".join(each.path for each in found)
     if to is not None:
         for each in found:
@@ -69,21 +82,17 @@ def choose(
         raise UserError(
             "not-a-config-file",
             f"{to} is no file that this configuration of {kind} is made from",
-            where=Where(path=space.project / DESCRIPTION),
+            where=Where(path=description),
             hint=hint,
         )
-    if len(found) == 1:
-        return found[0]
     if len(found) > 1:
         raise UserError(
             "several-files",
             f"the configuration of {kind} is made from several files: {names}",
-            where=Where(path=space.project / DESCRIPTION),
+            where=Where(path=description),
             hint="Say with --to FILE where the change belongs.",
         )
-    if not create:
-        raise UserError("no-config-file", f"the project has no file for the configuration of {kind}")
-    return _new(space, kind, variant=space.described.variant is not None)
+    return found[0] if found else None
 
 
 def _new(space: Workspace, kind: str, *, variant: bool) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import glob
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from ruamel.yaml import YAML
 from rootstream import process, space
 from rootstream.engine import said, session, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
-from rootstream.engine.faults import Outcome, fault, read_end
+from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, environment_for, settings_from
 from rootstream.errors import Interrupted, UserError, Where
@@ -160,6 +161,28 @@ class Engine:
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             return process.hand_over(command, env=run.env, cwd=project, umask=session.UMASK)
+
+    def sandbox(
+        self, project: Path, element: str, argv: Sequence[str], mounts: Mapping[Path, str]
+    ) -> tuple[int, str]:
+        """Run a command in an element's sandbox with its sources, on our own terminal.
+
+        `mounts` are as those of `shell`. Returns the exit status, and the end of standard error with the messages
+        of BuildStream. Raises `UserError` project-invalid ..., Interrupted.
+        """
+        _checked([element])
+        mounted = [word for path, place in mounts.items() for word in ("--mount", str(path), place)]
+        words = ("shell", "--build", *mounted, element, "--", *argv)
+        with (
+            _interruptible(),
+            session.opened(self.settings, self.env, for_people=True) as run,
+            tempfile.TemporaryFile() as messages,
+        ):
+            status = process.hand_over(
+                run.argv(words), env=run.env, cwd=project, umask=session.UMASK, stderr=messages
+            )
+            messages.seek(max(0, messages.seek(0, 2) - TAIL_BYTES))
+            return status, messages.read().decode("utf-8", "replace")
 
     def delete(self, project: Path, elements: Sequence[str]) -> None:
         """Forget the artifacts of some elements as they are now: the next build makes them again.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from rootstream.plan import programs
-from rootstream.plan.kconfig import Fragment, configure, still_right
+from rootstream.plan.kconfig import Asked, Fragment, configure, still_right
 from rootstream.plan.linux import fragment_files
 from rootstream.plan.model import Dependency, Element, Prepared, short_hash
 from rootstream.plan.overlay import archive_of, collect
@@ -43,11 +43,12 @@ LINKS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """Elements of the root, the files beside them, and the element whose files are the root."""
+    """Elements of the root, the files beside them, the element whose files are the root, how it is configured."""
 
     elements: tuple[Element, ...]
     files: dict[str, bytes]
     root: str
+    asked: Asked
 
 
 def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
@@ -129,17 +130,15 @@ def busybox(
     cross = "".join(f"{word} " for word in tools.make_words())
     words = f'-j"$JOBS" {cross}CC={SYSROOT}/bin/musl-gcc'
     making = f"make -C {WORK}/tree {words}"
-    preparing = (
-        *tree.commands,
-        configure(
-            kind="busybox",
-            arch=tools.target,
-            base=description.base,
-            fragments=fragments,
-            optional=description.optional,
-            words=tools.make_words(),
-        ),
+    asked = Asked(
+        kind="busybox",
+        arch=tools.target,
+        base=description.base,
+        fragments=fragments,
+        optional=description.optional,
+        words=tools.make_words(),
     )
+    preparing = (*tree.commands, configure(asked))
     commands = (
         *preparing,
         f"{making} SKIP_STRIP=n",
@@ -168,7 +167,7 @@ def busybox(
             "KCONFIG_NOTIMESTAMP": "1",
         },
     )
-    return Built(elements=(libc, element), files=files, root=element.name)
+    return Built(elements=(libc, element), files=files, root=element.name, asked=asked)
 
 
 def _require_static() -> str:

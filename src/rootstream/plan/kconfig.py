@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import Literal
 
 from rootstream.plan import programs
 from rootstream.plan.sources import WORK
@@ -22,35 +23,60 @@ class Fragment:
 BASE_FILE = "base.config"
 
 
-def configure(
-    *,
-    kind: str,
-    arch: str,
-    base: ConfigBase,
-    fragments: tuple[Fragment, ...],
-    optional: tuple[str, ...],
-    words: tuple[str, ...] = (),
-    modules: bool = True,
-) -> str:
-    """Return the shell command that configures `tree` and proves that it has what the fragments ask for.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is asked of a source tree with Kconfig.
 
     `words` are those of `make` that decide what the tree finds its compiler to be able to. Without `modules` none
     are built, and a request for one is an error.
     """
-    told = ["python3", "-m", programs.module("kconfig"), "configure", "--kind", kind, "--tree", f"{WORK}/tree"]
-    told += ["--arch", arch, "--base", _base(base)]
-    for word in words:
+
+    kind: Literal["linux", "busybox"]
+    arch: str
+    base: ConfigBase
+    fragments: tuple[Fragment, ...]
+    optional: tuple[str, ...]
+    words: tuple[str, ...] = ()
+    modules: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """An element of the plan that configures a source tree, and what it asks of it."""
+
+    element: str
+    asked: Asked
+
+
+def arguments(asked: Asked, *, folder: str, report: str) -> tuple[str, ...]:
+    """Return the arguments of the program that configures the tree and proves that it has what is asked for.
+
+    `folder` is where the fragments are, `report` the file that it writes.
+    """
+    told = ["configure", "--kind", asked.kind, "--tree", f"{WORK}/tree"]
+    told += ["--arch", asked.arch, "--base", _base(asked.base, folder)]
+    for word in asked.words:
         told += ["--make-arg", word]
-    for fragment in fragments:
+    for fragment in asked.fragments:
         if fragment.file != BASE_FILE:
-            told += ["--fragment", f"{fragment.shown}=fragments/{fragment.file}"]
-    for symbol in sorted(optional):
+            told += ["--fragment", f"{fragment.shown}={folder}/{fragment.file}"]
+    for symbol in sorted(asked.optional):
         told += ["--optional", symbol]
-    if isinstance(base, ConfigFile):
-        told += ["--shown-base", base.file]
-    told += [] if modules else ["--no-modules"]
-    told += ["--report", "kconfig.json"]
-    return f"PYTHONPATH={programs.FOLDER} " + shlex.join(told)
+    if isinstance(asked.base, ConfigFile):
+        told += ["--shown-base", asked.base.file]
+    told += [] if asked.modules else ["--no-modules"]
+    return (*told, "--report", report)
+
+
+def configure(asked: Asked) -> str:
+    """Return the shell command that configures the tree in the sandbox."""
+    words = (
+        "python3",
+        "-m",
+        programs.module("kconfig"),
+        *arguments(asked, folder="fragments", report="kconfig.json"),
+    )
+    return f"PYTHONPATH={programs.FOLDER} " + shlex.join(words)
 
 
 def still_right() -> str:
@@ -59,9 +85,9 @@ def still_right() -> str:
     return f"PYTHONPATH={programs.FOLDER} " + shlex.join([*words, "--config", f"{WORK}/tree/.config"])
 
 
-def _base(base: ConfigBase) -> str:
+def _base(base: ConfigBase, folder: str) -> str:
     if isinstance(base, NamedDefconfig):
         return base.defconfig
     if isinstance(base, ConfigFile):
-        return f"file:fragments/{BASE_FILE}"
+        return f"file:{folder}/{BASE_FILE}"
     return base

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from rootstream.plan import programs
-from rootstream.plan.kconfig import Fragment, configure, still_right
+from rootstream.plan.kconfig import Asked, Fragment, configure, still_right
 from rootstream.plan.model import Dependency, Element, Prepared, short_hash
 from rootstream.plan.sources import WORK, Unpacked, local
 from rootstream.plan.toolchain import Toolchain
@@ -30,11 +30,15 @@ LINKING = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """An element that makes a kernel: /kernel/NAME, /kernel/config, and /kernel/modules.tar if asked for."""
+    """An element that makes a kernel: /kernel/NAME, /kernel/config, and /kernel/modules.tar if asked for.
+
+    `asked` is how it is configured, if it is compiled here.
+    """
 
     element: Element
     files: dict[str, bytes]
     image: str
+    asked: Asked | None = None
 
 
 def kernel(
@@ -54,18 +58,16 @@ def kernel(
     name = path.rsplit("/", 1)[-1]
     stamp = time.strftime("%a %b %e %H:%M:%S UTC %Y", time.gmtime(epoch))
     making = f"{words} {target}" + (" modules" if description.modules else "")
-    preparing = (
-        *tree.commands,
-        configure(
-            kind="linux",
-            arch=karch,
-            base=description.base,
-            fragments=fragments,
-            optional=description.optional,
-            words=tools.make_words(),
-            modules=description.modules,
-        ),
+    asked = Asked(
+        kind="linux",
+        arch=karch,
+        base=description.base,
+        fragments=fragments,
+        optional=description.optional,
+        words=tools.make_words(),
+        modules=description.modules,
     )
+    preparing = (*tree.commands, configure(asked))
     commands = (
         *preparing,
         *((_note_linking(),) if linkable else ()),
@@ -96,7 +98,7 @@ def kernel(
             "SOURCE_DATE_EPOCH": str(epoch),
         },
     )
-    return Built(element=element, files=files, image=name)
+    return Built(element=element, files=files, image=name, asked=asked)
 
 
 def _note_linking() -> str:

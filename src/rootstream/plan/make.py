@@ -26,7 +26,7 @@ from rootstream.plan import (
     toolchain,
 )
 from rootstream.plan import debian as plan_debian
-from rootstream.plan.kconfig import Fragment
+from rootstream.plan.kconfig import Configured, Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
 from rootstream.plan.sources import Unpacked, source_tree, suites_with_updates
@@ -45,6 +45,7 @@ class _Draft:
     elements: dict[str, Element] = field(default_factory=dict)
     files: dict[str, Content] = field(default_factory=dict)
     targets: dict[str, str] = field(default_factory=dict)
+    configured: dict[str, dict[str, Configured]] = field(default_factory=dict)
 
     def add(self, *elements: Element) -> None:
         for element in elements:
@@ -55,7 +56,8 @@ class _Draft:
 class Outputs:
     """What one system's target holds: for each image its kind and the name of the file.
 
-    `secrets` are to be put into the exported files, into each as often as `times` says.
+    `secrets` are to be put into the exported files, into each as often as `times` says. `configured` are its trees
+    with Kconfig: linux, busybox.
     """
 
     target: str
@@ -63,6 +65,7 @@ class Outputs:
     files: tuple[tuple[str, str], ...]
     secrets: tuple[placeholders.Secret, ...] = ()
     times: Mapping[str, int] = field(default_factory=dict)
+    configured: Mapping[str, Configured] = field(default_factory=dict)
 
 
 def plan(
@@ -115,6 +118,9 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if built:
         draft.add(built.element)
         draft.files.update(built.files)
+        if built.asked:
+            configured = Configured(element=built.element.name, asked=built.asked)
+            draft.configured.setdefault(described.target, {})["linux"] = configured
     tree, first, libc, runs = _tree(draft, described, debian, read)
     packed = isinstance(system.root, FromDebianPackages)
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
@@ -283,6 +289,7 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
         files=tuple(files),
         secrets=context.secrets,
         times={done.file: done.roots for done in made} if context.secrets else {},
+        configured=draft.configured.get(described.target, {}),
     )
 
 
@@ -375,6 +382,9 @@ def _tree(
     built = busybox.busybox(options, tools, tree, libc, fragments, system.epoch)
     draft.add(*built.elements)
     draft.files.update(built.files)
+    draft.configured.setdefault(described.target, {})["busybox"] = Configured(
+        element=built.root, asked=built.asked
+    )
     archives = [("0-skeleton.tar", busybox.skeleton(options, system.epoch))]
     return Dependency(element=built.root, location=TREE), archives, libc, ()
 

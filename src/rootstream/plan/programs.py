@@ -14,6 +14,7 @@ KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream/sandbox"
+SESSION = "kconfig_session.py"  # for whoever changes a configuration: no build runs it
 
 
 def module(name: str) -> str:
@@ -45,7 +46,7 @@ def _compiled() -> Element:
 
 
 def _belongs(name: str) -> str | None:
-    if name == "__init__.py":
+    if name in ("__init__.py", SESSION):
         return None
     if name.startswith("kconfig") and name.endswith((".py", ".c")):
         return KCONFIG
@@ -72,3 +73,12 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
         for name in (KCONFIG, IMAGES)
     )
     return (*made, _compiled()), files
+
+
+def for_a_session() -> dict[str, bytes]:
+    """Return the programs of a session with a configuration, by their path in a folder of PYTHONPATH."""
+    files = {f"{PACKAGE}/__init__.py": b"", f"{PACKAGE.split('/', maxsplit=1)[0]}/__init__.py": b""}
+    for item in resources.files("rootstream.sandbox").iterdir():
+        if item.name == SESSION or _belongs(item.name) == KCONFIG:
+            files[f"{PACKAGE}/{item.name}"] = item.read_bytes()
+    return files
