@@ -21,7 +21,8 @@ def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401 
         return None
     words, lists, right, expected = known
     missing = [word for word in words if not isinstance(source.get(word), str)]
-    missing += [word for word in lists if not _is_texts(source.get(word))]
+    bare = source.get("essential") is True and source.get("packages") == []  # a root of the essential packages
+    missing += [word for word in lists if not _is_texts(source.get(word)) and not (bare and word == "packages")]
     if missing:
         return f"its source, of kind {kind}, has no proper {', '.join(missing)}"
     return None if right(ref) else f"its ref is not {expected}"

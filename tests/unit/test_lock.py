@@ -95,6 +95,12 @@ def test_changes_are_told_package_by_package() -> None:
 TEXT = lock.to_text(made())
 
 
+def test_the_essential_packages_alone_are_an_entry(tmp_path: Path) -> None:
+    path = tmp_path / "system.lock"
+    path.write_text(TEXT.replace('"packages":["a"]', '"essential":true,"packages":[]', 1))
+    assert lock.read(path) is not None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "line"),
     [
