@@ -41,6 +41,7 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     "basics": {
         "minimal": (*INIT, "udev", "login"),
         "ssh-server": (*INIT, "openssh-server", "sudo"),
+        "alternatives": ("vim-tiny", "nano", "gawk", "mawk", "less", "netcat-openbsd"),
     },
     "services": {
         "bind9": (*INIT, "bind9"),

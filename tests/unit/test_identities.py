@@ -64,6 +64,11 @@ def test_an_unknown_one_is_settled(tree: Tree) -> None:
     assert tree.get(OTHER) is not None
 
 
+def test_a_file_that_only_notes_its_own_making_needs_nothing(tree: Tree) -> None:
+    tree.put("etc/aliases.db", text_file(b"made"))
+    settle(tree, ["etc/aliases.db"], [])
+
+
 def test_what_cleaning_took_away_needs_nothing(tree: Tree) -> None:
     settle(tree, ["var/log/some.log"], [])
 

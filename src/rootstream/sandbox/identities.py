@@ -32,6 +32,8 @@ DATABASES = (
     ("var/lib/postgresql/*/*/global/pg_control", "var/lib/postgresql/", "PostgreSQL"),
     ("var/lib/mysql/ibdata1", "var/lib/mysql/", "MariaDB"),
 )
+# Berkeley DB writes where and when it made a file into it: nothing that a machine shows to another.
+HARMLESS = ("etc/aliases.db",)
 PROGRAM = "usr/lib/rootstream/identities"
 UNIT = "rootstream-identities.service"
 UNITS = "usr/lib/systemd/system"
@@ -106,7 +108,8 @@ def settle(tree: Tree, different: Sequence[str], choices: Sequence[Identity]) ->
 
     A path of `different` that is no longer there needs nothing. Raises `Mistake` naming package and path.
     """
-    settled = (*(f"{each.path.strip('/')}/" for each in choices), *(folder for _, folder, _ in DATABASES))
+    folders = [folder for _, folder, _ in DATABASES]
+    settled = tuple(f"{path.strip('/')}/" for path in (*HARMLESS, *(each.path for each in choices), *folders))
     unknown = [path for path in different if not f"{path}/".startswith(settled) and tree.get(path) is not None]
     if unknown:
         raise Mistake(*(_problem(tree, path) for path in unknown))
