@@ -59,7 +59,7 @@ class Machine(Model):
     """Memory. Where nothing is written, 256M, or what the root of an initramfs needs where that is more: twice its
     size unpacked, its size packed, and 128M, since Linux gives half of the memory to a root in it."""
     cores: Annotated[int, Field(ge=1, le=256)] = 1
-    """Number of processors."""
+    """Number of processors. Without KVM those of x86_64 take turns on one of the host: more are not faster."""
     boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
     """Images to boot from: `run` takes the first, `verify` each. By default all bootable ones.
     The kernel is given to QEMU directly, except with `disk`, `iso` (a CD) and `uki` (on a disk with nothing else),

@@ -138,6 +138,12 @@ def test_network_cards_and_forwards() -> None:
     assert values(argv(Machine(nics=(Nic(model="none"),))), "-netdev") == []
 
 
+def test_emulated_processors_of_a_pc_take_turns() -> None:
+    assert values(argv(Machine()), "-accel") == ["tcg"]
+    assert values(argv(Machine(cores=2)), "-accel") == ["tcg,thread=single"]
+    assert values(argv(Machine(cores=2), host=Host(accelerator="kvm")), "-accel") == ["kvm"]
+
+
 def test_buses_firmware_accelerator_and_lines() -> None:
     machine = Machine(
         bus="ahci",

@@ -89,12 +89,22 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
     kind = board.machine
     if board.bios and _boots(image):
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
-    words += ["-machine", kind, "-accel", host.accelerator]
+    words += ["-machine", kind, "-accel", _accelerator(machine, board, host)]
     words += ["-cpu", "host" if host.accelerator == "kvm" else _cpu(board, image)]
     memory = machine.memory or USUAL_MEMORY
     words += ["-m", f"{max(1, memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
     return words if host.reboot else [*words, "-no-reboot"]
+
+
+def _accelerator(machine: Machine, board: Board, host: Host) -> str:
+    """Return the accelerator; emulated cores of a PC share one thread.
+
+    With a thread each, a core may still run the translation of an instruction that another one has just patched
+    (Linux, arch/x86/kernel/alternative.c, text_poke_bp): the kernel then dies of a breakpoint that nobody set.
+    """
+    shared = host.accelerator == "tcg" and machine.cores > 1 and board.program == "qemu-system-x86_64"
+    return f"{host.accelerator},thread=single" if shared else host.accelerator
 
 
 def _board(machine: Machine, image: BootImage, arch: Architecture) -> Board:
