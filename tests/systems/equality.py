@@ -30,7 +30,7 @@ systems:
   it:
     root:
       debian:
-        {{suite: {suite}, also: [], packages: [{packages}], {rest}}}
+        {{suite: {suite}, also: [], apt: none, packages: [{packages}], {rest}}}
     kernel: null
     images: [tar]
 """
@@ -48,7 +48,20 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "iscsi-nvme": (*INIT, "open-iscsi", "nvme-cli"),
         "munge-slurm": (*INIT, "munge", "slurmd", "slurmctld"),
     },
+    "mail": {
+        "postfix": (*INIT, "postfix"),
+        "exim": (*INIT, "exim4-daemon-light"),
+    },
+    "network": {
+        "samba": (*INIT, "samba"),
+        "chrony": (*INIT, "chrony"),
+        "nfs": (*INIT, "nfs-kernel-server"),
+    },
 }
+# The name that our sandbox has, and how the scripts there look it up.
+HOST = "buildbox"
+NAMED = ("unshare", "--uts", "sh", "-c", f'hostname {HOST} && exec "$@"', "sh")
+HOSTS = f"127.0.0.1 localhost.localdomain localhost {HOST}"
 TABLE = Path(__file__).with_name("debian-equality.tsv")
 # Folders whose content belongs to the running system: neither root has any of it that stays.
 RUNNING = ("dev/", "proc/", "sys/", "run/", "tmp/")
@@ -185,10 +198,10 @@ def accepted(name: str) -> set[Difference]:
     return found
 
 
-def ours(packages: tuple[str, ...], folder: Path) -> Path:
-    """Configure the packages and return the tar as it leaves the sandbox, before anything is taken out of it."""
+def ours(name: str, folder: Path) -> Path:
+    """Configure a set and return the tar as it leaves the sandbox, before anything is taken out of it."""
     folder.mkdir()
-    words = {"suite": SUITE, "packages": ", ".join(packages), "rest": REST}
+    words = {"suite": SUITE, "packages": ", ".join(_packages(name)), "rest": REST}
     (folder / "system.yaml").write_text(SYSTEM.format(**words))
     rootstream("update", cwd=folder, check=True)
     engine = Engine.of(os.environ)
@@ -201,15 +214,24 @@ def ours(packages: tuple[str, ...], folder: Path) -> Path:
     return folder / "root/root.tar"
 
 
-def mmdebstraps(packages: tuple[str, ...], folder: Path) -> Path:
-    """Have mmdebstrap make the same root, and return its tar."""
+# mmdebstrap runs these with the root as first argument. netbase writes the file only where there is none.
+HOSTS_THERE = f'--essential-hook=echo "{HOSTS}" >"$1/etc/hosts"'
+HOSTS_GONE = """--customize-hook=
+    rm "$1/etc/hosts"
+    netbase=/var/lib/dpkg/info/netbase.postinst
+    [ ! -e "$1$netbase" ] || chroot "$1" $netbase configure"""
+
+
+def mmdebstraps(name: str, folder: Path) -> Path:
+    """Have mmdebstrap make the same root, on a host of the same name, and return its tar."""
     with Transport() as web:
         mirror = mirrors.for_suite(SUITE, mirrors.find([]), web.exists).url
     words = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=tar"]
-    words += [f"--include={','.join(packages)}", "--aptopt=APT::Install-Recommends false"]
+    words += [f"--include={','.join(_packages(name))}", "--aptopt=APT::Install-Recommends false"]
+    words += [HOSTS_THERE, HOSTS_GONE]
     env = {"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH)}
     done = subprocess.run(
-        [*words, SUITE, folder / "theirs.tar", mirror],
+        [*NAMED, *words, SUITE, folder / "theirs.tar", mirror],
         env=env,
         capture_output=True,
         text=True,
@@ -223,9 +245,8 @@ def check(name: str, folder: Path) -> None:
     """Compare one set: the table accepts what is not the same, and nothing else."""
     if os.geteuid() != 0 or shutil.which("mmdebstrap") is None:
         pytest.skip("mmdebstrap is not installed, or we are not root")
-    packages = _packages(name)
-    mine = entries(ours(packages, folder / name))
-    found = set(differences(mine, entries(mmdebstraps(packages, folder))))
+    mine = entries(ours(name, folder / name))
+    found = set(differences(mine, entries(mmdebstraps(name, folder))))
     wanted = accepted(name)
     assert sorted(found - wanted) == []
     assert sorted(wanted - found) == [], "the table accepts what is the same now"
