@@ -164,10 +164,10 @@ def test_typos_are_told_all_at_once(small: Path, run: Command) -> None:
     assert "hostname" in done.stderr
 
 
-def test_a_lock_that_does_not_fit_is_named_and_mended(small: Path, run: Command) -> None:
+def test_a_lock_that_must_do_and_does_not_fit_is_named(small: Path, run: Command) -> None:
     (small / "system.yaml").write_text("debian: {packages: [busybox-static]}\n" + SMALL)
     before = (small / "system.lock").read_text()
-    done = run("build", cwd=small)
+    done = run("build", "--locked", cwd=small)
     assert done.returncode == 2
     assert "rootstream update" in done.stderr
     assert (small / "system.lock").read_text() == before
