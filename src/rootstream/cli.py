@@ -287,13 +287,12 @@ def run(
     What the system writes to its disk is gone afterwards: out/ stays as it was built.
     """
     from rootstream import trial
-    from rootstream.progress import reporting
 
     wanted = _named((system,) if system else (), variant)
     with _reporter(style) as report:
         ready = trial.prepare(_project(folder), wanted, _engine(), report, kind, locked=locked)
     # The console takes the terminal: no live display beside it.
-    with reporting("json" if style == "json" else "plain", stream=sys.stderr, env=os.environ) as report:
+    with _reporter(style or "plain") as report:
         trial.run(ready, report)
 
 
