@@ -87,3 +87,17 @@ def test_a_folder_of_a_group_hands_it_down(library: Path, tmp_path: Path) -> Non
     found = owners(library, tmp_path, script)
     assert found["shared/folder"] == (0o2755, 0, MAIL)
     assert found["shared/folder/file"] == (0o644, 0, MAIL)
+
+
+WITH_GROUPS = {
+    "perl": "perl -e '$) = q(8 8 7); $> = $< = 8; mkdir q(may) if -r q(secret)'",
+    "setpriv": "setpriv --reuid=8 --regid=8 --groups=7 perl -e 'mkdir q(may) if -r q(secret)'",
+    "none": "setpriv --reuid=8 --regid=8 --clear-groups perl -e 'mkdir q(may) if -r q(secret)'",
+}
+
+
+@pytest.mark.parametrize("change", WITH_GROUPS)
+def test_a_program_has_the_groups_that_it_was_given(library: Path, tmp_path: Path, change: str) -> None:
+    tmp_path.chmod(0o777)
+    script = f"echo > secret; chown 0:7 secret; chmod 640 secret; {WITH_GROUPS[change]}"
+    assert ("may" in owners(library, tmp_path, script)) == (change != "none")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 import tarfile
@@ -57,6 +58,24 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "chrony": (*INIT, "chrony"),
         "nfs": (*INIT, "nfs-kernel-server"),
     },
+    "choices": {
+        "preseeds": ("tzdata", "postfix"),
+        "diversions": (*INIT, "molly-guard", "vim", "vim-tiny"),
+        "statoverrides": ("ssl-cert",),
+    },
+    "databases": {
+        "postgresql": (*INIT, "postgresql"),
+    },
+}
+# Answers for debconf.
+PRESEEDS = {
+    "preseeds": """\
+tzdata tzdata/Areas select Europe
+tzdata tzdata/Zones/Europe select Berlin
+postfix postfix/main_mailer_type select Satellite system
+postfix postfix/mailname string mail.example
+postfix postfix/relayhost string relay.example
+""",
 }
 # The name that our sandbox has, and how the scripts there look it up.
 HOST = "buildbox"
@@ -201,7 +220,10 @@ def accepted(name: str) -> set[Difference]:
 def ours(name: str, folder: Path) -> Path:
     """Configure a set and return the tar as it leaves the sandbox, before anything is taken out of it."""
     folder.mkdir()
-    words = {"suite": SUITE, "packages": ", ".join(_packages(name)), "rest": REST}
+    preseed = PRESEEDS.get(name)
+    rest = REST + (", preseed: answers" if preseed else "")
+    (folder / "answers").write_text(preseed or "")
+    words = {"suite": SUITE, "packages": ", ".join(_packages(name)), "rest": rest}
     (folder / "system.yaml").write_text(SYSTEM.format(**words))
     rootstream("update", cwd=folder, check=True)
     engine = Engine.of(os.environ)
@@ -226,9 +248,13 @@ def mmdebstraps(name: str, folder: Path) -> Path:
     """Have mmdebstrap make the same root, on a host of the same name, and return its tar."""
     with Transport() as web:
         mirror = mirrors.for_suite(SUITE, mirrors.find([]), web.exists).url
+    answers = folder / "answers"
+    answers.write_text(PRESEEDS.get(name, ""))
     words = ["mmdebstrap", "--mode=root", "--variant=apt", "--architectures=amd64", "--format=tar"]
     words += [f"--include={','.join(_packages(name))}", "--aptopt=APT::Install-Recommends false"]
     words += [HOSTS_THERE, HOSTS_GONE]
+    if name in PRESEEDS:
+        words += [f'--essential-hook=chroot "$1" debconf-set-selections <{shlex.quote(str(answers))}']
     env = {"PATH": os.environ["PATH"], "HOME": "/root", "LC_ALL": "C.UTF-8", "SOURCE_DATE_EPOCH": str(EPOCH)}
     done = subprocess.run(
         [*NAMED, *words, SUITE, folder / "theirs.tar", mirror],

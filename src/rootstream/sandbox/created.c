@@ -5,12 +5,16 @@
    that fakeroot needs: to the effective user, and to the group of a set-group-ID directory. The library stands in
    /etc/ld.so.preload behind fakeroot's own: programs that clear their environment (su --login) would lose both.
 
+   Nor does fakeroot remember supplementary groups. They are kept here, and in the environment for what is started
+   from here, so that a program that looks whether it may read a file of such a group finds that it may.
+
    It is linked with nothing, so that it has no symbol versions and runs with every suite's C library. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,3 +210,57 @@ MAKE(mknod, (const char *path, mode_t mode, dev_t device), (path, mode, device),
 MAKE(mknodat, (int folder, const char *path, mode_t mode, dev_t device), (folder, path, mode, device), folder)
 MAKE(symlink, (const char *target, const char *path), (target, path), AT_FDCWD)
 MAKE(symlinkat, (const char *target, int folder, const char *path), (target, folder, path), folder)
+
+#define GROUPS "CREATED_GROUPS" /* numbers, each with a space behind it */
+#define MOST 64
+
+int setgroups(size_t count, const gid_t *groups)
+{
+	char text[MOST * 11 + 1] = "", *end = text;
+
+	if (count > MOST) {
+		errno = EINVAL;
+		return -1;
+	}
+	for (size_t n = 0; n < count; n++)
+		end += sprintf(end, "%u ", groups[n]);
+	return setenv(GROUPS, text, 1);
+}
+
+int initgroups(const char *user, gid_t group)
+{
+	gid_t groups[MOST];
+	int count = MOST;
+
+	if (getgrouplist(user, group, groups, &count) < 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	return setgroups((size_t)count, groups);
+}
+
+int getgroups(int size, gid_t *groups)
+{
+	NEXT(int, "getgroups", (int, gid_t *));
+	const char *text = getenv(GROUPS);
+	gid_t group = 0;
+	int count = 0;
+
+	if (!text)
+		return next(size, groups);
+	for (; *text; text++) {
+		if (*text != ' ') {
+			group = group * 10 + (gid_t)(*text - '0');
+			continue;
+		}
+		if (size != 0 && count == size) {
+			errno = EINVAL;
+			return -1;
+		}
+		if (size != 0)
+			groups[count] = group;
+		group = 0;
+		count++;
+	}
+	return count;
+}

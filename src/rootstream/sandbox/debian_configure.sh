@@ -46,8 +46,9 @@ fi
 
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true DEBCONF_NOWARNINGS=yes
 export DPKG_ROOT= DPKG_ADMINDIR=$dpkg DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT=1 DPKG_MAINTSCRIPT_DEBUG=0
-export SYSTEMD_OFFLINE=1 LC_ALL=C.UTF-8 TMPDIR=/tmp
-unset DPKG_FORCE || :
+export SYSTEMD_OFFLINE=1 LC_ALL=C.UTF-8 TMPDIR=/tmp HOME=/root
+# TZ: what asks for the time zone finds the system's own.
+unset DPKG_FORCE TZ || :
 
 # What dpkg runs before it unpacks a package; base-passwd makes the accounts that others name.
 preinst() {
