@@ -6,6 +6,12 @@ from pathlib import Path
 
 from rootstream.errors import UserError, Where
 
+MOST_KEY = 1 << 20
+ARMOR = b"-----BEGIN PGP "
+# First bytes of a packet with a public key, in the old and the new format (RFC 9580, 4.2), and with a private one.
+PUBLIC = (0x98, 0x99, 0x9A, 0xC6)
+PRIVATE = (0x94, 0x95, 0x96, 0xC5)
+
 
 def bytes_of(path: Path) -> bytes:
     """Return the bytes of a file. Raises `UserError` file-unreadable."""
@@ -37,3 +43,24 @@ def key_lines(path: Path) -> tuple[str, ...]:
         if line.strip() and not line.startswith("#"):
             lines.append(line.strip())
     return tuple(lines)
+
+
+def openpgp_key(path: Path) -> bytes:
+    """Return a file with OpenPGP public keys, armored or binary.
+
+    Raises `UserError` file-unreadable, not-a-public-key.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MOST_KEY + 1)
+    except OSError as error:
+        raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
+    hint = "`gpg --armor --export KEY` writes one."
+    armored = data.startswith(ARMOR)
+    if b"PRIVATE KEY" in data[:100] if armored else data[:1] and data[0] in PRIVATE:
+        message = "this is a private key; packages are verified with the public one"
+        raise UserError("not-a-public-key", message, where=Where(path=path), hint=hint)
+    public = data.startswith(ARMOR + b"PUBLIC KEY BLOCK-----") if armored else data[:1] and data[0] in PUBLIC
+    if not public or len(data) > MOST_KEY:
+        raise UserError("not-a-public-key", "is not an OpenPGP public key", where=Where(path=path), hint=hint)
+    return data.replace(b"\r\n", b"\n") if armored else data

@@ -8,7 +8,7 @@ from typing import Any
 
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TEXTS = ("name", "version", "architecture", "path", "sha256", "file", "role")
+_TEXTS = ("name", "version", "architecture", "path", "sha256", "file", "role", "repository")
 
 
 def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401  (JSON)

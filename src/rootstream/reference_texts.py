@@ -255,6 +255,14 @@ root:
 kernel: {}
 images: [kernel, initramfs]
 """,
+    "repositories": """\
+root:
+  debian:
+    packages: [systemd-sysv, udev, login, vendor-agent]
+    repositories:
+      vendor: {url: "https://apt.example.org/debian", suites: [stable], key: keys/vendor.asc}
+images: [tar]
+""",
     "apt": """\
 root:
   debian:

@@ -100,6 +100,51 @@ class AptArchive(Model):
     """Archive of the security suites; by default the same."""
 
 
+def _further(value: str) -> str:
+    if value == "debian":
+        raise ValueError("'debian' is the archive itself, whose further suites `also` names; choose another name")
+    return value
+
+
+RepositoryName = Annotated[
+    str,
+    AfterValidator(_further),
+    Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$"),
+    Means("a name of lower-case letters, digits, '_' and '-'"),
+]
+RepositoryUrl = Annotated[
+    str,
+    Field(
+        pattern=r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[!%-;=@-\[\]-~]*)?|file:///[!%-;=@-\[\]-~]*)$",
+        max_length=1000,
+    ),
+    Means("the base address of a repository (http, https or file:///FOLDER), without a password"),
+]
+RepositorySuite = Annotated[
+    str,
+    Field(pattern=r"^(\.?/|[A-Za-z0-9][A-Za-z0-9_+~-]*([./][A-Za-z0-9_+~-]+)*/?)$", max_length=200),
+    Means("a suite such as stable, or a folder with a slash at its end such as ./"),
+]
+RepositoryComponent = Annotated[
+    str,
+    Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+~-]*([./][A-Za-z0-9_+~-]+)*$", max_length=200),
+    Means("a component such as main"),
+]
+
+
+class Repository(Model):
+    """A further apt repository, and the only key that its signatures are verified with."""
+
+    url: RepositoryUrl
+    """Base address: http, https, or file:/// for a folder of the machine that builds."""
+    suites: Annotated[tuple[RepositorySuite, ...], Field(min_length=1)]
+    """Suites; in a flat repository, which has none, its folders with a slash at the end (`./`)."""
+    components: Annotated[tuple[RepositoryComponent, ...], Field(min_length=1)] = ("main",)
+    """Components of these suites; a flat repository has none."""
+    key: ProjectFile
+    """File of the project with the OpenPGP public key, armored or binary."""
+
+
 class DebianRoot(Model):
     """A Debian system, configured by its packages' own scripts in a sandbox without a network."""
 
@@ -109,6 +154,9 @@ class DebianRoot(Model):
     """Further suites, such as trixie-backports; by default those of a stable suite's updates, `[]` for none."""
     components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("main",)
     """Components of these suites."""
+    repositories: dict[RepositoryName, Repository] = {}
+    """Further apt repositories that packages may come from, each under a name; of a package, the highest version
+    of all is taken. apt in the image has them among its sources unless `apt` is `none`."""
     packages: tuple[PackageName, ...] = ()
     """Packages to have beside the essential ones and what all of them depend on."""
     apt: Literal["archive", "none"] | AptArchive = "archive"

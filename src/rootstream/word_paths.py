@@ -29,7 +29,11 @@ def right_places(word: str, model: type[BaseModel], node: Node) -> tuple[str, ..
     else:
         own = {path: _show(("systems", _NAME, *path), "") for path in own}
         written = [text for path, text in top.items() if _is_written(node, path)]
-    others = list(own.values()) or list(top.values()) if model is System else [*top.values(), *own.values()]
+    near = [text for path, text in own.items() if _NAME not in path]  # not below a name that nobody wrote
+    if model is System:
+        others = near or list(top.values()) or list(own.values())
+    else:
+        others = [*top.values(), *own.values()]
     return tuple(written or others)[:MOST_SHOWN]
 
 

@@ -15,15 +15,16 @@ import re
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
-from rootstream_bst import aptindex, process, transport
+from rootstream_bst import aptindex, process, repositories, transport
 from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
 from rootstream_bst.mirrors import Mirror
 from rootstream_bst.records import Package
+from rootstream_bst.repositories import Repository
 
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -49,7 +50,10 @@ _updated: set[str] = set()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Archive:
-    """Suites of an archive as one architecture sees them; `sources` for source packages instead of binaries."""
+    """Suites of an archive as one architecture sees them; `sources` for source packages instead of binaries.
+
+    `repositories` are further ones, each verified with its own key.
+    """
 
     suites: tuple[str, ...]
     components: tuple[str, ...]
@@ -57,6 +61,12 @@ class Archive:
     mirrors: tuple[Mirror, ...]
     keyring: str
     sources: bool = False
+    repositories: tuple[Repository, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """Return what messages call it: its suites and further repositories."""
+        return ", ".join([*self.suites, *(each.name for each in self.repositories)])
 
 
 def keyring(path: str) -> str:
@@ -173,11 +183,19 @@ class Apt:
         for name in ("lists/partial", "cache/archives/partial"):
             (self._folder / name).mkdir(parents=True, exist_ok=True)
         (self._folder / "status").touch()
-        (self._folder / "archive.sources").write_text(sources_text(self._archive, chosen))
+        further = [
+            repositories.stanza(each, self._archive.architecture, repositories.write_key(each, self._folder))
+            for each in self._archive.repositories
+        ]
+        text = "\n".join([sources_text(self._archive, chosen), *further])
+        (self._folder / "archive.sources").write_text(text)
         text = configuration(self._folder, self._archive.architecture, _host_settings())
         (self._folder / "apt.conf").write_text(text)
         done = self._run(["apt-get", "update", "-q"], UPDATE_TIMEOUT)
         if done.status != 0:
+            refused = repositories.refused(done.stderr, self._archive.repositories)
+            if refused is not None:
+                raise refused
             lines = [line for line in done.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
             raise Fault(
                 "index-download",
@@ -186,6 +204,7 @@ class Apt:
                 temporary=not _LASTING.search(done.stderr),
                 asked=self._lacking(done.stderr),
             )
+        self._require_indexes()
         lacking = [name for name in self._archive.components if f"have the component '{name}'" in done.stderr]
         if lacking:
             message = f"there is no such component in {', '.join(self._archive.suites)}"
@@ -193,6 +212,16 @@ class Apt:
                 "unknown-component", f"{message}: {', '.join(lacking)}", asked=dict.fromkeys(lacking, message)
             )
         _updated.add(str(self._folder))
+
+    def _require_indexes(self) -> None:
+        """Refuse repositories without what is wanted of them, which apt passes over; raises `Fault`."""
+        if not self._archive.repositories:
+            return
+        argv = ["apt-get", "indextargets", "Created-By: Packages", "--format", repositories.INDEXES]
+        there = self._run(argv).stdout
+        lacking = repositories.incomplete(there, self._archive.repositories, self._archive.architecture)
+        if lacking is not None:
+            raise lacking
 
     def _lacking(self, said: str) -> dict[str, str]:
         """Return the suites that a mirror does not have, from what apt said."""
@@ -212,7 +241,7 @@ class Apt:
         if not unknown:
             return
         virtual = set(self._run(["apt-cache", "pkgnames", "--all-names"]).stdout.split())
-        where = f"not in {', '.join(self._archive.suites)} for {self._archive.architecture}"
+        where = f"not in {self._archive.shown} for {self._archive.architecture}"
         asked = {}
         for name in unknown:
             near = difflib.get_close_matches(name, known, n=NEAREST, cutoff=0.6)
@@ -243,7 +272,7 @@ class Apt:
         words += [*wanted, *extra]
         done = self._ask(words, {**prefer, **keep})
         if done.status != 0:
-            where = ", ".join(self._archive.suites)
+            where = self._archive.shown
             versions = _NO_VERSION.finditer(done.stderr)
             free = self._ask(words, {}) if keep or prefer else done
             message = f"apt cannot resolve the package set for {where}"
@@ -262,7 +291,7 @@ class Apt:
             if keep.get(name, version) != version
         ]
         if lost:
-            message = f"{', '.join(self._archive.suites)} has other versions than those {PINNED}"
+            message = f"{self._archive.shown} has other versions than those {PINNED}"
             raise Fault("pinned-versions", message, detail="\n".join(lost))
         shown = self._run(
             [
@@ -279,7 +308,22 @@ class Apt:
             raise Fault(
                 "invalid-index", f"apt says nothing of {', '.join(missing)}", detail=process.tail(shown.stderr)
             )
-        return tuple(known[name, version] for name, version, _ in chosen)
+        found = tuple(known[name, version] for name, version, _ in chosen)
+        return self._with_origins(found, aptindex.addresses(done.stdout)) if self._archive.repositories else found
+
+    def _with_origins(
+        self, packages: Sequence[Package], addresses: Mapping[tuple[str, str], str]
+    ) -> tuple[Package, ...]:
+        """Return packages with the further repositories that they are from."""
+        found = []
+        for package in packages:
+            address = addresses[package.name, package.version]
+            origin = repositories.origin(address, package.item, self._archive.repositories)
+            if origin is not None:
+                item = replace(package.item, base=origin.base)
+                package = replace(package, item=item, repository=origin.name)  # noqa: PLW2901
+            found.append(package)
+        return tuple(found)
 
     def _ask(self, words: Sequence[str], versions: Mapping[str, str]) -> process.Completed:
         """Run apt-get for a set in which some packages have versions that go before all others."""
@@ -330,6 +374,7 @@ def opened(archive: Archive) -> Iterator[Apt]:
     identity = json.dumps(
         [archive.suites, archive.components, archive.architecture, archive.keyring, archive.sources]
         + [mirror.url for mirror in archive.mirrors]
+        + [[each.name, each.url, each.suites, each.components, each.key] for each in archive.repositories]
     )
     name = f"{archive.suites[0].replace('/', '_')}-{archive.architecture}"
     folder = cache_root() / f"{name}-{hashlib.sha256(identity.encode()).hexdigest()[:16]}"

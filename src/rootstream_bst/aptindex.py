@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from rootstream_bst.faults import Fault
 from rootstream_bst.records import Item, Package, architecture, item, name, version
 
-_FETCHED = re.compile(r"'[^']*' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb \d+")
+_FETCHED = re.compile(r"'([^']*)' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb \d+")
 _PROXY = re.compile(r'Acquire::(https?)::Proxy(::[^ ]+)? "(.*)";')
 _PARTS = re.compile(r"(\d+)")
 
@@ -76,7 +76,13 @@ def resolved(text: str) -> tuple[tuple[str, str, str], ...]:
     Simulating the installation says the same, and takes four times as long.
     """
     matches = (_FETCHED.match(line) for line in text.splitlines())
-    return tuple(sorted({(match[1], unquote(match[2]), match[3]) for match in matches if match}))
+    return tuple(sorted({(match[2], unquote(match[3]), match[4]) for match in matches if match}))
+
+
+def addresses(text: str) -> dict[tuple[str, str], str]:
+    """Return where `apt-get --print-uris install` would fetch what it does, by name and version."""
+    matches = (_FETCHED.match(line) for line in text.splitlines())
+    return {(match[2], unquote(match[3])): match[1] for match in matches if match}
 
 
 def packages(text: str) -> dict[tuple[str, str], Package]:
@@ -90,7 +96,7 @@ def packages(text: str) -> dict[tuple[str, str], Package]:
                 version=version(stanza["Version"], where),
                 architecture=architecture(stanza["Architecture"], where),
                 item=item(
-                    path=stanza["Filename"],
+                    path=stanza["Filename"].removeprefix("./"),
                     size=int(stanza["Size"]),
                     sha256=stanza["SHA256"].lower(),
                     where=where,

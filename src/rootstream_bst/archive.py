@@ -20,6 +20,7 @@ from rootstream_bst import mirrors as mirrors_
 from rootstream_bst.faults import Fault
 from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
+from rootstream_bst.repositories import Repository
 from rootstream_bst.store import Store
 from rootstream_bst.transport import Transport
 
@@ -106,7 +107,9 @@ class ArchiveSource(Source):
                 raise
             return True
 
-    def archive(self, architecture: str, *, sources: bool = False) -> apt.Archive:
+    def archive(
+        self, architecture: str, *, sources: bool = False, repositories: tuple[Repository, ...] = ()
+    ) -> apt.Archive:
         """Return what apt is to look at; raises `Fault` no-mirror or no-keyring."""
         return apt.Archive(
             suites=self.suites,
@@ -115,6 +118,7 @@ class ArchiveSource(Source):
             mirrors=self._mirrors(),
             keyring=apt.keyring(self.keyring and str(Path(self.get_project_directory(), self.keyring))),
             sources=sources,
+            repositories=repositories,
         )
 
     def store(self) -> Store:

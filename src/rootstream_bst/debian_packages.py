@@ -2,28 +2,35 @@
 
 Keys: `suites`, `architecture`, `packages`; optional `components`, `recommends`, `essential`, `without`, `mirrors`,
 `keyring`, `fixups`, `unpack`, `database` with `exclude` and `include`. `without` names packages that are there
-already, with all they need: another element's set. `keep` (name=version) holds packages at a version while
-tracking, `prefer` where the archive has that version still. Maintainer scripts are not run. `ref` is a list of
-packages, made by tracking.
+already, with all they need: another element's set. `repositories` are further ones (name, url, suites, components,
+key), `key` the SHA-256 of a file in the folder `keys` that has it for a name. `keep` (name=version) holds packages
+at a version while tracking, `prefer` where the archive has that version still. Maintainer scripts are not run.
+`ref` is a list of packages, made by tracking.
 """
 
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import apt, dpkg, fixups, records
+from rootstream_bst import apt, dpkg, fixups, records, repositories
 from rootstream_bst.archive import ArchiveSource, Node
 from rootstream_bst.records import Package
+from rootstream_bst.repositories import Repository
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
 REF_KEYS = ["name", "version", "architecture", "path", "size", "sha256"]
+ORIGIN = "repository"  # in the row of a package that is not from the archive
 MAX_JOBS = 8
 OWN_KEYS = (
     "architecture",
     "packages",
+    "repositories",
+    "keys",
     "recommends",
     "essential",
     "without",
@@ -58,6 +65,7 @@ class DebianPackages(ArchiveSource):
 
     architecture: str
     packages: tuple[str, ...]
+    repositories: tuple[Repository, ...]
     without: tuple[str, ...]
     recommends: bool
     fixups: bool
@@ -76,6 +84,7 @@ class DebianPackages(ArchiveSource):
         some = bool(node.get_str_list("packages")) or not self.essential  # nothing but the essential is something
         self.packages = self.checked_list(node, "packages", _wanted) if some else ()
         self.without = self.checked_list(node, "without", _wanted) if "without" in node else ()
+        self.repositories = self._repositories(node)
         self.keep = self._versions(node, "keep")
         self.prefer = self._versions(node, "prefer")
         self.recommends = node.get_bool("recommends", False)
@@ -92,6 +101,20 @@ class DebianPackages(ArchiveSource):
             )
         self.load_ref(node)
 
+    def _repositories(self, node: Node) -> tuple[Repository, ...]:
+        rows = node.get_sequence("repositories", [])
+        folder = Path(self.get_project_directory(), node.get_str("keys", ""))
+        found = []
+        for row in (rows.mapping_at(n) for n in range(len(rows))):
+            row.validate_keys(repositories.KEYS)
+            words = {
+                **{key: row.get_str(key) for key in ("name", "url", "key")},
+                **{key: row.get_str_list(key) for key in ("suites", "components")},
+            }
+            with self.faults():
+                found.append(repositories.repository(words, folder, str(row.get_provenance())))
+        return tuple(found)
+
     def _versions(self, node: Node, key: str) -> dict[str, str]:
         """Return the versions of packages by their names."""
         found = (each.partition("=") for each in (self.checked_list(node, key, _wanted) if key in node else ()))
@@ -103,15 +126,26 @@ class DebianPackages(ArchiveSource):
         self.ref = None if rows is None else tuple(self._package(rows.mapping_at(n)) for n in range(len(rows)))
 
     def _package(self, row: Node) -> Package:
-        row.validate_keys(REF_KEYS)
+        row.validate_keys([*REF_KEYS, ORIGIN])
         where = str(row.get_provenance())
+        item, origin = self.checked_item(row), row.get_str(ORIGIN, None)
+        if origin is not None:
+            item = replace(item, base=self._base_of(origin, where))
         with self.faults():
             return Package(
                 name=records.name(row.get_str("name"), where),
                 version=records.version(row.get_str("version"), where),
                 architecture=records.architecture(row.get_str("architecture"), where),
-                item=self.checked_item(row),
+                item=item,
+                repository=origin,
             )
+
+    def _base_of(self, name: str, where: str) -> str:
+        """Return the address of a repository; raises `SourceError` invalid-ref."""
+        for each in self.repositories:
+            if each.name == name:
+                return each.base
+        raise SourceError(f"{where}: there is no repository {name}", reason="invalid-ref")
 
     def get_ref(self) -> list[dict[str, Any]] | None:
         """Return the ref as plain data."""
@@ -127,7 +161,8 @@ class DebianPackages(ArchiveSource):
 
     def get_unique_key(self) -> list[Any]:
         """Return what decides the content: the files and their treatment, not where they come from."""
-        key: list[Any] = [FORMAT, self.get_ref(), self.unpack, fixups.VERSION if self.fixups else None]
+        rows = None if self.ref is None else [_content(package) for package in self.ref]
+        key: list[Any] = [FORMAT, rows, self.unpack, fixups.VERSION if self.fixups else None]
         if self.database is not None:
             key += [dpkg.VERSION, list(self.database.exclude), list(self.database.include)]
         return key
@@ -135,7 +170,7 @@ class DebianPackages(ArchiveSource):
     def track(self, *, previous_sources_dir: str | None = None) -> list[dict[str, Any]]:  # noqa: ARG002  (unused)
         """Resolve the set anew."""
         activity = f"Resolving {len(self.packages)} packages"
-        with self.timed_activity(activity), self.faults(), apt.opened(self.archive(self.architecture)) as archive:
+        with self.timed_activity(activity), self.faults(), apt.opened(self._archive()) as archive:
             packages = archive.resolve(
                 (*self.without, *self.packages),
                 recommends=self.recommends,
@@ -149,6 +184,9 @@ class DebianPackages(ArchiveSource):
                 else set()
             )
         return Ref(_plain(package) for package in packages if package not in there)
+
+    def _archive(self) -> apt.Archive:
+        return self.archive(self.architecture, repositories=self.repositories)
 
     def is_cached(self) -> bool:
         """Tell whether every file is in the store."""
@@ -197,6 +235,12 @@ class DebianPackages(ArchiveSource):
 
 
 def _plain(package: Package) -> dict[str, Any]:
+    """Return the row of a package."""
+    return {**_content(package), **({ORIGIN: package.repository} if package.repository else {})}
+
+
+def _content(package: Package) -> dict[str, Any]:
+    """Return what a row says of a package's content."""
     return {
         "name": package.name,
         "version": package.version,

@@ -120,6 +120,19 @@ def conffiles(control: dict[str, bytes], folder: str) -> tuple[tuple[str, str], 
     return tuple(found)
 
 
+def md5sums(contents: Contents, folder: str) -> bytes:
+    """Return the sums that dpkg writes for a package without them: of its files, in their order, in a folder."""
+    lines = []
+    for path in contents.paths:
+        above, _, name = path.rpartition("/")
+        place = Path(folder, rooted.on_disk(folder, above), name)
+        if place.is_file() and not place.is_symlink():
+            with place.open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False))
+            lines.append(f"{digest.hexdigest()}  {path[1:]}\n")
+    return _bytes("".join(lines))
+
+
 def diverting(packages: Sequence[Unpacked]) -> frozenset[int]:
     """Return the numbers of the packages that move another's files away to have their own in the same place.
 

@@ -22,11 +22,15 @@ MAX_PATH = 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """A file of the archive: path relative to the mirror, size in bytes, SHA-256 in hex."""
+    """A file of the archive: path relative to the mirror, size in bytes, SHA-256 in hex.
+
+    `base` is the address of the repository that it is from, where that is not the archive.
+    """
 
     path: str
     size: int
     sha256: str
+    base: str | None = None
 
     @property
     def name(self) -> str:
@@ -36,12 +40,13 @@ class Item:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Package:
-    """A binary package at one version."""
+    """A binary package at one version; `repository` is the name of the further one that it is from."""
 
     name: str
     version: str
     architecture: str
     item: Item
+    repository: str | None = None
 
 
 def item(*, path: str, size: int, sha256: str, where: str) -> Item:

@@ -104,6 +104,8 @@ class Job:
     def places(self, item: Item) -> list[tuple[str, str]]:
         """Return base and address of each place to try for a file: folders by its hash, mirrors, snapshots."""
         found = [(base, f"{base}/{path_by_hash(item.sha256)}") for base in self.folders]
+        if item.base is not None:
+            return [*found, (item.base, mirrors_.address(item.base, item.path))]
         found += [(url, mirrors_.address(url, item.path)) for url in self.order(item.path)]
         return found + [(url, mirrors_.address(url, item.path)) for url in self.snapshots]
 

@@ -62,6 +62,7 @@ def _noted(archive: Archive, folder: str, choice: dpkg.Choice) -> dpkg.Unpacked:
     path, contents = Path(archive.path), dpkg.Contents()
     control = dpkg.checked(deb.control(path), archive.name)
     deb.unpack(path, folder, lambda member: dpkg.note(contents, member, choice))
+    control = {"md5sums": dpkg.md5sums(contents, folder), **control} if "md5sums" not in control else control
     return dpkg.Unpacked(control=control, contents=contents, conffiles=dpkg.conffiles(control, folder))
 
 

@@ -105,9 +105,10 @@ def tar(files: dict[str, str | tuple[str, int]], packer: Literal["gz", "bz2", "x
     return out.getvalue()
 
 
-def deb(files: dict[str, str | tuple[str, int]]) -> bytes:
+def deb(files: dict[str, str | tuple[str, int]], control: str = "") -> bytes:
     out = b"!<arch>\n"
-    members = (("debian-binary", b"2.0\n"), ("control.tar.xz", tar({})), ("data.tar.xz", tar(files)))
+    about: dict[str, str | tuple[str, int]] = {"./control": control} if control else {}
+    members = (("debian-binary", b"2.0\n"), ("control.tar.xz", tar(about)), ("data.tar.xz", tar(files)))
     for name, content in members:
         out += f"{name:<16}{0:<12}{0:<6}{0:<6}{100644:<8}{len(content):<10}`\n".encode() + content
         out += b"\n" * (len(content) % 2)
@@ -115,16 +116,18 @@ def deb(files: dict[str, str | tuple[str, int]]) -> bytes:
 
 
 class Repository:
-    """A Debian archive in a folder, signed with a key of its own."""
+    """A Debian archive in a folder, signed with a key of its own; `suites` may be a flat repository's `./`."""
 
-    def __init__(self, root: Path, home: str) -> None:
+    def __init__(self, root: Path, home: str, suites: tuple[str, ...] = SUITES) -> None:
         self.root = root
+        self.suites = suites
         self.gpg = ["gpg", "--batch", "--homedir", home, "--pinentry-mode", "loopback", "--passphrase", ""]
         self.binaries: dict[tuple[str, str], list[str]] = {}
         self.sources: dict[str, list[str]] = {}
-        self.keyring = root / "archive.gpg"
+        self.keyring, self.armored = root / "archive.gpg", root / "archive.asc"
         self._gpg("--quick-gen-key", "archive@example.invalid", "ed25519", "sign", "never")
         self._gpg("--output", str(self.keyring), "--export")
+        self._gpg("--armor", "--output", str(self.armored), "--export")
 
     def _gpg(self, *words: str) -> None:
         subprocess.run([*self.gpg, *words], check=True, capture_output=True)
@@ -142,16 +145,21 @@ class Repository:
         files: dict[str, str | tuple[str, int]],
         *,
         arch: str = "amd64",
-        suite: str = SUITES[0],
+        suite: str | None = None,
         fields: str = "",
     ) -> None:
+        suite = suite or self.suites[0]
         pool = "pool/updates" if suite.endswith("-security") else "pool"
-        entry = self.put(f"{pool}/main/{name}_{version.rsplit(':', maxsplit=1)[-1]}_{arch}.deb", deb(files))
+        control = (
+            f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nMaintainer: nobody\n{fields}"
+            f"Description: {name}\n"
+        )
+        path = f"{pool}/main/{name}_{version.rsplit(':', maxsplit=1)[-1]}_{arch}.deb"
+        entry = self.put(path, deb(files, control))
+        shown = f"./{path}" if suite.endswith("/") else path
         for target in ("amd64", "riscv64") if arch == "all" else (arch,):
             self.binaries.setdefault((suite, target), []).append(
-                f"Package: {name}\nVersion: {version}\nArchitecture: {arch}\nMaintainer: nobody\n{fields}"
-                f"Filename: {entry['path']}\nSize: {entry['size']}\nSHA256: {entry['sha256']}\n"
-                f"Description: {name}\n"
+                f"{control}Filename: {shown}\nSize: {entry['size']}\nSHA256: {entry['sha256']}\n"
             )
 
     def source(self, name: str, version: str, files: dict[str, bytes], suite: str = SUITES[0]) -> None:
@@ -165,18 +173,23 @@ class Repository:
 
     def publish(self) -> None:
         """Write the indexes and sign them."""
-        for suite in SUITES:
-            texts = {
-                f"main/binary-{arch}/Packages": self.binaries.get((suite, arch), [])
-                for arch in ("amd64", "riscv64")
-            }
-            texts["main/source/Sources"] = self.sources.get(suite, [])
-            folder = self.root / "dists" / suite
+        for suite in self.suites:
+            flat = suite.endswith("/")
+            if flat:
+                texts = {"Packages": self.binaries.get((suite, "amd64"), [])}
+            else:
+                texts = {
+                    f"main/binary-{arch}/Packages": self.binaries.get((suite, arch), [])
+                    for arch in ("amd64", "riscv64")
+                }
+                texts["main/source/Sources"] = self.sources.get(suite, [])
+            place = suite if flat else f"dists/{suite}/"
+            folder = self.root / place
             sums = ""
             for path, stanzas in texts.items():
                 content = "".join(f"{stanza}\n" for stanza in stanzas).encode()
                 for name, data in ((path, content), (f"{path}.xz", lzma.compress(content))):
-                    self.put(f"dists/{suite}/{name}", data)
+                    self.put(f"{place}{name}", data)
                     sums += f" {hashlib.sha256(data).hexdigest()} {len(data)} {name}\n"
             (folder / "Release").write_text(
                 f"Origin: Debian\nSuite: {suite}\nCodename: {suite}\nArchitectures: amd64 riscv64\n"

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -249,6 +249,13 @@ def test_security_pool_is_looked_for_where_it_is(site: Site, other: Site, store:
     assert said.warnings == []
     assert [path for path, _ in site.asked] == ["/pool/main/b"]
     assert [path for path, _ in other.asked] == ["/pool/updates/main/a"]
+
+
+def test_a_file_of_a_repository_is_looked_for_there_alone(site: Site, other: Site, store: Store) -> None:
+    item = replace(other.add("pool/a", b"theirs"), base=other.address)
+    get([item], [site], store)
+    assert store.has(item)
+    assert not site.asked
 
 
 def test_unreachable_mirror(site: Site, store: Store) -> None:

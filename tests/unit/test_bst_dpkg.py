@@ -149,3 +149,21 @@ def test_control_files_without_bounds_are_refused(tmp_path: Path, monkeypatch: p
     with pytest.raises(Fault) as caught:
         deb.control(Path(package(tmp_path, "one", [], {"postinst": "x" * 200}).path))
     assert caught.value.reason == "unsafe-archive"
+
+
+def test_a_package_without_md5sums_gets_those_that_dpkg_would_write(tmp_path: Path) -> None:
+    files: list[Member] = [
+        ("./usr/", b"", 0o755, 0, 0),
+        ("./usr/bin/", b"", 0o755, 0, 0),
+        ("./usr/bin/b", b"b", 0o755, 0, 0),
+        ("./usr/bin/a", b"", 0o644, 0, 0),
+        ("./usr/share/doc/x/left", b"out", 0o644, 0, 0),
+    ]
+    root = unpacked(
+        tmp_path, package(tmp_path, "plain", files), package(tmp_path, "own", files[:2], {"md5sums": "own"})
+    )
+    info = root / "var/lib/dpkg/info"
+    assert (info / "plain.md5sums").read_text() == (
+        "92eb5ffee6ae2fec3ad71c777531578f  usr/bin/b\nd41d8cd98f00b204e9800998ecf8427e  usr/bin/a\n"
+    )
+    assert (info / "own.md5sums").read_text() == "own"

@@ -179,6 +179,18 @@ def test_an_empty_log() -> None:
         ),
         (
             "track",
+            "debian_packages source at x.bst [line 4 column 2]: the repository own is not signed with its key",
+            "repository-unsigned",
+            "key",
+        ),
+        (
+            "track",
+            "debian_packages source at x.bst [line 4 column 2]: the repository own could not be downloaded",
+            "repository-unusable",
+            "components",
+        ),
+        (
+            "track",
             "python_wheels source: no wheels for Python 3.13 on x86_64: No matching distribution: six==99",
             "no-wheel",
             "from_source",

@@ -102,3 +102,11 @@ def test_what_nobody_wrote_is_the_suites_fault(description: Path) -> None:
 
 def test_a_failed_build_is_nobody_s_line(description: Path) -> None:
     assert placed(description, asks=False, packages=["lshww"]).where is None
+
+
+def test_a_repository_is_found_by_its_address(description: Path) -> None:
+    written = 'box:\n    root:\n      debian:\n        repositories: {own: {url: "https://v.invalid/apt/"}}\n'
+    description.write_text(TEXT.replace("box:\n    root:\n      debian:\n", written))
+    error = placed(description, "https://v.invalid/apt/")
+    assert error.where is not None
+    assert error.where.line == 7

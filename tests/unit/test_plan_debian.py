@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -241,3 +243,59 @@ def test_a_disk_beside_it_is_made_from_the_whole_root(tmp_path: Path) -> None:
     assert "root-box.bst" in made.elements
     assert "notes-box.bst" not in made.elements  # the initramfs brings them
     assert "notes-box.bst" in plan(tmp_path).elements
+
+
+KEYS = (b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n1\n", b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n2\n")
+VENDOR = {"url": "https://v.invalid/apt", "suites": ("stable",), "key": "key.asc"}
+
+
+def with_repositories(folder: Path, *, key: bytes = KEYS[0], **words: object) -> Plan:
+    (folder / "key.asc").write_bytes(key)
+    return plan(folder, root={"debian": {**ROOT, "repositories": {"vendor": VENDOR}, **words}})
+
+
+def spec(made: Plan) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(b"".join(chunks(made.files["files/root-box/spec.json"])))
+    return found
+
+
+def test_a_repository_is_part_of_what_is_pinned(tmp_path: Path) -> None:
+    plain, made = asked(plan(tmp_path)), with_repositories(tmp_path)
+    request = asked(made)
+    digest = hashlib.sha256(KEYS[0]).hexdigest()
+    words = {"name": "vendor", "url": VENDOR["url"], "suites": ["stable"], "components": ["main"], "key": digest}
+    assert request == {**plain, "repositories": [words]}
+    assert made.files[f"files/apt-keys/{digest}"] == KEYS[0]
+    source = made.elements[named(made, "-unpacked")].sources[0]
+    assert source.free["keys"] == "files/apt-keys"
+    others = [
+        each for element in made.elements.values() for each in element.sources if "repositories" in each.words
+    ]
+    assert {each.request() for each in others} == {source.request()}  # fakeroot and the base are the archive's
+
+
+def test_the_content_of_its_key_decides_and_not_its_name(tmp_path: Path) -> None:
+    first, second = with_repositories(tmp_path), with_repositories(tmp_path, key=KEYS[1])
+    (tmp_path / "moved.asc").write_bytes(KEYS[0])
+    moved = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "key": "moved.asc"}})
+    assert asked(first) != asked(second)
+    assert asked(first) == asked(moved)
+    assert named(first, "-configured") == named(moved, "-configured")
+
+
+def test_without_repositories_a_request_has_no_word_for_them(tmp_path: Path) -> None:
+    assert list(asked(plan(tmp_path))) == [
+        "architecture", "components", "essential", "kind", "packages", "recommends", "suites",
+    ]  # fmt: skip
+    assert "repositories" not in spec(plan(tmp_path))["apt"]
+
+
+def test_apt_in_the_image_has_them_unless_it_has_none(tmp_path: Path) -> None:
+    [told] = spec(with_repositories(tmp_path))["apt"]["repositories"]
+    assert base64.b64decode(told.pop("key")) == KEYS[0]
+    assert told == {"name": "vendor", "url": VENDOR["url"], "suites": ["stable"], "components": ["main"]}
+    assert spec(with_repositories(tmp_path, apt="none"))["apt"] is None
+    local = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "url": "file:///srv/apt"}})
+    assert "repositories" not in spec(local)["apt"]
+    flat = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "suites": ("./",)}})
+    assert spec(flat)["apt"]["repositories"][0]["components"] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from rootstream.sandbox.aptsources import APT, EXAMPLES, FILE, AptSources, addresses, has_sources, warnings, write
@@ -84,7 +86,52 @@ def test_a_root_without_apt_or_without_examples() -> None:
     assert tree.get(FILE) is None
     with pytest.raises(Mistake, match="no apt"):
         write(tree, AptSources(suites=("one",), components=("main",), url="http://a.invalid"))
-    assert warnings(tree) == ()
+    assert warnings(tree, WANTED) == ()
     tree.put(APT, text_file(b""))
     write(tree, WANTED)
-    assert len(warnings(tree)) == 1
+    assert len(warnings(tree, WANTED)) == 1
+
+
+def repository(named: str, **changes: object) -> dict[str, object]:
+    words = {"name": named, "url": "https://v.invalid/apt", "suites": ["stable"], "components": ["main"]}
+    return {**words, "key": base64.b64encode(b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n").decode(), **changes}
+
+
+def test_further_repositories_have_a_file_and_a_key_each(tree: Tree) -> None:
+    flat = repository("flat", url="https://w.invalid", suites=["./"], components=[], key="mDME")
+    words = {"suites": ["one"], "components": ["main"], "repositories": [repository("vendor"), flat]}
+    wanted = parse_root_spec({"apt": words}).apt
+    assert wanted is not None
+    write(tree, wanted)
+    assert read_text(tree, "etc/apt/sources.list.d/vendor.sources") == (
+        "Types: deb\nURIs: https://v.invalid/apt\nSuites: stable\nComponents: main\n"
+        "Signed-By: /etc/apt/keyrings/vendor.asc\n"
+    )
+    assert read_text(tree, "etc/apt/sources.list.d/flat.sources") == (
+        "Types: deb\nURIs: https://w.invalid\nSuites: ./\nSigned-By: /etc/apt/keyrings/flat.gpg\n"
+    )
+    assert read_text(tree, "etc/apt/keyrings/vendor.asc") == "-----BEGIN PGP PUBLIC KEY BLOCK-----\n"
+    assert tree.get("etc/apt/keyrings/flat.gpg") is not None
+    assert "http://archive.invalid/debian" in (read_text(tree, FILE) or "")
+    assert warnings(tree, wanted) == ()
+    tree.remove(FILE)
+    assert len(warnings(tree, wanted)) == 1
+
+
+def test_a_repository_that_its_package_brings_stays_as_it_is(tree: Tree) -> None:
+    brought = "etc/apt/sources.list.d/x.list"
+    tree.put(brought, text_file(b"deb [signed-by=/x.gpg] https://v.invalid/apt/ stable main\n"))
+    words = {"repositories": [repository("vendor"), repository("other", url="https://v.invalid/apt/2")]}
+    wanted = parse_root_spec({"apt": words}).apt
+    assert wanted is not None
+    write(tree, wanted)
+    assert tree.get("etc/apt/sources.list.d/vendor.sources") is None
+    assert tree.get("etc/apt/sources.list.d/other.sources") is not None
+
+
+@pytest.mark.parametrize(
+    "changes", [{"name": "../x"}, {"url": "x"}, {"suites": ["a b"]}, {"key": "?"}, {"more": 1}]
+)
+def test_what_a_repository_cannot_be(changes: dict[str, object]) -> None:
+    with pytest.raises(Mistake):
+        parse_root_spec({"apt": {"repositories": [repository("vendor", **changes)]}})

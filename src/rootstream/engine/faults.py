@@ -118,6 +118,16 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ),
     ),
     (
+        ("is not signed with its key",),  # as debian_packages says it, here and below
+        "repository-unsigned",
+        "Check `key:`: the file must hold the public key that the repository is signed with.",
+    ),
+    (
+        ("]: the repository ",),
+        "repository-unusable",
+        "Check its `url`, `suites` and `components`, and whether it has packages for this architecture.",
+    ),
+    (
         ("FUSE stager", "fusermount", "/dev/fuse"),
         "fuse-missing",
         "Building needs FUSE; `rootstream doctor` shows what is missing.",

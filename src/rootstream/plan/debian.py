@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import PurePosixPath
+from types import MappingProxyType
 
 from rootstream.description import Debian
 from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element, Json, Source, short_hash
 from rootstream.plan.overlay import archive_of, collect
+from rootstream.plan.sources import APT_KEYS, local, suites_with_updates, with_updates
 from rootstream.plan.sources import debian_packages as packages_source
-from rootstream.plan.sources import local, suites_with_updates, with_updates
-from rootstream.roots import AptArchive, DebianRoot
+from rootstream.roots import AptArchive, DebianRoot, Repository
 from rootstream.sandbox.identities import KNOWN
 
 NOTES = "/.rootstream"
@@ -104,12 +108,35 @@ def suites_of(description: DebianRoot, debian: Debian) -> tuple[str, ...]:
     return suites_with_updates(debian.suites, description.also)
 
 
-def apt(description: DebianRoot, debian: Debian) -> dict[str, Json] | None:
-    """Return what apt in the root gets for sources."""
+def repositories(description: DebianRoot, keys: Mapping[str, bytes]) -> list[Json]:
+    """Return the further repositories of a root, their keys by SHA-256; `keys` are the files with them."""
+    return [
+        {**_repository(name, each), "key": hashlib.sha256(keys[each.key]).hexdigest()}
+        for name, each in sorted(description.repositories.items())
+    ]
+
+
+def _repository(name: str, described: Repository) -> dict[str, Json]:
+    flat = described.suites[0].endswith("/")
+    components = [] if flat else list(described.components)
+    return {"name": name, "url": described.url, "suites": list(described.suites), "components": components}
+
+
+def apt(description: DebianRoot, debian: Debian, keys: Mapping[str, bytes]) -> dict[str, Json] | None:
+    """Return what apt in the root gets for sources; `keys` are the files with keys of further repositories.
+
+    A folder of the machine that builds is no source for it.
+    """
     if description.apt == "none":
         return None
     given = description.apt.model_dump(exclude_none=True) if isinstance(description.apt, AptArchive) else {}
     suites, components = list(suites_of(description, debian)), list(description.components)
+    further = [
+        {**_repository(name, each), "key": base64.b64encode(keys[each.key]).decode()}
+        for name, each in sorted(description.repositories.items())
+        if not each.url.startswith("file:")
+    ]
+    given |= {"repositories": further} if further else {}
     return {"suites": suites, "components": components, "docs": description.docs, **given}
 
 
@@ -135,11 +162,19 @@ def packages_of(description: DebianRoot, *, suite: str, modules: bool) -> tuple[
 
 
 def elements(
-    description: DebianRoot, debian: Debian, arch: str, preseed: str, epoch: int, *, modules: bool = False
+    description: DebianRoot,
+    debian: Debian,
+    arch: str,
+    preseed: str,
+    epoch: int,
+    *,
+    keys: Mapping[str, bytes] = MappingProxyType({}),
+    modules: bool = False,
 ) -> Built:
     """Return the elements of a root.
 
-    `preseed` is the text of its answers for debconf; with `modules` a kernel comes with some.
+    `preseed` is the text of its answers for debconf, `keys` are the files with keys of its repositories; with
+    `modules` a kernel comes with some.
     """
     architecture = ARCHITECTURES[arch]
     suites = suites_of(description, debian)
@@ -153,6 +188,7 @@ def elements(
         recommends=description.recommends,
         essential=True,
         database={"database": True},
+        repositories=repositories(description, keys),
     )
     tool_source = packages_source(debian, architecture, ("fakeroot",), suites=suites)
     tool = Element(
@@ -175,10 +211,16 @@ def elements(
     made = {each.name: each for each in (unpacked, tool, created, chosen, configured, usual, first, second)}
     return Built(
         elements=tuple(made.values()),
-        files=files | source,
+        files=files | source | _keys(description, keys),
         root=configured.name,
         runs=(first.name, second.name),
     )
+
+
+def _keys(description: DebianRoot, keys: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the keys of the repositories as files of the plan."""
+    contents = [keys[each.key] for each in description.repositories.values()]
+    return {f"{APT_KEYS}/{hashlib.sha256(content).hexdigest()}": content for content in contents}
 
 
 def _unpacked(

@@ -11,7 +11,7 @@ from rootstream import layers
 from rootstream.content import Content
 from rootstream.description import Described, Description
 from rootstream.errors import UserError, Where
-from rootstream.filetext import bytes_of, key_lines, text_of
+from rootstream.filetext import bytes_of, key_lines, openpgp_key, text_of
 from rootstream.images import MakeCapsule
 from rootstream.plan import overlay, packages
 from rootstream.plan.kconfig import BASE_FILE, Fragment
@@ -33,6 +33,7 @@ class Inputs:
     archives: Mapping[str, Content] = field(default_factory=dict)
     payloads: Mapping[str, Content] = field(default_factory=dict)
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    openpgp_keys: Mapping[str, bytes] = field(default_factory=dict)
     texts: Mapping[str, str] = field(default_factory=dict)
     configs: Mapping[str, bytes] = field(default_factory=dict)
     trees: Mapping[str, Content] = field(default_factory=dict)
@@ -78,6 +79,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
     """Read what the description (or the named systems of it) names in the project's folder."""
     archives: dict[str, Content] = {}
     keys: dict[str, tuple[str, ...]] = {}
+    openpgp_keys: dict[str, bytes] = {}
     texts: dict[str, str] = {}
     configs: dict[str, bytes] = {}
     trees: dict[str, Content] = {}
@@ -103,6 +105,9 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
         if isinstance(described.system.root, FromDebianPackages) and described.system.root.debian.preseed:
             path = described.system.root.debian.preseed
             texts[path] = text_of(folder / path)
+        if isinstance(described.system.root, FromDebianPackages):
+            files = [each.key for each in described.system.root.debian.repositories.values()]
+            openpgp_keys |= {path: openpgp_key(folder / path) for path in files}
         if isinstance(described.system.root, FromElements):
             path = described.system.root.elements.project
             projects[path] = junction(folder, path, junction_name(path))
@@ -117,6 +122,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
         archives=archives,
         payloads=payloads,
         keys=keys,
+        openpgp_keys=openpgp_keys,
         texts=texts,
         configs=configs,
         trees=trees,

@@ -135,7 +135,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     named = [(f"{number}-overlay.tar", f"{path.rstrip('/')}/") for number, path in enumerate(overlays, 1)]
     named += [("0-skeleton.tar", "BusyBox's skeleton")] if isinstance(system.root, FromBusybox) else []
     told["layers"] = [{"file": file, "name": name} for file, name in named]
-    _own(system, debian, told)
+    _own(system, debian, read, told)
     trees = [tree]
     if libc and any(permission.get("capabilities") for permission in told["permissions"]):
         program, files = busybox.xattr_program(libc, _tools(draft, described, debian), system.epoch)
@@ -204,7 +204,7 @@ def _packages(
     return tuple(Dependency(element=element, location=f"/packages/{name}") for name, element in made.roots.items())
 
 
-def _own(system: System, debian: Debian, told: dict[str, Any]) -> None:
+def _own(system: System, debian: Debian, read: inputs.Inputs, told: dict[str, Any]) -> None:
     """Add what only one kind of root is told."""
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
@@ -215,7 +215,7 @@ def _own(system: System, debian: Debian, told: dict[str, Any]) -> None:
         told["identities"] = [
             {"path": path, "choice": choice} for path, choice in sorted(system.root.debian.identities.items())
         ]
-        told["apt"] = plan_debian.apt(system.root.debian, debian)
+        told["apt"] = plan_debian.apt(system.root.debian, debian, read.openpgp_keys)
         told["drop"] = list(system.root.debian.drop)
         told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
 
@@ -361,7 +361,13 @@ def _tree(
         wanted_packages = system.root.debian
         preseed = read.texts[wanted_packages.preseed] if wanted_packages.preseed else ""
         configured = plan_debian.elements(
-            wanted_packages, debian, system.arch, preseed, system.epoch, modules=_with_modules(system)
+            wanted_packages,
+            debian,
+            system.arch,
+            preseed,
+            system.epoch,
+            keys=read.openpgp_keys,
+            modules=_with_modules(system),
         )
         draft.add(*configured.elements)
         draft.files.update(configured.files)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -22,6 +22,8 @@ MAKE_WORK = (
     f"then mkdir {MEMORY} && ln -s {MEMORY} {WORK}; else mkdir {WORK}; fi"
 )
 
+# Where the plan has the keys of apt repositories, named by their SHA-256.
+APT_KEYS = "files/apt-keys"
 
 # Releases whose updates come in suites of their own; what has no release (sid, experimental) has none.
 RELEASES = ("bullseye", "bookworm", "trixie", "forky", "stable", "oldstable")
@@ -66,13 +68,15 @@ def debian_packages(
     essential: bool = False,
     database: Mapping[str, Json] | None = None,
     without: tuple[str, ...] = (),
+    repositories: Sequence[Json] = (),
 ) -> Source:
     """Return a whole set of Debian packages as a source; `architecture` is Debian's word (amd64).
 
     `suites` are the project's unless given; `essential` adds what every Debian has; `database` are the words for
     dpkg's database. `without` are packages of another element that it is used with: neither they nor what they
-    need is in it.
+    need is in it. `repositories` are further ones, their keys by SHA-256 (see `APT_KEYS`).
     """
+    free: dict[str, Json] = {"mirrors": list(debian.mirrors)} if debian.mirrors else {}
     beside = {"without": sorted(set(without)), "fixups": False} if without else {}
     return Source(
         kind="debian_packages",
@@ -83,10 +87,11 @@ def debian_packages(
             "packages": sorted(set(packages)),
             "recommends": recommends,
             **({"essential": True} if essential else {}),
+            **({"repositories": list(repositories)} if repositories else {}),
             **(database or {}),
             **beside,
         },
-        free={"mirrors": list(debian.mirrors)} if debian.mirrors else {},
+        free=free | ({"keys": APT_KEYS} if repositories else {}),
         locked=True,
     )
 

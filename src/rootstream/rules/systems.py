@@ -41,7 +41,7 @@ def check(system: System, node: Node) -> list[UserError]:
 
 def cautions(system: System, node: Node, folder: Path) -> tuple[Caution, ...]:
     """Return what the author of a system without mistakes should know; `folder` is that of its files."""
-    return tuple(logins.cautions(system, node, folder))
+    return (*logins.cautions(system, node, folder), *debian.cautions(system, node))
 
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:

@@ -88,7 +88,7 @@ def complete(
                 *warned,
                 *replaced.lost(tree),
                 *debian.warnings(tree),
-                *(aptsources.warnings(tree) if spec.apt else ()),
+                *(aptsources.warnings(tree, spec.apt) if spec.apt else ()),
                 *needed.lacking(tree, libraries - needed.libraries(tree)),
             )
             report.warnings.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
