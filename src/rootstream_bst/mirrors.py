@@ -75,7 +75,10 @@ def from_targets(targets: Sequence[aptindex.Target]) -> tuple[Mirror, ...]:
 
 
 def host_mirrors(env: Mapping[str, str]) -> tuple[Mirror, ...]:
-    """Return the archives of Debian that the host's apt is configured for; empty without apt."""
+    """Return the archives of Debian that the host's apt is configured for; empty without apt.
+
+    Raises `Fault` process-timeout.
+    """
     return from_targets(
         aptindex.targets(_apt(["apt-get", "indextargets", "--format", aptindex.TARGET_FORMAT], env))
     )
@@ -89,7 +92,9 @@ def host_proxies(env: Mapping[str, str]) -> dict[str, str]:
 def _apt(argv: Sequence[str], env: Mapping[str, str]) -> str:
     try:
         done = process.run(argv, env={**env, "LC_ALL": "C"}, timeout=HOST_TIMEOUT)
-    except Fault:
+    except Fault as fault:
+        if fault.reason != "program-missing":
+            raise
         return ""
     return done.stdout if done.status == 0 else ""
 

@@ -102,6 +102,19 @@ def test_no_mirror() -> None:
     assert mirrors.VARIABLE in (caught.value.detail or "")
 
 
+def test_an_apt_that_does_not_answer_is_not_one_without_mirrors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "apt-get"
+    program.write_text("#!/bin/sh\nexec sleep 60\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setattr(mirrors, "HOST_TIMEOUT", 0.2)
+    with pytest.raises(Fault) as caught:
+        mirrors.find((), {"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert caught.value.reason == "process-timeout"
+
+
 @pytest.mark.parametrize(
     "url",
     [
