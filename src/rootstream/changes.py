@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ _BESIDE = ("description", "machine", "checks")
 
 def noted(described: Described, debian: Debian, folder: Path, versions: Iterable[str]) -> dict[str, str]:
     """Return a digest for every option and file of a system and for the versions of the tools, by its name."""
-    system = described.system.model_dump(mode="json", exclude=set(_BESIDE))
+    system = described.system.model_dump(mode="json", exclude=set(_BESIDE), exclude_unset=True)
     found = {f"option {name}": _digest(json.dumps(value)) for name, value in _options("", system)}
     found["option debian"] = _digest(json.dumps(debian.model_dump(mode="json")))
     for path in paths_of(described.system):
@@ -40,8 +41,14 @@ def _options(prefix: str, value: Any) -> Iterator[tuple[str, Any]]:  # noqa: ANN
         for name, inner in value.items():
             yield from _options(f"{prefix}.{name}" if prefix else name, inner)
     elif isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
-        for number, inner in enumerate(value):
-            yield from _options(f"{prefix}[{number}]", inner)
+        # Kinds of layers and images are named, so that one more of them moves no other.
+        seen = Counter[str]()
+        for inner in value:
+            kind = next(iter(inner)) if isinstance(inner, dict) and len(inner) == 1 else ""
+            name, content = (f"{prefix}.{kind}", inner[kind]) if kind else (prefix, inner)
+            number = f"[{seen[kind]}]" if seen[kind] or not kind else ""
+            seen[kind] += 1
+            yield from _options(f"{name}{number}", content)
     else:
         yield prefix, value
 

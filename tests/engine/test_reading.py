@@ -76,7 +76,7 @@ def test_a_dry_run_names_what_changed(copy: Path, run: Command) -> None:
     (copy / "system.yaml").write_text(SYSTEM.replace("hostname: small", "hostname: other"))
     told = look(copy, "build", "-n").stderr
     assert "file overlay/etc/more is new" in told
-    assert "option layers[1].hostname changed" in told
+    assert "option layers.hostname changed" in told
     assert "system-small.bst" in told
     assert "busybox" not in told
     (copy / "overlay" / "etc" / "more").unlink()

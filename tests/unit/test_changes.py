@@ -44,9 +44,16 @@ def test_every_kind_of_change_is_named(tmp_path: Path) -> None:
         "file overlay/etc/new is new",
         "file overlay/link changed",
         *[each for each in changes.differences(before, after) if each.startswith("option images")],
-        "option layers[1].hostname changed",
+        "option layers.hostname changed",
     )
     assert any(each.startswith("option images") for each in changes.differences(before, after))
+
+
+def test_one_more_layer_is_all_that_is_named(tmp_path: Path) -> None:
+    (tmp_path / "overlay").mkdir()
+    before = noted(tmp_path, SYSTEM)
+    after = noted(tmp_path, SYSTEM.replace("[{overlay", "[{users: [{name: me}]}, {overlay"))
+    assert changes.differences(before, after) == ("option layers.users.name is new",)
 
 
 def test_inputs_are_those_of_the_manifest(tmp_path: Path) -> None:
