@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 BOOTABLE = ("disk", "iso", "uki", "initramfs", "ext", "squashfs", "capsule")  # those of `machine: boot:`
+OUT = "ROOTSTREAM_OUT"
 CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
@@ -60,6 +61,23 @@ def project_option(command: Command) -> Command:
     return option(command)
 
 
+def out_option(command: Command) -> Command:
+    """Add `--out`, another folder for results; `_project` takes it from the context."""
+
+    def keep(context: click.Context, _parameter: click.Parameter, value: Path | None) -> None:
+        context.meta[OUT] = value
+
+    option = click.option(
+        "--out",
+        type=click.Path(path_type=Path, file_okay=False),
+        metavar="DIR",
+        expose_value=False,
+        callback=keep,
+        help="Keep results in DIR instead of the project's out/ (or name it in ROOTSTREAM_OUT).",
+    )
+    return option(command)
+
+
 def progress_options(command: Command) -> Command:
     """Add `--json` and `--plain`, the ways to show progress."""
     json = click.option("--json", "style", flag_value="json", help="Events as JSON lines on stdout.")
@@ -78,7 +96,8 @@ variant_option = click.option("--variant", metavar="NAME", help="The same as SYS
 def _project(folder: Path) -> Project:
     from rootstream.project import find
 
-    return find(folder)
+    named = click.get_current_context().meta.get(OUT) or os.environ.get(OUT)
+    return find(folder, Path(named) if named else None)
 
 
 def _engine() -> Engine:
@@ -175,6 +194,7 @@ def import_(
 @systems_argument
 @variant_option
 @project_option
+@out_option
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be built, and why.")
 @locked_option
 @progress_options
@@ -276,6 +296,7 @@ def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | N
 @click.argument("system", required=False, shell_complete=complete_systems)
 @variant_option
 @project_option
+@out_option
 @boot_option
 @locked_option
 @progress_options
@@ -300,6 +321,7 @@ def run(
 @systems_argument
 @variant_option
 @project_option
+@out_option
 @boot_option
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
 @locked_option
@@ -332,6 +354,7 @@ def verify(
 @systems_argument
 @variant_option
 @project_option
+@out_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: bool) -> None:
     """Show systems, their elements and keys, and what is cached."""
@@ -393,9 +416,11 @@ def clean(folder: Path, also_out: bool, cache: bool, yes: bool) -> None:
     """Delete what is derived in the project (.rootstream/); nothing you wrote, no lock."""
     from rootstream import inspection
 
+    project = _project(folder)
     if (also_out or cache) and not yes:
-        click.confirm("Delete " + " and ".join(inspection.doomed(out=also_out, cache=cache)) + "?", abort=True)
-    for line in inspection.clean(_project(folder), _engine(), out=also_out, cache=cache, force=yes):
+        doomed = inspection.doomed(out=project.results if also_out else None, cache=cache)
+        click.confirm("Delete " + " and ".join(doomed) + "?", abort=True)
+    for line in inspection.clean(project, _engine(), out=also_out, cache=cache, force=yes):
         click.echo(line)
 
 

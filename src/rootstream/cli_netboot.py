@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 from click.shell_completion import CompletionItem
 
-from rootstream.cli import _project, _reporter, complete_systems, progress_options, project_option
+from rootstream.cli import _project, _reporter, complete_systems, out_option, progress_options, project_option
 
 if TYPE_CHECKING:
     from rootstream.netboot.dnsmasq import Mode
@@ -46,6 +46,7 @@ machine_argument = click.argument("machine", shell_complete=complete_machines)
 @click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of HTTP.")
 @ipxe_option
 @project_option
+@out_option
 @progress_options
 def serve(
     interface: str,
@@ -85,6 +86,7 @@ def serve(
 @click.option("--no-power", is_flag=True, help="Only choose, for the next boot.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
 @project_option
+@out_option
 @progress_options
 def boot(
     machine: str,
@@ -133,6 +135,7 @@ def boot(
 @click.command()
 @click.argument("system", required=False, shell_complete=complete_systems)
 @project_option
+@out_option
 def builds(system: str | None, folder: Path) -> None:
     """List the builds that machines can boot, the newest first; `*` is the current one."""
     from rootstream.errors import UserError
@@ -155,6 +158,7 @@ def builds(system: str | None, folder: Path) -> None:
 @click.argument("system", shell_complete=complete_systems)
 @click.argument("build_id", metavar="[BUILD]", required=False)
 @project_option
+@out_option
 def rollback(system: str, build_id: str | None, folder: Path) -> None:
     """Have machines boot an earlier build of SYSTEM: the one before the current, or BUILD."""
     from rootstream.netboot import choosing
@@ -167,6 +171,7 @@ def rollback(system: str, build_id: str | None, folder: Path) -> None:
 @machine_argument
 @click.argument("action", type=click.Choice(["on", "off", "cycle", "status"]))
 @project_option
+@out_option
 def power(machine: str, action: str, folder: Path) -> None:
     """Switch MACHINE on or off, or say whether it is on.
 
@@ -195,6 +200,7 @@ def power(machine: str, action: str, folder: Path) -> None:
 @click.option("--url", required=True, help="Where a web server shows DIR, such as http://10.8.30.15/boot.")
 @ipxe_option
 @project_option
+@out_option
 @progress_options
 def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str | None) -> None:
     """Write what the machines boot into DIR, for a web server that is there already.

@@ -41,7 +41,7 @@ def _native(prepared: workflow.Prepared, engine: Engine, report: events.Reporter
     todo = []
     for target in prepared.outputs:
         if export.is_current(where, target, prepared.mark(target)):
-            report(_info(f"{target}: nothing to do, out/{target} is up to date"))
+            report(_info(f"{target}: nothing to do, {where.shown(target)} is up to date"))
         else:
             todo.append(target)
     if not todo:
@@ -62,7 +62,7 @@ def _reason(prepared: workflow.Prepared, target: str) -> str:
     if "digest" not in state:
         return "new: it was not built here yet"
     if state["digest"] == prepared.mark(target):
-        return f"out/{target} is gone or was changed since it was exported"
+        return f"{where.shown(target)} is gone or was changed since it was exported"
     before = state.get("noted")
     now = prepared.noted(target)
     found = (
@@ -86,7 +86,7 @@ def _plain(where: Project, wanted: tuple[str, ...], engine: Engine, report: even
         key = next((state.key for state in states if state.name == element), "")
         target = workflow.plain_target(element)
         if key and export.is_current(where, target, key):
-            report(_info(f"{element}: nothing to do, out/{target} is up to date"))
+            report(_info(f"{element}: nothing to do, {where.shown(target)} is up to date"))
             continue
         new = "digest" not in read_state(where, target)
         reason = "new: it was not built here yet" if new else "its key or the files of its export changed"

@@ -18,10 +18,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rootstream import events
+from rootstream import events, nofollow
 from rootstream.errors import UserError, Where
 from rootstream.filling import fill
-from rootstream.lock import write_atomically
 from rootstream.placeholders import Secret, mark
 from rootstream.progress import words
 from rootstream.project import Project, read_state
@@ -181,12 +180,20 @@ def exchange(new: Path, place: Path) -> None:
     aside.rename(new)
 
 
+def results_folder(project: Project) -> Path:
+    """Return the folder of all results, which is there. Raises `UserError` cannot-write, link-in-project."""
+    if project.elsewhere is None:
+        nofollow.make_folder(project.folder, project.results)
+    else:
+        project.elsewhere.mkdir(parents=True, exist_ok=True)
+    return project.results
+
+
 def export(project: Project, checkout: Path, facts: Facts, report: events.Reporter) -> Path:
     """Put the checked-out images of a target into out/. Raises `UserError` cannot-write, secret-not-placed."""
     place = project.out(facts.target)
     try:
-        (project.folder / "out").mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=project.folder / "out", prefix=f".{facts.target}.") as scratch:
+        with tempfile.TemporaryDirectory(dir=results_folder(project), prefix=f".{facts.target}.") as scratch:
             new = Path(scratch) / "new"
             new.mkdir(mode=0o755)
             finish(checkout, new)
@@ -250,14 +257,13 @@ def remember(project: Project, facts: Facts) -> None:
     """Note what an export was made from, to find out later that there is nothing to do, or what changed."""
     state = {"digest": facts.mark, "files": _fingerprint(project.out(facts.target)), "noted": dict(facts.noted)}
     path = project.work / "state" / f"{facts.target}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     mode = 0o600 if facts.private else 0o644  # digests of short secrets can be guessed from
-    write_atomically(path, (json.dumps(state) + "\n").encode(), mode)
+    nofollow.write(project.folder, path, (json.dumps(state) + "\n").encode(), mode)
 
 
 def forget(project: Project, target: str) -> None:
     """Take back what `remember` noted: the next build looks at everything again."""
-    (project.work / "state" / f"{target}.json").unlink(missing_ok=True)
+    nofollow.remove(project.folder, project.work / "state" / f"{target}.json")
 
 
 def is_current(project: Project, target: str, digest: str) -> bool:
@@ -267,13 +273,8 @@ def is_current(project: Project, target: str, digest: str) -> bool:
         return False
     try:
         return state.get("files") == _fingerprint(project.out(target))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return False
-
-
-def remove(path: Path) -> None:
-    """Delete a folder and all below it, if it is there."""
-    shutil.rmtree(path, ignore_errors=True)
 
 
 def line(path: Path, base: Path) -> str:

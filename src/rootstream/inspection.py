@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rootstream import export, selection, workflow
+from rootstream import nofollow, selection, workflow
 from rootstream.description import Description
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
@@ -196,10 +196,10 @@ def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:
     return workspaces.of_package(project, name)
 
 
-def doomed(*, out: bool, cache: bool) -> Iterator[str]:
+def doomed(*, out: Path | None, cache: bool) -> Iterator[str]:
     """Name what a clean would delete beside the project's derived files."""
     if out:
-        yield "out/ with all its images"
+        yield f"{out} with all its images"
     if cache:
         yield "the cache shared by all projects of this user"
 
@@ -235,13 +235,13 @@ def clean(project: Project, engine: Engine, *, out: bool, cache: bool, force: bo
         )
     folders = [project.work]
     if out:
-        folders.append(project.folder / "out")
+        folders.append(project.results)
     lines = []
     if cache:
         engine.clean()
         lines.append(f"deleted {engine.settings.cache}")
     for folder in folders:
-        if folder.exists():
-            export.remove(folder)
+        base = folder.parent if folder == project.elsewhere else project.folder
+        if nofollow.remove(base, folder):
             lines.append(f"deleted {folder}")
     return tuple(lines) or ("nothing to delete",)

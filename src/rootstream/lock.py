@@ -8,14 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import stat
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rootstream import lock_entries
+from rootstream import lock_entries, nofollow
 from rootstream.errors import UserError, Where
 
 VERSION = 1
@@ -104,10 +103,10 @@ def _line_of(text: str, number: int) -> int | None:
 def read(path: Path) -> Lock | None:
     """Return the lock of a file, or None if there is none yet. Raises `UserError` lock-broken."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_BYTES:
-            raise _broken("no file, or too large to be a lock", path)
-        return from_text(path.read_text(encoding="utf-8"), path)
+        data = nofollow.read_bytes(path.parent, path, most=MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise _broken("too large to be a lock", path)
+        return from_text(data.decode("utf-8"), path)
     except FileNotFoundError:
         return None
     except (UnicodeDecodeError, OSError) as error:
@@ -117,9 +116,12 @@ def read(path: Path) -> Lock | None:
 def write(lock: Lock, path: Path) -> bool:
     """Put the lock in place, whole or not at all. Returns whether it changed."""
     text = to_text(lock)
-    if path.exists() and path.read_text(encoding="utf-8", errors="replace") == text:
-        return False
-    write_atomically(path, text.encode())
+    try:
+        if nofollow.read_bytes(path.parent, path) == text.encode():
+            return False
+    except FileNotFoundError:
+        pass
+    nofollow.write(path.parent, path, text.encode())
     return True
 
 

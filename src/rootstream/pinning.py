@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rootstream import events, kept_pins, lock, origins, project
+from rootstream import events, kept_pins, lock, nofollow, origins, project
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -201,7 +201,7 @@ def _track(
     engine: Engine,
     report: events.Reporter,
 ) -> dict[str, Any]:
-    where.work.mkdir(exist_ok=True)
+    nofollow.make_folder(where.folder, where.work)
     with tempfile.TemporaryDirectory(dir=where.work, prefix="update-") as scratch:
         folder = Path(scratch)
         project.sync(folder, text.render(_keeping(plan, old.refs if old else {})))

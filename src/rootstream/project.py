@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rootstream import events
+from rootstream import committed, events, nofollow
 from rootstream.content import Content, chunks
 from rootstream.errors import UserError, Where
 
@@ -31,12 +31,14 @@ Alone = Callable[[], AbstractContextManager[None]]
 class Project:
     """A folder with a system.yaml, or with a BuildStream project.conf and no system.yaml (`plain`).
 
-    `scratch` is where a command that only reads puts what it derives.
+    `scratch` is where a command that only reads puts what it derives, `elsewhere` the folder that holds results
+    instead of the project's own.
     """
 
     folder: Path
     kind: Literal["described", "plain"]
     scratch: Path | None = None
+    elsewhere: Path | None = None
 
     @property
     def description(self) -> Path:
@@ -58,24 +60,47 @@ class Project:
         """Return the folder of the BuildStream project that the engine works in."""
         return (self.scratch or self.work) / "plan" if self.kind == "described" else self.folder
 
+    @property
+    def results(self) -> Path:
+        """Return the folder of all results."""
+        return self.elsewhere or self.folder / "out"
+
     def out(self, target: str) -> Path:
         """Return the folder of a target's results."""
-        return self.folder / "out" / target
+        return self.results / target
+
+    def shown(self, target: str) -> str:
+        """Return the folder of a target's results for people: from the project's folder where it is in that."""
+        place = self.out(target)
+        return str(place.relative_to(self.folder)) if place.is_relative_to(self.folder) else str(place)
 
 
-def find(start: Path) -> Project:
-    """Return the project of a folder or of the nearest one above it. Raises `UserError` no-project."""
+def find(start: Path, elsewhere: Path | None = None) -> Project:
+    """Return the project of a folder or of the nearest one above it; what a clone may have brought is looked at.
+
+    `elsewhere` is a folder for its results. Raises `UserError` no-project, foreign-project, outside-project,
+    link-in-project, special-file, foreign-owner.
+    """
     start = start.resolve()
     for folder in (start, *start.parents):
         if (folder / DESCRIPTION).is_file():
-            return Project(folder=folder, kind="described")
+            return _looked_at(folder / DESCRIPTION, "described", start, elsewhere)
         if (folder / PLAIN).is_file() and folder.name != "plan":
-            return Project(folder=folder, kind="plain")
+            return _looked_at(folder / PLAIN, "plain", start, elsewhere)
     raise UserError(
         "no-project",
         f"no {DESCRIPTION} and no BuildStream {PLAIN} in {start} or above it",
         hint="`rootstream init debian-server box` makes a project in the folder box.",
     )
+
+
+def _looked_at(file: Path, kind: Literal["described", "plain"], start: Path, elsewhere: Path | None) -> Project:
+    committed.require_own(file, start)
+    committed.require_inside(file)
+    place = elsewhere.resolve() if elsewhere else None
+    found = Project(folder=file.parent, kind=kind, elsewhere=place)
+    committed.look(found.folder, plain=kind == "plain", lock=found.lock, work=found.work, results=place)
+    return found
 
 
 @contextmanager
@@ -113,29 +138,38 @@ def locked(project: Project, report: events.Reporter, systems: tuple[str, ...] =
     """
     with ExitStack() as stack:
         for name in sorted(systems):
-            _take(stack.enter_context(lock_file(project.work / "locks" / name)), report)
-        lock = stack.enter_context(lock_file(project.work / "lock"))
+            _take(stack.enter_context(lock_file(project.work / "locks" / name, project.folder)), report)
+        lock = stack.enter_context(lock_file(project.work / "lock", project.folder))
         _take(lock, report)
         yield Hold(lock=lock, report=report)
 
 
 @contextmanager
-def lock_file(path: Path) -> Iterator[int]:
-    """Open a file of the project to be locked, and give its descriptor. Raises `UserError` cannot-write."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise UserError(
-            "cannot-write",
-            f"cannot be written: {error.strerror}",
-            where=Where(path=path),
-            hint="The project's folder must be writable.",
-        ) from error
+def lock_file(path: Path, base: Path | None = None) -> Iterator[int]:
+    """Open a file below a base (its folder) to be locked, and give its descriptor.
+
+    Raises `UserError` cannot-write, link-in-project, special-file, foreign-owner.
+    """
+    if base is None:
+        base = path.parent
+        try:
+            base.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+    handle = nofollow.open_file(base, path, os.O_RDWR | os.O_CREAT)
     try:
         yield handle
     finally:
         os.close(handle)
+
+
+def _cannot_write(path: Path, error: OSError) -> UserError:
+    return UserError(
+        "cannot-write",
+        f"cannot be written: {error.strerror}",
+        where=Where(path=path),
+        hint="The project's folder must be writable.",
+    )
 
 
 def _take(handle: int, report: events.Reporter) -> None:
@@ -196,7 +230,7 @@ def _holds(place: Path, content: Content) -> bool:
 def read_state(project: Project, target: str) -> Mapping[str, Any]:
     """Return what the last export of a target noted, or nothing."""
     try:
-        state = json.loads((project.work / "state" / f"{target}.json").read_text())
-    except (OSError, ValueError):
+        state = json.loads(nofollow.read_bytes(project.folder, project.work / "state" / f"{target}.json"))
+    except (OSError, ValueError, RecursionError):
         return {}
     return state if isinstance(state, dict) else {}

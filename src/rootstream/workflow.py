@@ -20,6 +20,7 @@ from rootstream import (
     events,
     export,
     lock,
+    nofollow,
     origins,
     pinning,
     placeholders,
@@ -110,7 +111,11 @@ def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def write_plan(prepared: Prepared) -> None:
-    """Put the plan where the engine reads it."""
+    """Put the plan where the engine reads it. Raises `UserError` link-in-project, special-file, foreign-owner."""
+    where = prepared.project
+    if where.scratch is None:
+        nofollow.make_folder(where.folder, where.plan)
+        nofollow.check_below(where.folder, where.plan)
     project.sync(prepared.project.plan, prepared.files, keep=(".bst",))
 
 
@@ -191,7 +196,9 @@ def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -
         if export.is_current(where, target, prepared.mark(target)):
             if prepared.is_private(target) and export.is_open(where.out(target)):
                 export.close(where.out(target))
-            report(events.Notice(level="info", text=f"{target}: nothing to do, out/{target} is up to date"))
+            report(
+                events.Notice(level="info", text=f"{target}: nothing to do, {where.shown(target)} is up to date")
+            )
         else:
             todo.append(target)
     if todo:
@@ -289,7 +296,7 @@ def _checkout(
     report: events.Reporter,
 ) -> None:
     report(events.Step(name="export", text=f"exporting {target}"))
-    (where.folder / "out").mkdir(exist_ok=True)
+    export.results_folder(where)
     scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="checkout-"))
     try:
         engine.checkout(where.plan, element, scratch / "files", report, depends="run")

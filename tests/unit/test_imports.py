@@ -27,6 +27,7 @@ DATA = {
     "placeholders",
     "process",
     "leash",
+    "nofollow",
 }
 MAY = {
     "boot": DATA,

@@ -172,4 +172,4 @@ def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "system.lock")
     with pytest.raises(UserError) as caught:
         lock.read(tmp_path / "system.lock")
-    assert caught.value.reason == "lock-broken"
+    assert caught.value.reason == "special-file"

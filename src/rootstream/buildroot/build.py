@@ -67,7 +67,7 @@ def build(
     if export.is_current(where, name, key) and _untouched(space):
         if placeholders.has_secrets(described.system.layers) and export.is_open(where.out(name)):
             export.close(where.out(name))
-        report(events.Notice(level="info", text=f"{name}: nothing to do, out/{name} is up to date"))
+        report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
         return where.out(name)
     ready = opening.opened(where, described, pinned, env, report, identity)
     space = ready.workspace
@@ -99,7 +99,7 @@ def look(
     key, identity = opening.digest(where, described, pinned)
     current = export.is_current(where, name, key)
     if current and _untouched(opening.space_of(where, described, where.folder, env)):
-        report(events.Notice(level="info", text=f"{name}: nothing to do, out/{name} is up to date"))
+        report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
         return
     ready = opening.opened(where, described, pinned, env, report, identity)
     space = ready.workspace

@@ -100,6 +100,8 @@ def _take_out(space: Workspace, name: str, found: installed.Claims) -> None:
     """Delete what the package of a build folder has installed into host/ and staging/."""
     for place in installed.SHARED:
         base = (space.output / place).resolve()
+        if not base.is_relative_to(space.output.resolve()):
+            continue  # a link out of the output folder: nothing of ours
         for path in found[place].get(name, ()):
             full = base / path
             if full.parent.resolve().is_relative_to(base):

@@ -11,7 +11,7 @@ FOLDER = ".netboot"
 
 def base(project: Project) -> Path:
     """Return the folder of everything that the boot server keeps; `rootstream clean --out` deletes it."""
-    return project.folder / "out" / FOLDER
+    return project.results / FOLDER
 
 
 def builds(project: Project) -> Path:
