@@ -15,7 +15,8 @@ from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
 from rootstream.load import load
-from rootstream.plan.model import Element, Prepared
+from rootstream.plan.debian import CONFIGURED
+from rootstream.plan.model import Element, Json, Plan, Prepared
 from rootstream.project import Project, reading
 
 if TYPE_CHECKING:
@@ -95,13 +96,56 @@ def _meant(project: Project, name: str) -> tuple[tuple[str, ...], str]:
 
 
 def _element(project: Project, name: str, engine: Engine) -> str:
-    """Return the full name of the element that a user means: whole, its package (`linux`), or SYSTEM:PACKAGE."""
+    """Return the full name of the element that a user means: whole, its package (`linux`), or SYSTEM:PACKAGE.
+
+    A package of Debian stands for the element that unpacks or configures it.
+    """
     if project.kind == "plain":
         return name if name.endswith(".bst") else name + ".bst"
     wanted, rest = _meant(project, name)
-    targets = _elements(project, wanted)
+    prepared = workflow.read(project, wanted)
+    workflow.write_plan(prepared)
+    targets = {target: outputs.element for target, outputs in prepared.outputs.items()}
     states = engine.show(project.plan, tuple(targets.values()))
-    return found_element(rest, tuple(state.name for state in states), targets)
+    names = tuple(state.name for state in states)
+    try:
+        return found_element(rest, names, targets)
+    except UserError as error:
+        holding = with_package(prepared.plan, rest) if error.reason == "unknown-element" else ()
+        if not holding:
+            raise
+        if len(holding) > 1:
+            raise _several(f"several elements have the package {rest!r}", holding, rest, targets) from error
+        return holding[0]
+
+
+def with_package(plan: Plan, package: str) -> tuple[str, ...]:
+    """Return the elements that configure a package of Debian or, if none does, those that unpack it."""
+    unpacked = [
+        name
+        for name, element in plan.elements.items()
+        if any(_pins(plan.refs.get(source.request()), package) for source in element.sources)
+    ]
+    configured = [
+        name
+        for name, element in plan.elements.items()
+        if name.endswith(CONFIGURED) and any(each.element in unpacked for each in element.builds_with)
+    ]
+    return tuple(sorted(configured or unpacked))
+
+
+def _pins(ref: Json, package: str) -> bool:
+    rows = ref if isinstance(ref, list) else ()
+    return any(isinstance(row, dict) and row.get("name") == package for row in rows)
+
+
+def _several(message: str, names: Sequence[str], name: str, targets: Mapping[str, str]) -> UserError:
+    hint = f"Name one of them, or one of {', '.join(f'{target}:{name}' for target in targets)}."
+    return UserError(
+        "several-elements",
+        f"{message}: {', '.join(names)}",
+        hint=hint if len(targets) > 1 else "Name one of them.",
+    )
 
 
 def found_element(name: str, names: tuple[str, ...], targets: Mapping[str, str]) -> str:
@@ -117,13 +161,7 @@ def found_element(name: str, names: tuple[str, ...], targets: Mapping[str, str])
         if len(begins) == 1:
             return begins[0]
         if begins:
-            raise UserError(
-                "several-elements",
-                f"several elements begin with {name!r}: {', '.join(begins)}",
-                hint=f"Name one of them, or one of {', '.join(f'{target}:{name}' for target in targets)}."
-                if len(targets) > 1
-                else "Name one of them.",
-            )
+            raise _several(f"several elements begin with {name!r}", begins, name, targets)
     raise unknown_element(name, names)
 
 

@@ -89,8 +89,8 @@ class Qemu(Model):
 
     bridge: Interface
     """Bridge that its network card is attached to: the interface that `rootstream serve` is told."""
-    memory: Size = 512 << 20
-    """Memory."""
+    memory: Size | None = None
+    """Memory; by default what the root that it boots takes unpacked, 512M at least."""
     cores: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of processors."""
     nic: Literal["virtio", "e1000", "rtl8139"] = "virtio"

@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from rootstream.errors import UserError, Where
 DESCRIPTION = "system.yaml"
 PLAIN = "project.conf"
 LONGEST_HOLDER = 300
+_LOOKS, _PAUSE = 20, 0.05  # seconds
 _WORD = re.compile(r"[a-z]+")
 # What is entered while only a held system is worked in and other commands may have the project.
 Alone = Callable[[], AbstractContextManager[None]]
@@ -116,6 +118,18 @@ class Hold:
 
     lock: int
     report: events.Reporter
+    held: bool = False
+
+    def take(self) -> None:
+        """Wait for the project and hold it."""
+        _take(self.lock, self.report)
+        self.held = True
+
+    def leave(self) -> None:
+        """Let others have the project, if it is held."""
+        if self.held:
+            self.held = False
+            _leave(self.lock)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -123,9 +137,9 @@ class Hold:
 
         Who is interrupted meanwhile, or fails, ends without waiting for them.
         """
-        fcntl.flock(self.lock, fcntl.LOCK_UN)
+        self.leave()
         yield
-        _take(self.lock, self.report)
+        self.take()
 
 
 @contextmanager
@@ -138,10 +152,13 @@ def locked(project: Project, report: events.Reporter, systems: tuple[str, ...] =
     """
     with ExitStack() as stack:
         for name in sorted(systems):
-            _take(stack.enter_context(lock_file(project.work / "locks" / name, project.folder)), report)
-        lock = stack.enter_context(lock_file(project.work / "lock", project.folder))
-        _take(lock, report)
-        yield Hold(lock=lock, report=report)
+            handle = stack.enter_context(lock_file(project.work / "locks" / name, project.folder))
+            _take(handle, report)
+            stack.callback(_leave, handle)
+        hold = Hold(lock=stack.enter_context(lock_file(project.work / "lock", project.folder)), report=report)
+        hold.take()
+        stack.callback(hold.leave)
+        yield hold
 
 
 @contextmanager
@@ -174,16 +191,33 @@ def _cannot_write(path: Path, error: OSError) -> UserError:
 
 def _take(handle: int, report: events.Reporter) -> None:
     """Lock an open file and write into it who has it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(handle, LONGEST_HOLDER, 0).decode("utf-8", "replace").strip() or "unknown"
-        report(
-            events.Notice(level="info", text=f"another command works in this project, waiting for it: {holder}")
-        )
+    if not _taken_at_once(handle, report):
         fcntl.flock(handle, fcntl.LOCK_EX)
     os.ftruncate(handle, 0)
     os.pwrite(handle, f"process {os.getpid()}, {_command()}".encode("utf-8", "replace")[:LONGEST_HOLDER], 0)
+
+
+def _taken_at_once(handle: int, report: events.Reporter) -> bool:
+    """Lock an open file, or say who has it: who took it this moment has not yet written that."""
+    for _ in range(_LOOKS):
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.pread(handle, LONGEST_HOLDER, 0).decode("utf-8", "replace").strip()
+        else:
+            return True
+        if holder:
+            break
+        time.sleep(_PAUSE)
+    told = "another command works in this project, waiting for it"
+    report(events.Notice(level="info", text=f"{told}: {holder}" if holder else told))
+    return False
+
+
+def _leave(handle: int) -> None:
+    """Unlock an open file, which names nobody from then on."""
+    os.ftruncate(handle, 0)
+    fcntl.flock(handle, fcntl.LOCK_UN)
 
 
 def _command() -> str:

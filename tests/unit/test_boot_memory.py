@@ -15,6 +15,7 @@ import pytest
 from rootstream.boot.memory import Ramdisk, ramdisk, sized
 from rootstream.errors import UserError
 from rootstream.machine import USUAL_MEMORY, BootFrom, BootImage, Machine
+from rootstream.netboot import qemu as netboot_qemu
 from rootstream.sandbox.compress import compressor
 from rootstream.sandbox.cpio import ALIGNMENT, cpio_size, write_cpio
 from rootstream.sandbox.tree import Tree, text_file
@@ -110,3 +111,13 @@ def test_memory_that_cannot_hold_the_root_is_refused(tmp_path: Path) -> None:
 
 def test_a_disk_needs_no_more(tmp_path: Path) -> None:
     assert sized(Machine(), image(tmp_path / "disk.img", "disk")).memory == USUAL_MEMORY
+
+
+def test_a_machine_on_the_network_has_room_for_what_it_boots(tmp_path: Path) -> None:
+    path = tmp_path / "initramfs"
+    path.write_bytes(lzma.compress(archive(300 * MIB), preset=0))
+    large = netboot_qemu.memory(path)
+    assert large > 600 * MIB
+    path.write_bytes(archive())
+    assert netboot_qemu.memory(path) == netboot_qemu.memory(None) == netboot_qemu.memory(tmp_path / "gone")
+    assert netboot_qemu.memory(None) < large

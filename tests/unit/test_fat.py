@@ -142,9 +142,15 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
     tree.put("boot/dev", Inode(kind=Kind.CHAR, mode=0o600))
     tree.put("boot/pipe", Inode(kind=Kind.FIFO, mode=0o600))
     tree.put("boot/up", Inode(kind=Kind.SYMLINK, mode=0o777, target=".."))
+    tree.put("boot/what?", text_file(b""))
     with pytest.raises(Mistake) as caught:
         fat_files(tree, "boot")
-    assert [text.partition(" ")[0] for text in caught.value.problems] == ["/boot/dev", "/boot/pipe", "/boot/up"]
+    assert [text.partition(" ")[0] for text in caught.value.problems] == [
+        "/boot/dev",
+        "/boot/pipe",
+        "/boot/up",
+        "/boot/what?:",
+    ]
 
 
 def disk(boot: int | None = None) -> DiskSpec:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.inspection import found_element
+from rootstream.inspection import found_element, with_package
+from rootstream.plan.model import Dependency, Element, Plan, Source
 
 NAMES = (
     "base.bst",
@@ -42,3 +43,20 @@ def test_others_are_told_what_is_near(name: str, reason: str) -> None:
         found_element(name, NAMES, TARGETS)
     assert caught.value.reason == reason
     assert "linux-aarch64-0b.bst" in str(caught.value)
+
+
+def test_a_package_of_debian_stands_for_what_configures_it() -> None:
+    source = Source(kind="debian_packages", words={"packages": ["sudo"]}, locked=True)
+    unpacked = Element(name="debian-1-unpacked.bst", kind="import", description="", sources=(source,))
+    above = (Dependency(element=unpacked.name),)
+    configured = [
+        Element(name=f"debian-1-{ending}.bst", kind="script", description="", builds_with=above)
+        for ending in ("configured", "run-2")
+    ]
+    refs = {source.request(): [{"name": "libpam0g"}, {"name": "sudo"}]}
+    elements = {each.name: each for each in (unpacked, *configured)}
+    plan = Plan(elements=elements, files={}, targets={}, refs=refs)
+    assert with_package(plan, "libpam0g") == ("debian-1-configured.bst",)
+    assert with_package(plan, "libpam") == ()
+    plan = Plan(elements={unpacked.name: unpacked}, files={}, targets={}, refs=refs)
+    assert with_package(plan, "sudo") == (unpacked.name,)

@@ -44,6 +44,7 @@ layers:
         ("kernel:\n  debian: linux-image-amd64\n  modules: true\nimages: [tar]", [("bad-value", 3)]),
         ("arch: powerpc\nkernel:\n  debian: {}\nimages: [tar]", [("not-available", 3)]),
         ("kernel: {}\nimages:\n- initrd", [("bad-value", 3)]),
+        ("kernel:\n  modules: true\nimages: [kernel]", [("image-needed", 2)]),
         ("kernel: {debian: {}}\nimages:\n- uimage", [("not-available", 3)]),
         ("kernel: {debian: {}}\nimages: [ext]\nmachine:\n  boot: [ext]", [("image-needed", 4)]),
         # disks
@@ -117,6 +118,7 @@ def test_rules(tmp_path: Path, words: str, expected: list[tuple[str, int]]) -> N
     [
         "checks: [{command: x, output: '[[a]'}]",
         "kernel: null\nimages: [tar, squashfs, ext]",
+        "kernel: {modules: true}\nimages: [kernel, tar]",
         "kernel: null\nimages: [{disk: {bootloader: none, partitions: [{filesystem: ext4, mount: /}]}}]",
         "images: [initramfs, {disk: {initramfs: true}}]",
         "images: [disk, {disk: {name: other.img}}]",

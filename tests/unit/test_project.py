@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import multiprocessing
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,8 +73,30 @@ def test_what_a_lock_says_of_its_holder_tells_no_value(
     described: project.Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/x/rootstream", "config", "set", 'BR2_PASSWORD="sesame"', "box"])
-    with project.locked(described, events.ignore):
+    with project.locked(described, events.ignore) as hold:
         assert (described.work / "lock").read_text() == f"process {os.getpid()}, rootstream config set"
+        with hold.paused():
+            assert (described.work / "lock").read_text() == ""
+    assert (described.work / "lock").read_text() == ""
+
+
+def test_who_waits_for_a_command_that_has_just_begun_learns_its_name(described: project.Project) -> None:
+    with project.lock_file(described.work / "lock") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # as yet without a name
+        naming = threading.Timer(0.2, os.pwrite, (handle, b"process 7, rootstream build", 0))
+        naming.start()
+        said = []
+
+        def report(event: events.Event) -> None:
+            said.append(event)
+            fcntl.flock(handle, fcntl.LOCK_UN)
+
+        with project.locked(described, report):
+            pass
+        naming.join()
+    assert [event.text.rpartition(": ")[2] for event in said if isinstance(event, events.Notice)] == [
+        "process 7, rootstream build"
+    ]
 
 
 def _hold_a_system(folder: Path, held: object, release: object) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -152,8 +152,10 @@ def require(ready: Opened, found: tuple[Problem, ...], report: events.Reporter) 
     """Report what is doubtful; raise `Problems` for what is wrong."""
     folder = ready.workspace.project
     for problem in found:
-        if problem.severity != "error":
-            report(events.Notice(level="warning" if problem.severity == "warning" else "info", text=str(problem)))
+        if problem.severity == "warning":
+            report(events.Notice(level="warning", text=str(replace(problem, severity="error"))))  # says it once
+        elif problem.severity != "error":
+            report(events.Notice(level="info", text=str(problem)))
     problems = tuple(check.as_error(problem, folder) for problem in found if problem.severity == "error")
     if problems:
         raise Problems(problems)

@@ -160,7 +160,8 @@ class Engine:
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
         with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
-            return process.hand_over(command, env=run.env, cwd=project, umask=session.UMASK)
+            env = {"TERM": "dumb", **run.env}
+            return process.hand_over(command, env=env, cwd=project, umask=session.UMASK)
 
     def sandbox(
         self, project: Path, element: str, argv: Sequence[str], mounts: Mapping[Path, str]

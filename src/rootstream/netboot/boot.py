@@ -23,8 +23,9 @@ from rootstream.lock import write_atomically
 from rootstream.machine import Check, CommandCheck, HttpCheck, Machine, PortCheck, PoweroffCheck, patience
 from rootstream.machines import NetMachine, Ssh, WithNone, WithQemu
 from rootstream.mistakes import nearest
-from rootstream.netboot import places, power, qemu, running, ssh
+from rootstream.netboot import choosing, places, power, qemu, running, ssh
 from rootstream.netboot.line import opened
+from rootstream.netboot.service import Service
 from rootstream.netboot.state import BootRecord, CheckResult, State, Timed
 from rootstream.project import Project
 
@@ -106,6 +107,7 @@ class _Job:
         self._name = name
         self._machine = machine
         self._state = state
+        self._service = Service(description, choosing.builds(project), state, events.ignore)
         self._report = report
         self._env = env
         self._folder = places.machine(project, name)
@@ -173,6 +175,7 @@ class _Job:
                 self._name,
                 self._machine,
                 words.qemu,
+                ramdisk=choosing.ramdisk(self._service, self._name),
                 log=self._log,
                 report=self._report,
                 env=self._env,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rootstream import events
 from rootstream.description import Description
 from rootstream.netboot import places
@@ -14,6 +16,14 @@ from rootstream.project import Project
 def builds(project: Project) -> Builds:
     """Return the builds of a project."""
     return Builds(places.builds(project), places.content(project))
+
+
+def ramdisk(service: Service, name: str) -> Path | None:
+    """Return the file of the root that a machine boots next, if it is one that is unpacked into memory."""
+    target, wanted, _ = service.wanted(name)
+    build = service.build(target, wanted)
+    file = build.file("initramfs") if build else None
+    return service.builds.path(build, file) if build and file else None
 
 
 def choose(

@@ -25,7 +25,7 @@ from rootstream.machines import (
     WithRedfish,
     power_kind,
 )
-from rootstream.netboot import ipmi, places, qemu, redfish
+from rootstream.netboot import choosing, ipmi, places, qemu, redfish
 from rootstream.netboot.holding import hold, is_held
 from rootstream.netboot.service import Service
 from rootstream.project import Project
@@ -221,7 +221,14 @@ class Switchboard:
             with (
                 held(self._project, name),
                 qemu.started(
-                    name, machine, words, log=log, report=events.ignore, env=self._env, reboot=True
+                    name,
+                    machine,
+                    words,
+                    ramdisk=choosing.ramdisk(self._service, name),
+                    log=log,
+                    report=events.ignore,
+                    env=self._env,
+                    reboot=True,
                 ) as guest,
             ):
                 running.ready.set()

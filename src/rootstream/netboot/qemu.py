@@ -16,6 +16,7 @@ from rootstream.boot import accel
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.firmware import Firmware, private, uefi
 from rootstream.boot.machine import Guest, Launch, launched
+from rootstream.boot.memory import ramdisk as sizes
 from rootstream.boot.qemu import Accelerator, Sockets, edk2, quote
 from rootstream.errors import UserError
 from rootstream.machine import Machine
@@ -28,6 +29,7 @@ _SIOCBRADDIF = 0x89A2
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
 _UP = 1
 _KIB = 1024
+LEAST_MEMORY = 512 << 20  # of a machine that nobody gave any
 _CARDS = {"virtio": "virtio-net-pci", "e1000": "e1000", "rtl8139": "rtl8139"}
 
 
@@ -49,7 +51,8 @@ def command(
     kind = f"{board.machine},graphics=off" if board.bios else board.machine
     words = [board.program, "-name", quote(name), "-no-user-config", "-nodefaults", "-display", "none"]
     words += ["-machine", kind, "-accel", accelerator, "-cpu", "host" if accelerator == "kvm" else board.cpu]
-    words += ["-m", f"{qemu.memory // _KIB}K", "-smp", str(qemu.cores), "-device", "virtio-rng-pci"]
+    words += ["-m", f"{(qemu.memory or LEAST_MEMORY) // _KIB}K", "-smp", str(qemu.cores)]
+    words += ["-device", "virtio-rng-pci"]
     words += [] if reboot else ["-no-reboot"]
     if firmware is not None and firmware.variables is not None:
         words += edk2(firmware)
@@ -66,22 +69,35 @@ def command(
     return (*words, *qemu.extra_args)
 
 
+def memory(ramdisk: Path | None) -> int:
+    """Return the memory of a machine that boots a root, in bytes: iPXE has it a second time while it boots."""
+    if ramdisk is None:
+        return LEAST_MEMORY
+    try:
+        found = sizes(ramdisk)
+    except OSError:  # it may be gone by now, and then it is not booted
+        return LEAST_MEMORY
+    return max(LEAST_MEMORY, found.wanted + found.packed)
+
+
 @contextlib.contextmanager
 def started(
     name: str,
     machine: NetMachine,
     qemu: Qemu,
     *,
+    ramdisk: Path | None,
     log: Path | None,
     report: events.Reporter,
     env: Mapping[str, str] = os.environ,
     reboot: bool = False,
 ) -> Iterator[Guest]:
-    """Switch the machine on; it is switched off with the block.
+    """Switch the machine on; it is switched off with the block. `ramdisk` is the root that it will boot, if known.
 
     Raises `UserError` program-missing, firmware-missing, no-interface, no-permission, qemu-failed.
     """
     board = BOARDS[machine.arch]
+    qemu = qemu.model_copy(update={"memory": qemu.memory or memory(ramdisk)})
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     firmware = uefi(machine.arch) if machine.firmware == "uefi" else None
     accelerator = accel.choose(Machine(), machine.arch, report=report, env=env)

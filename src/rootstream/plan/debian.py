@@ -28,6 +28,7 @@ KEPT_DOCS = ("/usr/share/doc/*/copyright", "/usr/share/doc/apt/examples/*")
 LOCALES = ("/usr/share/locale/*", "/usr/share/man/??/*", "/usr/share/man/??_*/*")
 KEPT_LOCALES = ("/usr/share/locale/locale.alias",)
 CONFIGURE = "debian_configure.sh"
+CONFIGURED = "-configured.bst"  # how the name of an element with a configured root ends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,9 +59,9 @@ class _Configuring:
         """Return the element of a configured root or, with `run`, only the list of what one more run made."""
         commands = (_command(run),)
         named = (unpacked.name, self.created.name, self.fakeroot.name, self.chosen.name, commands, self.epoch, run)
-        ending = "configured" if run is None else f"run-{run}"
+        ending = CONFIGURED if run is None else f"-run-{run}.bst"
         return Element(
-            name=f"debian-{self.slug}-{short_hash(*named)}-{ending}.bst",
+            name=f"debian-{self.slug}-{short_hash(*named)}{ending}",
             kind="script",
             description=f"A configured Debian of {'+'.join(self.suites)}"
             + ("" if run is None else ", to see what is not the same each time"),

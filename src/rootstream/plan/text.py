@@ -70,6 +70,8 @@ def project_conf(plan: Plan) -> str:
         },
         "environment-nocache": ["JOBS"],
         "sandbox": {"build-os": "linux"},
+        # Of the user's terminal: BuildStream takes it from its own environment, and only for shells.
+        "shell": {"environment": {"TERM": "$TERM"}},
     }
     return "# Made from system.yaml on every build: edits are lost.\n" + _yaml(conf)
 

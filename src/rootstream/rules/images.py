@@ -15,6 +15,8 @@ from rootstream.images import (
     MakeInitramfs,
     MakeIso,
     MakeKernel,
+    MakeSquashfs,
+    MakeTar,
     MakeUimage,
     MakeUki,
     file_name,
@@ -29,12 +31,13 @@ KERNEL_FILES = {"x86_64": "bzImage", "powerpc": "vmlinux"}
 RESERVED = ("SHA256SUMS", "manifest.json")
 LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
+_WITH_ROOT = (MakeInitramfs, MakeExt, MakeSquashfs, MakeTar, MakeDisk, MakeUki, MakeIso, MakeCapsule)
 _NATIVE = (MakeDisk, MakeUki, MakeIso, MakeCapsule, MakeUimage, MakeFirmware)
 
 
 def check(system: System, node: Node) -> Iterator[UserError]:
     """Yield every rule that a system breaks; `node` is its settled YAML."""
-    for rule in (_made_by, _files, _inside, _kernel, _sizes):
+    for rule in (_made_by, _files, _inside, _kernel, _modules, _sizes):
         yield from rule(system, node)
     for number, image in enumerate(system.images):
         if isinstance(image, MakeDisk):
@@ -111,6 +114,16 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
         if kind:
             message = f"{kind} needs a kernel, and this system has none"
             yield UserError("kernel-needed", message, where=at(node, "images", number), hint=hint)
+
+
+def _modules(system: System, node: Node) -> Iterator[UserError]:
+    """Yield modules that no image has a place for: they are installed in the root."""
+    if system.kernel is None or system.kernel.package or not system.kernel.modules:
+        return
+    if not any(isinstance(image, _WITH_ROOT) for image in system.images):
+        message = "modules: no image of this system holds a root, which they are installed in"
+        hint = "Add `- initramfs` or another image with the root, or leave `modules` out."
+        yield UserError("image-needed", message, where=at(node, "kernel", "modules"), hint=hint)
 
 
 def _sizes(system: System, node: Node) -> Iterator[UserError]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +65,7 @@ def partition_type(size: int, sector_size: int) -> int:
 def fat_files(tree: Tree, top: str) -> Tree:
     """Return what is below a path as a FAT can hold it: folders and files, links to files as copies.
 
-    `Mistake` with all that it cannot hold: devices, links to folders and to nothing.
+    `Mistake` with all that no FAT can hold: devices, links to folders and to nothing, names, sizes.
     """
     part = Tree()
     problems: list[str] = []
@@ -83,7 +83,7 @@ def fat_files(tree: Tree, top: str) -> Tree:
             problems.append(f"{shown(path)} is a {what}; FAT holds files and folders only")
             continue
         part.put(inner, inode)
-    require_none(problems)
+    require_none([*problems, *_impossible(part, 32, f"/{top}")])
     return part
 
 
@@ -111,24 +111,26 @@ def lost(tree: Tree, top: str) -> tuple[str, ...]:
 
 def require_possible(files: Tree, bits: int, mount: str = "") -> None:
     """Raise `Mistake` with all names, sizes and counts that a FAT has no room for; paths begin with `mount`."""
-    problems: list[str] = []
+    require_none(list(_impossible(files, bits, mount)))
+
+
+def _impossible(files: Tree, bits: int, mount: str) -> Iterator[str]:
     folded: dict[str, str] = {}
     for path, _, inode in files.walk():
         where = f"{mount.rstrip('/')}{shown(path)}"
         problem = _wrong_name(path.rpartition("/")[2])
         if problem:
-            problems.append(f"{where}: FAT cannot hold such a name: {problem}")
+            yield f"{where}: FAT cannot hold such a name: {problem}"
         if (other := folded.setdefault(path.casefold(), path)) != path:
-            problems.append(f"{where}: to FAT it is the same name as {mount.rstrip('/')}{shown(other)}")
+            yield f"{where}: to FAT it is the same name as {mount.rstrip('/')}{shown(other)}"
         size = inode.content.size if inode.content else 0
         if size > LARGEST_FILE:
-            problems.append(f"{where} has {size} bytes; FAT holds files of at most {LARGEST_FILE} (4 GiB - 1)")
+            yield f"{where} has {size} bytes; FAT holds files of at most {LARGEST_FILE} (4 GiB - 1)"
         if inode.kind is Kind.DIRECTORY:
             most = FOLDER_ENTRIES if path or bits == 32 else ENTRIES  # noqa: PLR2004
             count = (2 if path else 1) + sum(_entries(name) for name in files.children(path))
             if count > most:
-                problems.append(f"{where} needs {count} entries (a long name takes several), {most} are possible")
-    require_none(problems)
+                yield f"{where} needs {count} entries (a long name takes several), {most} are possible"
 
 
 def _wrong_name(name: str) -> str | None:
