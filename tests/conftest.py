@@ -46,6 +46,14 @@ def rootstream(
     return done
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give the boot servers of tests a state folder that is nobody's, and return it."""
+    folder = tmp_path_factory.mktemp("state")
+    os.environ["XDG_STATE_HOME"] = str(folder)
+    return folder
+
+
 @pytest.fixture(scope="session")
 def run() -> Command:
     return rootstream

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rootstream import lock
+from rootstream import lock, manifest
 from rootstream.description import Debian, Described
+from rootstream.errors import UserError
 from rootstream.files import paths_of
 from rootstream.plan.inputs import DERIVED, VCS
 
@@ -76,11 +77,11 @@ def differences(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[st
     )
 
 
-def of_inputs(manifest: Path, inputs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
-    """Return what differs between the inputs that a manifest names and those that would be used now."""
+def of_inputs(exported: Path, inputs: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+    """Return what differs between the inputs that an export's manifest names and those that would be used now."""
     try:
-        before = _inputs(json.loads(manifest.read_text("utf-8"))["inputs"])
-    except (OSError, ValueError, KeyError, TypeError):
+        before = _inputs(manifest.read(exported).data["inputs"])
+    except (UserError, OSError, ValueError, KeyError, TypeError):
         return ()
     return lock.changes(before, _inputs(inputs))
 

@@ -60,7 +60,9 @@ def serve(
 ) -> None:
     """Serve the machines of the project: DHCP, TFTP and HTTP, until interrupted.
 
-    Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes.
+    Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes. What it
+    keeps (builds, boots, choices, tokens) is in $XDG_STATE_HOME/rootstream/serve/, in a folder for each project,
+    or in ~/.local/state/rootstream/serve/.
     """
     import asyncio
 
@@ -102,7 +104,8 @@ def boot(
 ) -> int:
     """Switch MACHINE off and on, and follow its boot over the network.
 
-    `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in out/.netboot/machines/.
+    `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in the state
+    folder of the boot server (see `rootstream serve --help`), below machines/MACHINE/.
     """
     from rootstream import events
     from rootstream.errors import UserError

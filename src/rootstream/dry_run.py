@@ -67,7 +67,7 @@ def _reason(prepared: workflow.Prepared, target: str) -> str:
     now = prepared.noted(target)
     found = (
         *(changes.differences(before, now) if isinstance(before, dict) else ()),
-        *changes.of_inputs(where.out(target) / "manifest.json", prepared.inputs(target)),
+        *changes.of_inputs(where.out(target), prepared.inputs(target)),
     )
     return changes.some(found) or "how it is built changed"
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rootstream import events, nofollow
+from rootstream import events, manifest, nofollow
 from rootstream.errors import UserError, Where
 from rootstream.filling import fill
 from rootstream.placeholders import Secret, mark
@@ -103,7 +103,7 @@ def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
         }
         for name, digest in sums.items()
     ]
-    manifest = {
+    data = {
         "version": 1,
         "system": facts.target,
         "arch": facts.arch,
@@ -115,7 +115,7 @@ def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
         "inputs": list(facts.inputs),
         "dropped": list(facts.dropped) or None,
     }
-    return json.dumps({key: value for key, value in manifest.items() if value is not None}, indent=1) + "\n"
+    return json.dumps({key: value for key, value in data.items() if value is not None}, indent=1) + "\n"
 
 
 def finish(checkout: Path, folder: Path) -> None:
@@ -153,9 +153,8 @@ def describe(folder: Path, facts: Facts) -> None:
         digests = list(pool.map(checksum, paths))
     sums = {str(path.relative_to(folder)): digest for path, digest in zip(paths, digests, strict=True)}
     lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-    manifest = _manifest(folder, sums, facts)
     (folder / "SHA256SUMS").write_text(lines)
-    (folder / "manifest.json").write_text(manifest)
+    (folder / manifest.NAME).write_text(_manifest(folder, sums, facts))
 
 
 def exchange(new: Path, place: Path) -> None:
@@ -220,9 +219,12 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
 
 
 def results(place: Path) -> tuple[Path, ...]:
-    """Return the image files of an export, in the manifest's order."""
-    manifest = json.loads((place / "manifest.json").read_text())
-    return tuple(place / item["name"] for item in manifest["files"])
+    """Return the image files of an export, in the manifest's order.
+
+    Raises `UserError` bad-manifest, not-ours, no-file, and FileNotFoundError without a manifest.
+    """
+    found = manifest.read(place)
+    return tuple(found.path(entry) for entry in found.files)
 
 
 def _fingerprint(place: Path) -> dict[str, list[int]]:
@@ -273,7 +275,7 @@ def is_current(project: Project, target: str, digest: str) -> bool:
         return False
     try:
         return state.get("files") == _fingerprint(project.out(target))
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (UserError, OSError):
         return False
 
 

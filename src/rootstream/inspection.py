@@ -237,7 +237,7 @@ def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:
 def doomed(*, out: Path | None, cache: bool) -> Iterator[str]:
     """Name what a clean would delete beside the project's derived files."""
     if out:
-        yield f"{out} with all its images"
+        yield f"{out} with all its images and what the boot server keeps of the project"
     if cache:
         yield "the cache shared by all projects of this user"
 
@@ -273,13 +273,15 @@ def clean(project: Project, engine: Engine, *, out: bool, cache: bool, force: bo
         )
     folders = [project.work]
     if out:
-        folders.append(project.results)
+        from rootstream.netboot import places  # noqa: PLC0415  (only this waits for it)
+
+        folders += [project.results, places.base(project)]
     lines = []
     if cache:
         engine.clean()
         lines.append(f"deleted {engine.settings.cache}")
     for folder in folders:
-        base = folder.parent if folder == project.elsewhere else project.folder
-        if nofollow.remove(base, folder):
+        base = project.folder if folder.is_relative_to(project.folder) else folder.parent
+        if base.is_dir() and nofollow.remove(base, folder):
             lines.append(f"deleted {folder}")
     return tuple(lines) or ("nothing to delete",)

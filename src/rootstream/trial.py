@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rootstream import events, export, images, selection, workflow
+from rootstream import events, export, images, manifest, nofollow, selection, workflow
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
@@ -136,17 +135,23 @@ def _kernel_of(system: System, plain: str | None, place: Path) -> str | None:
     for image in system.images:
         uimage = isinstance(image, images.MakeUimage) and image.uimage.type == "kernel"
         if uimage and (plain is None or BOARDS[system.arch].kernels[0] == "uImage"):
-            return str(place / images.file_name(image, None, system.label))
+            return _ours(place, images.file_name(image, None, system.label))
     return plain
+
+
+def _ours(place: Path, name: str) -> str:
+    """Return the path of an exported file, which is no link; one that is not there is told by who opens it."""
+    nofollow.check(place.parent, place / name)
+    return str(place / name)
 
 
 def _described(project: Project, described: Described) -> Trial:
     system = described.system
     place = project.out(described.target)
-    manifest = json.loads((place / "manifest.json").read_text())
-    own = _kernel([item["name"] for item in manifest["files"] if item["kind"] == "kernel"])
+    exported = manifest.read(place)
+    own = _kernel([entry.name for entry in exported.files if entry.kind == "kernel"])
     if isinstance(system.root, FromBuildroot):
-        pairs = [(item["kind"], item["name"]) for item in manifest["files"]]
+        pairs = [(entry.kind, entry.name) for entry in exported.files]
         pairs.sort(key=lambda pair: pair[1] != own)
     else:
         # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
@@ -156,7 +161,7 @@ def _described(project: Project, described: Described) -> Trial:
         pairs = list(zip(kinds, names, strict=True))
     files: dict[str, str] = {}
     for kind, name in pairs:
-        files.setdefault(kind, str(place / name))
+        files.setdefault(kind, _ours(place, name))
     kernel = _kernel_of(system, files.get("kernel"), place)
     if kernel:
         # A kernel of Buildroot's is booted as one only where the description says that the root is inside.
@@ -219,6 +224,8 @@ def _plain(project: Project, element: str, engine: Engine) -> Trial:
     target = workflow.plain_target(element)
     place = project.out(target)
     files = sorted(path for path in place.rglob("*") if path.is_file())
+    for path in files:
+        _ours(place, str(path.relative_to(place)))
     kernel = next((str(path) for path in files if path.name.startswith(KERNELS)), None)
     disks = [path for path in files if path.suffix in (".img", ".raw")]
     archives = [path for path in files if ".cpio" in path.name or path.name.startswith("initramfs")]

@@ -21,7 +21,7 @@ def make_lab(built: Path, tmp_path: Path) -> Iterator[Make]:
         def make(machines: str) -> Lab:
             name = stack.enter_context(network())
             project = tmp_path / f"project-{name}"
-            ignore = shutil.ignore_patterns("disk.img", ".rootstream", ".netboot")
+            ignore = shutil.ignore_patterns("disk.img", ".rootstream")
             shutil.copytree(built, project, ignore=ignore)
             with (project / "system.yaml").open("a") as out:
                 out.write("\n" + machines)

@@ -19,6 +19,9 @@ from typing import Any
 
 import pytest
 
+from rootstream.netboot import places
+from rootstream.project import Project
+
 SERVER = "10.0.2.1"
 _NUMBERS = itertools.count()
 PATIENCE = 60.0
@@ -33,6 +36,11 @@ class Lab:
         self.built = built
         self.log = project / "serve.log"
         self._children: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def kept(self) -> Path:
+        """Return the folder of what the server keeps of the project."""
+        return places.base(Project(folder=self.project.resolve(), kind="described"))
 
     def ip(self, *words: str) -> None:
         subprocess.run(["ip", "-n", self.name, *words], check=True, capture_output=True, timeout=30)
@@ -106,7 +114,7 @@ class Lab:
 
     def boots(self) -> list[dict[str, Any]]:
         """Return the boots with the names of their stages, from the database itself."""
-        path = self.project / "out/.netboot/state.db"
+        path = self.kept / "state.db"
         with contextlib.closing(sqlite3.connect(path)) as database:
             database.row_factory = sqlite3.Row
             found = [dict(row) for row in database.execute("SELECT * FROM boots ORDER BY id")]

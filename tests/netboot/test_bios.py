@@ -29,10 +29,10 @@ def test_from_power_on_to_the_last_check(make_lab: Make) -> None:
     order = ["power-on", "dhcp", "script", "kernel", "initramfs", "system-dhcp", "phone-home"]
     assert [name for name in stages if name != "checks"] == order
     assert all(stage["ended"] is not None for stage in stages.values())
-    build = json.loads(next((lab.project / "out/.netboot/builds/hello").glob("2*/build.json")).read_text())
+    build = json.loads(next((lab.kept / "builds/hello").glob("2*/build.json")).read_text())
     sizes = {item["kind"]: item["size"] for item in build["files"]}
     assert {kind: stages[kind]["bytes"] for kind in sizes} == sizes
-    (suite,) = ET.parse(lab.project / "out/.netboot/machines/box/junit.xml").getroot()
+    (suite,) = ET.parse(lab.kept / "machines/box/junit.xml").getroot()
     assert (suite.get("failures"), suite.get("tests")) == ("0", "8")
 
 

@@ -219,10 +219,10 @@ def test_what_is_served_follows_the_description(make_light: Make) -> None:
 
 def test_a_full_disk(make_light: Make) -> None:
     lab = make_light(MACHINE)
-    place = lab.project / "out/.netboot"
-    place.mkdir()
+    place = lab.kept
+    place.mkdir(mode=0o700, parents=True)
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=32m", "none", str(place)],
+        ["mount", "-t", "tmpfs", "-o", "size=32m,mode=700", "none", str(place)],
         capture_output=True,
         timeout=30,
         check=False,

@@ -58,9 +58,9 @@ def test_two_systems_at_once_while_one_is_replaced(make_lab: Make) -> None:
     assert replaced.result() > 10
     boots = {boot["machine"]: boot for boot in lab.boots()}
     assert {name: boot["system"] for name, boot in boots.items()} == {"one": "hello", "two": "hello@debug"}
-    consoles = {name: (lab.project / f"out/.netboot/machines/{name}/console.log").read_text() for name in boots}
+    consoles = {name: (lab.kept / f"machines/{name}/console.log").read_text() for name in boots}
     assert "Linux version" in consoles["two"]  # loglevel=7
-    kept = sorted(path.name for path in (lab.project / "out/.netboot/builds/hello").glob("2*"))
+    kept = sorted(path.name for path in (lab.kept / "builds/hello").glob("2*"))
     assert boots["one"]["build"] in kept  # it was booted a moment ago
 
 

@@ -71,7 +71,7 @@ def test_ipa_from_power_on_to_the_agent_that_answers(example: Example, nic: str)
         order = ["power-on", "dhcp", "script", "kernel", "initramfs", "system-dhcp", "phone-home"]
         assert [name for name in found if name != "checks"] == order
         assert lab.boots()[-1]["address"] == "10.0.2.13"
-        console = (project / "out/.netboot/machines/box/console.log").read_text(errors="replace")
+        console = (lab.kept / "machines/box/console.log").read_text(errors="replace")
         assert "inet 10.0.2.13/24" in console
         assert f"rootstream.mac={OTHER}" in console
 
@@ -94,7 +94,7 @@ def test_checks_over_ssh(example: Example) -> None:
         assert done.returncode == 0, done.stdout + done.stderr + lab.said()
         assert "not checked over SSH: console" in done.stderr
         stages(lab)
-        (suite,) = ET.parse(project / "out/.netboot/machines/box/junit.xml").getroot()
+        (suite,) = ET.parse(lab.kept / "machines/box/junit.xml").getroot()
         names = [case.get("name") for case in suite.iter("testcase")]
         assert names[:2] == ["ssh: root", "command: id -un; hostname"]
         assert suite.get("failures") == "0"

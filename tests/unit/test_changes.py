@@ -58,11 +58,13 @@ def test_one_more_layer_is_all_that_is_named(tmp_path: Path) -> None:
 
 def test_inputs_are_those_of_the_manifest(tmp_path: Path) -> None:
     source = {"kind": "debian_source", "package": "busybox", "suites": ["trixie"]}
-    manifest = tmp_path / "manifest.json"
-    assert changes.of_inputs(manifest, ({"source": source, "ref": {"version": "1"}},)) == ()
-    manifest.write_text(json.dumps({"inputs": [{"source": source, "ref": {"version": "1"}}]}))
-    assert changes.of_inputs(manifest, ({"source": source, "ref": {"version": "1"}},)) == ()
-    found = changes.of_inputs(manifest, ({"source": source, "ref": {"version": "2"}},))
+    out = tmp_path / "out"
+    out.mkdir()
+    assert changes.of_inputs(out, ({"source": source, "ref": {"version": "1"}},)) == ()
+    data = {"files": [], "inputs": [{"source": source, "ref": {"version": "1"}}]}
+    (out / "manifest.json").write_text(json.dumps(data))
+    assert changes.of_inputs(out, ({"source": source, "ref": {"version": "1"}},)) == ()
+    found = changes.of_inputs(out, ({"source": source, "ref": {"version": "2"}},))
     assert found == ("source package busybox of trixie: version 1 -> 2",)
 
 

@@ -33,7 +33,7 @@ MAY = {
     "boot": DATA,
     "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
     "engine": {"errors", "events", "process", "space", "units"},
-    "netboot": DATA | {"__version__", "boot", "load", "lock", "mistakes", "project", "rules"},
+    "netboot": DATA | {"__version__", "boot", "load", "lock", "manifest", "mistakes", "project", "rules"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "units"},
     "sandbox": set(),

@@ -81,6 +81,7 @@ def boot(
     machine = find(description, name, project)
     bridge = machine.power.qemu.bridge if isinstance(machine.power, WithQemu) else None
     running.server(project, bridge)
+    places.made(project)
     state = State(places.state(project))
     try:
         job = _Job(project, description, name, machine, state, report, env)

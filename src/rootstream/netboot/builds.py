@@ -21,7 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rootstream import manifest
 from rootstream.errors import UserError, Where
+from rootstream.manifest import Entry as File
+from rootstream.manifest import Manifest
 
 CURRENT = "current"
 NOTE = "build.json"
@@ -30,16 +33,6 @@ KINDS = ("kernel", "initramfs", "capsule", "uki")
 _CHUNK = 1 << 20
 _FICLONE = 0x40049409  # <linux/fs.h>
 _PREFERRED = ("bzImage", "Image", "vmlinuz", "zImage", "uImage", "vmlinux")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class File:
-    """A file of a build; `size` in bytes."""
-
-    name: str
-    kind: str
-    size: int
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,15 +64,15 @@ class Builds:
         """Keep what was exported and make it current; None if there is nothing in it that boots over a network.
 
         `exported` is a folder with a manifest.json. An export that is the current build already gives that one.
-        Raises `UserError` cannot-write, export-changed.
+        Raises `UserError` cannot-write, export-changed, and those of `manifest.read`.
         """
-        manifest = json.loads((exported / "manifest.json").read_text())
-        files = _files(manifest)
+        found = manifest.read(exported)
+        files = tuple(each for each in found.files if each.kind in KINDS)
         if not any(each.kind in ("kernel", "capsule", "uki") for each in files):
             return None
         try:
             with self._locked():
-                return self._record(target, exported, files, arch=str(manifest.get("arch", "")), args=args)
+                return self._record(target, found, files, args=args)
         except OSError as error:
             raise UserError(
                 "cannot-write",
@@ -88,7 +81,7 @@ class Builds:
                 hint="What they boot is unchanged. Make room or mend the permissions, then build again.",
             ) from error
 
-    def _record(self, target: str, exported: Path, files: tuple[File, ...], *, arch: str, args: str) -> Build:
+    def _record(self, target: str, exported: Manifest, files: tuple[File, ...], *, args: str) -> Build:
         current = self.current(target)
         if current and (current.files, current.args) == (files, args):
             return current
@@ -96,7 +89,7 @@ class Builds:
         text = json.dumps([[each.name, each.sha256] for each in files] + [[args]])
         newest = next(iter(self.of(target)), None)
         name = f"{_stamp(made, newest)}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-        build = Build(target=target, id=name, made=made, arch=arch, args=args, files=files)
+        build = Build(target=target, id=name, made=made, arch=exported.arch, args=args, files=files)
         self.content.mkdir(parents=True, exist_ok=True)
         place = self.folder / target
         place.mkdir(parents=True, exist_ok=True)
@@ -106,19 +99,23 @@ class Builds:
             new.mkdir(mode=0o755)
             for each in files:
                 (new / each.name).parent.mkdir(parents=True, exist_ok=True)
-                os.link(self._kept(exported / each.name, each), new / each.name)
+                os.link(self._kept(exported, each), new / each.name)
             (new / NOTE).write_text(json.dumps(_note(build), indent=1) + "\n")
             _flush(new)
             new.rename(place / name)
         self._point(target, name)
         return build
 
-    def _kept(self, source: Path, file: File) -> Path:
+    def _kept(self, exported: Manifest, file: File) -> Path:
         """Return the file of that content in the store; it is copied there unless it is there."""
         place = self.content / file.sha256
         if place.exists():
             return place
-        with tempfile.NamedTemporaryFile(dir=self.content, prefix=".new-") as out, source.open("rb") as data:
+        source = exported.path(file)
+        with (
+            tempfile.NamedTemporaryFile(dir=self.content, prefix=".new-") as out,
+            open(exported.open(file), "rb") as data,  # noqa: PTH123  (a descriptor)
+        ):
             if not _cloned(data.fileno(), out.fileno()):
                 shutil.copyfileobj(data, out, _CHUNK)
             out.flush()
@@ -164,12 +161,19 @@ class Builds:
         """Return a build by its id, or None if it is not there."""
         if not ID.fullmatch(name):
             return None
+        note = self.folder / target / name / NOTE
         try:
-            data = json.loads((self.folder / target / name / NOTE).read_text())
-        except (OSError, ValueError):
+            data = json.loads(note.read_text())
+            return Build(
+                target=target,
+                id=name,
+                made=float(data["made"]),
+                arch=str(data["arch"]),
+                args=str(data["args"]),
+                files=manifest.entries(note, data["files"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, UserError):
             return None
-        files = tuple(File(**each) for each in data["files"])
-        return Build(target=target, id=name, made=data["made"], arch=data["arch"], args=data["args"], files=files)
 
     def current(self, target: str) -> Build | None:
         """Return the build that machines get which are not pinned to another."""
@@ -244,15 +248,6 @@ def _stamp(made: float, newest: Build | None) -> str:
         last = calendar.timegm(time.strptime(newest.id[:15], "%Y%m%d-%H%M%S"))
         made = max(made, last + 1)
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime(made))
-
-
-def _files(manifest: dict[str, Any]) -> tuple[File, ...]:
-    """Return the files of an export that machines can boot over a network."""
-    return tuple(
-        File(name=item["name"], kind=item["kind"], size=item["size"], sha256=item["sha256"])
-        for item in manifest["files"]
-        if item["kind"] in KINDS
-    )
 
 
 def _note(build: Build) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def choose(
     project: Project, description: Description, name: str, *, system: str | None, build: str | None, once: bool
 ) -> None:
     """Have a machine boot something else. Raises `UserError` unknown-system, unknown-build."""
+    places.made(project)
     state = State(places.state(project))
     try:
         Service(description, builds(project), state, events.ignore).choose(

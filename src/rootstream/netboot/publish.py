@@ -63,6 +63,8 @@ def publish(
         raise UserError(
             "bad-value", f"{url!r} is not the address of a folder", hint="Such as http://10.8.30.15/boot"
         )
+    places.made(project)
+    places.tell_former(project, report)
     builds = Builds(places.builds(project), places.content(project))
     adopt(project, description, builds, report)
     served = Served(server=parts.hostname, base=url.rstrip("/"))

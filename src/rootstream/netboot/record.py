@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rootstream import events, placeholders
+from rootstream import events
 from rootstream.description import Described, Description
 from rootstream.netboot import places
 from rootstream.netboot.builds import Build, Builds
@@ -24,6 +24,7 @@ def record(
     """
     if not description.machines:
         return ()
+    places.tell_former(project, report)
     builds = Builds(places.builds(project), places.content(project))
     found = []
     for described in description.systems:
@@ -41,10 +42,7 @@ def record(
 
 
 def _keep(project: Project, described: Described, builds: Builds) -> Build | None:
-    if placeholders.has_secrets(described.system.layers):
-        base = places.base(project)
-        base.mkdir(parents=True, exist_ok=True)
-        base.chmod(0o700)
+    places.made(project)
     args = described.system.machine.kernel_args
     return builds.record(described.target, project.out(described.target), args=args)
 

@@ -70,6 +70,8 @@ class Server:
         link = interface.look(wish.interface, wish.address)
         with interface.reserve(link), contextlib.ExitStack() as stack:
             description = self._description()
+            places.made(self._project)
+            places.tell_former(self._project, self._report)
             builds = Builds(places.builds(self._project), places.content(self._project))
             adopt(self._project, description, builds, self._report)
             state = State(places.state(self._project))
