@@ -10,23 +10,21 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rootstream import events, manifest, nofollow
+from rootstream import artifact, events, manifest, nofollow
 from rootstream.errors import UserError, Where
 from rootstream.filling import fill
 from rootstream.placeholders import Secret, mark
 from rootstream.progress import words
 from rootstream.project import Project, read_state
-from rootstream.sandbox.sparse import unpack_sparse
 
-SPARSE = ".sparse"
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 CHUNK = 1 << 20
@@ -60,20 +58,32 @@ class Facts:
         return mark(self.digest, self.secrets)
 
 
-def checksum(path: Path) -> str:
-    """Return the SHA-256 of a file; holes are not read."""
+def checksums(paths: Sequence[Path]) -> list[str]:
+    """Return the SHA-256 of files, several at a time. An interruption ends it at once, however large they are."""
+    stopped = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        try:
+            return list(pool.map(lambda path: checksum(path, stopped), paths))
+        except BaseException:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def checksum(path: Path, stopped: threading.Event | None = None) -> str:
+    """Return the SHA-256 of a file; holes are not read. Once it is `stopped` the result is of no use."""
     state = hashlib.sha256()
     zeros = bytes(CHUNK)
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         at = 0
-        while at < size:
+        while at < size and not (stopped and stopped.is_set()):
             data = _next_data(file.fileno(), at, size)
-            while at < data:
+            while at < data and not (stopped and stopped.is_set()):
                 count = min(CHUNK, data - at)
                 state.update(zeros if count == CHUNK else bytes(count))
                 at += count
-            if at < size:
+            if data <= at < size:
                 file.seek(at)
                 chunk = file.read(min(CHUNK, size - at))
                 state.update(chunk)
@@ -118,43 +128,12 @@ def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
     return json.dumps({key: value for key, value in data.items() if value is not None}, indent=1) + "\n"
 
 
-def finish(checkout: Path, folder: Path) -> None:
-    """Turn a checkout of a target (its `images` folder, or all of it) into plain files in `folder`."""
-    images = checkout / "images" if (checkout / "images").is_dir() else checkout
-    for path in sorted(images.rglob("*")):
-        place = folder / path.relative_to(images)
-        if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise UserError("export-special-file", f"{path.name} is neither a file nor a folder")
-        if path.is_dir():
-            place.mkdir(exist_ok=True)
-        elif path.name.endswith(SPARSE):
-            unpack_sparse(path, place.with_name(place.name.removesuffix(SPARSE)))
-            path.unlink()
-        else:
-            shutil.move(path, place)  # out/ may be on another file system
-
-
-def dropped(checkout: Path) -> tuple[Mapping[str, Any], ...]:
-    """Return what a root leaves out, by pattern, as the build noted it beside the images."""
-    note = checkout / "notes" / "dropped.json"
-    return tuple(json.loads(note.read_text())) if note.is_file() else ()
-
-
-def warnings(checkout: Path) -> tuple[str, ...]:
-    """Return what the build found missing in a root, and what images do not keep of it."""
-    notes = sorted((checkout / "notes").glob("warnings*.json"))
-    return tuple(text for note in notes for text in json.loads(note.read_text()))
-
-
-def describe(folder: Path, facts: Facts) -> None:
+def describe(folder: Path, names: Sequence[str], facts: Facts) -> None:
     """Write SHA256SUMS and manifest.json for the files of a folder."""
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    with ThreadPoolExecutor() as pool:
-        digests = list(pool.map(checksum, paths))
-    sums = {str(path.relative_to(folder)): digest for path, digest in zip(paths, digests, strict=True)}
+    sums = dict(zip(names, checksums([folder / name for name in names]), strict=True))
     lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-    (folder / "SHA256SUMS").write_text(lines)
-    (folder / manifest.NAME).write_text(_manifest(folder, sums, facts))
+    (folder / "SHA256SUMS").write_text(lines, "utf-8")
+    (folder / manifest.NAME).write_text(_manifest(folder, sums, facts), "utf-8")
 
 
 def exchange(new: Path, place: Path) -> None:
@@ -195,10 +174,11 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
         with tempfile.TemporaryDirectory(dir=results_folder(project), prefix=f".{facts.target}.") as scratch:
             new = Path(scratch) / "new"
             new.mkdir(mode=0o755)
-            finish(checkout, new)
+            names = artifact.take(checkout, new, facts.target)
+            told = artifact.warnings(checkout, facts.target)
             for name, times in facts.times.items():
                 fill(new / name, facts.secrets, times)
-            describe(new, replace(facts, dropped=dropped(checkout)))
+            describe(new, names, replace(facts, dropped=artifact.dropped(checkout, facts.target)))
             if facts.private:
                 close(new)
             exchange(new, place)
@@ -210,7 +190,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             hint="What was there before is unchanged. Make room or mend the permissions, then build again.",
         ) from error
     remember(project, facts)
-    for text in warnings(checkout):
+    for text in told:
         report(events.Notice(level="warning", text=f"{facts.target}: {text}"))
     for path in results(place):
         size = path.stat().st_size

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rootstream import lock, pinning
+from rootstream import lock, nofollow, pinning
 from rootstream import project as projects
 from rootstream.description import Debian, Described, Description
 from rootstream.engine import Engine
@@ -149,7 +149,18 @@ def _write_session(work: Path, asked: kconfig.Asked, tool: str | None, symbols: 
 
 
 def _result(work: Path, kind: str, status: int, said: str, tool: str | None) -> Ran:
-    """Return what a run left in its folder."""
+    """Return what a run left in its folder. It was written in a sandbox: a link leads to a file of this host.
+
+    Raises `UserError` link-in-project, not-configured, menu-failed.
+    """
+    nofollow.check_below(work.parent, work)
+    try:
+        return _read_result(work, kind, status, said, tool)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise _failed(f"what Kconfig of {kind} left is damaged: {error!r}", "not-configured", said) from error
+
+
+def _read_result(work: Path, kind: str, status: int, said: str, tool: str | None) -> Ran:
     report = work / "report.json"
     if not report.is_file():
         raise _failed(f"the tree of {kind} could not be configured", "not-configured", said)

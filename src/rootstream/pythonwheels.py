@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rootstream import events, project
+from rootstream import events, nofollow, project
 from rootstream.buildroot import pythonlayer
 from rootstream.description import Described
 from rootstream.engine import Engine
@@ -107,6 +107,7 @@ def prepare(
         for name in made.elements:
             engine.checkout(work, name, found / name, report)
         new = Path(scratch, "python")
+        nofollow.check_below(found.parent, found)  # artifacts: a link in one leads to a file of this host
         install(sorted(found.rglob("*.whl")), version, new)
         shutil.rmtree(folder, ignore_errors=True)
         new.rename(folder)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pexpect
 import pytest
 from engine_project import engine, left_by, make_project
+from tests.conftest import Command
 
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, Event, Notice, Plan, Transfer
@@ -249,3 +250,21 @@ def test_the_users_own_settings_reach_bst(project: Path, tmp_path: Path) -> None
     assert caught.value.reason == "engine-settings-invalid"
     assert str(caught.value.where) == str(tmp_path / "rootstream" / "engine.yaml")
     assert "builders" in caught.value.message
+
+
+def test_an_artifact_that_is_a_link_moves_no_file_of_the_host(tmp_path: Path, run: Command) -> None:
+    host = tmp_path / "home"
+    host.mkdir()
+    (host / "thesis.txt").write_text("precious")
+    folder = tmp_path / "project"
+    (folder / "elements").mkdir(parents=True)
+    (folder / "files").mkdir()
+    (folder / "project.conf").write_text("name: plain\nmin-version: 2.2\nelement-path: elements\n")
+    (folder / "elements" / "evil.bst").write_text("kind: import\nsources: [{kind: local, path: files}]\n")
+    (folder / "files" / "images").symlink_to(host)
+    done = run("build", "evil.bst", cwd=folder)
+    assert done.returncode == 2
+    assert "the artifact of evil cannot be exported: 'images'" in done.stderr
+    assert [path.read_text() for path in host.iterdir()] == ["precious"]
+    assert list((folder / "out").iterdir()) == []
+    assert {path.name for path in (folder / ".rootstream").iterdir()} == {"lock"}
