@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -29,8 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (click.exceptions.Abort, KeyboardInterrupt):
         return _say("stopped", EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        return EXIT_USER
+        said = io.StringIO()
+        error.show(file=said)
+        return _say(said.getvalue().rstrip("\n"), EXIT_USER)
     except UserError as error:
         text = f"{error}\n{error.message}" if isinstance(error, Problems) else f"error: {error}"
         return _say(text, EXIT_INTERRUPTED if isinstance(error, Interrupted) else EXIT_USER)
@@ -47,7 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, status: int) -> int:
-    sys.stderr.write(text + "\n")
+    from rootstream.shown import escaped  # noqa: PLC0415
+
+    sys.stderr.write(escaped(text) + "\n")
     return status
 
 

@@ -14,7 +14,8 @@ import click
 from click.shell_completion import CompletionItem
 
 from rootstream import __version__
-from rootstream.cli_front import Front
+from rootstream.cli_front import Front, echo
+from rootstream.shown import escaped
 
 if TYPE_CHECKING:
     from rootstream.engine import Engine
@@ -159,8 +160,8 @@ def init(template: str, folder: Path | None) -> None:
     place = folder or Path(template)
     files = create(template, place)
     if not_ignored(place):
-        click.echo(f"{place / '.gitignore'} lacks: {' '.join(not_ignored(place))}", err=True)
-    click.echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
+        echo(f"{place / '.gitignore'} lacks: {' '.join(not_ignored(place))}", err=True)
+    echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
 
 
 @cli.command("import")
@@ -187,7 +188,7 @@ def import_(
 
     with _reporter("plain") as report:
         place = importing.create(source, folder, defconfig, name, externals, os.environ, report)
-    click.echo(f"{place}: the configuration is that of {source}. Next: cd {place} && rootstream build")
+    echo(f"{place}: the configuration is that of {source}. Next: cd {place} && rootstream build")
 
 
 @cli.command()
@@ -217,7 +218,7 @@ def build(
     if style != "json":
         for place in places:
             for path in export.results(place):
-                click.echo(export.line(path, Path.cwd()))
+                echo(export.line(path, Path.cwd()))
 
 
 @cli.command()
@@ -275,7 +276,7 @@ def env(system: str | None, variant: str | None, folder: Path) -> None:
 
     wanted = _named((system,) if system else (), variant)
     work = workspaces.looked_at(_project(folder), wanted[0] if wanted else None)
-    click.echo(workspaces.environment(work), nl=False)
+    echo(workspaces.environment(work), nl=False, exact=True)
 
 
 @cli.command()
@@ -346,7 +347,7 @@ def verify(
         verdicts = trial.verify(ready, report, verbose=verbose)
     if style != "json":
         for line in trial.summary(verdicts):
-            click.echo(line)
+            echo(line)
     return 0 if all(verdict.passed for verdict in verdicts) else 1
 
 
@@ -360,7 +361,8 @@ def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: b
     """Show systems, their elements and keys, and what is cached."""
     from rootstream import inspection
 
-    click.echo(inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json), nl=False)
+    text = inspection.show(_project(folder), _named(systems, variant), _engine(), as_json=as_json)
+    echo(text, nl=False, exact=as_json)
 
 
 @cli.command()
@@ -372,7 +374,7 @@ def log(element: str, folder: Path, only_path: bool) -> None:
     from rootstream import inspection
 
     path = inspection.log(_project(folder), element, _engine())
-    click.echo(str(path) if only_path else path.read_text(errors="replace"), nl=only_path)
+    echo(str(path) if only_path else path.read_text(errors="replace"), nl=only_path, exact=True)
 
 
 @cli.command()
@@ -403,7 +405,7 @@ def doctor(as_json: bool, quiet: bool) -> int:
     found = needs.check(_engine(), os.environ, archs=needs.architectures(Path.cwd()))
     shown = [need for need in found if not need.met and need.weight == "required"] if quiet else found
     if shown:
-        click.echo(needs.as_json(shown) if as_json else needs.as_text(shown), nl=False)
+        echo(needs.as_json(shown) if as_json else needs.as_text(shown), nl=False, exact=as_json)
     return 0 if needs.enough(found) else 2
 
 
@@ -419,9 +421,9 @@ def clean(folder: Path, also_out: bool, cache: bool, yes: bool) -> None:
     project = _project(folder)
     if (also_out or cache) and not yes:
         doomed = inspection.doomed(out=project.results if also_out else None, cache=cache)
-        click.confirm("Delete " + " and ".join(doomed) + "?", abort=True)
+        click.confirm(escaped("Delete " + " and ".join(doomed) + "?"), abort=True)
     for line in inspection.clean(project, _engine(), out=also_out, cache=cache, force=yes):
-        click.echo(line)
+        echo(line)
 
 
 @cli.command()
@@ -431,7 +433,7 @@ def schema() -> None:
 
     from rootstream.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=1))
+    echo(json.dumps(json_schema(), indent=1), exact=True)
 
 
 @cli.command()
@@ -442,7 +444,7 @@ def completion(shell_name: str) -> None:
 
     script = get_completion_class(shell_name)
     assert script is not None  # noqa: S101  (click knows the three)
-    click.echo(script(cli, {}, "rootstream", "_ROOTSTREAM_COMPLETE").source())
+    echo(script(cli, {}, "rootstream", "_ROOTSTREAM_COMPLETE").source(), exact=True)
 
 
 def _add_groups() -> None:

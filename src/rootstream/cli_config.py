@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from rootstream.cli_front import echo
+
 if TYPE_CHECKING:
     from rootstream.buildroot.session import Saved
     from rootstream.configs import Config
@@ -84,11 +86,11 @@ def opened(
 def tell(saved: Saved) -> None:
     """Print what was saved as a difference, and what only system.yaml can change."""
     if saved.difference:
-        click.echo(saved.difference, nl=False)
+        echo(saved.difference, nl=False, exact=True)
     elif not saved.elsewhere:
-        click.echo("nothing changed", err=True)
+        echo("nothing changed", err=True)
     for symbol in saved.elsewhere:
-        click.echo(f"not saved: {symbol} is set by system.yaml itself: change it there", err=True)
+        echo(f"not saved: {symbol} is set by system.yaml itself: change it there", err=True)
 
 
 class Configurations(click.Group):
@@ -151,7 +153,7 @@ def check(system: str | None, variant: str | None, as_json: bool, folder: Path) 
     """Compare what is asked for with what comes out; exit status 2 if something did not."""
     with looked_at(folder, system, variant) as opened_config:
         problems = opened_config.check()
-        click.echo(opened_config.as_json(problems) if as_json else opened_config.as_text(problems))
+        echo(opened_config.as_json(problems) if as_json else opened_config.as_text(problems), exact=as_json)
         return 2 if any(problem.severity == "error" for problem in problems) else 0
 
 
@@ -200,7 +202,7 @@ def get(symbols: tuple[str, ...], kind: str | None, system: str | None, variant:
     """Print the values of symbols as they come out."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.get(opened_config.kind(kind), symbols):
-            click.echo(line)
+            echo(line)
 
 
 @config.command()
@@ -215,7 +217,7 @@ def explain(
     """Say what Kconfig knows about symbols: where they are, what they depend on, who selects them."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.explain(opened_config.kind(kind), symbols):
-            click.echo(line)
+            echo(line)
 
 
 @config.command()
@@ -228,7 +230,7 @@ def diff(other: str | None, kind: str | None, system: str | None, variant: str |
     """Show what differs from another system or variant, or what was changed by hand in the output folder."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.diff(opened_config.kind(kind), other):
-            click.echo(line)
+            echo(line)
 
 
 @config.command()
@@ -251,7 +253,7 @@ def discard(system: str | None, variant: str | None, folder: Path) -> None:
     """Drop what was changed by hand in the output folder."""
     with opened(folder, system, variant) as opened_config:
         for line in opened_config.discard():
-            click.echo(f"dropped {line}")
+            echo(f"dropped {line}")
 
 
 @config.command()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 
 import click
+
+from rootstream.shown import escaped
 
 SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Project": {
@@ -54,3 +57,9 @@ class Front(click.Group):
             rows = [(verb.ljust(width), text) for verb, text in verbs.items() if self.get_command(ctx, verb)]
             with formatter.section(heading):
                 formatter.write_dl(rows)
+
+
+def echo(text: object, *, nl: bool = True, err: bool = False, exact: bool = False) -> None:
+    """Print a line of ours, whatever is quoted in it; what is `exact` reaches who is no terminal as it is."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(str(text) if exact and not stream.isatty() else escaped(str(text)), nl=nl, err=err)

@@ -11,6 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from rootstream.cli import _project, _reporter, complete_systems, out_option, progress_options, project_option
+from rootstream.cli_front import echo
 
 if TYPE_CHECKING:
     from rootstream.netboot.dnsmasq import Mode
@@ -131,7 +132,7 @@ def boot(
         verdict = netboot.boot(project, description, machine, verify=verify, report=pass_on)
     if style != "json":
         for text in netboot.summary(verdict):
-            click.echo(text)
+            echo(text)
     return 0 if verdict.passed else 1
 
 
@@ -154,7 +155,7 @@ def builds(system: str | None, folder: Path) -> None:
             mark = "*" if current and current.id == each.id else " "
             made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.made))
             size = sum(file.size for file in each.files) / 1e6
-            click.echo(f"{mark} {target}  {each.id}  {made}  {size:.1f} MB")
+            echo(f"{mark} {target}  {each.id}  {made}  {size:.1f} MB")
 
 
 @click.command()
@@ -167,7 +168,7 @@ def rollback(system: str, build_id: str | None, folder: Path) -> None:
     from rootstream.netboot import choosing
 
     build = choosing.builds(_project(folder)).select(system, build_id)
-    click.echo(f"{system}: build {build.id} is what machines boot from now on")
+    echo(f"{system}: build {build.id} is what machines boot from now on")
 
 
 @click.command()
@@ -195,7 +196,7 @@ def power(machine: str, action: str, folder: Path) -> None:
             else:
                 switches.switch(project, machine, found, each, env=os.environ)
             return
-    click.echo(switches.state(project, machine, found, env=os.environ))
+    echo(switches.state(project, machine, found, env=os.environ))
 
 
 @click.command()
@@ -219,4 +220,4 @@ def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str |
         paths = write(project, load(project.description), target, url, report, own=ipxe)
     if style != "json":
         for path in paths:
-            click.echo(path)
+            echo(path)

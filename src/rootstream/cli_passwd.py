@@ -6,6 +6,8 @@ import sys
 
 import click
 
+from rootstream.cli_front import echo
+
 
 @click.command()
 @click.option("--buildroot", is_flag=True, help="Double every $, as BR2_TARGET_GENERIC_ROOT_PASSWD wants it.")
@@ -21,4 +23,4 @@ def passwd(buildroot: bool) -> None:
     else:
         password = sys.stdin.readline().rstrip("\n")
     found = crypt(password)
-    click.echo(found.replace("$", "$$") if buildroot else found)
+    echo(found.replace("$", "$$") if buildroot else found)

@@ -19,7 +19,10 @@ Made from `rootstream --help`. Exit status: 0 well, 1 a check failed, 2 somethin
 
 def page() -> str:
     """Return the page as Markdown: every command with its help."""
-    context = click.Context(cli, info_name="rootstream", max_content_width=90, terminal_width=90)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        cli, info_name="rootstream", max_content_width=90, terminal_width=90, help_option_names=names
+    )
     parts = [HEAD, _block(cli.get_help(context))]
     for name, command in sorted(cli.commands.items()):
         inner = click.Context(command, parent=context, info_name=name, max_content_width=90, terminal_width=90)

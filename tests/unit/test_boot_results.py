@@ -83,7 +83,7 @@ def test_junit_is_xml_whatever_the_guest_printed() -> None:
     assert good.attrib == {"name": "good", "classname": "hello.disk", "time": "1.000"}
     assert list(good) == []
     assert bad[0].get("message") == "first line"
-    assert first.findtext("system-out", "").startswith("<&\"'>]]>\ufffd\ufffd")
+    assert first.findtext("system-out", "").startswith("<&\"'>]]>\\x00\\x1b\ufffd\\ud800")
 
 
 @contextmanager

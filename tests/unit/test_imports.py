@@ -28,6 +28,7 @@ DATA = {
     "process",
     "leash",
     "nofollow",
+    "shown",
 }
 MAY = {
     "boot": DATA,
@@ -35,7 +36,7 @@ MAY = {
     "engine": {"errors", "events", "process", "space", "units"},
     "netboot": DATA | {"__version__", "boot", "load", "lock", "manifest", "mistakes", "project", "rules"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
-    "progress": {"errors", "events", "units"},
+    "progress": {"errors", "events", "shown", "units"},
     "sandbox": set(),
 }
 # What answers `--help` must not wait for.
@@ -81,7 +82,12 @@ def test_programs_of_the_sandbox_need_only_the_standard_library() -> None:
 
 
 def test_the_command_line_imports_nothing_heavy_at_its_top() -> None:
-    light = ("rootstream.__version__", "rootstream.cli_front.Front")
+    light = (
+        "rootstream.__version__",
+        "rootstream.cli_front.Front",
+        "rootstream.cli_front.echo",
+        "rootstream.shown.escaped",
+    )
     for module in ("cli.py", "cli_front.py"):
         for name in imports(SOURCE / "rootstream" / module, top_only=True):
             assert name.split(".")[0] not in HEAVY or name in light, name
@@ -95,3 +101,15 @@ def test_nobody_starts_processes_but_one_module() -> None:
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert not called.startswith(("subprocess.", "os.system", "os.popen", "os.exec", "os.spawn")), path
+
+
+def test_nobody_prints_but_where_control_characters_are_escaped() -> None:
+    ours = ("cli_front.py", "__main__.py", "leash.py", "run.py", "reference.py", "commands_page.py")
+    for path in (SOURCE / "rootstream").rglob("*.py"):
+        if {"sandbox", "finish", "progress"} & set(path.parts) or path.name in ours:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("print", "click.echo", "click.secho"), path
+                assert called not in ("sys.stdout.write", "sys.stderr.write"), path

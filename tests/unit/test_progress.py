@@ -29,7 +29,8 @@ from rootstream.events import (
 )
 from rootstream.progress import Json, Plain, error_as_json, reporting, suits_terminal
 from rootstream.progress.terminal import Terminal
-from rootstream.progress.words import clean, duration, size
+from rootstream.progress.words import duration, size
+from rootstream.shown import escaped
 
 KEY = "0" * 64
 STARTED = ElementStarted(element="linux.bst", action="build", key=KEY, log=Path("l.log"))
@@ -78,7 +79,7 @@ def test_plain_lines() -> None:
         "FAILED: build of bad.bst after 2.0 s\n"
         "warning: a.bst: odd\n"
         "out/hello/disk.img  321 MB (4.8 MB on disk)\n"
-        "Hello World!\r\n"
+        "Hello World!\n"
         "hello: console: FAILED (1m01s): nothing came\n"
         "built hello (1h02m)\n"
     )
@@ -157,7 +158,7 @@ def test_sizes(count: float, text: str) -> None:
 
 
 def test_foreign_text_cannot_command_a_terminal() -> None:
-    assert "\x1b" not in clean("\x1b]0;evil\x07name\r\x9b2J")
+    assert "\x1b" not in escaped("\x1b]0;evil\x07name\r\x9b2J")
     evil = Notice(level="info", text="a\x1b[2Jb", element="x\x1b.bst")
     assert "\x1b" not in plain(evil)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from rootstream.boot.checks import STARTS, Result
+from rootstream.shown import escaped
 
 # Characters that XML 1.0 allows (section 2.2); nothing can escape the others
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -61,7 +62,7 @@ def _suite(root: ET.Element, suite: Suite) -> None:
     )
     properties = ET.SubElement(element, "properties")
     for name, value in suite.properties.items():
-        ET.SubElement(properties, "property", name=name, value=_text(value))
+        ET.SubElement(properties, "property", name=_text(name), value=_text(value))
     for result in suite.results:
         case = _case(element, suite, result.name, result.elapsed)
         if not result.passed:
@@ -96,4 +97,4 @@ def _seconds(value: float) -> str:
 
 
 def _text(value: str) -> str:
-    return _FORBIDDEN.sub("\ufffd", value)
+    return _FORBIDDEN.sub("\ufffd", escaped(value))

@@ -13,6 +13,7 @@ from typing import TextIO
 from rootstream.errors import Problems, UserError
 from rootstream.events import Console, Event, Notice, Transfer
 from rootstream.progress.words import sentence
+from rootstream.shown import console
 
 TRANSFER_PAUSE = 10.0  # seconds between two lines on one download
 
@@ -34,7 +35,7 @@ class Plain:
         if self._quiet and not (isinstance(event, Notice) and event.level != "info"):
             return
         if isinstance(event, Console):
-            self._stream.write(event.text)
+            self._stream.write(console(event.text))
             self._midline = not event.text.endswith("\n") if event.text else self._midline
             self._stream.flush()
             return
@@ -95,7 +96,8 @@ def _fields(error: UserError) -> dict[str, object]:
 
 
 def _dump(fields: dict[str, object]) -> str:
-    return json.dumps(fields, ensure_ascii=True, default=_plain)
+    # the one control character that JSON lets stand (RFC 8259, 7)
+    return json.dumps(fields, ensure_ascii=True, default=_plain).replace("\x7f", "\\u007f")
 
 
 def _plain(value: object) -> str:

@@ -26,7 +26,8 @@ from rootstream.events import (
     Step,
     Transfer,
 )
-from rootstream.progress.words import clean, duration, sentence, transferred
+from rootstream.progress.words import duration, sentence, transferred
+from rootstream.shown import console, escaped
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPIN = 10.0  # frames a second
@@ -68,7 +69,7 @@ class Terminal:
     def __call__(self, event: Event) -> None:
         """Take an event into the view and print its line, if it has one."""
         if isinstance(event, Console):
-            self._pass_on(event.text)
+            self._pass_on(console(event.text))
             return
         self._end_line()
         if not self._live.is_started:
@@ -83,7 +84,7 @@ class Terminal:
     def _follow(self, event: Event) -> None:
         match event:
             case Step():
-                self._step = (clean(event.text), self._clock())
+                self._step = (escaped(event.text), self._clock())
                 self._plan = None if event.name == "boot" else self._plan  # what was to be built is there
             case Plan():
                 self._plan = event
@@ -113,7 +114,7 @@ class Terminal:
             None,
         )
         if running is not None and isinstance(event, Phase):
-            running.phase = clean(event.text)
+            running.phase = escaped(event.text)
         elif running is not None and isinstance(event, Transfer):
             running.transfer = event
 
@@ -137,7 +138,7 @@ class Terminal:
         line = Text(no_wrap=True, overflow="ellipsis")
         line.append(f"{_frame(now)} ", style="cyan")
         line.append(f"{action} ", style="dim")
-        line.append(clean(element), style="bold")
+        line.append(escaped(element), style="bold")
         line.append(f" {_since(now, job.since)}")
         if job.phase:
             line.append(f"  {job.phase}", style="dim")

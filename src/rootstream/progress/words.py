@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from rootstream.events import (
     Checked,
     Done,
@@ -17,6 +15,7 @@ from rootstream.events import (
     Step,
     Transfer,
 )
+from rootstream.shown import escaped
 
 SHORT = 1.0  # seconds: a fetch below is of local files or cached, and not worth a line
 DONE_WORDS = {
@@ -28,12 +27,6 @@ DONE_WORDS = {
     "track": "tracked",
 }
 UNITS = ("B", "kB", "MB", "GB", "TB")
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: str) -> str:
-    """Return a text of unknown origin with nothing in it that a terminal would obey."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def duration(seconds: float) -> str:
@@ -95,7 +88,7 @@ def sentence(event: Event) -> str | None:  # noqa: C901  (one case for each even
         case Plan():
             text = planned(event)
         case ElementStarted():
-            return clean(f"{event.action} {event.element} ...") if event.action != "fetch" else None
+            return escaped(f"{event.action} {event.element} ...") if event.action != "fetch" else None
         case ElementRunning():
             text = f"{event.action} {event.element} ... {duration(event.elapsed)}"
         case ElementFinished():
@@ -116,11 +109,11 @@ def sentence(event: Event) -> str | None:  # noqa: C901  (one case for each even
             text = f"{event.text} ({duration(event.elapsed)})"
         case _:  # console text is passed on, not said
             return None
-    return clean(text)
+    return escaped(text)
 
 
 def _finished(event: ElementFinished) -> str:
     took = duration(event.elapsed)
     if event.result == "failure":
-        return clean(f"FAILED: {event.action} of {event.element} after {took}")
-    return clean(f"{DONE_WORDS.get(event.action, event.action)} {event.element} ({took})")
+        return escaped(f"FAILED: {event.action} of {event.element} after {took}")
+    return escaped(f"{DONE_WORDS.get(event.action, event.action)} {event.element} ({took})")
