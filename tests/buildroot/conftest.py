@@ -1,4 +1,4 @@
-"""Real Buildroot trees for the tests: named by the environment, and a small project to build from one.
+"""Buildroot trees for the tests: a small one of their own, and real ones that the environment names.
 
 ROOTSTREAM_BUILDROOT: a tree. ROOTSTREAM_BUILDROOT_OLDER: further trees, separated by colons.
 ROOTSTREAM_BUILDROOT_TOOLCHAIN: an external toolchain as tests/buildroot/toolchain.py makes it.
@@ -11,9 +11,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.buildroot import smalltree
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -79,6 +81,23 @@ def defconfig(toolchain: Path) -> str:
     local = os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
     override = f'BR2_PACKAGE_OVERRIDE_FILE="{local}"\n' if local else ""
     return TOOLCHAIN.format(toolchain=toolchain) + BARE + override
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """A tree to build from, and the symbols of a system of it without packages, file systems and kernel."""
+
+    tree: Path
+    defconfig: str
+
+
+@pytest.fixture(scope="session", params=["small", "real"])
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
+    """Return the small tree of the tests' own, then the one that the environment names."""
+    if request.param == "small":
+        tree = smalltree.make(tmp_path_factory.mktemp("small") / "tree")
+        return Base(tree=tree, defconfig=smalltree.DEFCONFIG)
+    return Base(tree=request.getfixturevalue("tree"), defconfig=request.getfixturevalue("defconfig"))
 
 
 @pytest.fixture

@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.buildroot.conftest import Base
 
 pytestmark = pytest.mark.buildroot
 
@@ -83,9 +84,9 @@ def image(folder: Path, target: str = "small") -> dict[str, Entry]:
 
 
 @pytest.fixture(scope="module")
-def built(tree: Path, defconfig: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built(base: Base, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a project whose system `small` is built, with everything in its caches."""
-    folder = project(tmp_path_factory.mktemp("built") / "small", tree, defconfig)
+    folder = project(tmp_path_factory.mktemp("built") / "small", base.tree, base.defconfig)
     done = subprocess.run(
         [sys.executable, "-m", "rootstream", "build", "small", "--plain"],
         cwd=folder,

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.buildroot.conftest import Command
+from tests.buildroot.conftest import Base, Command
 
 pytestmark = pytest.mark.buildroot
 
@@ -127,8 +127,8 @@ POST = '#!/bin/sh\ncp "$(dirname "$0")/VERSION" "$1/etc/version"\n'
 
 
 @pytest.fixture
-def box(tree: Path, defconfig: str, tmp_path: Path) -> Path:
-    return project(tmp_path, tree, defconfig)
+def box(base: Base, tmp_path: Path) -> Path:
+    return project(tmp_path, base.tree, base.defconfig)
 
 
 def project(tmp_path: Path, tree: Path, defconfig: str) -> Path:

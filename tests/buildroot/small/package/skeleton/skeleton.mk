@@ -1,0 +1,2 @@
+SKELETON_DEPENDENCIES = skeleton-init-common
+$(eval $(generic-package))
