@@ -23,6 +23,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     # Being told to end is no different from Ctrl-C: what runs is stopped, what is done is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup(1)
+        signal.signal(signal.SIGHUP, signal.default_int_handler)
     try:
         status = cli.main(
             args=list(argv) if argv is not None else None, prog_name="rootstream", standalone_mode=False

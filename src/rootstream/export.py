@@ -10,7 +10,6 @@ import errno
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rootstream import artifact, events, manifest, nofollow
+from rootstream import artifact, events, manifest, nofollow, temporary
 from rootstream.errors import UserError, Where
 from rootstream.filling import fill
 from rootstream.placeholders import Secret, mark
@@ -171,8 +170,8 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
     """Put the checked-out images of a target into out/. Raises `UserError` cannot-write, secret-not-placed."""
     place = project.out(facts.target)
     try:
-        with tempfile.TemporaryDirectory(dir=results_folder(project), prefix=f".{facts.target}.") as scratch:
-            new = Path(scratch) / "new"
+        with temporary.folder(f".{facts.target}.", results_folder(project)) as scratch:
+            new = scratch / "new"
             new.mkdir(mode=0o755)
             names = artifact.take(checkout, new, facts.target)
             told = artifact.warnings(checkout, facts.target)

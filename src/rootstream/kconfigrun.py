@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rootstream import lock, nofollow, pinning
+from rootstream import lock, nofollow, pinning, temporary
 from rootstream import project as projects
 from rootstream.description import Debian, Described, Description
 from rootstream.engine import Engine
@@ -84,8 +83,8 @@ class Trees:
         """
         configured = self.configured[kind]
         plan, element = configuring.session(self.plan, configured, self.debian, menus=tool is not None)
-        with tempfile.TemporaryDirectory(prefix="rootstream-config-") as scratch:
-            folder, work = Path(scratch) / "plan", Path(scratch) / "session"
+        with temporary.folder("rootstream-config-") as scratch:
+            folder, work = scratch / "plan", scratch / "session"
             plan = self._pinned(plan, folder, engine, report)
             asked = _with(configured.asked, changed or {})
             _write_session(work, asked, tool, symbols)

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from rootstream import events, kept_pins, lock, nofollow, origins, project
+from rootstream import events, kept_pins, lock, nofollow, origins, project, temporary
 from rootstream.description import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -202,8 +200,7 @@ def _track(
     report: events.Reporter,
 ) -> dict[str, Any]:
     nofollow.make_folder(where.folder, where.work)
-    with tempfile.TemporaryDirectory(dir=where.work, prefix="update-") as scratch:
-        folder = Path(scratch)
+    with temporary.folder("update-", where.work) as folder:
         project.sync(folder, text.render(_keeping(plan, old.refs if old else {})))
         try:
             with origins.told(plan, where.description):

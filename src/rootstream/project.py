@@ -16,13 +16,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from rootstream import committed, events, nofollow
+from rootstream import committed, events, nofollow, temporary
 from rootstream.content import Content, chunks
 from rootstream.errors import UserError, Where
 
 DESCRIPTION = "system.yaml"
 PLAIN = "project.conf"
 LONGEST_HOLDER = 300
+SCRATCH = ("checkout-", "collect-", "update-")  # folders below .rootstream for the time of one command
+_DRAFT = re.compile(r"\..+\.[a-z0-9_]{8}")  # what is about to take the place of another
 _LOOKS, _PAUSE = 20, 0.05  # seconds
 _WORD = re.compile(r"[a-z]+")
 # What is entered while only a held system is worked in and other commands may have the project.
@@ -108,8 +110,8 @@ def _looked_at(file: Path, kind: Literal["described", "plain"], start: Path, els
 @contextmanager
 def reading(project: Project) -> Iterator[Project]:
     """Give a project to a command that only reads it: what it derives goes to a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="rootstream-") as scratch:
-        yield replace(project, scratch=Path(scratch).resolve())
+    with temporary.folder("rootstream-plan-") as scratch:
+        yield replace(project, scratch=scratch.resolve())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -158,7 +160,17 @@ def locked(project: Project, report: events.Reporter, systems: tuple[str, ...] =
         hold = Hold(lock=stack.enter_context(lock_file(project.work / "lock", project.folder)), report=report)
         hold.take()
         stack.callback(hold.leave)
+        _sweep(project)
         yield hold
+
+
+def _sweep(project: Project) -> None:
+    """Remove what killed commands left: their folders, and files that were about to replace others."""
+    temporary.sweep(project.work, temporary.left_in(*SCRATCH))
+    temporary.sweep(project.results, _DRAFT)
+    temporary.sweep(Path(tempfile.gettempdir()))
+    temporary.sweep_files(project.work / "state", _DRAFT)
+    temporary.sweep_files(project.folder, re.compile(rf"\.{re.escape(project.lock.name)}\.[a-z0-9_]{{8}}"))
 
 
 @contextmanager

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,6 +23,7 @@ from rootstream import (
     pinning,
     placeholders,
     project,
+    temporary,
 )
 from rootstream.content import Content
 from rootstream.description import Described, Description
@@ -133,6 +132,7 @@ def build(
     """
     began = time.monotonic()
     with project.locked(where, report, _slugs(where, wanted)) as hold:
+        engine.clear()
         if where.kind == "plain":
             places = _build_plain(where, wanted, engine, report)
         else:
@@ -225,6 +225,7 @@ def fetch(
     With `folder`, what has a hash in the lock is there afterwards, too.
     """
     with project.locked(where, report, _slugs(where, wanted)):
+        engine.clear()
         if where.kind == "plain":
             if folder is not None:
                 raise UserError(
@@ -297,12 +298,9 @@ def _checkout(
 ) -> None:
     report(events.Step(name="export", text=f"exporting {target}"))
     export.results_folder(where)
-    scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="checkout-"))
-    try:
+    with temporary.folder("checkout-", where.work) as scratch:
         engine.checkout(where.plan, element, scratch / "files", report, depends="run")
         export.export(where, scratch / "files", facts, report)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _build_plain(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.engine import leftovers
-from rootstream.engine.sharing import FOLDER, at_limit, leased
+from rootstream.engine.sharing import FOLDER, at_limit, clear, leased
 
 
 def temporary(token: str) -> Path:
@@ -170,3 +170,50 @@ def test_a_bst_started_by_hand_keeps_its_files(tmp_path: Path) -> None:
     with leased(cache, quota="infinity", wait=None) as lease:
         assert lease.alone
     assert not (cache / "cas/tmp/in-use").exists()
+
+
+MOUNT = """
+import ctypes, os, sys, time
+handle = os.open("/dev/fuse", os.O_RDWR)
+options = f"fd={handle},rootmode=40000,user_id=0,group_id=0".encode()
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.mount(b"/dev/fuse", os.fsencode(sys.argv[1]), b"fuse", 0, options) != 0:
+    sys.exit("no FUSE: " + os.strerror(ctypes.get_errno()))
+print(flush=True)
+time.sleep(600)
+"""
+
+
+def test_mounts_whose_server_is_dead_go_and_those_that_live_stay(tmp_path: Path) -> None:
+    places = [tmp_path / "cas" / "staging" / name for name in ("dead", "living")]
+    servers = []
+    for place in places:
+        place.mkdir(parents=True)
+        argv = [sys.executable, "-c", MOUNT, str(place)]
+        child = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert child.stdout is not None
+        assert child.stderr is not None
+        if not child.stdout.readline():
+            with child.stdout, child.stderr:
+                why = child.stderr.read().decode()
+            child.wait()
+            pytest.skip(why)
+        servers.append(child)
+    try:
+        servers[0].kill()
+        servers[0].wait()
+        clear(tmp_path)  # nothing of ours was there yet
+        (tmp_path / FOLDER).mkdir()
+        clear(tmp_path)
+        mounts = Path("/proc/self/mounts").read_text()
+        assert str(places[0]) not in mounts
+        assert str(places[1]) in mounts
+    finally:
+        for child in servers:
+            child.kill()
+            child.wait()
+            for pipe in (child.stdout, child.stderr):
+                assert pipe is not None
+                pipe.close()
+        clear(tmp_path)
+    assert str(tmp_path) not in Path("/proc/self/mounts").read_text()

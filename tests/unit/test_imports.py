@@ -29,11 +29,12 @@ DATA = {
     "leash",
     "nofollow",
     "shown",
+    "temporary",
 }
 MAY = {
     "boot": DATA,
     "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
-    "engine": {"errors", "events", "process", "space", "units"},
+    "engine": {"errors", "events", "process", "space", "temporary", "units"},
     "netboot": DATA | {"__version__", "boot", "load", "lock", "manifest", "mistakes", "project", "rules"},
     "plan": DATA | {"lock", "recipes", "sandbox"},
     "progress": {"errors", "events", "shown", "units"},

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream import events, process
+from rootstream import events, process, temporary
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.qemu import Accelerator, quote
 from rootstream.errors import UserError
@@ -117,8 +117,8 @@ def boot_sector() -> bytes:
 def _try(program: str, arch: Architecture, *, env: Mapping[str, str]) -> Proof:
     if arch != "x86_64":
         return Proof(works=False, why=f"a proof that it works is not there yet for {arch}")
-    with tempfile.TemporaryDirectory(prefix="rootstream-kvm-") as folder:
-        sector = Path(folder) / "sector"
+    with temporary.folder("rootstream-kvm-") as folder:
+        sector = folder / "sector"
         sector.write_bytes(boot_sector())
         return run_proof(program, sector, accelerator="kvm", env=env)
 

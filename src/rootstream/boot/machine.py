@@ -7,13 +7,12 @@ import os
 import re
 import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rootstream import events, process
+from rootstream import events, process, temporary
 from rootstream.boot import kernelfile
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
@@ -98,8 +97,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
     media = look(image)
     machine = sized(machine, image)
     firmware = uefi(arch) if firmware_of(machine, image) == "uefi" else None
-    with tempfile.TemporaryDirectory(prefix="rootstream-run-") as name:
-        folder = Path(name)
+    with temporary.folder("rootstream-run-") as folder:
         disks = tuple(folder / f"disk{index}.img" for index in range(len(machine.disks)))
         for disk, path in zip(machine.disks, disks, strict=True):
             with path.open("wb") as file:

@@ -6,15 +6,13 @@ Whatever stops it, the next run goes on from there: each step leaves a state tha
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from rootstream import __version__, events, export, placeholders, project
+from rootstream import __version__, events, export, placeholders, project, temporary
 from rootstream.buildroot import (
     collect,
     configuration,
@@ -228,12 +226,9 @@ def _export(where: project.Project, ready: opening.Opened, key: str, report: eve
         private=placeholders.has_secrets(system.layers),
     )
     report(events.Step(name="export", text=f"exporting {space.described.target}"))
-    scratch = Path(tempfile.mkdtemp(dir=where.work, prefix="collect-"))
-    try:
+    with temporary.folder("collect-", where.work) as scratch:
         collect.copy(found, scratch / "images", space.env)
         return export.export(where, scratch, facts, report)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _inputs(space: Workspace, ready: opening.Opened) -> tuple[Mapping[str, Any], ...]:

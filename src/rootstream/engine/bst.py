@@ -193,6 +193,10 @@ class Engine:
         with _interruptible(), session.opened(self.settings, self.env) as run:
             self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
 
+    def clear(self) -> None:
+        """End and remove what killed runs left: processes, mounts in the cache, temporary folders."""
+        sharing.clear(self.settings.cache)
+
     def clean(self) -> None:
         """Empty the cache: artifacts, sources and logs of all projects. Raises `UserError` cache-in-use."""
         with _interruptible(), session.opened(self.settings, self.env) as run:

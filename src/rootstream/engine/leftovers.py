@@ -11,6 +11,7 @@ import errno
 import os
 import shutil
 import signal
+import threading
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from rootstream import process
 from rootstream.errors import UserError
 
 VARIABLE = "ROOTSTREAM_ENGINE_RUN"
+ANSWER = 3.0  # seconds for the server of a mount
 PATIENCE = 8.0  # seconds between SIGTERM and SIGKILL
 
 
@@ -82,7 +84,10 @@ def _parent(pid: str) -> str:
 
 
 def unmount(cache: Path) -> None:
-    """Unmount FUSE mounts below the cache whose server is dead: each access fails with ENOTCONN."""
+    """Unmount FUSE mounts below the cache whose server is dead.
+
+    statvfs(3) asks the server each time, where stat(2) may be answered from what the kernel remembers.
+    """
     for place in _mounts():
         if place.is_relative_to(cache.resolve()) and _dead(place):
             with contextlib.suppress(UserError):
@@ -115,8 +120,16 @@ def _mounts() -> list[Path]:
 
 
 def _dead(mount: Path) -> bool:
-    try:
-        mount.stat()
-    except OSError as error:
-        return error.errno == errno.ENOTCONN
-    return False
+    found: list[int | None] = []
+
+    def ask() -> None:
+        try:
+            os.statvfs(mount)
+        except OSError as error:
+            found.append(error.errno)
+
+    # a server that lives and does not answer would be waited for, so not here
+    asking = threading.Thread(target=ask, daemon=True)
+    asking.start()
+    asking.join(ANSWER)
+    return bool(found) and found[0] in (errno.ENOTCONN, errno.EIO, errno.ECONNABORTED)

@@ -70,6 +70,15 @@ def leased(cache: Path, *, quota: str, wait: Callable[[], None] | None) -> Itera
                     (runs / MIXED).unlink()
 
 
+def clear(cache: Path) -> None:
+    """Clear what dead runs left in the cache: processes, mounts, temporary folders."""
+    runs = cache / FOLDER
+    if runs.is_dir():
+        with _locked(runs):
+            _living(runs, cache)
+            leftovers.unmount(cache)
+
+
 def _enter(
     runs: Path,
     cache: Path,

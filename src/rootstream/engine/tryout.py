@@ -6,11 +6,10 @@ Containers and hosts forbid mounts, namespaces and system calls in more ways tha
 from __future__ import annotations
 
 import struct
-import tempfile
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
+from rootstream import temporary
 from rootstream.engine.bst import Engine
 from rootstream.engine.settings import Settings
 from rootstream.errors import UserError
@@ -35,8 +34,8 @@ def program() -> bytes:
 
 def fault(settings: Settings, env: Mapping[str, str]) -> UserError | None:
     """Return why nothing can be built here, None if it can; what it takes is in a temporary folder."""
-    with tempfile.TemporaryDirectory(prefix="rootstream-doctor-") as name:
-        folder = Path(name) / "project"
+    with temporary.folder("rootstream-doctor-") as name:
+        folder = name / "project"
         for path, text in _FILES.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_text(text, encoding="utf-8")
@@ -44,7 +43,7 @@ def fault(settings: Settings, env: Mapping[str, str]) -> UserError | None:
         shell.parent.mkdir(parents=True)
         shell.write_bytes(program())
         shell.chmod(0o755)
-        own = replace(settings, cache=Path(name) / "cache", quota="infinity", extra=None)
+        own = replace(settings, cache=name / "cache", quota="infinity", extra=None)
         try:
             Engine(settings=own, env=env).build(folder, ("try.bst",))
         except UserError as error:

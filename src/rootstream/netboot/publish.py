@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from rootstream import events, process
+from rootstream import events, process, temporary
 from rootstream.boot.boards import BOARDS
 from rootstream.description import Description
 from rootstream.errors import UserError, Where
@@ -247,8 +247,8 @@ def _prune(folder: Path, place: Path) -> None:
 def _remote(found: Published, target: str, env: Mapping[str, str]) -> None:
     """Send everything by rsync: builds first; older builds stay there."""
     process.require("rsync", hint="Install it (Debian: `apt install rsync`).")
-    with tempfile.TemporaryDirectory(prefix="rootstream-publish-") as name:
-        write(found, Path(name))
+    with temporary.folder("rootstream-publish-") as name:
+        write(found, name)
         base = ("rsync", "--recursive", "--times", "--perms", "--delay-updates")
         place = target.rstrip("/") + "/"
         process.run((*base, f"{name}/builds", place), env=env, timeout=_RSYNC)

@@ -7,11 +7,10 @@ import fcntl
 import os
 import socket
 import struct
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rootstream import events, process
+from rootstream import events, process, temporary
 from rootstream.boot import accel
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.firmware import Firmware, private, uefi
@@ -101,8 +100,8 @@ def started(
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     firmware = uefi(machine.arch) if machine.firmware == "uefi" else None
     accelerator = accel.choose(Machine(), machine.arch, report=report, env=env)
-    with tempfile.TemporaryDirectory(prefix="rootstream-machine-") as folder, tap(qemu.bridge) as handle:
-        own = private(firmware, Path(folder)) if firmware else None
+    with temporary.folder("rootstream-machine-") as folder, tap(qemu.bridge) as handle:
+        own = private(firmware, folder) if firmware else None
 
         def argv(sockets: Sockets | None) -> tuple[str, ...]:
             return command(
@@ -117,7 +116,7 @@ def started(
             )
 
         address = machine.system_address or machine.address
-        what = Launch(name=name, folder=Path(folder), argv=argv, pass_fds=(handle,), address=address)
+        what = Launch(name=name, folder=folder, argv=argv, pass_fds=(handle,), address=address)
         with launched(what, log=log, report=report, env=env) as guest:
             yield guest
 
