@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-systems lint unit engine boot netboot bench docs clean host usable
+.PHONY: help setup demo test test-systems lint unit engine boot netboot faults bench docs clean host usable
 
 help:
 	@echo "make setup   install what is missing, as root, and make .venv with rootstream in it"
@@ -13,6 +13,7 @@ help:
 	@echo "make test    lint, types, every test"
 	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
 	@echo "make lint | unit | engine | boot | netboot    parts of it"
+	@echo "make faults  a thousand kills at random moments (hours); goes on where it was interrupted"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
 	@echo "make docs    the pages that are made from the code"
 	@echo "make clean   delete what was made here (not the shared cache)"
@@ -58,12 +59,17 @@ netboot: $(VENV)/.installed
 # SYSTEMS may name files of tests/systems that are to run, too.
 test: lint
 	@[ -z "$(SYSTEMS)" ] || sh tools/host.sh systems
-	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot $(SYSTEMS)
+	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed
 	@sh tools/host.sh systems
 	$(PYTEST) tests/systems
+
+# A thousand kills of every long command at moments that the seed decides; interrupted, it goes on where it was.
+FAULTS := $(VENV)/faults
+faults: $(VENV)/.installed
+	$(BIN)/python -m tests.faults.kills $(FAULTS) --count 1000 --seed 1 --journal $(FAULTS).jsonl
 
 bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py

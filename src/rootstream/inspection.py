@@ -271,6 +271,7 @@ def clean(project: Project, engine: Engine, *, out: bool, cache: bool, force: bo
             detail="\n".join(by_hand),
             hint="`rootstream config save` takes configurations into the project; copy files, or `clean --yes`.",
         )
+    engine.clear()
     folders = [project.work]
     if out:
         from rootstream.netboot import places  # noqa: PLC0415  (only this waits for it)

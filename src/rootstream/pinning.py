@@ -189,6 +189,7 @@ def locked_update(
             hint="`bst source track --deps all ELEMENT` renews them.",
         )
     with project.locked(where, report):
+        engine.clear()
         return update(where, engine, report, missing_only=missing_only, wanted=wanted)
 
 

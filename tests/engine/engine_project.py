@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.hostbase import make_base
+
 from rootstream.engine import Engine
 from rootstream.engine.sharing import FOLDER
 
-PROGRAMS = ("sh", "sleep", "cat", "mkdir", "cp", "ls", "rm", "touch", "seq", "chmod", "ln", "head")
 PARCEL = '''
 """A source that reports its progress and fails a number of times before it succeeds."""
 import os
@@ -126,21 +125,6 @@ def make_project(folder: Path) -> Path:
         (folder / "elements" / f"{name}.bst").write_text(text)
     make_base(folder / "base")
     return folder
-
-
-def make_base(base: Path) -> None:
-    """Copy the host's shell and a few tools with the libraries that they need."""
-    for name in PROGRAMS:
-        found = shutil.which(name, path="/usr/bin:/bin")
-        assert found is not None
-        program = Path(found).resolve()
-        libraries = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-        for path in [*map(Path, re.findall(r"(/[^\s:]+)", libraries)), program]:
-            target = base / "bin" / name if path == program else base / path.relative_to("/")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            target.chmod(0o755)
-    (base / "tmp").mkdir()
 
 
 def engine(cache: Path, **environment: str) -> Engine:

@@ -1,0 +1,21 @@
+"""Twenty kills of long commands at moments that a seed decides; `make faults` makes a thousand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.faults.kills import Faults, verbs_here
+
+pytestmark = [pytest.mark.engine, pytest.mark.boot]
+
+SEED = 20
+COUNT = 20
+
+
+def test_after_every_kill_results_are_whole_and_the_next_run_is_clean(tmp_path: Path) -> None:
+    verbs = verbs_here()
+    faults = Faults(tmp_path / "faults", verbs)
+    kills = [faults.kill(SEED, number, verbs) for number in range(COUNT)]
+    assert not [each for each in kills if each.problems]
+    assert sum(not each.ended for each in kills) > COUNT // 2
