@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import get_args
 
 from rootstream import events, lock, project, workspaces
-from rootstream.buildroot import checkout, kconfig, requested, session
+from rootstream.buildroot import checkout, kconfig, requested, session, worktree
 from rootstream.buildroot.checkout import Checkout, own_values
 from rootstream.buildroot.opening import Opened
 from rootstream.engine import Engine
@@ -109,7 +109,7 @@ def _description(
 ) -> str:
     arch = kconfig.unquoted(own_values(text).get("BR2_ARCH", ""))
     local = os.path.relpath(found.tree, place) if found.tree.is_relative_to(place) else str(found.tree)
-    cloned = checkout.origin(found.tree, env)
+    cloned = worktree.origin(found.tree, env)
     lines = [
         "# Made by `rootstream import`; the defconfig gives the configuration that the checkout had.",
         "systems:",
@@ -175,7 +175,7 @@ def _completed(ready: Opened, defconfig: str) -> str:
 def _told(found: Checkout, env: Mapping[str, str]) -> list[str]:
     """Return what of a checkout is not in the project, for people."""
     lines = []
-    changed = checkout.changes(found.tree, env)
+    changed = worktree.changes(found.tree, env)
     if changed is None:
         lines.append(
             f"{found.tree} is no work tree of Git: whether it differs from a release of Buildroot is not known"

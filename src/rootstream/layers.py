@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Discriminator, Field, Tag
 
 from rootstream.system import (
     Account,
+    GitAddress,
+    GitRef,
     ImagePath,
     Means,
     Mode,
@@ -19,6 +21,7 @@ from rootstream.system import (
     ProjectFolder,
     first_of,
 )
+from rootstream_bst import requirement
 
 
 def _hash(value: str) -> str:
@@ -213,6 +216,16 @@ class SecretFile(Model):
     """Group, by name or number; by default root."""
 
 
+def _requirement(value: str) -> str:
+    problem = requirement.problem(value)
+    if problem is not None:
+        raise ValueError(problem)
+    return value
+
+
+Requirement = Annotated[
+    str, AfterValidator(_requirement), Means("the name of a Python package, with extras, versions and a marker")
+]
 PythonName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"), Means("the name of a Python package")
 ]
@@ -223,10 +236,12 @@ class PythonGit(Model):
 
     name: PythonName
     """Name of the package."""
-    url: OneLine
+    url: GitAddress
     """Address of the repository."""
-    track: str = "HEAD"
+    track: GitRef = "HEAD"
     """Branch or tag that `rootstream update` follows; the lock holds the commit."""
+    submodules: bool = False
+    """Take its submodules, too, from the addresses that it names."""
     version: (
         Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]{0,98}$"), Means("a version such as 13.1.0")] | None
     ) = None
@@ -236,13 +251,13 @@ class PythonGit(Model):
 class PythonPackages(Model):
     """Python packages for the root's own Python, as wheels that pip finds and the lock pins by hash."""
 
-    install: tuple[OneLine, ...] = ()
-    """What to install, as pip takes it: `ironic-python-agent==13.0.0`."""
-    from_source: tuple[OneLine, ...] = ()
+    install: tuple[Requirement, ...] = ()
+    """What to install, names and versions as pip takes them: `ironic-python-agent==13.0.0`."""
+    from_source: tuple[Requirement, ...] = ()
     """What to install of which there is no wheel, or none for this system: its source is built in the sandbox."""
     git: tuple[PythonGit, ...] = ()
     """Packages to build from Git repositories, with what they need."""
-    build_requires: tuple[OneLine, ...] = ()
+    build_requires: tuple[Requirement, ...] = ()
     """Python packages that building needs and the sources do not name."""
     build_packages: tuple[PackageName, ...] = ()
     """Debian packages that building needs beside a compiler and Python's headers, such as libffi-dev."""

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from rootstream_bst import git_guard
+
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _TEXTS = ("name", "version", "architecture", "path", "sha256", "file", "role", "repository")
@@ -25,7 +27,19 @@ def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401 
     missing += [word for word in lists if not _is_texts(source.get(word)) and not (bare and word == "packages")]
     if missing:
         return f"its source, of kind {kind}, has no proper {', '.join(missing)}"
-    return None if right(ref) else f"its ref is not {expected}"
+    wrong = _git_problem(source) if kind in ("git", "buildroot_git") else None
+    return wrong or (None if right(ref) else f"its ref is not {expected}")
+
+
+def _git_problem(source: Mapping[str, Any]) -> str | None:
+    """Return what keeps the words of a source from Git."""
+    url, track = source["url"], source.get("track", "HEAD")
+    problem = git_guard.address_problem(url)
+    if problem is not None:
+        return f"its url {url!r} is no address of a Git repository: {problem}"
+    if not isinstance(track, str) or git_guard.ref_problem(track) is not None:
+        return f"its track {track!r} is no name of a branch, tag or commit"
+    return None
 
 
 def _is_texts(value: Any) -> bool:  # noqa: ANN401
@@ -53,6 +67,10 @@ def _is_text(ref: Any) -> bool:  # noqa: ANN401
     return isinstance(ref, str) and bool(ref)
 
 
+def _is_git_commit(ref: Any) -> bool:  # noqa: ANN401
+    return isinstance(ref, str) and bool(_HEX.fullmatch(ref))
+
+
 def _is_commit(ref: Any) -> bool:  # noqa: ANN401
     return isinstance(ref, dict) and isinstance(ref.get("commit"), str) and bool(_HEX.fullmatch(ref["commit"]))
 
@@ -68,7 +86,7 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], boo
     "debian_source": (("package",), ("suites",), _is_source, "a version with its files"),
     "python_wheels": (("python", "machine"), (), _are_rows, _ROWS),
     "python_sources": (("python", "machine"), (), _are_rows, _ROWS),
-    "git": (("url",), (), _is_text, "a commit"),
+    "git": (("url",), (), _is_git_commit, "a commit"),
     "remote": (("url",), (), _is_text, "a hash"),
     "buildroot_git": (("url", "track"), (), _is_commit, "a commit"),
     "buildroot_tar": (("url",), (), _is_hash, "a SHA-256"),

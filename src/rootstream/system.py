@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
 
 from rootstream.units import DURATION, SIZE, parse_duration, parse_size
+from rootstream_bst import git_guard
 
 _MODE = r"^(0o)?0*[0-7]{1,4}$"
 Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc"]
@@ -61,6 +62,19 @@ def _kernel_args(value: str) -> str:
     return value
 
 
+def _git_address(value: str) -> str:
+    problem = git_guard.address_problem(value)
+    if problem is not None:
+        raise ValueError(f"{value!r} is no address of a Git repository: {problem}")
+    return value
+
+
+def _git_ref(value: str) -> str:
+    if git_guard.ref_problem(value) is not None:
+        raise ValueError(f"{value!r} is no name of a branch, tag or commit")
+    return value
+
+
 def _octal(value: object) -> int:
     """Return a file mode; YAML 1.2 reads `0644` as a decimal number, so digits are taken as octal."""
     text = str(value)
@@ -95,6 +109,10 @@ ImagePath = Annotated[str, AfterValidator(_absolute), Means("an absolute path in
 FileName = Annotated[str, AfterValidator(_file_name), Means("a plain file name")]
 KernelArgs = Annotated[str, AfterValidator(_kernel_args), Means("kernel arguments in one line")]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Means("a SHA-256 hash: 64 digits and letters a to f")]
+GitAddress = Annotated[
+    str, AfterValidator(_git_address), Means(f"the address of a repository: {git_guard.EXPECTED}")
+]
+GitRef = Annotated[str, AfterValidator(_git_ref), Means("the name of a branch or tag")]
 Name = Annotated[
     str,
     Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}$"),
@@ -161,10 +179,12 @@ class Tarball(Model):
 class GitRepository(Model):
     """A Git repository, at the commit that the lock holds."""
 
-    url: str
-    """Address of the repository."""
-    track: str = "HEAD"
+    url: GitAddress
+    """Address of the repository: of the schemes https, ssh, git, http and file, USER@HOST:PATH, or a path."""
+    track: GitRef = "HEAD"
     """Branch or tag that `rootstream update` follows."""
+    submodules: bool = False
+    """Take its submodules, too, from the addresses that it names; a buildroot tree has none."""
 
 
 class FromDebian(Model):

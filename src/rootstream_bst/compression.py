@@ -18,6 +18,8 @@ READ = 1 << 18
 BLOCK = 1 << 20
 LZMA_MEMORY = 1 << 30  # bytes; xz -9 needs 65 MiB to unpack
 
+_MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zst"}
+
 Read = Callable[[int], bytes]
 
 
@@ -123,6 +125,13 @@ def _zstd(read: Read) -> Iterator[bytes]:
 def _plain(read: Read) -> Iterator[bytes]:
     while data := read(BLOCK):
         yield data
+
+
+def suffix_of(file: BinaryIO) -> str:
+    """Return the suffix of what a file, at its beginning, is compressed by; it is there again afterwards."""
+    head = file.read(6)
+    file.seek(0)
+    return next((suffix for magic, suffix in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def blocks(read: Read, suffix: str) -> Iterator[bytes]:

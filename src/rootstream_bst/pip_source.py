@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 
 from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
-from rootstream_bst import deb, fetched, wheels
+from rootstream_bst import deb, fetched, requirement, wheels
 from rootstream_bst.faults import Fault
 from rootstream_bst.raising import as_source_errors
 from rootstream_bst.records import Item
@@ -87,7 +87,7 @@ class PipSource(Source):
     def lines(self, path: str) -> list[str]:
         """Return the requirement lines of a file of the project, without comments."""
         text = Path(self.get_project_directory(), path).read_text(encoding="utf-8")
-        return [line.strip() for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+        return [line for _, line in requirement.lines(text)]
 
     def _store(self) -> Store:
         return Store(Path(self.get_mirror_directory()).parent / STORE)

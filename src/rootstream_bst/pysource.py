@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import configparser
 import re
-import tarfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.parser import HeaderParser
 from pathlib import Path
 
+from rootstream_bst import compression, requirement, tarstream
 from rootstream_bst.faults import Fault
 
 FILES = ("pyproject.toml", "PKG-INFO", "setup.cfg", "requirements.txt")
-MOST = 4 << 20
+MOST = 4 << 20  # bytes of a file
+MOST_UNPACKED = 1 << 30  # bytes of an sdist
+MOST_MEMBERS = 200_000
 # What PEP 518 and 517 say of a tree without pyproject.toml; wheel was a part of neither for long.
 LEGACY = ("setuptools>=40.8.0", "wheel")
 _EXTRA = re.compile(r"\bextra\s*==")
@@ -44,17 +46,28 @@ def of_folder(folder: Path) -> Needs:
 
 
 def of_archive(path: Path) -> Needs:
-    """Return the needs of an sdist, a tar archive; raises `Fault` no-metadata or invalid-sdist."""
+    """Return the needs of an sdist, a tar archive; raises `Fault` no-metadata or invalid-sdist.
+
+    What it claims is bounded: `MOST` bytes of a file that is read, `MOST_UNPACKED` in all, `MOST_MEMBERS` members.
+    """
     texts: dict[str, str] = {}
+
+    def take(member: tarstream.Member, content: Iterator[memoryview]) -> None:
+        parts = member.name.removeprefix("./").split("/")
+        if len(parts) == 2 and parts[1] in FILES and member.kind is tarstream.Kind.FILE and member.size <= MOST:  # noqa: PLR2004
+            texts[parts[1]] = _text(b"".join(content), path.name)
+
     try:
-        with tarfile.open(path, "r:*") as archive:
-            for member in archive:
-                parts = member.name.removeprefix("./").split("/")
-                if len(parts) == 2 and parts[1] in FILES and member.isreg() and member.size <= MOST:  # noqa: PLR2004
-                    file = archive.extractfile(member)
-                    texts[parts[1]] = _text(file.read() if file else b"", path.name)
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise Fault("invalid-sdist", f"{path.name} is not a tar archive: {error}") from error
+        with path.open("rb") as file:
+            blocks = compression.blocks(file.read, compression.suffix_of(file))
+            stream = tarstream.Stream(blocks, most=MOST_UNPACKED)
+            tarstream.members(stream, take, most=MOST_MEMBERS)
+    except Fault as fault:
+        if fault.reason == "no-metadata":
+            raise
+        raise Fault("invalid-sdist", f"{path.name} is not a tar archive of sources: {fault.message}") from fault
+    except OSError as error:
+        raise Fault("invalid-sdist", f"{path.name}: {error.strerror}") from error
     return of_texts(texts, path.name)
 
 
@@ -94,4 +107,8 @@ def _lines(lines: object) -> tuple[str, ...]:
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         raise TypeError("expected a list of requirements")
     plain = (re.sub(r"(^|\s)#.*", "", line).strip() for line in lines)
-    return tuple(line for line in plain if line and not line.startswith("-") and not _EXTRA.search(line))
+    kept = tuple(line for line in plain if line and not line.startswith("-") and not _EXTRA.search(line))
+    wrong = next((found for line in kept if (found := requirement.problem(line))), None)
+    if wrong is not None:
+        raise TypeError(wrong)
+    return kept

@@ -20,6 +20,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.wheels import TIMEOUT, Target
 
 FILE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)-([0-9][A-Za-z0-9.!+_]*)\.tar\.(?:gz|bz2|xz)")
+MOST = 1 << 29  # bytes of an sdist
 _MISSING = re.compile(r"No matching distribution found for (.*)")
 DRIVER = """
 import json, pathlib, sys
@@ -32,6 +33,14 @@ usual = markers.default_environment
 markers.default_environment = lambda: {**usual(), **told["markers"]}
 from pip._internal.commands import create_command
 from pip._internal.models.target_python import TargetPython
+
+def bounded(chunks):
+    size = 0
+    for chunk in chunks:
+        size += len(chunk)
+        if size > told["most"]:
+            sys.exit("an sdist of more than %d bytes" % told["most"])
+        yield chunk
 
 limits = {}
 for line in told["constraints"]:
@@ -60,9 +69,9 @@ with command.main_context():
         if link.scheme == "file":
             data = pathlib.Path(link.file_path).read_bytes()
         else:
-            answer = session.get(link.url_without_fragment, headers={"Accept-Encoding": "identity"})
+            answer = session.get(link.url_without_fragment, headers={"Accept-Encoding": "identity"}, stream=True)
             answer.raise_for_status()
-            data = answer.content
+            data = b"".join(bounded(answer.iter_content(1 << 20)))
         pathlib.Path(told["folder"], link.filename).write_bytes(data)
         found.append({"name": name, "version": str(best.version), "file": link.filename})
 print(json.dumps(found))
@@ -86,8 +95,9 @@ def downloaded(
 ) -> Iterator[tuple[Mapping[Sdist, Path], Path]]:
     """Give the sdists that requirement lines take, in a folder.
 
-    Raises `Fault` no-sdist, pip-failed or program-missing.
+    Raises `Fault` requirement-refused, no-sdist, pip-failed or program-missing.
     """
+    wheels.check_lines((*lines, *constraints))
     with tempfile.TemporaryDirectory(prefix="rootstream-sdists-") as scratch:
         folder = Path(scratch)
         told = {
@@ -96,11 +106,13 @@ def downloaded(
             "wanted": list(lines),
             "constraints": list(constraints),
             "folder": str(folder),
+            "most": MOST,
         }
         done = process.run(
             [wheels.interpreter(), "-c", DRIVER],
             env={**os.environ, "LC_ALL": "C.UTF-8", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
             timeout=TIMEOUT,
+            cwd=scratch,
             stdin=json.dumps(told),
         )
         if done.status != 0:

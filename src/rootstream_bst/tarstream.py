@@ -6,6 +6,7 @@ GNU (long names) and pax (POSIX.1-2001).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from rootstream_bst.faults import Fault
 BLOCK = 512
 MAX_HEADER = 1 << 20  # bytes of a long name or a pax header
 MAX_REST = 1 << 24  # bytes of padding behind the last member
+MAX_HEADERS = 16  # long names and pax headers before one member
 MAX_MEMBERS = 4_000_000
 MAX_BYTES = 1 << 37  # 128 GiB unpacked
 
@@ -63,8 +65,9 @@ class Member:
 class Stream:
     """The unpacked bytes of an archive, taken in order."""
 
-    def __init__(self, blocks: Iterator[bytes]) -> None:
+    def __init__(self, blocks: Iterator[bytes], *, most: int = MAX_BYTES) -> None:
         self._blocks = blocks
+        self._most = most
         self._view = memoryview(b"")
         self._seen = 0
 
@@ -73,8 +76,8 @@ class Stream:
         if not block:
             raise Fault("broken-archive", "the archive ends in the middle of a member")
         self._seen += len(block)
-        if self._seen > MAX_BYTES:
-            raise Fault("unsafe-archive", f"the archive unpacks to more than {MAX_BYTES} bytes")
+        if self._seen > self._most:
+            raise Fault("unsafe-archive", f"the archive unpacks to more than {self._most} bytes")
         self._view = memoryview(block)
 
     def chunks(self, size: int) -> Iterator[memoryview]:
@@ -136,17 +139,33 @@ def _text(field: bytes) -> str:
     return field.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
 
 
+_LENGTH = 12  # bytes of the length of a pax record, with the space behind it
+_RECORDS = ("path", "linkpath", "size")
+_SPARSE = "GNU.sparse"
+_DIGITS = re.compile(r"[0-9]{1,15}")
+
+
 def _pax(data: bytes) -> dict[str, str]:
     """Return the records of a pax header, `length key=value` and a newline each (POSIX.1-2001)."""
     records: dict[str, str] = {}
-    while data.strip(b"\0"):
-        length, space, _ = data.partition(b" ")
-        if not space or not length.isdigit() or not len(length) + 1 < int(length) <= len(data):
+    at, end = 0, len(data.rstrip(b"\0"))
+    while at < end:
+        length, space, _ = data[at : at + _LENGTH].partition(b" ")
+        size = int(length) if space and length.isdigit() else 0
+        if not len(length) + 1 < size <= len(data) - at:
             raise Fault("broken-archive", "a pax header is malformed")
-        key, _, value = data[len(length) + 1 : int(length) - 1].partition(b"=")
-        records[key.decode("utf-8", "replace")] = value.decode("utf-8", "surrogateescape")
-        data = data[int(length) :]
+        key, _, value = data[at + len(length) + 1 : at + size - 1].partition(b"=")
+        name = key.decode("utf-8", "replace")
+        if name in _RECORDS or name.startswith(_SPARSE):
+            records[name] = value.decode("utf-8", "surrogateescape")
+        at += size
     return records
+
+
+def _size(text: str) -> int:
+    if not _DIGITS.fullmatch(text) or int(text) > MAX_BYTES:
+        raise Fault("unsafe-archive", f"a pax header claims {text[:40]!r} bytes")
+    return int(text)
 
 
 def _check(header: bytes) -> None:
@@ -160,11 +179,15 @@ class _Extra:
 
     def __init__(self) -> None:
         self.records: dict[str, str] = {}
+        self._headers = 0
 
     def read(self, kind: bytes, size: int, stream: Stream) -> bool:
         """Take a header that describes the next one; False if it is a member of its own."""
         if kind not in b"LKxgX":
             return False
+        self._headers += 1
+        if self._headers > MAX_HEADERS:
+            raise Fault("unsafe-archive", f"more than {MAX_HEADERS} headers describe one member")
         if size > MAX_HEADER:
             raise Fault("unsafe-archive", f"a long name or pax header claims {size} bytes")
         data = stream.take(size)
@@ -184,12 +207,12 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     if header[257:263] == b"ustar\0" and header[345]:
         name = f"{_text(header[345:500])}/{name}"
     name = records.get("path", name)
-    if kind not in KINDS or any(key.startswith("GNU.sparse") for key in records):
+    if kind not in KINDS or any(key.startswith(_SPARSE) for key in records):
         raise Fault("unsupported-archive", f"member {name[:200]!r} has type {kind!r}, which is not supported")
     form = KINDS[kind]
     if form is Kind.FILE and name.endswith("/"):
         form = Kind.DIRECTORY
-    size = int(records["size"]) if records.get("size", "").isdigit() else _number(header[124:136])
+    size = _size(records["size"]) if "size" in records else _number(header[124:136])
     return Member(
         name=name,
         kind=form,
@@ -201,7 +224,9 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     )
 
 
-def members(stream: Stream, take: Callable[[Member, Iterator[memoryview]], None]) -> None:
+def members(
+    stream: Stream, take: Callable[[Member, Iterator[memoryview]], None], *, most: int = MAX_MEMBERS
+) -> None:
     """Hand every member with its content to `take`, in order.
 
     What `take` leaves of the content is skipped. Raises `Fault` broken-archive, unsupported-archive or
@@ -218,8 +243,8 @@ def members(stream: Stream, take: Callable[[Member, Iterator[memoryview]], None]
         if extra.read(header[156:157], _number(header[124:136]), stream):
             continue
         count += 1
-        if count > MAX_MEMBERS:
-            raise Fault("unsafe-archive", f"more than {MAX_MEMBERS} members")
+        if count > most:
+            raise Fault("unsafe-archive", f"more than {most} members")
         member = _member(header, extra.records)
         extra = _Extra()
         content = stream.chunks(member.size)

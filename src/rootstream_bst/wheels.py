@@ -12,12 +12,12 @@ import os
 import re
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream_bst import process
+from rootstream_bst import process, requirement
 from rootstream_bst.faults import Fault
 
 TIMEOUT = 3600  # seconds
@@ -32,16 +32,41 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 PYTHON = re.compile(r"3\.[0-9]{1,2}")
 MAX_SIZE = 1 << 33
 
-# pip chooses wheels for the Python it is told, but reads markers (`; python_version < "3.12"`) by its own.
+# pip chooses wheels for the Python it is told, but reads markers (`; python_version < "3.12"`) by its own. What is
+# no wheel it would build here, whatever `--only-binary` says, where a direct reference names it: it may start no
+# program but those that it asks about the host, and what packages need may not be direct references.
 DRIVER = """
-import json, sys
+import json, os, sys
 from pip._vendor.packaging import markers
 given = json.loads(sys.argv.pop(1))
 usual = markers.default_environment
 markers.default_environment = lambda: {**usual(), **given}
+from pip._internal.cli import req_command
+from pip._internal.exceptions import InstallationError
+ASKED = ("keyring", "lsb_release", "rustc")
+STARTS = ("subprocess.Popen", "os.exec", "os.posix_spawn", "os.spawn", "os.system")
+
+def watch(event, args):
+    if event not in STARTS:
+        return
+    if event == "subprocess.Popen" and os.path.basename(str(args[0])) in ASKED and args[2] is None:
+        return
+    raise PermissionError("rootstream: needs-building")
+
+from_string = req_command.install_req_from_req_string
+
+def plain(text, *args, **words):
+    if "@" in text.partition(";")[0]:
+        raise InstallationError(f"rootstream: direct-reference {text}")
+    return from_string(text, *args, **words)
+
+req_command.install_req_from_req_string = plain
+sys.addaudithook(watch)
 from pip._internal.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
+_BUILDS = "rootstream: needs-building"
+_DIRECT = re.compile(r"rootstream: direct-reference (.*)")
 _MISSING = re.compile(r"(?:No matching distribution found for (?P<name>[A-Za-z0-9._-]+)|ResolutionImpossible).*")
 
 
@@ -118,9 +143,10 @@ def downloaded(
 ) -> Iterator[Path]:
     """Give a folder with the wheels that requirement lines take; `words` are further options of pip.
 
-    `kept` are constraints (name==version) that the user did not write. Raises `Fault` no-wheel, pip-failed,
-    pinned-versions or program-missing.
+    `kept` are constraints (name==version) that the user did not write. Nothing that is downloaded is run. Raises
+    `Fault` requirement-refused, needs-building, no-wheel, pip-failed, pinned-versions or program-missing.
     """
+    check_lines((*lines, *constraints, *kept))
     with tempfile.TemporaryDirectory(prefix="rootstream-wheels-") as scratch:
         folder = Path(scratch, "wheels")
         folder.mkdir()
@@ -130,14 +156,27 @@ def downloaded(
         argv = [interpreter(), "-c", DRIVER, json.dumps(target.markers()), "--disable-pip-version-check"]
         argv += ["download", "--quiet", "--no-input", "--dest", str(folder), *target.options(), *words]
         argv += ["-r", str(wanted), "-c", str(limits)]
-        done = process.run(argv, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=TIMEOUT)
+        done = process.run(argv, env={**os.environ, "LC_ALL": "C.UTF-8"}, timeout=TIMEOUT, cwd=scratch)
         if done.status != 0:
             raise _failure(target, done, kept)
         yield folder
 
 
+def check_lines(lines: Iterable[str]) -> None:
+    """Raise `Fault` requirement-refused for what is more than a name with versions."""
+    for line in lines:
+        problem = requirement.problem(line)
+        if problem is not None:
+            raise Fault("requirement-refused", problem)
+
+
 def _failure(target: Target, done: process.Completed, kept: Sequence[str]) -> Fault:
     detail = process.tail(done.stderr or done.stdout)
+    direct = _DIRECT.search(done.stderr)
+    if direct:
+        return Fault("requirement-refused", f"a package needs {direct[1]!r}, a direct reference", detail=detail)
+    if _BUILDS in done.stderr:
+        return Fault("needs-building", "what is no wheel is not built on this machine", detail=detail)
     match = _MISSING.search(done.stderr)
     if (
         match

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rootstream import events, importing
-from rootstream.buildroot import checkout
+from rootstream.buildroot import checkout, worktree
 from rootstream.errors import UserError
 
 FILES = {
@@ -72,19 +72,19 @@ def test_what_is_no_buildroot(tree: Path, missing: str) -> None:
 
 
 def test_what_is_not_committed(tree: Path) -> None:
-    assert checkout.changes(tree, ENV) is None
+    assert worktree.changes(tree, ENV) is None
     run_git(tree, "init", "-q")
     run_git(tree, "add", ".")
     run_git(tree, "commit", "-qm", "one")
     run_git(tree, "tag", "2026.02")
-    assert checkout.changes(tree, ENV) == ()
-    assert checkout.origin(tree, ENV) is None
+    assert worktree.changes(tree, ENV) == ()
+    assert worktree.origin(tree, ENV) is None
     run_git(tree, "remote", "add", "origin", "https://example.org/buildroot.git")
-    assert checkout.origin(tree, ENV) == ("https://example.org/buildroot.git", "2026.02")
+    assert worktree.origin(tree, ENV) == ("https://example.org/buildroot.git", "2026.02")
     (tree / "Config.in").write_text("changed\n")
     (tree / "package/mine").write_text("")
-    assert checkout.changes(tree, ENV) == (" M Config.in", "?? package/mine")
-    assert checkout.changes(tree / "package", ENV) is None
+    assert worktree.changes(tree, ENV) == (" M Config.in", "?? package/mine")
+    assert worktree.changes(tree / "package", ENV) is None
 
 
 def refused(tree: Path, folder: Path, *externals: Path) -> str:

@@ -182,7 +182,7 @@ def test_options_of_pip_are_refused(tmp_path: Path) -> None:
     (tmp_path / "wanted.txt").write_text("six\n--index-url https://example.org\n")
     with pytest.raises(UserError) as caught:
         plan(tmp_path, layers=({"python": {"requirements": ("wanted.txt",)}},))
-    assert caught.value.reason == "requirement-option"
+    assert caught.value.reason == "requirement-refused"
     assert caught.value.where is not None
     assert caught.value.where.line == 2
 

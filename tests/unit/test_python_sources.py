@@ -115,3 +115,21 @@ def test_a_version_is_no_number(tmp_path: Path) -> None:
     )
     ((found,),) = refs.read(made, tmp_path).values()
     assert found == {"name": "six", "version": "1.10", "size": 7}
+
+
+@pytest.mark.parametrize("line", ["evil @ https://example.org/evil.zip", "./evil", "https://example.org/evil.whl"])
+def test_what_a_source_needs_has_a_name(line: str) -> None:
+    with pytest.raises(Fault) as caught:
+        pysource.of_texts({"pyproject.toml": f"[build-system]\nrequires = ['{line}']\n"}, "x")
+    assert caught.value.reason == "no-metadata"
+
+
+def test_an_sdist_that_claims_much_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x-1.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("x-1/PKG-INFO")
+        member.pax_headers = {f"key{number}": "v" * 100_000 for number in range(40)}
+        archive.addfile(member)
+    with pytest.raises(Fault) as caught:
+        pysource.of_archive(path)
+    assert caught.value.reason == "invalid-sdist"

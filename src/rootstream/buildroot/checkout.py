@@ -7,18 +7,15 @@ of an output folder (support/scripts/mkmakefile) and .br2-external.mk (support/s
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream import process
-from rootstream.buildroot import git, tree
+from rootstream.buildroot import tree
 from rootstream.errors import UserError, Where
 from rootstream.sandbox.kconfig_fragment import config_values
 
 _MAKEFILE = re.compile(r"^MAKEARGS := -C (\S+)$", re.MULTILINE)
 _EXTERNAL = re.compile(r"^BR2_EXTERNAL \?= *(.*)$", re.MULTILINE)
-ASKING = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,26 +67,3 @@ def of(folder: Path, externals: tuple[Path, ...] = ()) -> Checkout:
 def own_values(text: str) -> dict[str, str]:
     """Return the symbols of a .config but for those that say which external trees there are."""
     return {name: value for name, value in config_values(text, "").items() if not name.startswith("BR2_EXTERNAL_")}
-
-
-def origin(folder: Path, env: Mapping[str, str]) -> tuple[str, str] | None:
-    """Return the address and the tag or commit that a work tree of Git was cloned from, if it is one."""
-    url = _git(folder, env, "config", "--get", "remote.origin.url")
-    track = _git(folder, env, "describe", "--tags", "--exact-match", "HEAD") or _git(
-        folder, env, "rev-parse", "HEAD"
-    )
-    return (url.strip(), track.strip()) if url and track else None
-
-
-def changes(folder: Path, env: Mapping[str, str]) -> tuple[str, ...] | None:
-    """Return the files of a work tree that are not as committed, as `git status` has them; None if unknown."""
-    if (_git(folder, env, "rev-parse", "--show-cdup") or "x").strip():
-        return None  # no work tree, or a folder in that of another project
-    told = _git(folder, env, "status", "--porcelain", "--untracked-files=normal")
-    return None if told is None else tuple(told.splitlines())
-
-
-def _git(folder: Path, env: Mapping[str, str], *words: str) -> str | None:
-    argv = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *words]
-    done = process.run(argv, env={**git.environment(env), "LC_ALL": "C"}, timeout=ASKING, check=False)
-    return done.stdout if done.status == 0 else None

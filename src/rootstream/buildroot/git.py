@@ -15,44 +15,30 @@ from pathlib import Path
 
 from rootstream import process
 from rootstream.errors import UserError
+from rootstream_bst import git_guard
 
 COMMIT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-PROTOCOLS = "file:git:http:https:ssh"
 ASKING = 120.0
 FETCHING = 3600.0
-_SCP = re.compile(r"[\w.-]+@[\w.-]+:[^:].*")
 
 
 def checked_url(url: str) -> str:
     """Return an address of a repository that may be given to Git. Raises `UserError` bad-url."""
-    transport = url.partition("::")[0]
-    if not url or url.startswith("-") or any(ord(c) < 32 for c in url) or "::" in url:  # noqa: PLR2004
-        raise UserError("bad-url", f"{url!r} is no address of a Git repository", hint=f"Refused: {transport!r}.")
-    if "://" not in url and not _SCP.fullmatch(url) and not url.startswith("/"):
+    problem = git_guard.address_problem(url)
+    if problem is not None:
         raise UserError(
             "bad-url",
-            f"{url!r} is no address of a Git repository",
-            hint="Expected https://, ssh://, git://, file://, USER@HOST:PATH or an absolute path.",
+            f"{url!r} is no address of a Git repository: {problem}",
+            hint=f"Expected {git_guard.EXPECTED}.",
         )
     return url
 
 
 def checked_name(name: str) -> str:
     """Return a branch, tag or commit that may be given to Git. Raises `UserError` bad-ref."""
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_./+@-]*", name) or ".." in name or "@{" in name:
+    if git_guard.ref_problem(name) is not None:
         raise UserError("bad-ref", f"{name!r} is no name of a branch, tag or commit")
     return name
-
-
-def environment(env: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of Git: no prompts, no transports that run programs of the address."""
-    return {
-        **env,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": PROTOCOLS,
-        "GIT_PROTOCOL": "version=2",
-        "LC_ALL": "C",
-    }
 
 
 def commit_of(url: str, name: str, env: Mapping[str, str]) -> str:
@@ -66,7 +52,9 @@ def commit_of(url: str, name: str, env: Mapping[str, str]) -> str:
     wanted = [name] if name == "HEAD" or name.startswith("refs/") else [f"refs/tags/{name}", f"refs/heads/{name}"]
     patterns = [each for ref in wanted for each in (f"{ref}^{{}}", ref)]
     try:
-        done = process.run(["git", "ls-remote", "--", url, *patterns], env=environment(env), timeout=ASKING)
+        done = process.run(
+            ["git", "ls-remote", "--", url, *patterns], env=git_guard.environment(env), timeout=ASKING
+        )
     except UserError as error:
         if error.reason == "program-missing":
             raise
@@ -95,7 +83,7 @@ def has(bare: Path, commit: str, env: Mapping[str, str]) -> bool:
     if not (bare / "HEAD").is_file():
         return False
     argv = ["git", "--git-dir", str(bare), "cat-file", "-e", f"{commit}^{{tree}}"]
-    return process.run(argv, env=environment(env), timeout=ASKING, check=False).status == 0
+    return process.run(argv, env=git_guard.environment(env), timeout=ASKING, check=False).status == 0
 
 
 def fetch(cache: Path, url: str, commit: str, name: str, env: Mapping[str, str]) -> Path:
@@ -130,7 +118,7 @@ def _alone(bare: Path) -> Iterator[None]:
 
 
 def _receive(bare: Path, url: str, commit: str, name: str, env: Mapping[str, str]) -> None:
-    given = environment(env)
+    given = git_guard.environment(env)
     process.run(["git", "init", "--quiet", "--bare", str(bare)], env=given, timeout=ASKING)
     base = ["git", "--git-dir", str(bare), "fetch", "--quiet", "--no-tags", "--force"]
     attempts = (
@@ -157,8 +145,10 @@ def unpack(bare: Path, commit: str, place: Path, env: Mapping[str, str]) -> None
     place.mkdir(parents=True, exist_ok=True)
     packed = place.with_name(f"{place.name}.tar")
     argv = ["git", "--git-dir", str(bare), "archive", "--format=tar", "-o", str(packed), commit]
-    process.run(argv, env=environment(env), timeout=FETCHING)
+    process.run(argv, env=git_guard.environment(env), timeout=FETCHING)
     process.run(
-        ["tar", "-xf", str(packed), "-C", str(place), "--no-same-owner"], env=environment(env), timeout=FETCHING
+        ["tar", "-xf", str(packed), "-C", str(place), "--no-same-owner"],
+        env=git_guard.environment(env),
+        timeout=FETCHING,
     )
     packed.unlink()

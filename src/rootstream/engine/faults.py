@@ -253,6 +253,9 @@ def _job(outcome: Outcome) -> UserError:
     if failure.action != "build":
         reason, hint = _known(failure.text) or _TRANSFERS.get(failure.action, ("engine-failed", ""))
         asked = tuple((match["name"], f"{match['name']}: {match['text']}") for match in _ASKED.finditer(rest))
+        for each in said.messages(outcome.log.split("\n")):
+            if each.severity == "error":  # of the programs that stand before those of the host
+                reason, hint, message = each.reason, "", each.text
         return ElementError(
             reason,
             f"{what}: {message}",

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import process
-from rootstream.engine import leftovers, sharing
+from rootstream.engine import leftovers, programs, sharing
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, configuration, quota_of
 from rootstream.errors import UserError
@@ -58,7 +58,8 @@ def opened(
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
     With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
-    messages as they are. Raises `UserError` cache-unwritable, engine-settings-invalid.
+    messages as they are. Raises `UserError` cache-unwritable, cache-noexec,
+    engine-settings-invalid.
     """
 
     def say() -> None:
@@ -75,7 +76,8 @@ def opened(
         file = lease.temporary / "buildstream.conf"
         text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
         file.write_text(text, encoding="utf-8")
-        marked = {**env, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
+        path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
+        marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
         yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked)
 
 

@@ -18,6 +18,7 @@ from rootstream.plan.kconfig import BASE_FILE, Fragment
 from rootstream.plan.model import short_hash
 from rootstream.roots import FromBusybox, FromDebianPackages, FromElements
 from rootstream.system import ConfigBase, ConfigFile, FromFolder, SourceTree
+from rootstream_bst import requirement
 
 VCS = (".git", ".svn", ".hg")
 DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")
@@ -57,20 +58,24 @@ class Inputs:
 
 
 def requirement_text(path: Path) -> str:
-    """Return a requirement or constraint file. Raises `UserError` requirement-option.
+    """Return a requirement or constraint file as lines that pip may have. Raises `UserError` requirement-refused.
 
-    Options would name other files, or indexes, which are the user's own and belong into pip's configuration.
+    Options would name other files, or indexes, which are the user's own and belong into pip's configuration; what
+    is named by an address or a path would be built on this machine.
     """
-    text = text_of(path)
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.lstrip().startswith("-"):
+    found = []
+    for number, line in requirement.lines(text_of(path)):
+        problem = requirement.problem(line)
+        if problem is not None:
             raise UserError(
-                "requirement-option",
-                f"options of pip have no place here: {line.strip()}",
+                "requirement-refused",
+                problem,
                 where=Where(path=path, line=number),
-                hint="Name each file in system.yaml; indexes belong into pip's configuration.",
+                hint="Name each file in system.yaml; indexes belong into pip's configuration; `from_source:` and\n"
+                "  `git:` build in the sandbox what is no wheel.",
             )
-    return text
+        found.append(line)
+    return "".join(f"{line}\n" for line in found)
 
 
 def gather(  # noqa: C901, PLR0912  (one look at each kind of file)

@@ -13,7 +13,7 @@ from rootstream.layers import PythonPackages
 from rootstream.plan import base, programs
 from rootstream.plan.debian import ARCHITECTURES
 from rootstream.plan.model import Dependency, Element, Source, short_hash
-from rootstream.plan.sources import debian_packages, local
+from rootstream.plan.sources import debian_packages, git, local
 
 # Suite: the version of its python3, and the minor version of its glibc.
 PYTHONS = {"bookworm": ("3.11", 36), "trixie": ("3.13", 41), "forky": ("3.14", 41), "sid": ("3.14", 41)}
@@ -135,15 +135,7 @@ def _building(
         "trees": [f"git/{_normal(each.name)}" for each in layer.git],
         "build": list(layer.build_requires),
     }
-    trees = tuple(
-        Source(
-            kind="git",
-            words={"url": each.url, "track": each.track},
-            locked=True,
-            directory=f"git/{_normal(each.name)}",
-        )
-        for each in layer.git
-    )
+    trees = tuple(git(each, directory=f"git/{_normal(each.name)}") for each in layer.git)
     packages = Source(kind="python_sources", words=words, locked=True)
     pip = (
         "PYTHONPATH=$(ls wheels/build/pip-*.whl) python3 -m pip wheel "

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from rootstream.description import Debian
+from rootstream.layers import PythonGit
 from rootstream.plan.model import Json, Source
-from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, SourceTree
+from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, GitRepository, SourceTree
 
 # BuildStream imports a source file by file, minutes for a kernel: tarballs are unpacked in the sandbox.
 TARBALL = "source.tar"
@@ -55,6 +56,17 @@ class Unpacked:
 def local(path: str, *, directory: str | None = None) -> Source:
     """Return a source made of a file or folder of the plan."""
     return Source(kind="local", words={"path": path}, locked=False, directory=directory)
+
+
+def git(repository: GitRepository | PythonGit, *, directory: str) -> Source:
+    """Return a Git repository as a source; its submodules are read only where the description asks for them."""
+    return Source(
+        kind="git",
+        words={"url": repository.url, "track": repository.track},
+        free={"checkout-submodules": repository.submodules},
+        locked=True,
+        directory=directory,
+    )
 
 
 def debian_packages(
@@ -111,10 +123,7 @@ def source_tree(
         source = Source(kind="remote", words={**words, **given}, locked=not given)
         return Unpacked(sources=(source,), commands=(MAKE_WORK, *_unpack(TARBALL)))
     if isinstance(tree, FromGit):
-        words = {"url": tree.git.url, "track": tree.git.track}
-        return Unpacked(
-            sources=(Source(kind="git", words=words, locked=True, directory="tree"),), commands=_staged()
-        )
+        return Unpacked(sources=(git(tree.git, directory="tree"),), commands=_staged())
     assert isinstance(tree, FromFolder)  # noqa: S101  (the last of the four)
     assert folder is not None  # noqa: S101  (the caller put it there)
     return Unpacked(sources=(local(str(folder)),), commands=(MAKE_WORK, *_unpack(TARBALL)))
