@@ -22,7 +22,19 @@ _LINE = re.compile(
 )
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 # pip takes a name that ends so for the file of an archive, if there is one.
-_ARCHIVES: tuple[str, ...] = (".whl", ".zip", ".tar", ".tgz", ".tbz", ".txz", ".tlz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.lz")
+_ARCHIVES: tuple[str, ...] = (
+    ".whl",
+    ".zip",
+    ".tar",
+    ".tgz",
+    ".tbz",
+    ".txz",
+    ".tlz",
+    ".tar.gz",
+    ".tar.bz2",
+    ".tar.xz",
+    ".tar.lz",
+)
 _ARCHIVES += (".tar.lzma", ".egg")
 _KINDS = (
     (re.compile(r"-"), "is an option of pip"),
