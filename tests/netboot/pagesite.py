@@ -28,7 +28,7 @@ from rootstream.netboot.builds import Build, Builds
 from rootstream.netboot.home import signature
 from rootstream.netboot.power import Switchboard
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import application
+from rootstream.netboot.site import LIMITS, Routes, application
 from rootstream.netboot.state import CheckResult, Stage, State
 from rootstream.project import Project
 
@@ -101,7 +101,8 @@ class Site:
         switchboard = Switchboard(self.project, service)
         api.add(self.app, self.project, switchboard)
         page.add(self.app)
-        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1)
+        Routes(self.app).close()
+        runner = web.AppRunner(self.app, access_log=None, shutdown_timeout=0.1, **LIMITS)
         await runner.setup()
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -20,7 +20,7 @@ from rootstream.netboot.builds import Builds
 from rootstream.netboot.power import Switchboard
 from rootstream.netboot.senders import Loop
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import application
+from rootstream.netboot.site import LIMITS, Routes, application
 from rootstream.netboot.state import State
 from rootstream.project import Project
 
@@ -68,7 +68,8 @@ class Site:
     async def served(self) -> AsyncIterator[None]:
         app = application(self.service, {})
         api.add(app, self.project, self.switchboard)
-        runner = web.AppRunner(app, access_log=None, keepalive_timeout=1.0, shutdown_timeout=0.5)
+        Routes(app).close()
+        runner = web.AppRunner(app, access_log=None, keepalive_timeout=1.0, shutdown_timeout=0.5, **LIMITS)
         await runner.setup()
         listener = socket.socket()
         listener.bind(("127.0.0.1", 0))

@@ -103,13 +103,13 @@ def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
             for number in range(3 * telling.MOST_TOLD):
                 assert (await site.ask(f"/machines/52-54-00-99-00-{number:02x}.ipxe"))[0] == 200
                 assert (await site.ask("/api/v1/boots/7/home", method="POST"))[0] == 403
-            assert len(site.told) == telling.MOST_TOLD + 1
+            assert len(site.told) == 2 * (telling.MOST_TOLD + 1)  # of each kind
 
     run_to_end(main())
 
 
-def test_no_client_has_all_connections(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listening, "MOST", 100)
+def test_no_client_has_all_connections(tmp_path: Path) -> None:
+    limits = listening.Room(connections=100, of_one=64, files=10, files_of_one=5)
     site = Site(tmp_path, SYSTEM + MACHINES)
 
     async def main() -> None:
@@ -120,21 +120,27 @@ def test_no_client_has_all_connections(tmp_path: Path, monkeypatch: pytest.Monke
         listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         listener.setblocking(False)
         port = listener.getsockname()[1]
-        door = listening.Door(runner.server, [listener])
+        told: list[str] = []
+        door = listening.Door(runner.server, [listener], listening.Connections(limits), told.append)
         taken = [await asyncio.open_connection("127.0.0.1", port) for _ in range(150)]
         await asyncio.sleep(0.5)
-        assert len(runner.server.connections) == listening.MOST_OF_ONE
+        assert len(runner.server.connections) == 64
         other = [
             await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{number}", 0))
             for number in range(2, 80)
         ]
         await asyncio.sleep(0.5)
         assert len(runner.server.connections) == 100
+        assert set(told) == {"all 100 places for connections are taken: those that come wait for one"}
         reader, writer = other[0]
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert b"404" in await reader.readline()
-        for _, each in (*taken, *other):
+        for _, each in (*taken, *other[:-1]):
             each.close()
+        reader, writer = other[-1]  # it waited until there was a place
+        writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"404" in await reader.readline()
+        writer.close()
         await door.close()
         with pytest.raises(ConnectionRefusedError):
             await asyncio.open_connection("127.0.0.1", port)
@@ -170,7 +176,15 @@ def test_a_foreign_name_that_leads_here_shows_nothing(tmp_path: Path, host: str,
 
     async def main() -> None:
         async with site.served():
+            number = site.export()
             assert (await site.ask("/api/v1/machines", host=host))[0] == status
-            assert (await site.ask("/boot.ipxe", host=host))[0] == 200
+            for path in (
+                "/boot.ipxe",
+                f"/machines/{MAC}.ipxe",
+                f"/builds/good/{number}/initramfs.cpio",
+                "/nothing",
+            ):
+                found = (await site.ask(path, host=host))[0]
+                assert (found == 421) == (status == 421), path
 
     run_to_end(main())

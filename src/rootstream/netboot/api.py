@@ -23,17 +23,18 @@ from aiohttp import hdrs, web
 from rootstream import __version__
 from rootstream.errors import UserError, Where
 from rootstream.machines import power_kind
-from rootstream.netboot import home, places
+from rootstream.netboot import home, places, requests
 from rootstream.netboot.builds import Build
 from rootstream.netboot.power import Action, Switchboard
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import SERVICE
-from rootstream.netboot.state import BootRecord
+from rootstream.netboot.site import SERVICE, Routes
+from rootstream.netboot.state import BootRecord, State
 from rootstream.project import Project
 
 BASE = "/api/v1"
 PROJECT = web.AppKey("project", Project)
 SWITCHBOARD = web.AppKey("switchboard", Switchboard)
+MARKS: web.AppKey[_Marks] = web.AppKey("marks")
 MOST_BOOTS = 200
 LONGEST_WAIT = 25.0  # seconds that a question for changes may stay open
 _PAUSE = 0.25
@@ -66,7 +67,8 @@ def add(app: web.Application, project: Project, switchboard: Switchboard) -> Non
     """
     app[PROJECT] = project
     app[SWITCHBOARD] = switchboard
-    router = app.router
+    app[MARKS] = _Marks(app[SERVICE].state)
+    router = Routes(app)
     router.add_get(BASE, _about)
     router.add_get(f"{BASE}/machines", _machines)
     router.add_get(f"{BASE}/machines/{{name}}", _machine)
@@ -80,6 +82,23 @@ def add(app: web.Application, project: Project, switchboard: Switchboard) -> Non
     router.add_post(f"{BASE}/machines/{{name}}/choose", allowed(_choose))
     router.add_post(f"{BASE}/machines/{{name}}/power", allowed(_switch))
     router.add_post(f"{BASE}/systems/{{name}}/current", allowed(_select))
+
+
+class _Marks:
+    """The mark of the state; all who wait for another one ask the database together."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._seen = (0.0, "")
+
+    def now(self) -> str:
+        """Return the mark as it was a moment ago at most."""
+        at, mark = self._seen
+        now = time.monotonic()
+        if not mark or now - at >= _PAUSE / 2:
+            mark = self._state.mark()
+            self._seen = (now, mark)
+        return mark
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------
@@ -261,7 +280,8 @@ async def _events(request: web.Request) -> web.Response:
     after, wait = _number(request, "after", 0) or 0, _number(request, "wait", 0) or 0
     deadline = time.monotonic() + min(wait, LONGEST_WAIT)
     known = request.query.get("mark")
-    while (mark := state.mark()) == known and time.monotonic() < deadline:  # noqa: ASYNC110
+    marks = request.app[MARKS]
+    while (mark := marks.now()) == known and time.monotonic() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(_PAUSE)  # another process may have written it: nothing here could be told
     return _answer({"events": [asdict(each) for each in state.told(after=after)], "mark": mark})
 
@@ -326,8 +346,10 @@ def ensure_token(path: Path) -> bool:
 async def _body(request: web.Request, *allowed: str) -> Json:
     if request.content_type != "application/json":
         raise UserError("bad-value", "JSON is expected", hint="Send `Content-Type: application/json`.")
+    if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
+        raise UserError("bad-value", "JSON is in UTF-8")
     try:
-        data = json.loads(await request.text())
+        data = json.loads(await requests.body(request, requests.MOST))
     except (ValueError, RecursionError) as error:
         raise UserError("bad-value", "the body is not JSON") from error
     if not isinstance(data, dict) or not data.keys() <= set(allowed):
@@ -382,7 +404,7 @@ async def _select(request: web.Request) -> web.Response:
 
 
 async def _home(request: web.Request) -> web.Response:
-    body = await request.read() if (request.content_length or 0) <= home.MOST else b""
+    body = await requests.body(request, home.MOST)
     report, number = home.understood(body), int(request.match_info["id"])
     boot = request.app[SERVICE].up(number, report, request.remote or "")
     if boot is None:

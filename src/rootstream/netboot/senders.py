@@ -16,6 +16,8 @@ from collections.abc import Callable
 from typing import IO
 
 PIECE = 1 << 20  # bytes of one connection before it is another's turn
+STRETCH = 20.0  # seconds in which something has to be taken
+LEAST = 64 << 10  # bytes a second
 
 
 class _Job:
@@ -115,7 +117,10 @@ class Loop(asyncio.SelectorEventLoop):
         *,
         fallback: bool | None = None,
     ) -> int:
-        """Do what the loop's own method does, in a thread. Raises `OSError`."""
+        """Do what the loop's own method does, in a thread.
+
+        Raises `OSError`, and TimeoutError for who takes less than `LEAST` bytes a second in a stretch of time.
+        """
         del fallback  # regular files can be sent in any case
         left = os.fstat(file.fileno()).st_size - offset if count is None else count
         if left <= 0:
@@ -144,11 +149,12 @@ class Loop(asyncio.SelectorEventLoop):
         sender = self._sender()
         sender.add(job)
         try:
-            return await ended
-        except asyncio.CancelledError:
-            job.dropped = True
-            sender.add(job)
-            raise
+            await _taken(ended, job)
+        finally:
+            if not ended.done():  # it was too slow, or who asked for it is gone
+                job.dropped = True
+                sender.add(job)
+        return ended.result()
 
     def close(self) -> None:
         """End the threads, too."""
@@ -168,3 +174,13 @@ class Loop(asyncio.SelectorEventLoop):
         found = min(self._senders, key=lambda each: each.load)
         found.load += 1
         return found
+
+
+async def _taken(ended: asyncio.Future[int], job: _Job) -> None:
+    """Wait for a job's end. Raises TimeoutError if nobody takes it."""
+    before = -LEAST * STRETCH
+    while not ended.done():
+        if job.sent - before < LEAST * STRETCH:
+            raise TimeoutError("too slow")
+        before = job.sent
+        await asyncio.wait((ended,), timeout=STRETCH)

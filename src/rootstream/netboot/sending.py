@@ -1,4 +1,4 @@
-"""Files of builds over HTTP: by sendfile, with HEAD, ranges and validators, and no client that takes for ever."""
+"""Files over HTTP: by sendfile, with HEAD, ranges and validators, and no client that takes for ever."""
 
 from __future__ import annotations
 
@@ -11,41 +11,36 @@ from aiohttp import hdrs, web
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.web_request import BaseRequest
 
+from rootstream.netboot import requests
+
 PATIENCE = 30.0  # seconds
-LEAST_RATE = 64 << 10  # bytes a second
+LEAST_RATE = 64 << 10  # bytes a second, of the whole file; `senders` looks at each stretch of it
 
 
-class BuildFile(web.FileResponse):
-    """A file that never changes; `done` is called when all that was asked for has been sent."""
+class SentFile(web.FileResponse):
+    """A regular file; `done` is called when all of it has been sent."""
 
-    def __init__(self, path: Path, sha256: str, *, done: Callable[[], None] | None = None) -> None:
-        headers = {
-            hdrs.CONTENT_TYPE: "application/octet-stream",
-            hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable",
-            "Repr-Digest": f"sha-256=:{_base64(sha256)}:",
-        }
+    def __init__(self, path: Path, *, headers: dict[str, str], done: Callable[[], None] | None = None) -> None:
         super().__init__(path, chunk_size=1 << 20, headers=headers)
         self._file = path
         self._done = done
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
-        """Send the file, at least at `LEAST_RATE`; a client that takes longer is cut off."""
+        """Send the file, at least at `LEAST_RATE`; a client that takes longer is cut off. Raises `OSError`."""
+        if self.prepared:
+            return await web.StreamResponse.prepare(self, request)
         try:
-            status = self._file.stat()
-        except OSError:  # the build was dropped meanwhile
+            status = self._file.lstat()
+        except FileNotFoundError:  # the build was dropped meanwhile
             return await super().prepare(request)
-        asked = request
-        if hdrs.IF_RANGE in request.headers and hdrs.RANGE in request.headers:
-            tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
-            headers = request.headers.copy()
-            # aiohttp reads only dates here, and takes a tag for a date that is missing (RFC 9110, 13.1.5)
-            given = headers.pop(hdrs.IF_RANGE)
-            if given.strip() != tag:
-                headers.popall(hdrs.RANGE, None)
-            asked = request.clone(headers=headers)
+        headers = requests.conditions(request)
+        tag = f'"{status.st_mtime_ns:x}-{status.st_size:x}"'
+        # aiohttp reads only dates here, and takes a tag for a date that is missing (RFC 9110, 13.1.5)
+        if headers.pop(hdrs.IF_RANGE, tag).strip() != tag:
+            headers.pop(hdrs.RANGE, None)
         try:
             async with asyncio.timeout(PATIENCE + status.st_size / LEAST_RATE):
-                writer = await super().prepare(asked)
+                writer = await super().prepare(request.clone(headers=headers))
         except TimeoutError:
             if request.transport is not None:
                 request.transport.abort()
@@ -54,6 +49,25 @@ class BuildFile(web.FileResponse):
         if whole and self._done is not None:
             self._done()
         return writer
+
+    def set_status(self, status: int, reason: str | None = None) -> None:
+        """Set the status; aiohttp says "not found" of a file that is there when no descriptor is left."""
+        if status == web.HTTPNotFound.status_code and self._file.exists():
+            status, reason = web.HTTPServiceUnavailable.status_code, None
+            self.headers[hdrs.RETRY_AFTER] = "1"
+        super().set_status(status, reason)
+
+
+class BuildFile(SentFile):
+    """A file of a build, which never changes."""
+
+    def __init__(self, path: Path, sha256: str, *, done: Callable[[], None] | None = None) -> None:
+        headers = {
+            hdrs.CONTENT_TYPE: "application/octet-stream",
+            hdrs.CACHE_CONTROL: "public, max-age=31536000, immutable",
+            "Repr-Digest": f"sha-256=:{_base64(sha256)}:",
+        }
+        super().__init__(path, headers=headers, done=done)
 
 
 def _base64(digest: str) -> str:

@@ -18,7 +18,7 @@ from rootstream import events
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.load import load
-from rootstream.netboot import api, daemon, dnsmasq, interface, ipxe, listening, page, places, running
+from rootstream.netboot import api, daemon, dnsmasq, httplog, interface, ipxe, listening, page, places, running
 from rootstream.netboot.advertise import Advertiser
 from rootstream.netboot.builds import Builds
 from rootstream.netboot.dnsmasq import Mode
@@ -26,12 +26,11 @@ from rootstream.netboot.interface import Link
 from rootstream.netboot.power import Switchboard
 from rootstream.netboot.record import adopt
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import application
+from rootstream.netboot.site import CONNECTIONS, LIMITS, Routes, application
 from rootstream.netboot.state import State
 from rootstream.project import Project
 
 PORT = 8080
-IDLE = 20.0  # seconds that a connection may take to ask for something
 _LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
 
 
@@ -81,15 +80,19 @@ class Server:
             self._warn(description, found)
             runtime = daemon.prepare(_runtime(self._project, wish.interface, self._env), found)
             own = daemon.Daemon(runtime, service.heard, self._report, env=self._env)
-            app = application(service, found)
+            connections = listening.Connections(listening.allow_files())
+            app = application(service, found, connections)
             switchboard = Switchboard(self._project, service)
             api.add(app, self._project, switchboard)
             page.add(app)
+            Routes(app).close()
             if api.ensure_token(places.tokens(self._project)):
                 text = f"what may change something needs the token in {places.tokens(self._project)}"
                 self._report(events.Notice(level="info", text=text))
-            listening.allow_files()
-            runner = web.AppRunner(app, access_log=None, keepalive_timeout=IDLE, shutdown_timeout=2.0)
+            stack.callback(httplog.tell_to(service.told_by_anybody, asyncio.get_running_loop()))
+            runner = web.AppRunner(
+                app, access_log=None, keepalive_timeout=listening.IDLE, shutdown_timeout=2.0, **LIMITS
+            )
             await runner.setup()
             try:
                 await self._serve(link, service, own, runner)
@@ -119,9 +122,12 @@ class Server:
             while not self._ended.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._ended.wait(), _LOOK)
-                now = await self._follow(now, service, own, runner, opened)
-                if now is not None:
-                    now = await self._renew(now, service, own, opened)
+                try:
+                    now = await self._follow(now, service, own, runner, opened)
+                    if now is not None:
+                        now = await self._renew(now, service, own, opened)
+                except OSError as error:  # no descriptor is left, no memory
+                    self._once(f"{link.name} cannot be looked at: {error.strerror}; what is served goes on")
         await opened.close()
 
     async def _open(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
@@ -132,7 +138,8 @@ class Server:
         opened = _Opened(doors=[], advertisers=[])
         try:
             listeners = interface.listeners(link, self._wish.port)
-            opened.doors.append(listening.Door(runner.server, listeners))
+            connections = runner.app[CONNECTIONS]
+            opened.doors.append(listening.Door(runner.server, listeners, connections, service.told_of_load))
             self._text = self._configuration(link, service.description)
             await own.start(self._text, hosts)
             opened.advertisers.append(Advertiser(link.name, lambda mac: service.known(mac) is not None))
@@ -185,6 +192,8 @@ class Server:
             hosts = dnsmasq.hosts(description.machines, link)
             text = self._configuration(link, description)
         except (UserError, OSError) as error:
+            if isinstance(error, OSError):
+                self._read = 0  # it was not read
             self._once(f"{self._project.description.name} is not taken: {error}")
             return link
         try:

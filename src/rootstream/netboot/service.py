@@ -78,6 +78,14 @@ class Service:
                 return name, machine
         return None
 
+    def told_by_anybody(self, text: str) -> None:
+        """Tell what anybody on the network can cause: some of it."""
+        self._teller.tell_some("http", text)
+
+    def told_of_load(self, text: str) -> None:
+        """Tell that there is more to do than room for it, the same once in a while."""
+        self._teller.tell_once(text)
+
     # --- what a machine boots --------------------------------------------------------------------------------
 
     def wanted(self, name: str, *, take: bool = False) -> tuple[str, str | None, str]:

@@ -11,7 +11,8 @@ from rootstream.errors import UserError
 from rootstream.netboot.state import State
 
 QUIET = 60.0  # seconds in which what anybody can cause is told a number of times
-MOST_TOLD = 30
+MOST_TOLD = 10  # of each kind
+LONGEST = 300  # characters
 
 
 class Teller:
@@ -22,7 +23,8 @@ class Teller:
         self._report = report
         self._clock = clock
         self._fault = ("", 0.0)
-        self._some = (0.0, 0)
+        self._some: dict[str, tuple[float, int]] = {}
+        self._once: dict[str, float] = {}
 
     def tell(self, kind: str, text: str, *, machine: str = "") -> None:
         """Tell something that happened."""
@@ -33,15 +35,22 @@ class Teller:
 
     def tell_some(self, kind: str, text: str) -> None:
         """Tell what anybody on the network can cause as often as it likes: not more than some of it."""
-        began, count = self._some
+        began, count = self._some.get(kind, (0.0, 0))
         now = self._clock()
         if now - began > QUIET:
             began, count = now, 0
-        self._some = (began, count + 1)
+        self._some[kind] = (began, count + 1)
         if count < MOST_TOLD:
-            self.tell(kind, text)
+            self.tell("warning" if kind == "http" else kind, text[:LONGEST])
         elif count == MOST_TOLD:
             self.tell("warning", f"more than {MOST_TOLD} of these within {QUIET:g} seconds: the rest is not told")
+
+    def tell_once(self, text: str) -> None:
+        """Tell something that goes on, not more than once a minute."""
+        now = self._clock()
+        if now - self._once.get(text, 0.0) > QUIET:
+            self._once = {text: now}
+            self.tell("warning", text)
 
     @contextlib.contextmanager
     def noting(self) -> Iterator[None]:

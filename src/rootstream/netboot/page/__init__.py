@@ -10,6 +10,7 @@ from types import MappingProxyType
 from aiohttp import ETag, hdrs, web
 
 from rootstream.netboot.page import openapi
+from rootstream.netboot.site import Routes
 
 BASE = "/page/"
 _TYPES = MappingProxyType(
@@ -73,8 +74,9 @@ FILES = web.AppKey("page", dict[str, Static])
 def add(app: web.Application) -> None:
     """Add the page at `/`, its files below `/page/`, and the description of the API."""
     app[FILES] = files()
-    app.router.add_get("/", _index)
-    app.router.add_get(BASE + "{name}", _file)
+    routes = Routes(app)
+    routes.add_get("/", _index)
+    routes.add_get(BASE + "{name}", _file)
     openapi.add(app)
 
 

@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 from rootstream import __version__
 from rootstream.netboot.api import ACTIONS, BASE, LONGEST_WAIT, MOST_BOOTS, allowed
 from rootstream.netboot.power import Power
+from rootstream.netboot.site import Routes
 from rootstream.netboot.state import STAGES, Outcome
 
 Schema = dict[str, Any]
@@ -276,8 +277,9 @@ def _fault(code: int) -> Schema:
 
 def add(app: web.Application) -> None:
     """Add the description and the login to the API."""
-    app.router.add_get(PATH, _document)
-    app.router.add_post(f"{BASE}/login", allowed(_login))
+    routes = Routes(app)
+    routes.add_get(PATH, _document)
+    routes.add_post(f"{BASE}/login", allowed(_login))
 
 
 async def _document(_: web.Request) -> web.Response:
