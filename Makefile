@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-systems lint unit engine boot netboot faults bench docs clean host usable
+.PHONY: help setup demo test test-systems lint unit fuzz engine boot netboot faults bench docs clean host usable
 
 help:
 	@echo "make setup   install what is missing, as root, and make .venv with rootstream in it"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
 	@echo "make lint | unit | engine | boot | netboot    parts of it"
 	@echo "make faults  a thousand kills at random moments (hours); goes on where it was interrupted"
+	@echo "make fuzz    readers of foreign bytes for an hour, from where the last run stopped (FUZZ_SECONDS)"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
 	@echo "make docs    the pages that are made from the code"
 	@echo "make clean   delete what was made here (not the shared cache)"
@@ -46,6 +47,11 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(PYTEST) tests/unit
 
+# Goes on where the last run stopped; counts and what went wrong are in .fuzz/.
+FUZZ_SECONDS ?= 3600
+fuzz: $(VENV)/.installed
+	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
 engine: $(VENV)/.installed
 	$(PYTEST) tests/engine
 
@@ -59,7 +65,7 @@ netboot: $(VENV)/.installed
 # SYSTEMS may name files of tests/systems that are to run, too.
 test: lint
 	@[ -z "$(SYSTEMS)" ] || sh tools/host.sh systems
-	$(PYTEST) tests/unit tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
+	$(PYTEST) tests/unit tests/fuzz tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed

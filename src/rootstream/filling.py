@@ -12,6 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -21,6 +22,7 @@ from rootstream.placeholders import MARKER, MOST, Secret
 CHUNK = 4 << 20
 GZIP, XZ = b"\x1f\x8b\x08", b"\xfd7zXZ\0"
 XZ_BLOCK = 15  # bytes of a block of xz before the data of its one uncompressed chunk
+MOST_PARTS = 16  # of a uImage
 UIMAGE, UIMAGE_HEADER, UIMAGE_TYPE, UIMAGE_MULTI = b"\x27\x05\x19\x56", 64, 30, 4
 
 
@@ -36,8 +38,25 @@ class _Piece:
 def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
     """Put the secrets into a file that holds each placeholder so many times.
 
-    Raises `UserError` secret-not-placed.
+    Raises `UserError` secret-not-placed, image-broken.
     """
+    try:
+        places = _filled(path, secrets)
+    except (ValueError, zlib.error, struct.error, OverflowError) as error:
+        message = f"the secrets cannot be put into it: {error}"
+        raise UserError("image-broken", message, where=Where(path=path)) from error
+    for what, count in places.items():
+        if count != times:
+            raise UserError(
+                "secret-not-placed",
+                f"{what} should be in the image {times} times, and there is room for it {count} times",
+                where=Where(path=path),
+                hint="Nothing was exported. A file that another layer replaces cannot hold a secret.",
+            )
+
+
+def _filled(path: Path, secrets: Sequence[Secret]) -> dict[str, int]:
+    """Put the secrets into a file and return how often each was."""
     with path.open("r+b", buffering=0) as file:  # it is sought through beside Python, too
         places = {secret.what: 0 for secret in secrets}
         pieces = _pieces(file)
@@ -55,14 +74,7 @@ def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
                 _mend_gzip(file, piece)
         if found:
             _mend_uimage(file)
-    for what, count in places.items():
-        if count != times:
-            raise UserError(
-                "secret-not-placed",
-                f"{what} should be in the image {times} times, and there is room for it {count} times",
-                where=Where(path=path),
-                hint="Nothing was exported. A file that another layer replaces cannot hold a secret.",
-            )
+    return places
 
 
 def _markers(file: IO[bytes]) -> Iterator[int]:
@@ -109,7 +121,7 @@ def _pieces(file: IO[bytes]) -> tuple[_Piece, ...]:
         begins = [(UIMAGE_HEADER, size)]
         if head[UIMAGE_TYPE] == UIMAGE_MULTI:
             begins = []
-            sizes = list(iter(lambda: int.from_bytes(file.read(4), "big"), 0))
+            sizes = list(islice(iter(lambda: int.from_bytes(file.read(4), "big"), 0), MOST_PARTS))
             at = file.tell()
             for each in sizes:
                 begins.append((at, at + each))

@@ -16,7 +16,7 @@ from rootstream_bst.faults import Fault
 
 READ = 1 << 18
 BLOCK = 1 << 20
-LZMA_MEMORY = 1 << 30  # bytes; xz -9 needs 65 MiB to unpack
+LZMA_MEMORY = 1 << 28  # bytes; xz -9 needs 65 MiB to unpack
 
 _MAGIC = {b"\x1f\x8b": "gz", b"BZh": "bz2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zst"}
 
@@ -96,7 +96,7 @@ def _zstd(read: Read) -> Iterator[bytes]:
     if program is None:
         raise Fault("program-missing", "a zstd-compressed archive needs the program zstd; install it")
     with subprocess.Popen(
-        [program, "-dcq", "--memory=1024MB"],
+        [program, "-dcq", "--memory=256MB"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

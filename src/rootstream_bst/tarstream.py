@@ -16,6 +16,7 @@ from rootstream_bst.faults import Fault
 BLOCK = 512
 MAX_HEADER = 1 << 20  # bytes of a long name or a pax header
 MAX_REST = 1 << 24  # bytes of padding behind the last member
+MAX_PATH, MAX_NAME = 4095, 255  # bytes of a path and of a name in it (Linux: PATH_MAX, NAME_MAX)
 MAX_HEADERS = 16  # long names and pax headers before one member
 MAX_MEMBERS = 4_000_000
 MAX_BYTES = 1 << 37  # 128 GiB unpacked
@@ -145,6 +146,10 @@ _SPARSE = "GNU.sparse"
 _DIGITS = re.compile(r"[0-9]{1,15}")
 
 
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
 def _pax(data: bytes) -> dict[str, str]:
     """Return the records of a pax header, `length key=value` and a newline each (POSIX.1-2001)."""
     records: dict[str, str] = {}
@@ -209,6 +214,8 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     name = records.get("path", name)
     if kind not in KINDS or any(key.startswith(_SPARSE) for key in records):
         raise Fault("unsupported-archive", f"member {name[:200]!r} has type {kind!r}, which is not supported")
+    if len(_bytes(name)) > MAX_PATH or any(len(part) > MAX_NAME for part in _bytes(name).split(b"/")):
+        raise Fault("unsafe-archive", f"the name {name[:40]!r}... is longer than a file system takes")
     form = KINDS[kind]
     if form is Kind.FILE and name.endswith("/"):
         form = Kind.DIRECTORY

@@ -61,11 +61,13 @@ def _moved(kernel: Path, board: Board, folder: Path) -> Path:
     try:
         with kernel.open("rb") as file:
             segments = load_segments(file.read(_HEAD + _MOST_SEGMENTS * 56))
-    except (ValueError, IndexError, struct.error) as error:
+    except (ValueError, IndexError, OverflowError, struct.error) as error:
         message = f"the kernel is no whole ELF file: {error}"
         raise UserError("image-broken", message, where=Where(path=kernel)) from error
     if not segments or min(address for _, address, _ in segments) >= board.ram:
         return kernel
+    if any(address + board.ram >= 1 << 8 * struct.calcsize(form) for _, address, form in segments):
+        raise UserError("image-broken", "the kernel has segments beyond the memory", where=Where(path=kernel))
     place = folder / "vmlinux"
     shutil.copyfile(kernel, place)
     with place.open("r+b") as file:

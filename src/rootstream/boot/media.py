@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import shutil
 import struct
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -51,12 +52,12 @@ def look(image: BootImage) -> Media:
         if not ramdisk:
             file.seek(0)
             return Media(filesystem=filesystem(file.read(_HEAD)), size=path.stat().st_size)
-        file.seek(-4, 2)
-        size = int(struct.unpack("<I", file.read(4))[0])
+        file.seek(max(0, file.seek(0, 2) - 4))
+        size = int.from_bytes(file.read(4), "little")
     try:
         with gzip.open(path) as unpacked:
             head = unpacked.read(_HEAD)
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error, struct.error) as error:
         message = f"the gzip'd image cannot be read: {error}"
         raise UserError("image-broken", message, where=Where(path=path)) from error
     return Media(filesystem=filesystem(head), ramdisk=True, size=size)
@@ -91,7 +92,7 @@ def filesystem(head: bytes) -> Filesystem | None:
     if head.startswith(_SQUASHFS):
         return "squashfs"
     superblock = head[_EXT_SUPER:]
-    if superblock[56:58] != _EXT_MAGIC:
+    if superblock[56:58] != _EXT_MAGIC or len(head) < _HEAD:
         return None
     compat, incompat = struct.unpack_from("<II", superblock, 92)
     return "ext4" if compat & _EXT_HAS_JOURNAL or incompat & _EXT_EXTENTS else "ext2"

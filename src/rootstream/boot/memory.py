@@ -6,6 +6,7 @@ A root of 250 MB in a machine with 256 MB ends in a kernel panic that does not s
 from __future__ import annotations
 
 import lzma
+import re
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ _GUESS = 4  # how much is usually packed into a byte
 _PIECE = 1 << 20
 _STREAM_PIECE = 1 << 14  # of what may unpack to thousands of times as much
 _NEWC, _NEWC_HEAD = (b"070701", b"070702"), 110
+_HEX = re.compile(rb"[0-9A-Fa-f]{104}")
+_DICTIONARY = 256 << 20  # bytes of memory that unpacking may take
 _GZIP, _XZ, _ZSTD = b"\x1f\x8b", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd"
 
 
@@ -118,7 +121,7 @@ def _piece(file: IO[bytes], head: bytes) -> tuple[int | None, bool]:
     if head.startswith(_GZIP):
         return _unpacked(file, zlib.decompressobj(zlib.MAX_WBITS | 16)), True
     if head.startswith(_XZ):
-        return _unpacked(file, lzma.LZMADecompressor(lzma.FORMAT_XZ)), True
+        return _unpacked(file, lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_DICTIONARY)), True
     return None, False
 
 
@@ -128,6 +131,8 @@ def _newc(file: IO[bytes]) -> int:
     while True:
         head = file.read(_NEWC_HEAD)
         if not head.startswith(_NEWC) or len(head) < _NEWC_HEAD:
+            raise ValueError("no entry of an archive")
+        if not _HEX.fullmatch(head[6:]):
             raise ValueError("no entry of an archive")
         size, length = int(head[54:62], 16), int(head[94:102], 16)
         name = file.read(min(length, 4096))

@@ -65,6 +65,8 @@ def read(data: bytes) -> Elf:
     """Return what an ELF file says of itself; raises `NotElf`."""
     try:
         return _read(data)
+    except OverflowError as error:
+        raise NotElf("broken headers: an offset that no file reaches") from error
     except (struct.error, IndexError, KeyError) as error:
         raise NotElf(f"broken headers: {error}") from error
 
@@ -105,9 +107,12 @@ def moved(data: bytes, by: int, *, entry: int) -> bytes:
     word = "Q" if elf.bits == 64 else "I"  # noqa: PLR2004
     inner = 24 if elf.bits == 64 else 12  # noqa: PLR2004
     changed = bytearray(data)
-    for segment in elf.segments:
-        struct.pack_into(f"{elf.order}{word}", changed, segment.at + inner, segment.physical + by)
-    struct.pack_into(f"{elf.order}{word}", changed, 24, entry)
+    try:
+        for segment in elf.segments:
+            struct.pack_into(f"{elf.order}{word}", changed, segment.at + inner, segment.physical + by)
+        struct.pack_into(f"{elf.order}{word}", changed, 24, entry)
+    except struct.error as error:
+        raise NotElf(f"a segment cannot lie {by:#x} bytes higher: {error}") from error
     return bytes(changed)
 
 

@@ -16,6 +16,7 @@ PT_LOAD, PT_DYNAMIC = 1, 2
 DT_NEEDED, DT_STRTAB, DT_STRSZ = 1, 5, 10
 HEADER, SEGMENT = 64, 32  # the header of 64 bits is the longer, the segment of 32 the shorter
 LARGEST = 1 << 20  # of a dynamic section or its strings
+LONGEST = 255  # of a file's name, in bytes
 MOST_TOLD = 10
 Read = Callable[[int, int], bytes]  # offset, size
 
@@ -44,10 +45,10 @@ def _needed(content: Slice) -> tuple[str, ...]:
 
         def read(offset: int, size: int) -> bytes:
             inside = max(0, min(size, content.size - offset))
-            return os.pread(handle, inside, content.offset + offset)
+            return os.pread(handle, inside, content.offset + offset) if inside else b""
 
         return tuple(needed(read))
-    except (struct.error, KeyError):
+    except (struct.error, KeyError, OverflowError):
         return ()  # whatever it is, nothing can start it
     finally:
         os.close(handle)
@@ -72,8 +73,10 @@ def needed(read: Read) -> Iterator[str]:
             strings = _at(segments, told.get(DT_STRTAB, 0))
             text = read(strings, min(told.get(DT_STRSZ, 0), LARGEST)) if strings is not None else b""
             for tag, value in entries:
-                if tag == DT_NEEDED:
-                    yield text[value:].partition(b"\0")[0].decode("utf-8", "replace")
+                end = text.find(b"\0", value, value + LONGEST + 1) if value < len(text) else -1
+                if tag == DT_NEEDED and end > value:
+                    yield text[value:end].decode("utf-8", "replace")
+            return  # there is one such segment
 
 
 def _segment(rows: bytes, at: int, order: str, *, wide: bool) -> tuple[int, int, int, int]:

@@ -53,6 +53,25 @@ FLAGS = {
 }
 
 
+LARGEST_HEADER = 1 << 20  # bytes of a long name or of pax records: extended attributes have 64 KiB at most
+_DESCRIBING = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
+
+
+class _Header(tarfile.TarInfo):
+    """A header whose own size is bounded before it is read: what describes a member is held in memory."""
+
+    def _proc_member(self, tarfile: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _DESCRIBING and self.size > LARGEST_HEADER:
+            raise Mistake(f"{self.name!r}: a header of {self.size} bytes is more than {LARGEST_HEADER}")
+        return super()._proc_member(tarfile)  # type: ignore[misc, no-any-return]  # the stub has no such method
+
+
 @dataclass(frozen=True, slots=True)
 class SparseMember:
     """The contents of a sparse tar member, holes filled with zeros."""
@@ -138,11 +157,11 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
 def lay_tar(tree: Tree, path: Path, *, base: bool = False, origin: str | None = None) -> None:
     """Lay an uncompressed tar archive (ustar, GNU or pax) over a tree; owners are taken by number."""
     try:
-        with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape") as archive:
+        with tarfile.open(path, "r:", encoding="utf-8", errors="surrogateescape", tarinfo=_Header) as archive:
             for member in archive:
                 _lay_member(tree, path, member, base=base, origin=origin or path.name)
             end = archive.offset
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError, OverflowError, IndexError, EOFError, RecursionError) as error:
         raise Mistake(f"{path} is not an uncompressed tar archive, or is damaged: {error}") from error
     with path.open("rb") as file:
         file.seek(end)

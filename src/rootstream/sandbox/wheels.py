@@ -16,9 +16,11 @@ import multiprocessing
 import os
 import py_compile
 import re
+import struct
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -32,6 +34,23 @@ from rootstream.sandbox.tree import Tree, clean, text_file
 ENTRY = re.compile(r"([A-Za-z_][\w.]*)\s*:\s*([A-Za-z_][\w.]*)\s*(?:\[.*\])?")
 SCRIPT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
 MOST_BYTES = 1 << 32
+# Of what a wheel unpacks to, as it lies in memory: deflate reaches a factor of 1000, wheels of libraries 10.
+MOST_FACTOR = 100
+ALWAYS = 16 << 20  # bytes that a wheel of any size may unpack to
+# What the zip reader raises for a damaged archive beside BadZipFile: other methods, encryption, wild offsets.
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    ValueError,
+    IndexError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    struct.error,
+)
 SCRIPT = """#!{python}
 import sys
 from {module} import {first}
@@ -70,15 +89,16 @@ def install(path: Path, places: Places) -> Installed:
     """Return the files of a wheel in their places; `Mistake` if it is not a sound wheel."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _install(path.name, archive, places)
-    except (zipfile.BadZipFile, KeyError, ValueError, EOFError) as error:
+            return _install(path.name, archive, places, most=ALWAYS + MOST_FACTOR * path.stat().st_size)
+    except DAMAGED as error:
         raise Mistake(f"{path.name} is not a sound wheel: {error}") from error
 
 
-def _install(file: str, archive: zipfile.ZipFile, places: Places) -> Installed:
+def _install(file: str, archive: zipfile.ZipFile, places: Places, *, most: int) -> Installed:
     members = [info for info in archive.infolist() if not info.is_dir()]
-    if sum(info.file_size for info in members) > MOST_BYTES:
-        raise Mistake(f"{file} unpacks to more than {MOST_BYTES} bytes")
+    most = min(most, MOST_BYTES)
+    if sum(info.file_size for info in members) > most:
+        raise Mistake(f"{file} unpacks to more than {most} bytes")
     infos = {name.split("/")[0] for name in archive.namelist() if name.split("/")[0].endswith(".dist-info")}
     if len(infos) != 1:
         raise Mistake(f"{file} has {len(infos)} folders *.dist-info instead of one")
