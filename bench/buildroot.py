@@ -24,6 +24,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.buildroot import confined
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.load import load
 from rootstream.project import Project, find
@@ -61,7 +62,7 @@ def space_of(project: Project, system: str | None) -> Workspace:
 
 def plain(space: Workspace, output: Path) -> tuple[str, ...]:
     """Return the command of a user who drives the same configuration by hand."""
-    return tuple(f"O={output}" if word.startswith("O=") else word for word in space.make())
+    return tuple(f"O={output}" if word.startswith("O=") else word for word in confined.make(space))
 
 
 def main() -> None:

@@ -11,7 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import project, workspaces
-from rootstream.buildroot import check, configuration, edit, kconfig, opening, packagecheck, saving, session
+from rootstream.buildroot import (
+    check,
+    configuration,
+    edit,
+    fetching,
+    info,
+    kconfig,
+    opening,
+    packagecheck,
+    saving,
+    session,
+    verbs,
+)
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.session import Saved
 from rootstream.buildroot.workspace import Workspace
@@ -33,6 +45,7 @@ class Config:
     ready: opening.Opened
     base: Workspace | None
     alone: project.Alone
+    report: Reporter
 
     @property
     def space(self) -> Workspace:
@@ -57,7 +70,14 @@ class Config:
         if kind == saving.BUILDROOT:
             return session.open_buildroot(self.space, self.ready.generated, tool, to, self.base, self.alone)
         self.compose()
+        self._bring(kind)
         return session.open_package(self.space, kind, tool, to, self.base, self.alone)
+
+    def _bring(self, kind: str) -> None:
+        """Download what a package that is not unpacked yet is made from: there is no network to unpack it."""
+        if not session.is_unpacked(self.space, kind):
+            opening.ask(self.ready, self.report)
+            fetching.bring(self.space, verbs.wanted_by((kind,), info.known(self.space)), self.report)
 
     def compose(self) -> Composed:
         """Bring the .config in step and return it."""
@@ -199,7 +219,7 @@ def _open(
     if work.described.variant and _of_buildroot(where, work.described.name):
         own = _work(where, work.described.name, report)
         base = dataclasses.replace(ready.workspace, described=own.described)
-    return Config(work=work, ready=ready, base=base, alone=alone)
+    return Config(work=work, ready=ready, base=base, alone=alone, report=report)
 
 
 def _work(where: project.Project, name: str | None, report: Reporter) -> workspaces.Work:

@@ -12,6 +12,7 @@ from pathlib import Path
 from rootstream import process
 from rootstream.boot import accel, firmware
 from rootstream.boot.boards import BOARDS
+from rootstream.buildroot import confined
 from rootstream.engine import Engine
 from rootstream.engine.needs import Need, host_needs, install_command
 from rootstream.errors import UserError
@@ -56,6 +57,7 @@ def check(
         *([_opensbi(install)] if "riscv32" in archs else []),
         *(_uefi(arch, install) for arch in archs if BOARDS[arch].uefi_package),
         _buildroot(install, environment),
+        *_buildroot_sandbox(environment),
         *_netboot(install, environment),
         _acceleration(environment),
     )
@@ -101,6 +103,22 @@ def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
         fix=f"{install} {' '.join(missing)}" if missing else None,
         weight="advised",
     )
+
+
+def _buildroot_sandbox(environment: Mapping[str, str]) -> tuple[Need, ...]:
+    """Return the need for a sandbox that Buildroot's make can run in, where bubblewrap is installed at all."""
+    name = "Buildroot's sandbox"
+    try:
+        if confined.is_off(environment):
+            text = f"{confined.VARIABLE}={confined.OFF}: Buildroot runs on the host, as you"
+            return (Need(name=name, met=False, found=text, fix=f"Unset {confined.VARIABLE}.", weight="advised"),)
+        confined.require(environment)
+    except UserError as error:
+        if error.reason == "sandbox-missing":
+            return ()
+        found = f"{error.message}: {error.detail}" if error.detail else error.message
+        return (Need(name=name, met=False, found=found, fix=error.hint, weight="advised"),)
+    return (Need(name=name, met=True, found="works", weight="advised"),)
 
 
 def _netboot(install: str, environment: Mapping[str, str]) -> tuple[Need, ...]:

@@ -73,13 +73,15 @@ def run(
     cwd: Path | None = None,
     check: bool = True,
     stdin: str | None = None,
+    shown: Sequence[str] | None = None,
 ) -> Completed:
     """Run a program to its end and return its output.
 
-    `timeout` is in seconds. Raises `UserError` program-missing, process-timeout, or (with `check`)
-    process-failed.
+    `timeout` is in seconds. `shown` is what errors call the command, where another one is wrapped around it.
+    Raises `UserError` program-missing, process-timeout, or (with `check`) process-failed.
     """
     command = tuple(str(word) for word in argv)
+    told = tuple(shown or command)
     with pipes.memory_file(stdin or "") as given:
         try:
             child = subprocess.Popen(
@@ -101,17 +103,17 @@ def run(
     if said is None:
         raise UserError(
             "process-timeout",
-            f"{command[0]} did not end within {timeout:g} seconds",
-            hint=f"To try it by hand: {paste(command, cwd=cwd)}",
+            f"{told[0]} did not end within {timeout:g} seconds",
+            hint=f"To try it by hand: {paste(told, cwd=cwd)}",
         )
     stdout, stderr = map(pipes.text_of, said)
     result = Completed(argv=command, status=child.returncode, stdout=stdout, stderr=stderr)
     if check and result.status != 0:
         raise UserError(
             "process-failed",
-            f"{command[0]}: {ending(result.status)}",
+            f"{told[0]}: {ending(result.status)}",
             detail=tail(result.stderr or result.stdout),
-            hint=f"To try it by hand: {paste(command, cwd=cwd)}",
+            hint=f"To try it by hand: {paste(told, cwd=cwd)}",
         )
     return result
 

@@ -312,6 +312,8 @@ class BuildrootRoot(Model):
     """Where to look for downloads first: URLs, or folders of this machine as file:// URLs."""
     ccache: bool = False
     """Keep compiler output in a cache that all projects of this user share."""
+    network: Literal["downloads", "build"] = "downloads"
+    """When Buildroot has a network: only while it downloads, or while it builds, too."""
     jobs: Annotated[int, Field(ge=0, le=1024)] = 0
     """Jobs of each package's own make (BR2_JLEVEL); 0 is one more than there are processors."""
 

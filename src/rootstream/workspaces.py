@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rootstream import pinning, process, project, pythonwheels, selection
-from rootstream.buildroot import build, configuration, env, info, opening, target, verbs
+from rootstream import pinning, project, pythonwheels, selection
+from rootstream.buildroot import build, configuration, confined, env, info, notes, opening, target, tree, verbs
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description import Described
 from rootstream.engine import Engine
@@ -90,7 +90,7 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
         if verbs.looks_only(targets):
             if _needs_configuration(targets):
                 opening.configured(ready, report)
-            return verbs.hand_to_make(ready.workspace, targets)
+            return verbs.hand_to_make(ready.workspace, targets, network=verbs.downloads_only(targets))
         pythonwheels.prepare(work.project, work.described, work.pinned, Engine.of(os.environ), report)
         return build.hand_to_make(ready, work.project, targets, report, hold.paused)
 
@@ -157,8 +157,11 @@ def shell(work: Work, package: str | None, command: tuple[str, ...]) -> int:
     if not folder.is_dir():
         raise opening.not_built(space)
     variables: Mapping[str, str] = env.variables(space) if env.available(space) else {}
-    argv = command or (os.environ.get("SHELL") or "/bin/sh", "-i")
-    return process.hand_over(argv, env={**os.environ, **variables}, cwd=folder)
+    argv = command or ("/bin/sh", "-i")
+    given = {**space.environment(), "TERM": os.environ.get("TERM", "dumb"), **variables}
+    trees = (space.caches.trees, *tree.of_user(space.root.tree, space.project))
+    visible = (*trees, *notes.visible(space))
+    return confined.hand_over(space, argv, env=given, cwd=folder, terminal=True, visible=visible)
 
 
 def show(work: Work, report: Reporter) -> dict[str, Any]:

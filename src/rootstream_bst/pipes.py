@@ -11,6 +11,7 @@ import os
 import selectors
 import subprocess
 import time
+from collections.abc import Iterator
 from typing import IO
 
 POLL = 0.2  # seconds: how long an interruption of the thread, or a child that ended, may wait
@@ -60,6 +61,39 @@ def collect(child: subprocess.Popen[bytes], *, deadline: float) -> tuple[bytes, 
             _read(selector, read, wait=not ended)
     stdout, stderr = (bytes(content) for content in read.values())
     return stdout, stderr
+
+
+def lines(pipe: IO[bytes], child: subprocess.Popen[bytes], longest: int = 1 << 20) -> Iterator[bytes]:
+    """Yield the lines that a child writes to a pipe until it has ended.
+
+    Lines longer than `longest` bytes come in pieces. What a process that it left behind holds open or still writes
+    is not waited for.
+    """
+    os.set_blocking(pipe.fileno(), False)
+    kept, left = bytearray(), 1 << 5
+    with selectors.DefaultSelector() as selector:
+        selector.register(pipe, selectors.EVENT_READ)
+        while True:
+            ended = has_ended(child)
+            selector.select(0 if ended else POLL)
+            try:
+                chunk = os.read(pipe.fileno(), CHUNK)
+            except BlockingIOError:
+                if ended:
+                    break
+                continue
+            kept += chunk
+            *whole, rest = bytes(kept).split(b"\n")
+            kept = bytearray(rest)
+            yield from (line + b"\n" for line in whole)
+            if len(kept) >= longest:
+                yield bytes(kept)
+                kept.clear()
+            left -= ended  # a pipe holds so much at most: what comes after that is not the child's
+            if not chunk or not left:
+                break
+    if kept:
+        yield bytes(kept)
 
 
 def _read(selector: selectors.BaseSelector, read: dict[int, bytearray], *, wait: bool) -> None:

@@ -10,7 +10,7 @@ import pytest
 from loading import read
 
 from rootstream import events, project
-from rootstream.buildroot import external, generate, info, making
+from rootstream.buildroot import confined, external, generate, info, making
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.errors import UserError
 
@@ -41,13 +41,13 @@ def space(tmp_path: Path) -> Workspace:
     (tree / "Makefile").write_text(MAKEFILE)
     words = f"{{root: {{buildroot: {{tree: {{local: {tree}}}}}}}, images: [files]}}"
     (described,) = read(tmp_path, f"systems: {{box: {words}}}\n").systems
-    found = workspace(project.find(tmp_path), described, tree, os.environ)
+    found = workspace(project.find(tmp_path), described, tree, dict(os.environ))
     found.output.mkdir(parents=True)
     external.write(found, generate.generate(described, tmp_path, found.generated))
     return found
 
 
-def make(space: Workspace, answered: Callable[[str], None]) -> list[events.Event]:
+def make(space: Workspace, answered: Callable[[str], bool]) -> list[events.Event]:
     told: list[events.Event] = []
     making.run(space, (), told.append, what="the build", answered=answered)
     return told
@@ -56,12 +56,13 @@ def make(space: Workspace, answered: Callable[[str], None]) -> list[events.Event
 def test_make_waits_until_its_answer_is_taken(space: Workspace) -> None:
     order: list[str] = []
 
-    def answered(text: str) -> None:
+    def answered(text: str) -> bool:
         order.append("answered")
         known = info.keep(space, "key", text)
         assert sorted(known.packages) == ["one", "two"]
         assert known.variables["one"]["ONE_VERSION"] == "it's $ one"
         assert known.variables["two"] == {"TWO_VERSION": "2"}
+        return True
 
     told = make(space, answered)
     assert order == ["answered"]
@@ -72,8 +73,13 @@ def test_make_waits_until_its_answer_is_taken(space: Workspace) -> None:
     assert "stamp_dir" not in log
 
 
+def test_an_answer_after_which_it_may_not_build_ends_make(space: Workspace) -> None:
+    assert not making.run(space, (), events.ignore, what="the build", answered=lambda _text: False)
+    assert ">>> one" not in (space.logs / "latest" / "build.log").read_text()
+
+
 def test_who_refuses_the_answer_ends_make(space: Workspace) -> None:
-    def answered(_text: str) -> None:
+    def answered(_text: str) -> bool:
         raise UserError("dropped", "a symbol was dropped")
 
     with pytest.raises(UserError, match="dropped"):
@@ -86,7 +92,7 @@ def test_a_make_that_cannot_answer_is_told_with_what_it_said(space: Workspace) -
     with (space.tree / "Makefile").open("a") as file:
         file.write("$(error no such folder)\n")
     with pytest.raises(UserError) as caught:
-        make(space, lambda _text: None)
+        make(space, lambda _text: True)
     assert caught.value.reason == "buildroot-failed"
     assert "no such folder" in str(caught.value.detail)
 
@@ -94,6 +100,67 @@ def test_a_make_that_cannot_answer_is_told_with_what_it_said(space: Workspace) -
 def test_a_build_that_fails_after_its_answer_names_the_package(space: Workspace) -> None:
     (space.output / "refuse").touch()
     with pytest.raises(UserError, match="one failed") as caught:
-        make(space, lambda _text: None)
+        make(space, lambda _text: True)
     # a command to paste must not wait at the gate
     assert info.GATE not in str(caught.value.hint) + (space.logs / "latest" / "build.log").read_text()
+
+
+def rule(space: Workspace, recipe: str) -> None:
+    """Have the tree's package built by another recipe."""
+    text = (space.tree / "Makefile").read_text()
+    (space.tree / "Makefile").write_text(text.replace("\t@test ! -e $(O)/refuse\n", f"\t{recipe}\n"))
+
+
+def test_what_a_package_leaves_running_holds_nothing_up(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    rule(space, "@sh -c 'sleep 600 & echo left'")
+    assert making.run(space, ("all",), events.ignore, what="the build")
+    monkeypatch.setitem(space.env, confined.VARIABLE, confined.OFF)
+    assert making.run(space, ("all",), events.ignore, what="the build")
+
+
+def test_who_wants_a_network_to_build_is_told(space: Workspace) -> None:
+    rule(space, "@python3 -c 'import urllib.request as u; u.urlopen(\"http://example.org/\")'")
+    with pytest.raises(UserError, match="failed") as caught:
+        making.run(space, ("all",), events.ignore, what="the build")
+    assert "network: build" in str(caught.value.hint)
+
+
+def test_a_build_folder_that_leads_out_is_refused(space: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "victim").mkdir()
+    rule(space, f"@mkdir -p $(O)/build && ln -s {tmp_path}/victim $(O)/build/one-1")
+    with pytest.raises(UserError) as caught:
+        making.run(space, ("all",), events.ignore, what="the build")
+    assert caught.value.reason == "output-outside"
+
+
+def test_what_the_configuration_names_elsewhere_is_there(space: Workspace, tmp_path: Path) -> None:
+    (tmp_path / "tools/bin").mkdir(parents=True)
+    (tmp_path / "tools/bin/cc").write_text("compiler")
+    space.config.write_text(f'BR2_TOOLCHAIN_EXTERNAL_PATH="{tmp_path}/tools"\n')
+    rule(space, f"@grep -q compiler {tmp_path}/tools/bin/cc && ! touch {tmp_path}/tools/new 2>/dev/null")
+    assert making.run(space, ("all",), events.ignore, what="the build")
+
+
+def test_a_home_is_no_toolchain(space: Workspace) -> None:
+    space.config.write_text(f'BR2_TOOLCHAIN_EXTERNAL_PATH="{Path.home()}"\n')
+    with pytest.raises(UserError) as caught:
+        making.run(space, ("all",), events.ignore, what="the build")
+    assert caught.value.reason == "path-refused"
+
+
+def test_a_sandbox_that_cannot_be_is_told(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/bwrap").write_text(
+        "#!/bin/sh\necho 'bwrap: No permissions to create new namespace' >&2; exit 1\n"
+    )
+    (tmp_path / "bin/bwrap").chmod(0o755)
+    search = f"{tmp_path}/bin:{os.environ['PATH']}"
+    with pytest.raises(UserError) as caught:
+        confined.require({"PATH": search})
+    assert caught.value.reason == "sandbox-forbidden"
+    with pytest.raises(UserError) as caught:
+        confined.require({"PATH": str(tmp_path)})
+    assert caught.value.reason == "sandbox-missing"
+    with pytest.raises(UserError) as caught:
+        confined.is_off({confined.VARIABLE: "no"})
+    assert caught.value.reason == "sandbox-unknown"

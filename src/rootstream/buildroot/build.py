@@ -16,12 +16,13 @@ from rootstream import __version__, events, export, placeholders, project, tempo
 from rootstream.buildroot import (
     collect,
     configuration,
-    downloads,
+    fetching,
     generate,
     info,
     installed,
     keys,
     making,
+    notes,
     opening,
     packagecheck,
     removal,
@@ -78,8 +79,9 @@ def build(
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
     decision = plan(ready, where, report)
     removal.apply(space, decision, report)
-    fresh = _prepare(ready, report)
+    fresh, left = _prepare(ready, report)
     with alone():
+        fetching.rest(space, left, report)
         _make(ready, fresh, report)
     _note(space, () if decision.clean or decision.target else by_hand)
     return _export(where, ready, key, report)
@@ -129,7 +131,16 @@ def hand_to_make(
     export.forget(where, space.described.target)
     installed.keep(space)
     before = installed.claims(space)
+    left: tuple[str, ...] = ()
+    known = info.known(space)
+    names = verbs.wanted_by(targets, known)
+    if not {"-n", "--dry-run", "--just-print"} & set(targets):
+        left = fetching.by_hash(space, report, names).packages
     with alone():
+        fetching.rest(space, left, report)
+        if "legal-info" in targets:
+            legal = tuple(name for name in known if known[name].downloads)
+            fetching.as_buildroot_does(space, legal, report, output=space.output, legal=True)
         status = verbs.hand_to_make(space, targets)
     removal.take_out_vanished(space, before)
     _note(space, ())
@@ -147,32 +158,42 @@ def _make_first(
     """Build into an empty output folder: where Buildroot must be asked for its packages, that make builds them."""
     space = ready.workspace
 
-    def answered(text: str) -> None:
+    left: list[str] = []
+    seen = frozenset(notes.visible(space))
+
+    def answered(text: str) -> bool:
         info.keep(space, stale.question(space, ready.identity), text)
         removal.apply(space, plan(ready, where, report, listed.result()), report)
-        _prepare(ready, report)
+        left.extend(_prepare(ready, report)[1])
+        # the make that waits has no network, and sees only what was known when it began
+        return not left and seen.issuperset(notes.visible(space))
 
     fresh = packagecheck.at_first(space, composed.result)
+    made = False
     if info.is_known(space, stale.question(space, ready.identity)):
         removal.apply(space, plan(ready, where, report), report)
-        _prepare(ready, report)
-        with alone():
-            _make(ready, fresh, report)
+        left.extend(_prepare(ready, report)[1])
     else:
         report(info.ASKING_STEP)
         with alone(), ThreadPoolExecutor(1) as beside:  # while make reads its files
             listed = beside.submit(tree.listing, space.tree, space.caches)
-            _make(ready, fresh, report, answered=answered)
+            made = _make(ready, fresh, report, answered=answered)
+    if not made:
+        with alone():
+            fetching.rest(space, tuple(left), report)
+            _make(ready, fresh, report)
     _note(space, ())
 
 
-def _prepare(ready: opening.Opened, report: events.Reporter) -> tuple[str, ...]:
-    """Bring the downloads and say what is to be done; return the packages to configure and compare first."""
+def _prepare(ready: opening.Opened, report: events.Reporter) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bring the downloads by hash and say what is to be done.
+
+    Returns the packages to configure and compare first, and those of which Buildroot must download something
+    itself.
+    """
     space = ready.workspace
     packages = info.packages(space)
-    summary = downloads.fetch(space, report=report)
-    for line in downloads.lines(summary):
-        report(events.Notice(level="info", text=line))
+    summary = fetching.by_hash(space, report)
     built = info.installed(space)
     waiting = [each for each in packages if each not in built]
     report(
@@ -182,15 +203,15 @@ def _prepare(ready: opening.Opened, report: events.Reporter) -> tuple[str, ...]:
     for name in fresh:
         if packagecheck.folder(space, name):
             opening.require(ready, tuple(packagecheck.check(space, (name,))), report)
-    return fresh
+    return fresh, summary.packages
 
 
 def _make(
     ready: opening.Opened,
     fresh: tuple[str, ...],
     report: events.Reporter,
-    answered: Callable[[str], None] | None = None,
-) -> None:
+    answered: Callable[[str], bool] | None = None,
+) -> bool:
     space = ready.workspace
 
     def after(name: str, phase: str) -> None:
@@ -199,7 +220,8 @@ def _make(
 
     # first what has to be compared with its requests: a mistake there should not wait for all other packages
     targets = (*(f"{name}-configure" for name in fresh), "all") if fresh else ()
-    making.run(space, targets, report, what="the build", after=after, answered=answered)
+    visible = notes.visible(space)
+    return making.run(space, targets, report, what="the build", after=after, answered=answered, visible=visible)
 
 
 def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:

@@ -12,12 +12,12 @@ import threading
 import time
 import urllib.error
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rootstream.buildroot import debianpool, info, transfer
+from rootstream.buildroot import debianpool, info, mounts, transfer
 from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -190,14 +190,45 @@ def _may_pass(problem: UserError) -> bool:
     return problem.reason == "download-failed" and not isinstance(problem.__cause__, urllib.error.HTTPError)
 
 
-def fetch(space: Workspace, *, report: Reporter, offline: bool = False) -> Summary:
+def local_files(space: Workspace, names: Iterable[str]) -> tuple[Path, ...]:
+    """Return the files of this machine that packages name as their sources and that may be shown."""
+    known, home = info.known(space), Path(space.env.get("HOME") or Path.home())
+    addresses = [
+        (_METHOD.fullmatch(uri), source)
+        for name in names
+        for source, uris in (known[name].downloads if name in known else ())
+        for uri in uris
+    ]
+    found = [Path(match[3], source) for match, source in addresses if match and match[1] == "file"]
+    return tuple(path for path in found if path.is_file() and mounts.is_allowed(path, home))
+
+
+def _is_there(space: Workspace, package: Package, source: str) -> bool:
+    """Say whether Buildroot has downloaded a file itself: it is in its place, or the package has been made."""
+    name = source.rpartition("/")[2]
+    made = space.output / package.build / ".stamp_downloaded"
+    return (space.caches.downloads / package.download_folder / name).is_file() or made.exists()
+
+
+def fetch(
+    space: Workspace, *, report: Reporter, offline: bool = False, names: Collection[str] | None = None
+) -> Summary:
     """Bring every file that the configuration needs and that has a hash to its place; `info.ask` has run before.
 
-    What is missing afterwards is in the summary: Buildroot may still get it its own way.
+    `names` are the packages to look at instead of all. What is missing afterwards is in the summary: Buildroot may
+    still get it its own way.
     """
-    packages = [each for each in info.known(space).values() if not info.overridden(space, each)]
+    known = info.known(space)
+    packages = [
+        each
+        for each in known.values()
+        if not info.overridden(space, each) and (names is None or each.name in names)
+    ]
     files, left = wanted(packages, space.tree, space.caches.downloads, _mirrors(space))
     checked = _Checked(space.caches.downloads / NOTE)
+    left = tuple(
+        each for each in left if not _is_there(space, known[each.partition(": ")[0]], each.partition(": ")[2])
+    )
     there = [each for each in files if checked.is_right(each)]
     checked.save()
     todo = [each for each in files if each not in there]

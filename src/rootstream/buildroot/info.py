@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rootstream import process
+from rootstream.buildroot import confined
 from rootstream.buildroot.outside import MAKEFILES, asked_digest
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -207,7 +208,7 @@ def keep(space: Workspace, key: str, text: str) -> Info:
 def _make(space: Workspace, *targets: str) -> str:
     # not silent (-s): package rules hand that on (Buildroot, QUIET), and the make that builds is not
     env = {**space.environment(), "TERM": "dumb"}
-    return process.run(space.make(*targets), env=env, timeout=ASKING).stdout
+    return confined.run(space, confined.make(space, *targets), env=env, timeout=ASKING).stdout
 
 
 def _kept(space: Workspace) -> dict[str, Any]:

@@ -83,6 +83,7 @@ def keep(space: Workspace) -> None:
             text = "".join(f"{line}\n" for line in own.values())
             for path in (_kept(folder, place), _list(folder, place)):
                 if not path.is_file() or path.read_text("utf-8", "surrogateescape") != text:
+                    path.unlink(missing_ok=True)  # never through a link of the package's
                     path.write_text(text, "utf-8", "surrogateescape")
 
 

@@ -11,14 +11,16 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
 from rootstream import process
+from rootstream.buildroot import confined
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
+from rootstream.lock import write_atomically
 from rootstream.sandbox.kconfig_facts import Facts, Reason
 from rootstream.sandbox.kconfig_fragment import Request, config_values
 from rootstream.sandbox.kconfig_problem import explained
@@ -68,7 +70,7 @@ def complete(workspace: Workspace, text: str) -> Completed:
     prepare(workspace)
     place = scratch(workspace)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, "utf-8", "surrogateescape")
+    write_atomically(place, text.encode("utf-8", "surrogateescape"))
     said = _make(workspace, "olddefconfig", build=folder(workspace) / "shim").stderr
     result = workspace.original_text(place.read_text("utf-8", "surrogateescape"))
     return Completed(text=result, values=config_values(result, NO_PREFIX), said=said)
@@ -79,7 +81,7 @@ def minimal(workspace: Workspace, text: str) -> str:
     prepare(workspace)
     place = scratch(workspace)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, "utf-8", "surrogateescape")
+    write_atomically(place, text.encode("utf-8", "surrogateescape"))
     saved = place.with_name("defconfig")
     _direct(workspace, f"--savedefconfig={saved}", "Config.in")
     lines = saved.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
@@ -94,9 +96,12 @@ def menu(workspace: Workspace, tool: str, text: str) -> str:
     prepare(workspace)
     place = scratch(workspace)
     place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_text(text, "utf-8", "surrogateescape")
+    write_atomically(place, text.encode("utf-8", "surrogateescape"))
     env = {**workspace.environment(), **display(workspace)}
-    status = process.hand_over(_command(workspace, tool, build=folder(workspace) / "build"), env=env)
+    command = _command(workspace, tool, build=folder(workspace) / "build")
+    status = confined.hand_over(
+        workspace, command, env=env, terminal=True, writable=(folder(workspace),), visible=windows(workspace)
+    )
     if status != 0:
         raise UserError(
             "menu-failed",
@@ -122,6 +127,16 @@ def display(workspace: Workspace) -> dict[str, str]:
     found = {name: workspace.env[name] for name in names if name in workspace.env}
     # LC_ALL=C would show the user's own non-ASCII values as question marks
     return found | {"LC_ALL": workspace.env.get("LC_ALL") or workspace.env.get("LANG") or "C.UTF-8"}
+
+
+def windows(workspace: Workspace) -> tuple[Path, ...]:
+    """Return what a tool in a window needs of the host: sockets of X11 and Wayland, and the key to them."""
+    env = workspace.env
+    found = [Path("/tmp/.X11-unix")] if env.get("DISPLAY") else []  # noqa: S108  (X11's own place)
+    found += [Path(env["XAUTHORITY"])] if env.get("XAUTHORITY") else []
+    if env.get("WAYLAND_DISPLAY") and env.get("XDG_RUNTIME_DIR"):
+        found.append(Path(env["XDG_RUNTIME_DIR"], env["WAYLAND_DISPLAY"]))
+    return tuple(found)
 
 
 def environment(workspace: Workspace) -> dict[str, str]:
@@ -187,18 +202,24 @@ def _identity(workspace: Workspace) -> str:
 
 def _command(workspace: Workspace, target: str, *, build: Path) -> tuple[str, ...]:
     # Only the programs' own rules use BUILD_DIR here; BR2_CONFIG is the file that they read and write.
-    return workspace.make("-s", f"BUILD_DIR={build}", f"BR2_CONFIG={scratch(workspace)}", target)
+    return confined.make(workspace, "-s", f"BUILD_DIR={build}", f"BR2_CONFIG={scratch(workspace)}", target)
 
 
 def _make(workspace: Workspace, target: str, *, build: Path) -> process.Completed:
-    return process.run(_command(workspace, target, build=build), env=workspace.environment(), timeout=TIMEOUT)
+    return _run(workspace, _command(workspace, target, build=build), env=workspace.environment())
+
+
+def _run(
+    workspace: Workspace, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None
+) -> process.Completed:
+    return confined.run(workspace, argv, env=env, timeout=TIMEOUT, cwd=cwd, writable=(folder(workspace),))
 
 
 def _direct(workspace: Workspace, *words: str) -> process.Completed:
     if not environment_file(workspace).is_file():
         _make(workspace, "olddefconfig", build=folder(workspace) / "shim")
     argv: Sequence[str] = (str(_objects(workspace) / "conf"), *words)
-    return process.run(argv, env=environment(workspace), timeout=TIMEOUT, cwd=workspace.tree)
+    return _run(workspace, argv, env=environment(workspace), cwd=workspace.tree)
 
 
 def facts(space: Workspace, requests: Sequence[Request]) -> dict[str, Reason | Facts]:
@@ -212,13 +233,13 @@ def facts(space: Workspace, requests: Sequence[Request]) -> dict[str, Reason | F
         source = resources.files("rootstream.sandbox") / "kconfig_explain.c"
         with resources.as_file(source) as path:
             argv = ["cc", "-w", f"-I{sources}", "-o", f"{program}.new", str(path), str(compiled / "zconf.tab.o")]
-            process.run(argv, env=space.environment(), timeout=TIMEOUT)
+            _run(space, argv, env=space.environment())
         program.with_name("explain.new").replace(program)
     out = program.with_name("explained")
     # the program leaves out what is beyond its own limit
     names = [request.symbol for request in requests][:1000]
     argv = [str(program), "Config.in", str(space.config), str(out), *names]
-    process.run(argv, env=environment(space), timeout=TIMEOUT, cwd=space.tree)
+    _run(space, argv, env=environment(space), cwd=space.tree)
     lines = out.read_text("utf-8", "surrogateescape").splitlines()
     return explained(requests, lines)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -14,19 +15,29 @@ from pathlib import Path
 from typing import IO, Self
 
 from rootstream import process
-from rootstream.buildroot import info
+from rootstream.buildroot import confined, info
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, Step
+from rootstream_bst import pipes
 
 # What Buildroot prints when a step begins: `>>> NAME VERSION Step`; without a package, two spaces stand for both.
 _MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.+-]*) (\S*) |\s+)([^\x1b]*)")
 # After these, what a package depends on may come first; after all others a package goes on to its end.
 _BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating", "Configuring")
 CONFIGURING = "Configuring"
+# What programs say that ask for an address without a network (getaddrinfo(3), connect(2), Go, Cargo, npm).
+_WANTS_NETWORK = re.compile(
+    r"(?i)could ?n.t resolve|could not resolve|name resolution|unable to resolve|name or service not known"
+    r"|network is unreachable|EAI_AGAIN|ENETUNREACH|dial tcp|failed to lookup address|NameResolutionError"
+)
+_NO_NETWORK = (
+    "There is a network only while sources are downloaded, and something asked for it while it was built. What it "
+    "fetches belongs into its downloads (NAME_EXTRA_DOWNLOADS, a vendored tarball, NAME_DOWNLOAD_DEPENDENCIES); "
+    "`network: build` below `buildroot` of system.yaml leaves the network on."
+)
 KEPT_LOGS = 10
 TAIL_LINES = 30
-LONGEST_LINE = 1 << 20
 WHOLE = "build.log"
 
 
@@ -166,20 +177,29 @@ def run(
     *,
     what: str,
     after: Callable[[str, str], None] = _nothing,
-    answered: Callable[[str], None] | None = None,
+    answered: Callable[[str], bool] | None = None,
     action: str = "build",
     output: Path | None = None,
-) -> Path:
-    """Run make with these targets and return the folder of its logs; `after` is told of each step that ended.
+    network: bool = False,
+    visible: Sequence[Path] = (),
+) -> bool:
+    """Run make with these targets; `after` is told of each step that ended.
 
-    `action` is what is told to happen to a package, `output` another output folder than the system's.
-    With `answered` make is first asked for its packages (info.py), and builds when that has taken the answer.
+    `action` is what is told to happen to a package, `output` another output folder than the system's. `network`:
+    it downloads. `visible` are further paths that its rules read. With `answered` make is first asked for its
+    packages (info.py), and builds when that has taken the answer and said so; else it is ended: False is returned.
     Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
     """
     env = {**workspace.environment(), "TERM": "dumb"}
-    shown = argv = workspace.make(*targets, output=output)
+    place = output or workspace.output
+    shown = argv = confined.make(workspace, *targets, output=output)
     if answered:  # with no target at all, Buildroot's make builds everything
-        argv = workspace.make(info.GATE, *(targets or ("all",)))
+        argv = confined.make(workspace, info.GATE, *(targets or ("all",)))
+    online = network or workspace.root.network == "build"
+
+    def start(end: IO[bytes]) -> subprocess.Popen[bytes]:
+        return confined.start(workspace, argv, env=env, output=end, network=online, place=place, visible=visible)
+
     began = datetime.now(UTC)
     folder = workspace.logs / began.strftime("%Y%m%dT%H%M%S.%fZ")
     _tidy(workspace.logs)
@@ -187,11 +207,14 @@ def run(
     with Logs(folder, header=header(shown, env, began)) as logs:
         _link(workspace.logs / "latest", folder.name)
         with _opened_gate(workspace) if answered else nullcontext() as gate:
-            status = _follow(argv, env, follower, logs, _Asked(gate, answered) if gate and answered else None)
+            status = _follow(start, follower, logs, _Asked(gate, answered) if gate and answered else None)
+    confined.require_inside(workspace)
+    if status is None:
+        return False
     culprit = follower.close(failed=status != 0)
     if status != 0:
-        raise failure(workspace, folder, culprit, status, process.paste(shown), what)
-    return folder
+        raise failure(workspace, folder, culprit, status, process.paste(shown), what, network=online)
+    return True
 
 
 @contextmanager
@@ -213,29 +236,36 @@ class _Asked:
     """A make that is asked first: collects its answer and opens the gate when that has been taken."""
 
     gate: IO[bytes]
-    answered: Callable[[str], None]
+    answered: Callable[[str], bool]
     lines: list[bytes] = field(default_factory=list)
+    goes_on: bool = True
 
     def take(self, line: bytes) -> bool:
         """Take a line of the answer; return whether it was the last one, and the build goes on."""
         if line.strip() != info.AT_THE_GATE.encode():
             self.lines.append(line)
             return False
-        self.answered(b"".join(self.lines).decode("utf-8", "replace"))
-        self.gate.write(b"\n")
+        self.goes_on = self.answered(b"".join(self.lines).decode("utf-8", "replace"))
+        if self.goes_on:
+            self.gate.write(b"\n")
         return True
 
 
-def _follow(argv: Sequence[str], env: dict[str, str], follower: Follower, logs: Logs, asked: _Asked | None) -> int:
+def _follow(
+    start: Callable[[IO[bytes]], subprocess.Popen[bytes]], follower: Follower, logs: Logs, asked: _Asked | None
+) -> int | None:
+    """Return the exit status of make, None where its answer says that it is not to build."""
     reading, writing = os.pipe()
-    with os.fdopen(reading, "rb") as output:
+    with os.fdopen(reading, "rb", buffering=0) as output:
         with os.fdopen(writing, "wb") as end:
-            child = process.start(process.leashed(argv), env=env, stdout=end, stderr=end)
+            child = start(end)
         try:
-            while line := output.readline(LONGEST_LINE):
+            for line in pipes.lines(output, child):
                 if asked is None:
                     logs.write(line, follower.take(line))
                 elif asked.take(line):
+                    if not asked.goes_on:
+                        return None
                     asked = None
             for line in asked.lines if asked else ():  # it failed before it could answer
                 logs.write(line, None)
@@ -247,12 +277,17 @@ def _follow(argv: Sequence[str], env: dict[str, str], follower: Follower, logs: 
 
 
 def failure(
-    workspace: Workspace, folder: Path, culprit: str | None, status: int, command: str, what: str
+    workspace: Workspace, folder: Path, culprit: str | None, status: int, command: str, what: str, *, network: bool
 ) -> UserError:
-    """Return the error of a failed make: the end of the log, where all of it is, how to look inside."""
+    """Return the error of a failed make: the end of the log, where all of it is, how to look inside.
+
+    `network` says whether make had one.
+    """
     path = folder / (f"{culprit}.log" if culprit else WHOLE)
     target = workspace.described.target
     look = f"`rootstream shell {target}:{culprit}` opens a shell where it failed. " if culprit else ""
+    if not network and _WANTS_NETWORK.search(read_end(path)):
+        look = f"{_NO_NETWORK} {look}"
     return UserError(
         "buildroot-failed",
         f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",

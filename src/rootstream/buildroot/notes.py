@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
+from rootstream.buildroot import mounts
 from rootstream.buildroot.keys import Key, Parts
 from rootstream.buildroot.workspace import Workspace
 from rootstream.lock import write_atomically
@@ -52,6 +54,13 @@ def read(space: Workspace) -> Known | None:
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def visible(space: Workspace) -> tuple[Path, ...]:
+    """Return what rules of packages read outside of the project and may be shown, as noted for the last make."""
+    known, home = read(space), Path(space.env.get("HOME") or Path.home())
+    found = map(Path, known.outside.paths) if known else ()
+    return tuple(path for path in found if mounts.is_allowed(path, home))
 
 
 def _parts(told: Mapping[str, Any]) -> Parts:

@@ -14,6 +14,7 @@ from rootstream import __version__, events, placeholders, project
 from rootstream.buildroot import (
     check,
     configuration,
+    confined,
     contents,
     external,
     generate,
@@ -126,6 +127,8 @@ def opened(
     )
     tree.require_recent(source)
     space = space_of(where, described, source, env)
+    confined.tell(space, report)
+    confined.require_inside(space)
     space.folder.mkdir(parents=True, exist_ok=True)
     if placeholders.has_secrets(described.system.layers):
         space.folder.chmod(0o700)  # Buildroot has password hashes in target/ and in images

@@ -13,12 +13,15 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents
+from rootstream.buildroot import completed, contents
 from rootstream.buildroot.workspace import Workspace
 from rootstream.sandbox.kconfig_fragment import config_values
 
 _OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(/\S+)\s*")
 _SPLIT = re.compile(r"[\s'\"`:;,()<>|&=]+")
+_VARIABLE = re.compile(r"\$[({](\w+)[)}]")
+# Symbols that name folders which a build takes as they are.
+_TAKEN = re.compile(r"BR2_TOOLCHAIN_EXTERNAL_PATH$")
 _SCRIPT = re.compile(r"BR2_ROOTFS_(PRE|POST)_\w+_SCRIPT$")
 # Symbols that name what a build writes, what it takes as a whole (a toolchain), or where this very file is.
 _NOT_READ = re.compile(
@@ -110,6 +113,34 @@ def _is_input(space: Workspace, path: Path, *, folders: bool) -> bool:
         return path.is_file() and (near or not str(path).startswith(_SYSTEM))
     except OSError:
         return False
+
+
+def named(space: Workspace) -> tuple[Path, ...]:
+    """Return what the present configuration names outside of the project and the trees, wherever it is.
+
+    Beside files and folders that decide results these are toolchains, and the source folders of local.mk.
+    """
+    if not space.config.is_file():
+        return ()
+    text = space.config.read_text("utf-8", "surrogateescape")
+    values = {name: _expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
+    found = [*_overrides(space)]
+    for paths in of_configuration(space, values).values():
+        found += paths
+    found += [Path(value[1:-1]) for name, value in values.items() if _TAKEN.match(name) and value[1:2] == "/"]
+    return tuple(path for path in dict.fromkeys(found) if not _is_near(space, path))
+
+
+def _expanded(space: Workspace, value: str) -> str:
+    """Return a value of the .config with the variables that name folders in it, as make knows them."""
+    known = {
+        "HOME": space.env.get("HOME", ""),
+        "TOPDIR": str(space.tree),
+        "CONFIG_DIR": str(space.output),
+        "BASE_DIR": str(space.output),
+    }
+    known |= {f"BR2_EXTERNAL_{completed.name_of(each)}_PATH": str(each) for each in space.own_trees}
+    return _VARIABLE.sub(lambda match: known.get(match[1], match[0]), value)
 
 
 def of_rules(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]:

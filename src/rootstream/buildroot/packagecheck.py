@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents, info, requested, scratch
+from rootstream.buildroot import confined, contents, info, requested, scratch
 from rootstream.buildroot.workspace import Workspace
 from rootstream.lock import write_atomically
 from rootstream.roots import PackageConfig
@@ -113,7 +113,13 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
     if not wanting:
         return
     place = scratch.of_package(space, place)  # it is written to
-    tree = Tree(kind=KINDS[package], source=place, objects=place, make_words=_words(space, package))
+    tree = Tree(
+        kind=KINDS[package],
+        source=place,
+        objects=place,
+        make_words=_words(space, package),
+        prefix=_sandbox(space, place),
+    )
     try:
         known = explained(wanting, explain(tree, [request.symbol for request in wanting]))
     except (KconfigError, ValueError, OSError):
@@ -127,6 +133,10 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
                 continue
             about = reason_for(request.value, got, about, others)
         yield problem_of(request, got, about, optional=request.symbol in optional)
+
+
+def _sandbox(space: Workspace, place: Path) -> tuple[str, ...]:
+    return confined.wrapped(space, (), writable=(place,))
 
 
 def _words(space: Workspace, package: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream import process
-from rootstream.buildroot import configuration, edit, info, kconfig, requested, saving
+from rootstream.buildroot import configuration, confined, edit, info, kconfig, requested, saving
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.draft import Generated
 from rootstream.buildroot.workspace import Workspace
@@ -120,7 +120,8 @@ def open_package(
         folder = _configured(space, kind)
         before, old = _states(space, kind, folder)
         env = {**space.environment(), **kconfig.display(space), "TERM": space.env.get("TERM", "dumb")}
-        status = process.hand_over(space.make(f"{kind}-{tool}"), env=env)
+        command = confined.make(space, f"{kind}-{tool}")
+        status = confined.hand_over(space, command, env=env, terminal=True, visible=kconfig.windows(space))
     if status != 0:
         raise UserError(
             "menu-failed",
@@ -147,6 +148,12 @@ def package_config(space: Workspace, kind: str) -> Path:
     return config
 
 
+def is_unpacked(space: Workspace, kind: str) -> bool:
+    """Say whether the sources of a package are in its build folder."""
+    known = info.known(space).get(kind)
+    return bool(known and known.build and (space.output / known.build / ".stamp_extracted").exists())
+
+
 def _configured(space: Workspace, kind: str) -> Path:
     """Return the build folder of a package, its .config made of the project's present files.
 
@@ -162,14 +169,14 @@ def _configured(space: Workspace, kind: str) -> Path:
             hint="`rootstream config` chooses it in Buildroot's menu.",
         )
     name = f"{kind.upper()}_DIR"
-    argv = space.make("-s", "printvars", f"VARS={name}")
-    told = process.run(argv, env=space.environment(), timeout=600.0).stdout
+    argv = confined.make(space, "-s", "printvars", f"VARS={name}")
+    told = confined.run(space, argv, env=space.environment(), timeout=600.0).stdout
     found = next((line.partition("=")[2] for line in told.splitlines() if line.startswith(f"{name}=")), "")
     folder = Path(found)
     if not found or folder.parent != (space.output / "build").resolve():
         raise UserError("not-configured", f"Buildroot does not say where it builds {kind}: {name}={found}")
-    argv = space.make(str(folder / ".stamp_kconfig_fixup_done"))
-    status = process.hand_over(argv, env=space.environment())
+    argv = confined.make(space, str(folder / ".stamp_kconfig_fixup_done"))
+    status = confined.hand_over(space, argv, env=space.environment())
     if status != 0 or not (folder / _DOTCONFIG.get(kind, ".config")).is_file():
         raise UserError(
             "not-configured",
@@ -185,7 +192,8 @@ def _states(space: Workspace, kind: str, folder: Path) -> tuple[dict[str, str], 
     whole = edit.values(config.read_text("utf-8", "surrogateescape"), prefix)
     if kind not in _MINIMAL:
         return whole, whole
-    process.run(space.make("-s", f"{kind}-savedefconfig"), env=space.environment(), timeout=600.0)
+    argv = confined.make(space, "-s", f"{kind}-savedefconfig")
+    confined.run(space, argv, env=space.environment(), timeout=600.0)
     return whole, edit.values((folder / "defconfig").read_text("utf-8", "surrogateescape"), prefix)
 
 
@@ -277,7 +285,7 @@ def discard(space: Workspace, generated: Generated) -> tuple[str, ...]:
     dropped = [f"{symbol}: {after} -> {before}" for symbol, (before, after) in configuration.edited(space).items()]
     configuration.compose(space, generated, force=True)
     for folder, path in configuration.edited_packages(space).items():
-        path.write_text(configuration.noted_package(space, folder), "utf-8", "surrogateescape")
+        write_atomically(path, configuration.noted_package(space, folder).encode("utf-8", "surrogateescape"))
         dropped.append(str(path))
     return tuple(dropped)
 

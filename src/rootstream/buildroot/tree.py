@@ -135,6 +135,11 @@ def folder_digest(folder: Path, caches: Caches) -> str:
     return contents.together(listing(folder, caches))
 
 
+def of_user(tree: BuildrootTree, project: Path) -> tuple[Path, ...]:
+    """Return the folder that the description names as a tree, if it names one."""
+    return (folder_of(tree, project),) if isinstance(tree, FromAnyFolder) else ()
+
+
 def listing(folder: Path, caches: Caches) -> dict[str, str]:
     """Return the digest of every file of a tree, by its path in it."""
     note = caches.trees.parent / "local" / (hashlib.sha256(os.fsencode(folder)).hexdigest()[:20] + ".json")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rootstream import process
-from rootstream.buildroot import kconfig, making
+from rootstream.buildroot import confined, kconfig, making, notes
+from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
 
@@ -26,6 +26,7 @@ _LOOKING = re.compile(
     r"|graph-(?:depends|build|size)|(?:external|all)?-?source(?:-check)?|external-deps|check-package|manual(?:-.*)?"
     r"|pkg-stats|missing-cpe"
 )
+_DOWNLOADS = re.compile(r"(?:.+-)?(?:external|all|legal)?-?source(?:-check)?|pkg-stats|missing-cpe")
 _GIVEN = re.compile(
     r"(O|BR2_EXTERNAL|BR2_DL_DIR|BR2_CCACHE_DIR|BR2_DEFCONFIG|TOPDIR|BR2_CONFIG)[+:?]?=.*", re.DOTALL
 )
@@ -82,10 +83,39 @@ def looks_only(words: Iterable[str]) -> bool:
     return bool(targets) and all(_LOOKING.fullmatch(target) for target in targets)
 
 
-def hand_to_make(space: Workspace, words: tuple[str, ...]) -> int:
+def downloads_only(words: Iterable[str]) -> bool:
+    """Say whether all that these targets do is to ask the network for something."""
+    targets = [word for word in words if not word.startswith("-") and "=" not in word]
+    return bool(targets) and all(_DOWNLOADS.fullmatch(target) for target in targets)
+
+
+def wanted_by(words: Iterable[str], known: Mapping[str, Package]) -> frozenset[str]:
+    """Return the packages that targets name, and all that those depend on; all of them where in doubt."""
+    targets = [word for word in words if not word.startswith("-") and "=" not in word]
+    waiting = []
+    for target in targets:
+        parts = target.split("-")
+        names = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
+        name = next((each for each in names if each in known), None)
+        if name is None:
+            return frozenset(known)
+        waiting.append(name)
+    found: set[str] = set() if targets else set(known)
+    while waiting:
+        name = waiting.pop()
+        if name not in found and name in known:
+            found.add(name)
+            waiting += known[name].dependencies
+    return frozenset(found)
+
+
+def hand_to_make(space: Workspace, words: tuple[str, ...], *, network: bool = False) -> int:
     """Run make on our own terminal and return its exit status."""
-    env = space.environment()
-    return process.hand_over(space.make(*words), env=env)
+    command = confined.make(space, *words)
+    network = network or space.root.network == "build"
+    return confined.hand_over(
+        space, command, env=space.environment(), network=network, visible=notes.visible(space)
+    )
 
 
 def build_folder(space: Workspace, package: str) -> Path:

@@ -146,22 +146,6 @@ class Workspace:
         """Return the external trees of the project, as they are."""
         return tuple((self.project / path).resolve() for path in self.root.external)
 
-    def make(self, *targets: str, output: Path | None = None) -> tuple[str, ...]:
-        """Return the command that runs Buildroot's make, never with -j (Buildroot's manual, "make tips").
-
-        `output` is another output folder than the system's.
-        """
-        externals = ":".join(str(path) for path in self.externals)
-        return (
-            "make",
-            "--no-print-directory",
-            "-C",
-            str(self.tree),
-            f"O={output or self.output}",
-            f"BR2_EXTERNAL={externals}",
-            *targets,
-        )
-
     def environment(self) -> dict[str, str]:
         """Return the environment of every make: the user's is cut down to what a build may see."""
         env = {name: self.env[name] for name in PASSED if name in self.env}

@@ -41,6 +41,8 @@ class Tree:
     source: Path
     objects: Path
     make_words: tuple[str, ...]
+    prefix: tuple[str, ...] = ()
+    """What is put before every command that runs something of the tree: that of another sandbox."""
 
     @property
     def old(self) -> bool:
@@ -61,7 +63,7 @@ class Tree:
     def make(self, *words: str, env: Mapping[str, str] | None = None) -> str:
         """Run make in the tree, return what it said on stderr."""
         where = () if self.objects == self.source else (f"O={self.objects}",)
-        argv = ["make", "-s", "-C", str(self.source), *where, *self.make_words, *words]
+        argv = [*self.prefix, "make", "-s", "-C", str(self.source), *where, *self.make_words, *words]
         return run(argv, cwd=self.source, env={**clean_environment(), **(env or {})}).stderr
 
 
@@ -141,7 +143,7 @@ def complete(tree: Tree, requests: Mapping[str, Request]) -> str:
     if tree.old:
         conf = str(tree.objects / "scripts/kconfig/conf")
         env = {**clean_environment(), "srctree": str(tree.source)}
-        return run([conf, "-D", ".config", "Config.in"], cwd=tree.objects, env=env).stderr
+        return run([*tree.prefix, conf, "-D", ".config", "Config.in"], cwd=tree.objects, env=env).stderr
     return tree.make("olddefconfig", env={"KCONFIG_WARN_UNKNOWN_SYMBOLS": "1"})
 
 
@@ -157,8 +159,12 @@ def explain(tree: Tree, symbols: Sequence[str]) -> list[str]:
     work.mkdir(exist_ok=True)
     try:
         program = work / "explain"
-        run(compile_command(tree, program, env.get("HOSTCC") or "cc"), cwd=tree.objects, env=env)
-        run([str(program), tree.kconfig, ".config", str(work / "out"), *symbols], cwd=tree.objects, env=env)
+        run([*tree.prefix, *compile_command(tree, program, env.get("HOSTCC") or "cc")], cwd=tree.objects, env=env)
+        run(
+            [*tree.prefix, str(program), tree.kconfig, ".config", str(work / "out"), *symbols],
+            cwd=tree.objects,
+            env=env,
+        )
         return read_text(work / "out").splitlines()
     finally:
         shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,244 @@
+"""The one layer below which anything of a Buildroot tree runs: its make, its Kconfig programs, a shell.
+
+Rules of a tree and of its packages are programs of somebody else. In a sandbox of bubblewrap they see the tree
+and the project, and write the output folder; there is no home, no other file of the host than what a build needs,
+no process of it, and a network only while something is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import IO
+
+from rootstream import events, process
+from rootstream.buildroot import mounts, outside
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError, Where
+
+VARIABLE = "ROOTSTREAM_BUILDROOT_SANDBOX"  # `none` in it: everything runs on the host
+OFF = "none"
+# Another user than root: as root, tar would give files to users that this sandbox does not have.
+_USER = 1000
+_ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--hostname", "buildroot")
+_PROBING = 20.0
+# Folders of an output folder that are gone through outside of the sandbox, too.
+_FOLDERS = ("build", "host", "staging", "target", "images", "per-package")
+
+
+def is_off(env: Mapping[str, str]) -> bool:
+    """Say whether the user wants no sandbox. Raises `UserError` sandbox-unknown for any other word."""
+    word = env.get(VARIABLE, "")
+    if word not in ("", OFF):
+        raise UserError(
+            "sandbox-unknown",
+            f"{VARIABLE} is {word!r}",
+            hint=f"Unset it, or set it to {OFF}: then Buildroot's make runs on the host, as you.",
+        )
+    return word == OFF
+
+
+def tell(space: Workspace, report: events.Reporter) -> None:
+    """Warn of what the user or the description has opened."""
+    if is_off(space.env):
+        text = f"{VARIABLE}={OFF}: rules of Buildroot and of all packages run on this host, as you"
+        report(events.Notice(level="warning", text=text))
+    elif space.root.network == "build":
+        text = f"{space.described.target}: `network: build` lets packages use the network while they are built"
+        report(events.Notice(level="warning", text=text))
+
+
+def make(space: Workspace, *targets: str, output: Path | None = None) -> tuple[str, ...]:
+    """Return the command of Buildroot's make, never with -j (Buildroot's manual, "make tips").
+
+    `output` is another output folder than the system's. Only this module runs it.
+    """
+    externals = ":".join(str(path) for path in space.externals)
+    return (
+        *("make", "--no-print-directory", "-C", str(space.tree)),
+        *(f"O={output or space.output}", f"BR2_EXTERNAL={externals}", *targets),
+    )
+
+
+def wrapped(
+    space: Workspace,
+    argv: Sequence[str],
+    *,
+    network: bool = False,
+    terminal: bool = False,
+    writable: Sequence[Path] = (),
+    visible: Sequence[Path] = (),
+) -> tuple[str, ...]:
+    """Return a command that runs `argv` in the sandbox; without any, what is to be put before one.
+
+    `network`: it downloads. `terminal`: it may take input from ours. `writable` and `visible` are further paths of
+    the host, the former folders that are made where they are missing. Raises `UserError` path-refused,
+    sandbox-missing, sandbox-forbidden.
+    """
+    if is_off(space.env):
+        return tuple(argv)
+    require(space.env)
+    return (
+        *_base(terminal=terminal, network=network),
+        *_shown(space, writable, visible, network=network),
+        "--",
+        *argv,
+    )
+
+
+def _base(*, terminal: bool, network: bool) -> tuple[str, ...]:
+    user, group = (_USER, _USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    return (
+        *("bwrap", "--die-with-parent", *_ALONE, "--uid", str(user), "--gid", str(group), "--cap-drop", "ALL"),
+        *(() if network else ("--unshare-net",)),
+        # without a session of its own, it could type into our terminal (TIOCSTI)
+        *(() if terminal else ("--new-session",)),
+        *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"),  # noqa: S108
+    )
+
+
+def _shown(space: Workspace, writable: Sequence[Path], visible: Sequence[Path], *, network: bool) -> list[str]:
+    home = Path(space.env.get("HOME") or Path.home())
+    wanted = mounts.system(space.env, downloading=network)
+    read = [space.project, space.tree, space.folder, *space.externals, *space.own_trees, space.caches.downloads]
+    read += [space.origin] if space.origin else []
+    read.append(Path(str(resources.files("rootstream.sandbox"))))
+    for path in (*read, *visible, *_named(space, home)):
+        wanted[path] = False
+    folders = [space.output, *writable, *([space.caches.downloads] if network else [])]
+    if space.root.ccache:
+        folders.append(space.caches.ccache)
+    for path in folders:
+        path.mkdir(parents=True, exist_ok=True)
+        wanted[path] = True
+    return mounts.options(wanted, home)
+
+
+def _named(space: Workspace, home: Path) -> tuple[Path, ...]:
+    """Return what the configuration names outside of the project: toolchains, patches, source folders, tables.
+
+    Raises `UserError` path-refused for a home, what is hidden in one, and the host's own files.
+    """
+    found = []
+    for path in outside.named(space):
+        if mounts.is_allowed(path, home):
+            found.append(path)
+        elif path.exists():
+            raise UserError(
+                "path-refused",
+                f"{space.described.target}: its configuration names {path}, which no build is shown",
+                hint="A home as a whole, what is hidden in one, and the host's own files are not shown. "
+                "Copy what is wanted of it into the project.",
+            )
+    return tuple(found)
+
+
+def run(
+    space: Workspace,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    timeout: float,
+    cwd: Path | None = None,
+    writable: Sequence[Path] = (),
+) -> process.Completed:
+    """Run a command in the sandbox to its end, as `process.run` does, without a network.
+
+    `env` may name what is in the sandbox alone.
+
+    Raises `UserError` as `wrapped` and `process.run` do.
+    """
+    command = wrapped(space, argv, writable=writable)
+    try:
+        return process.run(command, env=env, timeout=timeout, cwd=cwd, shown=argv)
+    finally:
+        require_inside(space)
+
+
+def start(
+    space: Workspace,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    output: IO[bytes],
+    network: bool,
+    place: Path,
+    visible: Sequence[Path] = (),
+) -> subprocess.Popen[bytes]:
+    """Start a command in the sandbox that ends with us, its output going to a file; `place` may be written."""
+    command = wrapped(space, argv, network=network, writable=(place,), visible=visible)
+    return process.start(process.leashed(command), env=env, stdout=output, stderr=output)
+
+
+def hand_over(
+    space: Workspace,
+    argv: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    cwd: Path | None = None,
+    network: bool = False,
+    terminal: bool = False,
+    writable: Sequence[Path] = (),
+    visible: Sequence[Path] = (),
+) -> int:
+    """Run a command in the sandbox on our own terminal and return its exit status, as `process.hand_over` does."""
+    command = wrapped(space, argv, network=network, terminal=terminal, writable=writable, visible=visible)
+    try:
+        return process.hand_over(command, env=env, cwd=cwd)
+    finally:
+        require_inside(space)
+
+
+def require_inside(space: Workspace) -> None:
+    """Make sure that no folder which was written in the sandbox, and is gone through outside, leads elsewhere.
+
+    Raises `UserError` output-outside.
+    """
+    inside = [path.resolve() for path in (space.folder, space.origin) if path]
+    build = space.output / "build"
+    kconfig = space.folder / "kconfig"
+    doubtful = [space.output / name for name in _FOLDERS]
+    doubtful += [path for folder in (build, kconfig) if folder.is_dir() for path in folder.iterdir()]
+    for path in doubtful:
+        if path.is_symlink() and not any(path.resolve().is_relative_to(each) for each in inside):
+            raise UserError(
+                "output-outside",
+                f"leads out of the output folder, to {path.resolve()}",
+                where=Where(path=path),
+                hint="Some rule of Buildroot or of a package made this link. Delete it; nothing goes through it.",
+            )
+
+
+def require(env: Mapping[str, str]) -> None:
+    """Make sure that a sandbox can be made here. Raises `UserError` sandbox-missing, sandbox-forbidden."""
+    problem = _problem(env.get("PATH", os.defpath))
+    if problem is not None:
+        raise problem
+
+
+@cache
+def _problem(path: str) -> UserError | None:
+    hint = (
+        "`rootstream doctor` shows what it takes. Where that cannot be had and the whole machine is a sandbox, as "
+        f"in a container of its own, {VARIABLE}={OFF} runs Buildroot without one."
+    )
+    argv = [*_base(terminal=False, network=False)]
+    for each in mounts.SYSTEM:
+        argv += ["--ro-bind-try", str(each), str(each)]
+    try:
+        done = process.run([*argv, "--", "true"], env={"PATH": path}, timeout=_PROBING, check=False)
+    except UserError as error:
+        reason = "sandbox-missing" if error.reason == "program-missing" else "sandbox-forbidden"
+        return UserError(reason, error.message, hint=f"Buildroot runs in bubblewrap. {hint}")
+    if done.status == 0:
+        return None
+    return UserError(
+        "sandbox-forbidden",
+        "bubblewrap cannot make a sandbox for Buildroot here",
+        detail=process.tail(done.stderr, 3),
+        hint=hint,
+    )

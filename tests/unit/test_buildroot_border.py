@@ -1,0 +1,59 @@
+"""Who may start what of Buildroot: one module runs its programs, in a sandbox; read from the source."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SOURCE = Path(__file__).parents[2] / "src/rootstream"
+# Modules that start programs of the host, none of which is a tree's.
+HOST = {"git": "git", "checkout": "git", "tree": "patch", "collect": "cp", "debianpool": "apt-get"}
+STARTS = {"run", "start", "hand_over"}
+OTHERS = ("configs", "workspaces", "importing", "workflow", "inspection", "pinning", "pythonwheels")
+
+
+def modules() -> dict[str, ast.Module]:
+    paths = [*(SOURCE / "buildroot").rglob("*.py"), *(SOURCE / f"{name}.py" for name in OTHERS)]
+    return {path.stem: ast.parse(path.read_text()) for path in paths}
+
+
+def starts(module: ast.Module) -> bool:
+    """Say whether a module starts processes."""
+    return any(
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in STARTS
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id == "process"
+        for node in ast.walk(module)
+    )
+
+
+def words(module: ast.Module) -> set[str]:
+    """Return the texts that commands of a module begin with."""
+    found = {node.elts[0] for node in ast.walk(module) if isinstance(node, ast.List | ast.Tuple) and node.elts}
+    return {each.value for each in found if isinstance(each, ast.Constant) and isinstance(each.value, str)}
+
+
+def test_nobody_else_starts_a_program() -> None:
+    found = modules()
+    assert {name for name, module in found.items() if starts(module)} == {"confined", *HOST}
+    for name, program in HOST.items():
+        assert program in words(found[name])
+
+
+def test_nobody_else_makes_a_command_of_make() -> None:
+    assert {name for name, module in modules().items() if "make" in words(module)} == {"confined"}
+
+
+def test_who_asks_a_package_its_own_kconfig_does_it_in_the_sandbox() -> None:
+    calls = [
+        {word.arg for word in node.keywords}
+        for path in SOURCE.rglob("*.py")
+        if "sandbox" not in path.relative_to(SOURCE).parts
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Tree"
+    ]
+    asked = [each for each in calls if "make_words" in each]
+    assert asked
+    assert all("prefix" in each for each in asked)

@@ -1,0 +1,78 @@
+"""What the sandbox of Buildroot shows: links that lead to it, no home and nothing hidden in one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from rootstream.buildroot import mounts
+
+
+def inside(wanted: dict[Path, bool], home: Path, script: str) -> str:
+    """Run a shell script in a sandbox with the system and these paths, and return what it prints."""
+    shown = dict.fromkeys(mounts.SYSTEM, False) | wanted
+    options = mounts.options(shown, home)
+    argv = ["bwrap", "--unshare-user", "--unshare-net", "--dir", "/empty", *options, "sh", "-c", script]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_path_through_links_is_the_same_inside(tmp_path: Path) -> None:
+    (tmp_path / "real/inner").mkdir(parents=True)
+    (tmp_path / "real/inner/file").write_text("here\n")
+    (tmp_path / "to").symlink_to("real")
+    (tmp_path / "chain").symlink_to(tmp_path / "to")
+    path = tmp_path / "chain/inner"
+    assert (
+        inside({path: False}, tmp_path / "home", f"cat {path}/file {tmp_path}/real/inner/file") == "here\nhere\n"
+    )
+
+
+def test_what_may_be_written_lies_in_what_may_not(tmp_path: Path) -> None:
+    (tmp_path / "project/output").mkdir(parents=True)
+    script = f"cd {tmp_path}/project; touch output/a && echo output; touch b 2>/dev/null || echo not the project"
+    wanted = {tmp_path / "project": False, tmp_path / "project/output": True}
+    assert inside(wanted, tmp_path / "home", script) == "output\nnot the project\n"
+    assert (tmp_path / "project/output/a").exists()
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_a_home_that_is_seen_shows_nothing_hidden(tmp_path: Path, *, below: bool) -> None:
+    home = tmp_path / "home" if below else tmp_path
+    (home / ".ssh").mkdir(parents=True)
+    (home / ".ssh/id").write_text("key\n")
+    (home / ".netrc").write_text("password\n")
+    (home / "file").write_text("seen\n")
+    script = f"cd {home}; cat .ssh/id .netrc 2>/dev/null; cat file"
+    assert inside({tmp_path: False}, home, script) == "seen\n"
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/opt/toolchain", True),
+        ("/srv/patches/one.patch", True),
+        ("/home/me/x-tools/arm", True),
+        ("/home/me/.ssh", False),
+        ("/home/me/x-tools/.hidden", False),
+        ("/home/me", False),
+        ("/home", False),
+        ("/", False),
+        ("/etc/shadow", False),
+        ("/root/x", False),
+        ("/var/lib/other", False),
+    ],
+)
+def test_what_a_configuration_may_name(path: str, *, allowed: bool) -> None:
+    assert mounts.is_allowed(Path(path), Path("/home/me")) is allowed
+
+
+def test_a_link_is_allowed_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "home/.ssh").mkdir(parents=True)
+    (tmp_path / "keys").symlink_to(tmp_path / "home/.ssh")
+    assert not mounts.is_allowed(tmp_path / "keys", tmp_path / "home")
+
+
+def test_a_home_of_a_service_has_toolchains() -> None:
+    assert mounts.is_allowed(Path("/var/lib/ci/x-tools"), Path("/var/lib/ci"))
