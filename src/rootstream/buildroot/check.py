@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from rootstream.buildroot import configuration, kconfig, requested
+from rootstream.buildroot import configuration, kconfig, logins, requested
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -33,6 +33,7 @@ def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
         *_headers(composed),
         *_architecture(space, composed),
         *_by_hand(space),
+        *logins.problems(space, composed),
     )
 
 

@@ -17,14 +17,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rootstream.buildroot import debianpool, info, mounts, transfer
+from rootstream.buildroot import debianpool, info, transfer, unhashed
 from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step, Transfer
 from rootstream.lock import write_atomically
-from rootstream_bst import fetched, mirrors
-from rootstream_bst.faults import Fault
 
 NOTE = ".checked.json"
 AT_ONCE = 8
@@ -190,26 +188,6 @@ def _may_pass(problem: UserError) -> bool:
     return problem.reason == "download-failed" and not isinstance(problem.__cause__, urllib.error.HTTPError)
 
 
-def local_files(space: Workspace, names: Iterable[str]) -> tuple[Path, ...]:
-    """Return the files of this machine that packages name as their sources and that may be shown."""
-    known, home = info.known(space), Path(space.env.get("HOME") or Path.home())
-    addresses = [
-        (_METHOD.fullmatch(uri), source)
-        for name in names
-        for source, uris in (known[name].downloads if name in known else ())
-        for uri in uris
-    ]
-    found = [Path(match[3], source) for match, source in addresses if match and match[1] == "file"]
-    return tuple(path for path in found if path.is_file() and mounts.is_allowed(path, home))
-
-
-def _is_there(space: Workspace, package: Package, source: str) -> bool:
-    """Say whether Buildroot has downloaded a file itself: it is in its place, or the package has been made."""
-    name = source.rpartition("/")[2]
-    made = space.output / package.build / ".stamp_downloaded"
-    return (space.caches.downloads / package.download_folder / name).is_file() or made.exists()
-
-
 def fetch(
     space: Workspace, *, report: Reporter, offline: bool = False, names: Collection[str] | None = None
 ) -> Summary:
@@ -227,8 +205,13 @@ def fetch(
     files, left = wanted(packages, space.tree, space.caches.downloads, _mirrors(space))
     checked = _Checked(space.caches.downloads / NOTE)
     left = tuple(
-        each for each in left if not _is_there(space, known[each.partition(": ")[0]], each.partition(": ")[2])
+        each
+        for each in left
+        if not unhashed.is_there(space, known[each.partition(": ")[0]], each.partition(": ")[2])
     )
+    folders = () if offline else unhashed.folders(space)
+    kept = {each: url for each in left if (url := unhashed.from_folder(space, known, each, folders))}
+    left = tuple(each for each in left if each not in kept)
     there = [each for each in files if checked.is_right(each)]
     checked.save()
     todo = [each for each in files if each not in there]
@@ -254,16 +237,13 @@ def fetch(
                 missing[_named(each)] = (*said, *more)
     elif todo:
         missing = {_named(each): () for each in todo}
+    fetched |= {each.rpartition("/")[2].rpartition(": ")[2]: url for each, url in kept.items()}
     return Summary(there=tuple(each.place.name for each in there), fetched=fetched, missing=missing, left=left)
 
 
 def _mirrors(space: Workspace) -> tuple[str, ...]:
     """Return where to look first: folders that `rootstream fetch --to` filled, then the root's own mirrors."""
-    try:
-        folders = fetched.folders(space.env)
-    except Fault as fault:
-        raise UserError(fault.reason, fault.message, hint=f"Set {mirrors.FETCHED} right, or unset it.") from fault
-    return (*(f"{base}/buildroot" for base in folders), *space.root.mirrors)
+    return (*unhashed.folders(space), *space.root.mirrors)
 
 
 def _named(each: Wanted) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from rootstream import events, project
-from rootstream.buildroot import downloads, info, making, notes, opening
+from rootstream.buildroot import downloads, info, making, notes, opening, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description import Described
 from rootstream.errors import UserError
@@ -84,7 +84,7 @@ def as_buildroot_does(
     if not names:
         return
     targets = ("-k", *(f"{name}-{'legal-source' if legal else 'source'}" for name in names))
-    visible = (*notes.visible(space), *downloads.local_files(space, names))
+    visible = (*notes.visible(space), *unhashed.local_files(space, names))
     try:
         making.run(
             space,

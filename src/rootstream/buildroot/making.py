@@ -29,7 +29,8 @@ CONFIGURING = "Configuring"
 # What programs say that ask for an address without a network (getaddrinfo(3), connect(2), Go, Cargo, npm).
 _WANTS_NETWORK = re.compile(
     r"(?i)could ?n.t resolve|could not resolve|name resolution|unable to resolve|name or service not known"
-    r"|network is unreachable|EAI_AGAIN|ENETUNREACH|dial tcp|failed to lookup address|NameResolutionError"
+    r"|network is unreachable|connection refused|EAI_AGAIN|ENETUNREACH|dial tcp|failed to lookup address"
+    r"|NameResolutionError"
 )
 _NO_NETWORK = (
     "There is a network only while sources are downloaded, and something asked for it while it was built. What it "

@@ -123,7 +123,7 @@ def named(space: Workspace) -> tuple[Path, ...]:
     if not space.config.is_file():
         return ()
     text = space.config.read_text("utf-8", "surrogateescape")
-    values = {name: _expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
+    values = {name: expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
     found = [*_overrides(space)]
     for paths in of_configuration(space, values).values():
         found += paths
@@ -131,7 +131,7 @@ def named(space: Workspace) -> tuple[Path, ...]:
     return tuple(path for path in dict.fromkeys(found) if not _is_near(space, path))
 
 
-def _expanded(space: Workspace, value: str) -> str:
+def expanded(space: Workspace, value: str) -> str:
     """Return a value of the .config with the variables that name folders in it, as make knows them."""
     known = {
         "HOME": space.env.get("HOME", ""),
