@@ -17,6 +17,8 @@ WORKSPACES = "buildroot"
 SERVED = ".netboot"  # has links of its own; the boot server looks at what it opens
 # Of Buildroot's output folder, whose own links are many: what is opened, emptied or exported.
 OUTPUT = (".config", "build", "host", "images", "target", "per-package", "graphs", "legal-info")
+# Below state/ and logs/ of a workspace: a pipe and a link that are only ever removed and made anew.
+REPLACED = frozenset(("gate", "latest"))
 STATE = (".bst", "project.refs", "junction.refs")  # what BuildStream writes into a project of its own
 ELSEWHERE = "Delete the link; `--out DIR` or ROOTSTREAM_OUT keeps results on another disk."
 OURS = "Delete it: Rootstream makes it again."
@@ -52,7 +54,7 @@ def _look_at_work(folder: Path, work: Path) -> None:
         for path in _entries(space):
             nofollow.check(folder, path, hint=OURS)
         for name in ("state", "logs"):
-            nofollow.check_below(folder, space / name, hint=OURS)
+            nofollow.check_below(folder, space / name, but=REPLACED, hint=OURS)
         for name in OUTPUT:
             nofollow.check(folder, space / "output" / name, hint=OURS)
         for package in _entries(space / "output" / "build"):

@@ -36,8 +36,15 @@ def check(base: Path, path: Path, *, hint: str = _REMOVE) -> bool:
         return handle is not None and _status(base, path, handle, hint) is not None
 
 
-def check_below(base: Path, path: Path, *, skip: frozenset[str] = frozenset(), hint: str = _REMOVE) -> None:
-    """Check a path and all that is below it; names of `skip` right below it are not entered.
+def check_below(
+    base: Path,
+    path: Path,
+    *,
+    skip: frozenset[str] = frozenset(),
+    but: frozenset[str] = frozenset(),
+    hint: str = _REMOVE,
+) -> None:
+    """Check a path and all below it; of what is right below it, `skip` is not entered, and `but` not looked at.
 
     Raises `UserError` as `check` does.
     """
@@ -50,6 +57,8 @@ def check_below(base: Path, path: Path, *, skip: frozenset[str] = frozenset(), h
         try:
             with os.scandir(folder) as entries:
                 for entry in entries:
+                    if folder == path and entry.name in but:
+                        continue
                     status = entry.stat(follow_symlinks=False)
                     _require(Path(entry.path), status, owners, hint)
                     if stat.S_ISDIR(status.st_mode) and not (folder == path and entry.name in skip):

@@ -104,3 +104,12 @@ def test_a_build_may_be_given_a_network(tmp_path: Path, url: str) -> None:
     box = project(tmp_path, url, build=f"@{GET.format(url=url)} > $(O)/images/got.txt", more=", network: build")
     assert "warning" in run(box, "build")
     assert (box / "out/box/got.txt").read_text() == "content\n"
+
+
+def test_what_a_killed_build_left_is_no_link_of_a_clone(tmp_path: Path, url: str) -> None:
+    box = project(tmp_path, url)
+    run(box, "build")
+    os.mkfifo(box / ".rootstream/buildroot/box/state/gate")
+    assert "nothing to do" in run(box, "build")
+    (box / "box_defconfig").write_text("BR2_ONE=y\nBR2_TWO=y\n")
+    run(box, "build")
