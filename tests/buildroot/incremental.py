@@ -1,8 +1,9 @@
 """The table of docs/how-to/buildroot-rebuild.md: changes on a real tree, each beside a build from clean.
 
-    python -m tests.buildroot.incremental FOLDER [--begin N] [--end N]
+    python -m tests.buildroot.incremental FOLDER [--begin N] [--end N] [--board]
 
-FOLDER gets the project that test_rebuild.py builds, from the tree and toolchain that CONTRIBUTING.md names.
+FOLDER gets the project that test_rebuild.py builds, from the tree and toolchain that CONTRIBUTING.md names; with
+`--board` that of boards.py, with a kernel and U-Boot.
 Each change comes after the ones before it. Prints a line of Markdown for each; exit status 1 if anything differs.
 """
 
@@ -16,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.buildroot import boards
 from tests.buildroot.conftest import BARE, TOOLCHAIN
 from tests.buildroot.test_rebuild import CHANGES, project, result
 
@@ -45,24 +47,32 @@ def row(box: Path, name: str) -> tuple[str, bool]:
     return f"| {name} | {built} | {' | '.join(cells)} |", after == clean
 
 
+def packages(folder: Path) -> Path:
+    """Write the project of small packages and return its folder."""
+    local = os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
+    override = f'BR2_PACKAGE_OVERRIDE_FILE="{local}"\n' if local else ""
+    toolchain = TOOLCHAIN.format(toolchain=os.environ["ROOTSTREAM_BUILDROOT_TOOLCHAIN"])
+    return project(folder, Path(os.environ["ROOTSTREAM_BUILDROOT"]), toolchain + BARE + override)
+
+
 def main() -> int:
     """Make the project and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--begin", type=int, default=0)
-    parser.add_argument("--end", type=int, default=len(CHANGES))
+    parser.add_argument("--end", type=int)
+    parser.add_argument("--board", action="store_true")
     options = parser.parse_args()
-    local = os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
-    override = f'BR2_PACKAGE_OVERRIDE_FILE="{local}"\n' if local else ""
-    toolchain = TOOLCHAIN.format(toolchain=os.environ["ROOTSTREAM_BUILDROOT_TOOLCHAIN"])
     options.folder.mkdir(parents=True)
-    box = project(options.folder.absolute(), Path(os.environ["ROOTSTREAM_BUILDROOT"]), toolchain + BARE + override)
-    changes = list(CHANGES.items())
-    for _, (change, _) in changes[: options.begin]:
+    folder = options.folder.absolute()
+    box = boards.project(folder) if options.board else packages(folder)
+    found = boards.CHANGES if options.board else {name: change for name, (change, _) in CHANGES.items()}
+    changes = list(found.items())
+    for _, change in changes[: options.begin]:
         change(box)
     build(box)
     right = True
-    for name, (change, _) in changes[options.begin : options.end]:
+    for name, change in changes[options.begin : options.end]:
         change(box)
         line, same = row(box, name)
         right = right and same
