@@ -1,6 +1,6 @@
 """A board with a kernel and U-Boot, as small as they go, and changes of it: more rows of incremental.py's table.
 
-Their sources are archives of one's own: ROOTSTREAM_BUILDROOT_KERNEL (6.1) and ROOTSTREAM_BUILDROOT_UBOOT name files,
+Their sources are archives: ROOTSTREAM_BUILDROOT_KERNEL (6.1) and ROOTSTREAM_BUILDROOT_UBOOT name files,
 ROOTSTREAM_BUILDROOT_RISCV a toolchain that `toolchain.py FOLDER --arch riscv64` made.
 """
 
