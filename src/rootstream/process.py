@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from rootstream import leash
+from rootstream import leash, relay
 from rootstream.errors import UserError
 from rootstream_bst import pipes
 
@@ -187,15 +187,19 @@ def hand_over(
     cwd: Path | None = None,
     umask: int = -1,
     stderr: IO[bytes] | None = None,
+    apart: bool = False,
 ) -> int:
     """Run a program on our own terminal until it ends and return its exit status (negative: the signal).
 
-    Ctrl-C is for the program alone meanwhile. A negative `umask` is ours. `stderr` takes what it says there.
+    Ctrl-C is for the program alone meanwhile. A negative `umask` is ours. `stderr` takes what it says there. With
+    `apart` it gets a terminal of its own (relay.py).
     Raises `UserError` program-missing.
     """
     command = tuple(str(word) for word in argv)
     before = signal.signal(signal.SIGINT, _leave_to_child)
     try:
+        if apart:
+            return relay.run(command, env=env, cwd=cwd)
         return subprocess.run(command, env=dict(env), cwd=cwd, check=False, umask=umask, stderr=stderr).returncode
     except FileNotFoundError as error:
         raise _missing(command[0]) from error

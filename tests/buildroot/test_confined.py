@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
+import select
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import threading
+import time
+import tty
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,15 +158,63 @@ def test_a_shell_and_a_menu_are_in_the_sandbox_too(place: Place) -> None:
     attack = ["sh", str(place.tree / "attack.sh"), "shell"]
     place.run("shell", "box:one", "--", *attack)
     unharmed(place, before)
-    primary, secondary = pty.openpty()
-    env = {**os.environ, "HOME": str(place.home), "TERM": "linux"}
     argv = [sys.executable, "-m", "rootstream", "config", "--to", "box_defconfig"]
-    with subprocess.Popen(argv, cwd=place.project, env=env, stdin=secondary, stdout=secondary) as menu:
-        os.close(secondary)
-        assert menu.wait(LONG) == 0
-    os.close(primary)
+    assert on_a_terminal(argv, cwd=place.project, home=place.home)[0] == 0
     unharmed(place, before)
     assert "BR2_MENU=y" in (place.project / "box_defconfig").read_text()
+
+
+TYPE = "import fcntl, termios; [fcntl.ioctl(0, termios.TIOCSTI, bytes([each])) for each in b'typed']"
+
+
+def on_a_terminal(
+    argv: list[str], *, cwd: Path, home: Path, keys: bytes = b"", after: bytes = b""
+) -> tuple[int, bytes, bytes]:
+    """Run a command on a terminal and type keys after it has printed something.
+
+    Returns its status, what it printed, and what is left to read from the keyboard.
+    """
+    primary, secondary = pty.openpty()
+    fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 99, 0, 0))
+    env = {**os.environ, "HOME": str(home), "TERM": "linux"}
+    printed = bytearray()
+    with subprocess.Popen(
+        argv, cwd=cwd, env=env, stdin=secondary, stdout=secondary, stderr=secondary, start_new_session=True
+    ) as child:
+        deadline = time.monotonic() + LONG
+        while child.poll() is None and time.monotonic() < deadline:
+            while select.select([primary], [], [], 0.2)[0]:
+                printed += os.read(primary, 1 << 16)
+            if keys and after in printed:
+                os.write(primary, keys)
+                keys = b""
+        child.kill()
+    os.set_blocking(secondary, False)
+    tty.setraw(secondary, termios.TCSANOW)
+    try:
+        left = os.read(secondary, 100)
+    except BlockingIOError:
+        left = b""
+    os.close(primary)
+    os.close(secondary)
+    return child.returncode, bytes(printed), left
+
+
+def test_a_shell_has_a_terminal_and_cannot_type_into_ours(place: Place) -> None:
+    place.run("build")
+    argv = [sys.executable, "-m", "rootstream", "shell", "box:one"]
+    keys = f'stty size; tty; exec python3 -c "{TYPE}"\n'
+    _, printed, left = on_a_terminal(argv, cwd=place.project, home=place.home, keys=keys.encode(), after=b"$ ")
+    assert b"33 99" in printed
+    assert b"typed" not in left
+
+
+def test_ctrl_c_is_for_the_program(place: Place) -> None:
+    place.run("build")
+    script = "trap 'echo caught; exit 7' INT; echo ready; read word"
+    argv = [sys.executable, "-m", "rootstream", "shell", "box:one", "--", "sh", "-c", script]
+    status, printed, _ = on_a_terminal(argv, cwd=place.project, home=place.home, keys=b"\x03", after=b"ready")
+    assert (status, b"caught" in printed) == (7, True)
 
 
 def test_an_import_runs_nothing_outside(place: Place) -> None:

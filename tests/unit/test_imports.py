@@ -27,6 +27,7 @@ DATA = {
     "placeholders",
     "process",
     "leash",
+    "relay",
     "nofollow",
     "shown",
     "temporary",

@@ -15,7 +15,7 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from rootstream import events, process
+from rootstream import events, process, relay
 from rootstream.buildroot import mounts, outside
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
@@ -26,6 +26,7 @@ OFF = "none"
 _USER = 1000
 _ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--hostname", "buildroot")
 _PROBING = 20.0
+_CONTROLLING = ("setsid", "--ctty", "--wait")
 # Folders of an output folder that are gone through outside of the sandbox, too.
 _FOLDERS = ("build", "host", "staging", "target", "images", "per-package")
 
@@ -69,34 +70,32 @@ def wrapped(
     argv: Sequence[str],
     *,
     network: bool = False,
-    terminal: bool = False,
     writable: Sequence[Path] = (),
     visible: Sequence[Path] = (),
 ) -> tuple[str, ...]:
     """Return a command that runs `argv` in the sandbox; without any, what is to be put before one.
 
-    `network`: it downloads. `terminal`: it may take input from ours. `writable` and `visible` are further paths of
-    the host, the former folders that are made where they are missing. Raises `UserError` path-refused,
+    `network`: it downloads. `writable` and `visible` are further paths of the host, the former folders that are
+    made where they are missing. Raises `UserError` path-refused,
     sandbox-missing, sandbox-forbidden.
     """
     if is_off(space.env):
         return tuple(argv)
     require(space.env)
     return (
-        *_base(terminal=terminal, network=network),
+        *_base(network=network),
         *_shown(space, writable, visible, network=network),
         "--",
         *argv,
     )
 
 
-def _base(*, terminal: bool, network: bool) -> tuple[str, ...]:
+def _base(*, network: bool) -> tuple[str, ...]:
     user, group = (_USER, _USER) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     return (
         *("bwrap", "--die-with-parent", *_ALONE, "--uid", str(user), "--gid", str(group), "--cap-drop", "ALL"),
+        "--new-session",  # in ours it could type into our terminal (TIOCSTI)
         *(() if network else ("--unshare-net",)),
-        # without a session of its own, it could type into our terminal (TIOCSTI)
-        *(() if terminal else ("--new-session",)),
         *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp", "--tmpfs", "/var/tmp"),  # noqa: S108
     )
 
@@ -185,10 +184,16 @@ def hand_over(
     writable: Sequence[Path] = (),
     visible: Sequence[Path] = (),
 ) -> int:
-    """Run a command in the sandbox on our own terminal and return its exit status, as `process.hand_over` does."""
-    command = wrapped(space, argv, network=network, terminal=terminal, writable=writable, visible=visible)
+    """Run a command in the sandbox on our terminal and return its exit status, as `process.hand_over` does.
+
+    With `terminal` it takes input, on a terminal of its own if ours is one.
+    """
+    apart = terminal and relay.possible() and not is_off(space.env)
+    # as its controlling terminal, for signals by keys and by a change of its size
+    inner = (*_CONTROLLING, *argv) if apart else argv
+    command = wrapped(space, inner, network=network, writable=writable, visible=visible)
     try:
-        return process.hand_over(command, env=env, cwd=cwd)
+        return process.hand_over(command, env=env, cwd=cwd, apart=apart)
     finally:
         require_inside(space)
 
@@ -226,7 +231,7 @@ def _problem(path: str) -> UserError | None:
         "`rootstream doctor` shows what it takes. Where that cannot be had and the whole machine is a sandbox, as "
         f"in a container of its own, {VARIABLE}={OFF} runs Buildroot without one."
     )
-    argv = [*_base(terminal=False, network=False)]
+    argv = [*_base(network=False)]
     for each in mounts.SYSTEM:
         argv += ["--ro-bind-try", str(each), str(each)]
     try:
