@@ -6,11 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from rootstream_bst import git_guard
+from rootstream_bst import git_guard, records, sdists, wheels
+from rootstream_bst.faults import Fault
 
 _HEX = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_TEXTS = ("name", "version", "architecture", "path", "sha256", "file", "role", "repository")
 
 
 def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401  (JSON)
@@ -28,7 +28,9 @@ def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401 
     if missing:
         return f"its source, of kind {kind}, has no proper {', '.join(missing)}"
     wrong = _git_problem(source) if kind in ("git", "buildroot_git") else None
-    return wrong or (None if right(ref) else f"its ref is not {expected}")
+    if wrong or not right(ref):
+        return wrong or f"its ref is not {expected}"
+    return _rows_problem(kind, ref["files"] if kind == "debian_source" else ref) if kind in _ROW_WORDS else None
 
 
 def _git_problem(source: Mapping[str, Any]) -> str | None:
@@ -46,21 +48,75 @@ def _is_texts(value: Any) -> bool:  # noqa: ANN401
     return isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
 
 
-def _is_row(row: Any) -> bool:  # noqa: ANN401
-    return (
-        isinstance(row, dict)
-        and {"name", "version"} <= row.keys()
-        and all(isinstance(row[word], str) for word in _TEXTS if word in row)
-        and isinstance(row.get("size", 0), int)
-    )
+def _row_problem(kind: str, row: Any) -> str | None:  # noqa: ANN401
+    """Return what the plugin that stages a file of the lock would refuse in its row."""
+    if not isinstance(row, dict):
+        return "is no mapping"
+    wanted = _ROW_WORDS[kind]
+    lacking = [word for word in wanted if word not in row]
+    if lacking or row.keys() - {*wanted, *_FREE_WORDS}:
+        return f"has other words than {', '.join(wanted)}"
+    if not isinstance(row["size"], int) or isinstance(row["size"], bool):
+        return "has a size that is no whole number"
+    if not all(isinstance(value, str) for word, value in row.items() if word != "size"):
+        return "has words that are no texts"
+    try:
+        _CHECKS[kind](row)
+    except Fault as fault:
+        return fault.message
+    return None
+
+
+def _package(row: Mapping[str, Any]) -> None:
+    records.name(row["name"], "name")
+    records.version(row["version"], "version")
+    records.architecture(row["architecture"], "architecture")
+    _file(row)
+
+
+def _file(row: Mapping[str, Any]) -> None:
+    records.item(path=row["path"], size=row["size"], sha256=row["sha256"], where="its file")
+
+
+def _wheel(row: Mapping[str, Any]) -> None:
+    wheels.checked(**{word: row[word] for word in _ROW_WORDS["python_wheels"]}, where="its file")
+
+
+def _python(row: Mapping[str, Any]) -> None:
+    if row["role"] not in ("wheel", "source", "build"):
+        raise Fault("invalid-ref", f"its role is {row['role']!r}")
+    checked = sdists.checked if row["role"] == "source" else wheels.checked
+    checked(**{word: row[word] for word in _ROW_WORDS["python_wheels"]}, where="its file")
+
+
+_ROW_WORDS: Mapping[str, tuple[str, ...]] = {
+    "debian_packages": ("name", "version", "architecture", "path", "size", "sha256"),
+    "debian_source": ("path", "size", "sha256"),
+    "python_wheels": ("name", "version", "file", "size", "sha256"),
+    "python_sources": ("role", "name", "version", "file", "size", "sha256"),
+}
+_FREE_WORDS = ("repository",)
+_CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
+    "debian_packages": _package,
+    "debian_source": _file,
+    "python_wheels": _wheel,
+    "python_sources": _python,
+}
+
+
+def _rows_problem(kind: str, rows: Any) -> str | None:  # noqa: ANN401
+    if not isinstance(rows, list):
+        return "its files are no list"
+    found = ((number, _row_problem(kind, row)) for number, row in enumerate(rows, 1))
+    return next((f"file {number} of its ref {text}" for number, text in found if text), None)
 
 
 def _are_rows(ref: Any) -> bool:  # noqa: ANN401
-    return isinstance(ref, list) and all(_is_row(row) for row in ref)
+    return isinstance(ref, list)
 
 
 def _is_source(ref: Any) -> bool:  # noqa: ANN401
-    return isinstance(ref, dict) and isinstance(ref.get("version"), str)
+    return isinstance(ref, dict) and ref.keys() == {"version", "files"} and isinstance(ref["version"], str)
 
 
 def _is_text(ref: Any) -> bool:  # noqa: ANN401

@@ -23,8 +23,15 @@ TREE = json.dumps(
 
 def made(version: str = "1") -> lock.Lock:
     packages = [
-        {"name": "a", "version": version, "path": "pool/a"},
-        {"name": "b", "version": "2", "path": "pool/b"},
+        {
+            "name": name,
+            "version": text,
+            "architecture": "amd64",
+            "path": f"pool/{name}",
+            "size": 1,
+            "sha256": "0" * 64,
+        }
+        for name, text in (("aa", version), ("bb", "2"))
     ]
     return lock.Lock(refs={TREE: {"version": "6", "files": []}, SET: packages})
 
@@ -84,7 +91,7 @@ def test_a_lock_that_cannot_be_written_stays_as_it_was(tmp_path: Path) -> None:
 
 
 def test_changes_are_told_package_by_package() -> None:
-    assert lock.changes(made(), made("1.1")) == ("a of trixie for amd64: a 1 -> 1.1",)
+    assert lock.changes(made(), made("1.1")) == ("a of trixie for amd64: aa 1 -> 1.1",)
     assert len(lock.changes(None, made())) == 2
     assert lock.changes(made(), lock.Lock()) == (
         "gone: a of trixie for amd64",
@@ -107,8 +114,17 @@ def test_the_essential_packages_alone_are_an_entry(tmp_path: Path) -> None:
         ('"packages":["a"]', '"packages":"a"', 3),
         ('"packages":["a"]', '"packages":[]', 3),
         ('"architecture":"amd64",', "", 3),
-        ('"name": "b"', '"name": 1', 3),
+        ('"name": "bb"', '"name": 1', 3),
         ('"version": "2"', '"version": 2', 3),
+        ('"version": "2"', '"version": "2/"', 3),
+        ('"name": "bb", ', "", 3),
+        ('"size": 1', '"size": -1', 3),
+        ('"size": 1', '"size": true', 3),
+        ('"size": 1', '"size": "1"', 3),
+        ('"path": "pool/bb"', '"path": "../bb"', 3),
+        ('"path": "pool/bb", ', "", 3),
+        ('"path": "pool/bb"', '"path": "pool/bb", "more": "x"', 3),
+        ('"sha256": "0', '"sha256": "x', 3),
         ('"kind":"debian_packages"', '"kind":1', 3),
         ('{"version": "6", "files": []}', "[]", 7),
         ('{"version": "6", "files": []}', '{"version": 6}', 7),
