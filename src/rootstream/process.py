@@ -199,7 +199,7 @@ def hand_over(
     before = signal.signal(signal.SIGINT, _leave_to_child)
     try:
         if apart:
-            return relay.run(command, env=env, cwd=cwd)
+            return relay.run(lambda to: start(command, env=env, cwd=cwd, stdin=to, stdout=to, stderr=to))
         return subprocess.run(command, env=dict(env), cwd=cwd, check=False, umask=umask, stderr=stderr).returncode
     except FileNotFoundError as error:
         raise _missing(command[0]) from error

@@ -13,8 +13,7 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 from rootstream_bst import pipes
 
@@ -27,10 +26,10 @@ def possible() -> bool:
     return os.isatty(sys.stdin.fileno()) and os.isatty(sys.stdout.fileno())
 
 
-def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> int:
-    """Run a program to its end on a terminal of the size of ours; return its exit status (negative: the signal).
+def run(start: Callable[[int], subprocess.Popen[bytes]]) -> int:
+    """Have a program started on a terminal of the size of ours; return its exit status (negative: the signal).
 
-    It has to make it its controlling terminal itself. Raises FileNotFoundError.
+    `start` gets the descriptor of the terminal, which the program has to make its controlling one itself.
     """
     ours, before = sys.stdin.fileno(), termios.tcgetattr(sys.stdin)
     primary, secondary = os.openpty()
@@ -38,15 +37,7 @@ def run(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None)
     handler = signal.signal(signal.SIGWINCH, lambda *_: _resize(primary))
     try:
         try:
-            child = subprocess.Popen(
-                argv,
-                env=dict(env),
-                cwd=cwd,
-                stdin=secondary,
-                stdout=secondary,
-                stderr=secondary,
-                start_new_session=True,
-            )
+            child = start(secondary)
         finally:
             os.close(secondary)
         tty.setraw(ours, termios.TCSADRAIN)  # what was typed ahead stays

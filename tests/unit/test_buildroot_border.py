@@ -7,7 +7,7 @@ from pathlib import Path
 
 SOURCE = Path(__file__).parents[2] / "src/rootstream"
 # Modules that start programs of the host, none of which is a tree's.
-HOST = {"git": "git", "checkout": "git", "tree": "patch", "collect": "cp", "debianpool": "apt-get"}
+HOST = {"git": "git", "worktree": "git", "tree": "patch", "collect": "cp", "debianpool": "apt-get"}
 STARTS = {"run", "start", "hand_over"}
 OTHERS = ("configs", "workspaces", "importing", "workflow", "inspection", "pinning", "pythonwheels")
 
