@@ -10,7 +10,7 @@ import pytest
 from loading import read
 
 from rootstream import events, project
-from rootstream.buildroot import confined, external, generate, info, making
+from rootstream.buildroot import confined, external, generate, info, making, notes
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.errors import UserError
 
@@ -164,3 +164,23 @@ def test_a_sandbox_that_cannot_be_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         confined.is_off({confined.VARIABLE: "no"})
     assert caught.value.reason == "sandbox-unknown"
+
+
+def test_ccache_of_a_configuration_has_a_folder_that_stays(space: Workspace) -> None:
+    rule(space, "@touch $$BR2_CCACHE_DIR/kept")
+    space.config.write_text("BR2_CCACHE=y\n")
+    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert (space.folder / "ccache/kept").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root unpacks for other users")
+def test_what_root_built_outside_of_the_sandbox_is_not_known(
+    space: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes.write(space, notes.Known(inputs="x"))
+    assert notes.read(space) is not None
+    monkeypatch.setitem(space.env, confined.VARIABLE, confined.OFF)
+    notes.write(space, notes.Known(inputs="x"))
+    assert notes.read(space) is not None
+    monkeypatch.delitem(space.env, confined.VARIABLE)
+    assert notes.read(space) is None

@@ -109,8 +109,8 @@ def _shown(space: Workspace, writable: Sequence[Path], visible: Sequence[Path], 
     for path in (*read, *visible, *_named(space, home)):
         wanted[path] = False
     folders = [space.output, *writable, *([space.caches.downloads] if network else [])]
-    if space.root.ccache:
-        folders.append(space.caches.ccache)
+    if space.config.is_file() and "BR2_CCACHE=y" in space.config.read_text("utf-8", "replace").splitlines():
+        folders.append(space.ccache)
     for path in folders:
         path.mkdir(parents=True, exist_ok=True)
         wanted[path] = True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rootstream.buildroot import mounts
+from rootstream.buildroot import confined, mounts
 from rootstream.buildroot.keys import Key, Parts
 from rootstream.buildroot.workspace import Workspace
 from rootstream.lock import write_atomically
@@ -41,7 +42,9 @@ def read(space: Workspace) -> Known | None:
     """Return what was noted before the last make, if anything was."""
     try:
         data = json.loads((space.state / NOTE).read_text("utf-8"))
-        if data["format"] != FORMAT:
+        # what root has unpacked outside of the sandbox belongs to users that it does not have
+        foreign = os.geteuid() == 0 and not data.get("confined") and not confined.is_off(space.env)
+        if data["format"] != FORMAT or foreign:
             return None
         return Known(
             keys={
@@ -71,6 +74,7 @@ def write(space: Workspace, known: Known) -> None:
     """Note what everything is made from that is in the output folder from now on."""
     data = {
         "format": FORMAT,
+        "confined": not confined.is_off(space.env),
         "keys": {name: asdict(key) for name, key in known.keys.items()},
         "builds": known.builds,
         "inputs": known.inputs,

@@ -155,9 +155,12 @@ class Workspace:
             "PYTHONDONTWRITEBYTECODE": "1",
             "BR2_DL_DIR": str(self.caches.downloads),
         }
-        if self.root.ccache:
-            env["BR2_CCACHE_DIR"] = str(self.caches.ccache)
-        return env
+        return env | {"BR2_CCACHE_DIR": str(self.ccache)}
+
+    @property
+    def ccache(self) -> Path:
+        """Return the folder of ccache: what all projects share, or that of a configuration with one of its own."""
+        return self.caches.ccache if self.root.ccache else self.folder / "ccache"
 
 
 def workspace(
