@@ -29,12 +29,16 @@ def told(plan: Plan, description: Path) -> Iterator[None]:
     """Give an error of an element the place in the description that asked for what it lacks."""
     try:
         yield
+    except Problems as error:
+        raise Problems(tuple(placed(each, plan, description) for each in error.problems)) from error
     except ElementError as error:
         raise placed(error, plan, description) from error
 
 
-def placed(error: ElementError, plan: Plan, description: Path) -> UserError:
+def placed(error: UserError, plan: Plan, description: Path) -> UserError:
     """Return an error at its place in a description; what is asked for on several lines is an error on each."""
+    if not isinstance(error, ElementError):
+        return error
     try:
         top, _ = parse(description.read_bytes(), description)
     except (OSError, UserError):
@@ -52,7 +56,7 @@ def placed(error: ElementError, plan: Plan, description: Path) -> UserError:
         return found[0] if len(found) == 1 else Problems(tuple(found))
     if error.where is None and (error.asks or error.asked):
         words = (place for word in _asked(plan, error.element) for node in nodes for place in _places(node, word))
-        error.where = next(words, None) or (_fallback(top, targets) if error.asked else None)
+        error.where = next(words, None) or (_fallback(top, targets, asks=error.asks) if error.asked else None)
     return error
 
 
@@ -121,9 +125,14 @@ def _listed(node: Node, name: str, folder: Path) -> Iterator[Where]:
             yield from _listed(entry.value, name, folder)
 
 
-def _fallback(top: Node, targets: list[str]) -> Where:
-    """Return the place of what needs something that the description does not spell out."""
-    for steps in (("debian", "suites"), ("systems", *(target.partition("@")[0] for target in targets[:1]))):
+def _fallback(top: Node, targets: list[str], *, asks: bool) -> Where:
+    """Return the place of what needs something that the description does not spell out.
+
+    What a set lacks (`asks`) is not in its suites; what is wrong with a package came with those that are named.
+    """
+    systems = [("systems", target.partition("@")[0]) for target in targets[:1]]
+    packages = [(*system, "root", "debian", "packages") for system in systems]
+    for steps in (*(() if asks else packages), ("debian", "suites"), *systems):
         node: Node | None = top
         for step in steps:
             node = node.get(step) if isinstance(node, Mapping) else None

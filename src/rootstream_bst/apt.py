@@ -33,6 +33,7 @@ KEYRINGS = (
 UPDATE_TIMEOUT = 900  # seconds
 QUERY_TIMEOUT = 300
 NEAREST = 3
+ESSENTIAL = "?essential"  # apt-patterns(7)
 FIRST = 1001  # of apt_preferences(5): also before higher versions
 PINNED = "that are pinned already"  # rootstream knows a message by these words
 KEPT = ("Acquire::http", "Acquire::https")  # the host's settings that still hold: proxies, certificates
@@ -262,27 +263,29 @@ class Apt:
     ) -> tuple[Package, ...]:
         """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
 
-        With `essential` also what every Debian system has (apt-patterns(7)). Packages that are in `keep` come at
+        With `essential` also what every Debian system has. Packages that are in `keep` come at
         the version that it says, those in `prefer` if the archive still has that. Raises `Fault` unknown-package,
         unresolvable, pinned-versions or invalid-index.
         """
         self._refuse_unknown([name.partition("=")[0] for name in wanted])
-        extra = ("?essential",) if essential else ()
-        words = ["-o", f"APT::Install-Recommends={'true' if recommends else 'false'}", "install", "--"]
-        words += [*wanted, *extra]
-        done = self._ask(words, {**prefer, **keep})
+        versions = {**prefer, **keep}
+        first = ["-o", f"APT::Install-Recommends={'true' if recommends else 'false'}", "install", "--"]
+        base = self._base(first, versions) if essential else ()
+        words = [*first, *wanted, *base]
+        done = self._ask(words, versions)
+        if done.status != 0 and base:
+            words = [*first, *wanted, ESSENTIAL]  # what the base has need not go with what is wanted
+            done = self._ask(words, versions)
         if done.status != 0:
             where = self._archive.shown
-            versions = _NO_VERSION.finditer(done.stderr)
+            absent = _NO_VERSION.finditer(done.stderr)
             free = self._ask(words, {}) if keep or prefer else done
             message = f"apt cannot resolve the package set for {where}"
             raise Fault(
                 "unresolvable" if free.status else "pinned-versions",
                 message if free.status else f"{message} with the versions {PINNED}",
                 detail=process.tail(done.stdout + done.stderr, 40),
-                asked={
-                    f"{match[2]}={match[1]}": f"there is no version {match[1]} in {where}" for match in versions
-                },
+                asked={f"{match[2]}={match[1]}": f"there is no version {match[1]} in {where}" for match in absent},
             )
         chosen = aptindex.resolved(done.stdout)
         lost = [
@@ -310,6 +313,15 @@ class Apt:
             )
         found = tuple(known[name, version] for name, version, _ in chosen)
         return self._with_origins(found, aptindex.addresses(done.stdout)) if self._archive.repositories else found
+
+    def _base(self, first: Sequence[str], versions: Mapping[str, str]) -> tuple[str, ...]:
+        """Return what every Debian system has, as it is without further packages: one of these may stand in.
+
+        mawk, for example, is there beside the gawk that another package asks for, as in any installed Debian.
+        """
+        done = self._ask([*first, ESSENTIAL], versions)
+        names = (name for name, _, _ in aptindex.resolved(done.stdout)) if done.status == 0 else ()
+        return (ESSENTIAL, *names)
 
     def _with_origins(
         self, packages: Sequence[Package], addresses: Mapping[tuple[str, str], str]

@@ -18,7 +18,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.tarstream import Kind, Member
 
 PLACE = ".rootstream"
-VERSION = 2  # part of the unique key: to be raised when the outcome changes
+VERSION = 3  # part of the unique key: to be raised when the outcome changes
 DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.

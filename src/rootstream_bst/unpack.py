@@ -17,7 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream_bst import deb, dpkg, fixups
+from rootstream_bst import deb, dpkg, fixups, ordering
 from rootstream_bst.faults import Fault
 from rootstream_bst.merge import WORK, Merge
 
@@ -127,6 +127,8 @@ def unpack(
         merge.finish()
         if database is not None:
             dpkg.write(root, noted)
+            names = ordering.first(noted)
+            Path(root, dpkg.PLACE, "first").write_text("".join(f"{name}\n" for name in names))
     except BrokenProcessPool as error:
         raise Fault(
             "unpack-failed", "an unpacking process was killed; the machine may be out of memory"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -43,8 +45,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("created")
     words = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-shared", "-fPIC", "-fno-stack-protector"]
     words += ["-U_FORTIFY_SOURCE", "-nostdlib", f'-DVARIABLES="{folder}/variables"']
-    source = ROOT / "src/rootstream/sandbox/created.c"
-    subprocess.run([*words, "-o", folder / "created.so", source], check=True)
+    for name in ("created", "later"):
+        source = ROOT / f"src/rootstream/sandbox/{name}.c"
+        subprocess.run([*words, "-o", folder / f"{name}.so", source], check=True)
     return folder / "created.so"
 
 
@@ -101,3 +104,35 @@ def test_a_program_has_the_groups_that_it_was_given(library: Path, tmp_path: Pat
     tmp_path.chmod(0o777)
     script = f"echo > secret; chown 0:7 secret; chmod 640 secret; {WITH_GROUPS[change]}"
     assert ("may" in owners(library, tmp_path, script)) == (change != "none")
+
+
+CLOCKS = {
+    "date": "date +%s",
+    "sh": "bash -c \"printf '%(%s)T' -1\"",
+    "perl": "perl -e 'print time'",
+    "python": "python3 -c 'import time; print(int(time.time()))'",
+}
+WAITING = """
+import threading, time
+began, event = time.monotonic(), threading.Event()
+event.wait(0.3)
+print(0.25 < time.monotonic() - began < 60)
+"""
+
+
+@pytest.mark.parametrize("clock", CLOCKS)
+def test_another_time_is_shown(library: Path, clock: str) -> None:
+    shown = subprocess.run(
+        ["sh", "-c", CLOCKS[clock]],
+        env={**os.environ, "LD_PRELOAD": str(library.with_name("later.so"))},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    assert int(shown.stdout) - time.time() > 366 * 86400
+
+
+def test_who_waits_is_not_kept_waiting(library: Path) -> None:
+    env = {**os.environ, "LD_PRELOAD": str(library.with_name("later.so"))}
+    done = subprocess.run(["python3", "-c", WAITING], env=env, stdout=subprocess.PIPE, timeout=60, check=True)
+    assert done.stdout == b"True\n"
+    subprocess.run(["sleep", "0.1"], env=env, timeout=60, check=True)

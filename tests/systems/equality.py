@@ -65,6 +65,15 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "databases": {
         "postgresql": (*INIT, "postgresql"),
+        "mariadb": (*INIT, "mariadb-server"),
+    },
+    "containers": {
+        "rabbitmq": (*INIT, "rabbitmq-server"),
+        "podman": (*INIT, "podman"),
+        "docker": (*INIT, "docker.io"),
+    },
+    "desktop": {
+        "xfce": (*INIT, "xfce4", "lightdm", "xserver-xorg", "dbus-user-session"),
     },
 }
 # Answers for debconf.

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from rootstream.engine.faults import Outcome, fault, log_end, sandbox_errors
+from rootstream.engine.faults import ElementError, Outcome, fault, log_end, sandbox_errors
 from rootstream.engine.messages import Failure, Reader
 from rootstream.errors import UserError
 
@@ -203,3 +203,34 @@ def test_what_a_source_could_not_get_has_its_own_advice(action: str, text: str, 
     assert error.reason == reason
     assert error.hint
     assert hint in error.hint
+
+
+UNCONFIGURED = """\
+Setting up wide (1) ...
+/var/lib/dpkg/info/wide.postinst: 3: addgroup: not found
+dpkg: error processing package wide (--configure):
+ installed wide package post-installation script subprocess returned error exit status 127
+Errors were encountered while processing:
+ wide
+Command 'sh -c' failed with exitcode 1
+"""
+
+
+def test_a_package_that_cannot_be_configured_is_named() -> None:
+    failure = Failure(element="debian-1-configured.bst", action="build", key="", text="Command failed", log=None)
+    error = failed(failure, log=UNCONFIGURED)
+    assert isinstance(error, ElementError)
+    assert error.reason == "package-not-configured"
+    assert [name for name, _ in error.asked] == ["wide"]
+    assert "calls addgroup" in error.asked[0][1]
+    assert error.detail is not None
+    assert "3: addgroup: not found" in error.detail
+
+
+def test_what_a_program_says_it_is_about_is_looked_for() -> None:
+    failure = Failure(element="root-box.bst", action="build", key="", text="Command failed", log=None)
+    log = ("rootstream: error root-failed: of wide, differs", "rootstream:   Asked for wide")
+    error = failed(failure, log="\n".join((*log, "Command 'x' failed with exitcode 2\n")))
+    assert isinstance(error, ElementError)
+    assert error.asked == (("wide", "of wide, differs"),)
+    assert error.detail is None

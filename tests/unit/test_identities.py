@@ -57,6 +57,7 @@ def test_an_unknown_one_is_an_error_with_package_and_path(tree: Tree) -> None:
         settle(tree, [OTHER], [])
     (problem,) = caught.value.problems
     assert problem.startswith(f"identities: /{OTHER}: of other, is ")
+    assert problem.endswith("\nAsked for other")
 
 
 def test_an_unknown_one_is_settled(tree: Tree) -> None:

@@ -100,6 +100,22 @@ def test_what_nobody_wrote_is_the_suites_fault(description: Path) -> None:
     assert error.where.line == 1
 
 
+def test_a_package_that_came_with_others_is_theirs(description: Path) -> None:
+    error = placed(description, "libc6", asks=False)
+    assert error.where is not None
+    assert error.where.line == 8
+
+
+def test_several_errors_get_their_places(description: Path) -> None:
+    errors = tuple(
+        ElementError("root-failed", f"of {name}", element="set.bst", asked=((name, f"of {name}"),))
+        for name in ("lshww", "bash")
+    )
+    with pytest.raises(Problems) as caught, origins.told(plan(), description):
+        raise Problems((*errors, UserError("root-failed", "of none")))
+    assert [problem.where and problem.where.line for problem in caught.value.problems] == [8, 10, None]
+
+
 def test_a_failed_build_is_nobody_s_line(description: Path) -> None:
     assert placed(description, asks=False, packages=["lshww"]).where is None
 

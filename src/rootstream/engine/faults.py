@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.engine import said
+from rootstream.engine import said, scripts
 from rootstream.engine.messages import Failure
 from rootstream.errors import Problems, UserError, Where
 
@@ -275,10 +275,21 @@ def _job(outcome: Outcome) -> UserError:
                 "`rootstream doctor` checks what it needs.",
             )
             return UserError(known[0], what, detail="\n".join(causes), hint=_lines(log, known[1]))
-    told = [each.error() for each in said.messages(outcome.log.split("\n")) if each.severity == "error"]
+    lines = outcome.log.split("\n")
+    look = f"To look into it: rootstream shell {failure.element}"
+    told = [_told(each, failure.element) for each in said.messages(lines) if each.severity == "error"]
     if told:
-        told[-1].hint = _lines(log, f"To look into it: rootstream shell {failure.element}")
+        told[-1].hint = _lines(log, look)
         return Problems(tuple(told)) if told[1:] else told[0]
+    if packages := scripts.unconfigured(lines):
+        return ElementError(
+            "package-not-configured",
+            f"{what}: " + "; ".join(f"{each.package}: {each.text}" for each in packages),
+            detail="\n".join(packages[0].output) or None,
+            hint=_lines(log, look),
+            element=failure.element,
+            asked=tuple((each.package, f"{each.package}: {each.text}") for each in packages),
+        )
     if message == "Command failed":
         message = f"a command ended with exit status {ran}" if ran is not None else ""
     refused = [match for line in end if (match := _REFUSED.match(line))]
@@ -291,10 +302,25 @@ def _job(outcome: Outcome) -> UserError:
         hint=_lines(
             full if any(NO_SPACE in line for line in end) else "",
             log,
-            f"To look into it: rootstream shell {failure.element}",
+            look,
         ),
         element=failure.element,
         asked=tuple((match["name"], match["text"]) for match in refused),
+    )
+
+
+def _told(message: said.Said, element: str) -> UserError:
+    """Return the error of a program; one that names what was asked for gets its place in the description."""
+    error = message.error()
+    if not message.about:
+        return error
+    return ElementError(
+        error.reason,
+        error.message,
+        where=error.where,
+        detail=error.detail,
+        element=element,
+        asked=((message.about, error.message),),
     )
 
 

@@ -4,7 +4,8 @@
     rootstream:     there is no such symbol ...
 
 The first line has the severity (error, warning, note), a reason for `UserError` and a text, which may begin with
-file and line; lines with two more spaces go on with it.
+file and line; lines with two more spaces go on with it. One `Asked for NAME` names what of the description it is
+about.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rootstream.errors import UserError, Where
 LONGEST = 1 << 16  # characters of a line
 _FIRST = re.compile(r"rootstream: (?P<severity>error|warning|note) (?P<reason>[a-z]+(?:-[a-z]+)*): (?P<text>.*)")
 _MORE = re.compile(r"rootstream:   (?P<text>.*)")
+_ABOUT = "Asked for "
 _PLACE = re.compile(r"(?P<path>[^\n]+?):(?P<line>\d{1,9}): (?P<text>.*)", re.DOTALL)
 
 
@@ -36,9 +38,15 @@ class Said:
         """Return the whole message."""
         return "\n".join(self.lines)
 
+    @property
+    def about(self) -> str:
+        """Return the name of what was asked for, or an empty text."""
+        return next((line[len(_ABOUT) :] for line in self.lines[1:] if line.startswith(_ABOUT)), "")
+
     def error(self) -> UserError:
         """Return the message as an error with its place."""
-        first, rest = self.lines[0], textwrap.dedent("\n".join(self.lines[1:]))
+        more = (line for line in self.lines[1:] if not line.startswith(_ABOUT))
+        first, rest = self.lines[0], textwrap.dedent("\n".join(more))
         place = _PLACE.fullmatch(first)
         where = Where(path=Path(place["path"]), line=int(place["line"])) if place else None
         return UserError(

@@ -28,6 +28,8 @@ KEPT_DOCS = ("/usr/share/doc/*/copyright", "/usr/share/doc/apt/examples/*")
 LOCALES = ("/usr/share/locale/*", "/usr/share/man/??/*", "/usr/share/man/??_*/*")
 KEPT_LOCALES = ("/usr/share/locale/locale.alias",)
 CONFIGURE = "debian_configure.sh"
+LIBRARIES = ("created", "later")
+LATER = 2  # the run that sees another time
 CONFIGURED = "-configured.bst"  # how the name of an element with a configured root ends
 
 
@@ -208,7 +210,7 @@ def elements(
     # What is compared is the same whatever of the packages is left out, so that this is done once for them.
     usual = _unpacked(wanted, left_out(DebianRoot()), suites, slug)
     first = configured if usual == unpacked else configuring.element(usual, run=1)
-    second = configuring.element(usual, run=2)
+    second = configuring.element(usual, run=LATER)
     made = {each.name: each for each in (unpacked, tool, created, chosen, configured, usual, first, second)}
     return Built(
         elements=tuple(made.values()),
@@ -238,22 +240,27 @@ def _unpacked(
 
 
 def _created(epoch: int) -> tuple[Element, dict[str, bytes]]:
-    """Return the library beside fakeroot that gives what a process makes its owner, built without a C library."""
-    source = (resources.files("rootstream.sandbox") / "created.c").read_bytes()
+    """Return the libraries beside fakeroot, built without a C library.
+
+    One gives what a process makes its owner, the other shows the second run another time.
+    """
+    sources = {name: (resources.files("rootstream.sandbox") / f"{name}.c").read_bytes() for name in LIBRARIES}
     folder = "files/debian-created"
     compiler = "gcc -std=gnu11 -Os -s -shared -fPIC -fno-stack-protector -U_FORTIFY_SOURCE -nostdlib"
-    commands = ('mkdir -p "%{install-root}"', f'{compiler} -o "%{{install-root}}/created.so" created.c')
+    making = (f'{compiler} -o "%{{install-root}}/{name}.so" {name}.c' for name in LIBRARIES)
+    commands = ('mkdir -p "%{install-root}"', *making)
+    texts = [source.decode() for source in sources.values()]
     made = Element(
-        name=f"debian-{short_hash(commands, source.decode(), epoch)}-created.bst",
+        name=f"debian-{short_hash(commands, texts, epoch)}-created.bst",
         kind="manual",
-        description="Owners of what a process makes under fakeroot",
+        description="Owners of what a process makes under fakeroot, and another time",
         builds_with=(Dependency(element=base.NAME),),
         sources=(local(folder),),
         commands=commands,
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    return made, {f"{folder}/created.c": source}
+    return made, {f"{folder}/{name}.c": source for name, source in sources.items()}
 
 
 def _chosen(description: DebianRoot, preseed: str) -> tuple[Element, dict[str, bytes]]:
@@ -288,6 +295,7 @@ def _command(run: int | None) -> str:
         f"sh {tool}/bin/fakeroot-sysv --faked {tool}/bin/faked-sysv",
         f"--lib $(echo {tool}/lib/*/libfakeroot/libfakeroot-sysv.so)",
         f'-- sh {NOTES}/chosen/configure {tar} "%{{install-root}}/made"',
+        *([f"{NOTES}/created/later.so"] if run == LATER else []),
     ]
     lines = [] if run is None else [f"# run {run}"]
     lines += ["export FAKEROOTDONTTRYCHOWN=1", " \\\n  ".join(words)]

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Configures an unpacked Debian tree that is the root of this sandbox, and writes it as a tar: runs in the system
 # itself, under fakeroot, with what rootstream_bst/dpkg.py noted in /.rootstream. Arguments: the tar to write, or none;
-# the list to write of what was made.
+# the list to write of what was made; for a run that is to be compared, a library that shows another time.
 set -eu
 umask 022
 notes=/.rootstream
@@ -12,7 +12,7 @@ cd /
 
 # Before all programs, also those that a script starts with an environment of their own: who makes something owns it.
 preload=/etc/ld.so.preload
-libraries="$notes/created/created.so $LD_PRELOAD"
+libraries="$notes/created/created.so ${3:+$3 }$LD_PRELOAD"
 env | grep '^FAKEROOT' >$notes/variables
 # shellcheck disable=SC2086  # several words
 printf '%s\n' $libraries >$notes/preload
@@ -64,13 +64,15 @@ preinst() {
 		$dpkg/tmp.ci/preinst install || fail "$1: its preinst script failed"
 	rm -r $dpkg/tmp.ci
 }
-while read -r package arch info; do
-	[ "$package" != base-passwd ] || preinst "$package" "$arch" "$info"
-done <$notes/preinst
-while read -r package arch info; do
-	[ "$package" = base-passwd ] || preinst "$package" "$arch" "$info"
-done <$notes/preinst
-unset DPKG_MAINTSCRIPT_PACKAGE DPKG_MAINTSCRIPT_ARCH DPKG_MAINTSCRIPT_NAME
+# Of the packages of a list, in its order, those that others pre-depend on, or the others.
+preinsts() {
+	while read -r package arch info; do
+		if grep -qxF "$package" $notes/first; then order=first; else order=rest; fi
+		[ "$order" != "$1" ] || preinst "$package" "$arch" "$info"
+	done
+}
+grep '^base-passwd ' $notes/preinst | preinsts first
+grep -v '^base-passwd ' $notes/preinst | preinsts first
 
 run_dpkg() { dpkg --force-unsafe-io --force-confold --force-confdef "$@"; }
 # Essential packages are used by others without saying so, these two first of all.
@@ -83,6 +85,11 @@ run_dpkg --configure --force-depends $early
 hosts="127.0.0.1 localhost.localdomain localhost $(cat /proc/sys/kernel/hostname)"
 echo "$hosts" >>/etc/hosts
 [ ! -s $chosen/preseed ] || debconf-set-selections $chosen/preseed
+# The rest is unpacked, as it were, when what it pre-depends on is configured: accounts are made by programs with
+# their own settings, in files that are all there.
+# shellcheck disable=SC2046,SC2086  # several words
+run_dpkg --configure --force-depends --no-triggers $(printf '%s\n' $early | grep -vxF -f - $notes/first)
+preinsts rest <$notes/preinst
 if [ -d $notes/debs ]; then
 	run_dpkg --unpack --force-depends $notes/debs/*.deb
 fi

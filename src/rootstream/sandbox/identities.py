@@ -141,6 +141,7 @@ def _problem(tree: Tree, path: str) -> str:
         f"identities: {name}: {f'of {package}, ' if package else ''}is not the same when the packages are "
         "configured twice: an id or a secret, perhaps, that every machine would share. Say below root.debian "
         f"`identities: {{{name}: regenerate}}` to leave it to each machine, or `keep` to have it in the image"
+        + (f"\nAsked for {package}" if package else "")
     )
 
 
