@@ -45,7 +45,7 @@ SYSTEM = """\
 systems:
   ramdisk:
     root: {{debian: {{suite: {suite}, packages: [{packages}], locales: [{language}]}}}}
-    kernel: {{fragments: [servers.config]}}
+    kernel: {{debian: {{package: linux-image-cloud-amd64, modules: []}}}}
     layers: [{{overlay: overlay}}]
     images: [{{initramfs: {{compression: zstd, level: 3}}}}]
 """
@@ -91,7 +91,6 @@ class Bench:
         for name in ("ours", *MKOSIS):
             (folder / name / "overlay" / "etc").mkdir(parents=True)
             self.change(name)
-        shutil.copy(Path(__file__).parent.parent / "examples/ipa/servers.config", folder / "ours")
         self.describe("aa")
         for name, incremental in MKOSIS.items():
             place = folder / name

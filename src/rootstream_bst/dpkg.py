@@ -18,7 +18,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.tarstream import Kind, Member
 
 PLACE = ".rootstream"
-VERSION = 3  # part of the unique key: to be raised when the outcome changes
+VERSION = 4  # part of the unique key: to be raised when the outcome changes
 DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.
@@ -183,8 +183,11 @@ def activated(packages: Sequence[Unpacked]) -> Iterator[tuple[str, str]]:
                     break
 
 
-def write(root: str, packages: Sequence[Unpacked]) -> None:
-    """Write the database of a set that lies unpacked below `root`, and what else configuring it needs."""
+def write(root: str, packages: Sequence[Unpacked], first: Sequence[str] = ()) -> None:
+    """Write the database of a set that lies unpacked below `root`, and what else configuring it needs.
+
+    `first` are the packages that are configured before the others.
+    """
     database = Path(root, rooted.on_disk(root, DATABASE))
     for name in FOLDERS:
         (database / name).mkdir(parents=True, exist_ok=True)
@@ -206,6 +209,7 @@ def write(root: str, packages: Sequence[Unpacked]) -> None:
     for trigger, lines in named.items():
         (database / "triggers" / trigger).write_text("".join(f"{line}\n" for line in lines))
     _write_notes(Path(root, PLACE), packages)
+    _write_scripts(Path(root, PLACE), packages, first)
 
 
 def _write_info(folder: Path, package: Unpacked) -> None:
@@ -213,11 +217,31 @@ def _write_info(folder: Path, package: Unpacked) -> None:
     listing = "".join(f"{path}\n" for path in package.contents.paths)
     (folder / f"{name}.list").write_text(listing, "utf-8", "surrogateescape")
     for file, content in package.control.items():
-        if file in NOT_KEPT or not _CONTROL_NAME.fullmatch(file):
-            continue
-        place = folder / f"{name}.{file}"
+        if file not in NOT_KEPT:
+            _write_control(folder, file, content, f"{name}.")
+
+
+def _write_control(folder: Path, file: str, content: bytes, prefix: str = "") -> None:
+    if _CONTROL_NAME.fullmatch(file):
+        place = folder / f"{prefix}{file}"
         place.write_bytes(content)
         place.chmod(0o755 if content.startswith(b"#!") else 0o644)
+
+
+def _write_scripts(place: Path, packages: Sequence[Unpacked], first: Sequence[str]) -> None:
+    """Write what runs before the packages are unpacked: two lists in order, and their control files."""
+    _lines(place / "first", first)
+    lists: dict[str, list[str]] = {"first": [], "rest": []}
+    for package in sorted(packages, key=lambda each: each.field("Package") != "base-passwd"):  # makes the accounts
+        if "preinst" in package.control:
+            name = package.field("Package")
+            lists["first" if name in first else "rest"].append(f"{name} {package.field('Architecture')}")
+            folder = place / "control" / name
+            folder.mkdir(parents=True)
+            for file, content in package.control.items():
+                _write_control(folder, file, content)
+    for name, lines in lists.items():
+        _lines(place / f"preinst-{name}", lines)
 
 
 def _write_notes(place: Path, packages: Sequence[Unpacked]) -> None:
@@ -234,12 +258,6 @@ def _write_notes(place: Path, packages: Sequence[Unpacked]) -> None:
         (place / kind).mkdir(parents=True, exist_ok=True)
         for name, paths in groups.items():
             (place / kind / name).write_bytes(b"".join(_bytes(path) + b"\0" for path in paths))
-    first = [
-        f"{package.field('Package')} {package.field('Architecture')} {package.info}"
-        for package in packages
-        if "preinst" in package.control
-    ]
-    _lines(place / "preinst", first)
     _lines(place / "triggers", (f"{name} {trigger}" for name, trigger in activated(packages)))
     dropped = {path: size for package in packages for path, size in package.contents.dropped}
     _lines(place / "dropped", (f"{dropped[path]} {path}" for path in sorted(dropped)))

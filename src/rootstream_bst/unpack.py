@@ -126,9 +126,7 @@ def unpack(
                 raise
         merge.finish()
         if database is not None:
-            dpkg.write(root, noted)
-            names = ordering.first(noted)
-            Path(root, dpkg.PLACE, "first").write_text("".join(f"{name}\n" for name in names))
+            dpkg.write(root, noted, ordering.first(noted))
     except BrokenProcessPool as error:
         raise Fault(
             "unpack-failed", "an unpacking process was killed; the machine may be out of memory"

@@ -134,7 +134,8 @@ def test_a_package_that_diverts_a_file_of_the_set_is_left_to_dpkg(tmp_path: Path
     assert [path.name for path in (root / dpkg.PLACE / "debs").iterdir()] == ["a.deb"]
     assert (root / "usr/x").read_bytes() == b"own"
     assert "Package: a\n" not in (root / dpkg.DATABASE / "status").read_text()
-    assert (root / dpkg.PLACE / "preinst").read_text() == "alone amd64 alone\n"
+    assert (root / dpkg.PLACE / "preinst-rest").read_text() == "alone amd64\n"
+    assert (root / dpkg.PLACE / "control/alone/preinst").stat().st_mode & 0o111
 
 
 def test_a_control_file_of_another_package_is_refused(tmp_path: Path) -> None:

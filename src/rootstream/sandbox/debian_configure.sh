@@ -11,8 +11,14 @@ touch $notes/begun
 cd /
 
 # Before all programs, also those that a script starts with an environment of their own: who makes something owns it.
+# They are read with each program that starts: from memory.
 preload=/etc/ld.so.preload
-libraries="$notes/created/created.so ${3:+$3 }$LD_PRELOAD"
+mkdir /tmp/preloaded
+libraries=
+for library in "$notes/created/created.so" ${3:+"$3"} ${LD_PRELOAD:?}; do
+	cp "$library" /tmp/preloaded/
+	libraries="$libraries /tmp/preloaded/${library##*/}"
+done
 env | grep '^FAKEROOT' >$notes/variables
 # shellcheck disable=SC2086  # several words
 printf '%s\n' $libraries >$notes/preload
@@ -50,29 +56,19 @@ export SYSTEMD_OFFLINE=1 LC_ALL=C.UTF-8 TMPDIR=/tmp HOME=/root
 # TZ: what asks for the time zone finds the system's own.
 unset DPKG_FORCE TZ || :
 
-# What dpkg runs before it unpacks a package; base-passwd makes the accounts that others name.
-preinst() {
-	say "preparing $1"
-	# debconf and others take the package's name from where dpkg has its control files meanwhile.
-	mkdir $dpkg/tmp.ci
-	printf 'Package: %s\nArchitecture: %s\n' "$1" "$2" >$dpkg/tmp.ci/control
-	for file in "$dpkg/info/$3".*; do
-		member=${file#"$dpkg/info/$3."}
-		case $member in *.*) ;; *) cp "$file" "$dpkg/tmp.ci/$member" ;; esac
-	done
-	DEBCONF_PACKAGE=$1 DPKG_MAINTSCRIPT_PACKAGE=$1 DPKG_MAINTSCRIPT_ARCH=$2 DPKG_MAINTSCRIPT_NAME=preinst \
-		$dpkg/tmp.ci/preinst install || fail "$1: its preinst script failed"
-	rm -r $dpkg/tmp.ci
-}
-# Of the packages of a list, in its order, those that others pre-depend on, or the others.
+# What dpkg runs before it unpacks the packages of a list; base-passwd makes the accounts that others name.
 preinsts() {
-	while read -r package arch info; do
-		if grep -qxF "$package" $notes/first; then order=first; else order=rest; fi
-		[ "$order" != "$1" ] || preinst "$package" "$arch" "$info"
+	while read -r package arch; do
+		say "preparing $package"
+		# debconf and others take the package's name from where dpkg has its control files meanwhile.
+		mv $notes/control/"$package" $dpkg/tmp.ci
+		DEBCONF_PACKAGE=$package DPKG_MAINTSCRIPT_PACKAGE=$package DPKG_MAINTSCRIPT_ARCH=$arch \
+			DPKG_MAINTSCRIPT_NAME=preinst $dpkg/tmp.ci/preinst install </dev/null ||
+			fail "$package: its preinst script failed"
+		rm -r $dpkg/tmp.ci
 	done
 }
-grep '^base-passwd ' $notes/preinst | preinsts first
-grep -v '^base-passwd ' $notes/preinst | preinsts first
+preinsts <$notes/preinst-first
 
 run_dpkg() { dpkg --force-unsafe-io --force-confold --force-confdef "$@"; }
 # Essential packages are used by others without saying so, these two first of all.
@@ -89,7 +85,7 @@ echo "$hosts" >>/etc/hosts
 # their own settings, in files that are all there.
 # shellcheck disable=SC2046,SC2086  # several words
 run_dpkg --configure --force-depends --no-triggers $(printf '%s\n' $early | grep -vxF -f - $notes/first)
-preinsts rest <$notes/preinst
+preinsts <$notes/preinst-rest
 if [ -d $notes/debs ]; then
 	run_dpkg --unpack --force-depends $notes/debs/*.deb
 fi
