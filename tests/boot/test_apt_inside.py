@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import Command
 from debian_archive import Repository
+from tests.conftest import Command
 
 pytestmark = pytest.mark.boot
 
