@@ -402,7 +402,9 @@ def doctor(as_json: bool, quiet: bool) -> int:
     """
     from rootstream import needs
 
-    found = needs.check(_engine(), os.environ, archs=needs.architectures(Path.cwd()))
+    here = Path.cwd()
+    archs, workspace = needs.architectures(here), needs.workspaces(here)
+    found = needs.check(_engine(), os.environ, archs=archs, workspace=workspace)
     shown = [need for need in found if not need.met and need.weight == "required"] if quiet else found
     if shown:
         echo(needs.as_json(shown) if as_json else needs.as_text(shown), nl=False, exact=as_json)

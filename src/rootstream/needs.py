@@ -20,6 +20,7 @@ from rootstream.events import Event, Notice
 from rootstream.load import load
 from rootstream.machine import Machine
 from rootstream.project import find
+from rootstream.roots import FromBuildroot
 from rootstream.system import Architecture
 
 
@@ -33,10 +34,27 @@ def architectures(folder: Path) -> tuple[Architecture, ...]:
     return tuple(sorted({described.system.arch for described in found})) or ("x86_64",)
 
 
+def workspaces(folder: Path) -> Path | None:
+    """Return where the project at or above a folder has what Buildroot builds; None where it builds nothing."""
+    try:
+        project = find(folder)
+        found = load(project.description).systems if project.kind == "described" else ()
+    except UserError:
+        return None
+    return project.work if any(isinstance(each.system.root, FromBuildroot) for each in found) else None
+
+
 def check(
-    engine: Engine, environment: Mapping[str, str], *, archs: Sequence[Architecture] = ("x86_64",)
+    engine: Engine,
+    environment: Mapping[str, str],
+    *,
+    archs: Sequence[Architecture] = ("x86_64",),
+    workspace: Path | None = None,
 ) -> tuple[Need, ...]:
-    """Look at the host and return every need, met or not; `archs` are those of the systems that it boots."""
+    """Look at the host and return every need, met or not; `archs` are those of the systems that it boots.
+
+    `workspace` is the folder that Buildroot builds in, if it does.
+    """
     try:
         release = Path("/etc/os-release").read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -58,6 +76,7 @@ def check(
         *(_uefi(arch, install) for arch in archs if BOARDS[arch].uefi_package),
         _buildroot(install, environment),
         *_buildroot_sandbox(environment),
+        *([_executable(workspace)] if workspace else []),
         *_netboot(install, environment),
         _acceleration(environment),
     )
@@ -119,6 +138,20 @@ def _buildroot_sandbox(environment: Mapping[str, str]) -> tuple[Need, ...]:
         found = f"{error.message}: {error.detail}" if error.detail else error.message
         return (Need(name=name, met=False, found=found, fix=error.hint, weight="advised"),)
     return (Need(name=name, met=True, found="works", weight="advised"),)
+
+
+def _executable(workspace: Path) -> Need:
+    """Return the need to start programs where Buildroot builds them: its host tools are used at once."""
+    place = next(each for each in (workspace, *workspace.parents) if each.is_dir())
+    barred = bool(os.statvfs(place).f_flag & os.ST_NOEXEC)
+    return Need(
+        name="project's folder",
+        met=not barred,
+        found=f"{place} is mounted noexec, and Buildroot starts there what it builds"
+        if barred
+        else "programs can be started in it",
+        fix="Move the project to another file system, or `mount -o remount,exec` this one." if barred else None,
+    )
 
 
 def _netboot(install: str, environment: Mapping[str, str]) -> tuple[Need, ...]:
