@@ -18,7 +18,7 @@ from rootstream_bst.faults import Fault
 from rootstream_bst.tarstream import Kind, Member
 
 PLACE = ".rootstream"
-VERSION = 4  # part of the unique key: to be raised when the outcome changes
+VERSION = 5  # part of the unique key: to be raised when the outcome changes
 DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.
@@ -201,9 +201,9 @@ def write(root: str, packages: Sequence[Unpacked], first: Sequence[str] = ()) ->
         _write_info(database / "info", package)
         for trigger, mark in interests(package):
             if trigger.startswith("/"):
-                files.append(f"{trigger} {package.field('Package')}{mark}")
+                files.append(f"{trigger} {package.info}{mark}")
             elif _CONTROL_NAME.fullmatch(trigger):
-                named.setdefault(trigger, []).append(f"{package.field('Package')}{mark}")
+                named.setdefault(trigger, []).append(f"{package.info}{mark}")
     if files:
         (database / "triggers/File").write_text("".join(f"{line}\n" for line in files))
     for trigger, lines in named.items():

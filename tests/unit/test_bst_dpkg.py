@@ -124,6 +124,14 @@ def test_triggers_of_files_are_activated_where_another_package_has_some(tmp_path
     assert (root / dpkg.DATABASE / "triggers/mine").read_text() == "waits\n"
 
 
+def test_a_library_that_waits_is_noted_with_its_architecture(tmp_path: Path) -> None:
+    triggers = {"triggers": "interest /usr/lib/x\ninterest-noawait mine\n"}
+    waits = package(tmp_path, "libx", [plain("./usr/lib/")], triggers, "Multi-Arch: same\n")
+    root = unpacked(tmp_path, waits)
+    assert (root / dpkg.DATABASE / "triggers/File").read_text() == "/usr/lib/x libx:amd64\n"
+    assert (root / dpkg.DATABASE / "triggers/mine").read_text() == "libx:amd64/noawait\n"
+
+
 def test_a_package_that_diverts_a_file_of_the_set_is_left_to_dpkg(tmp_path: Path) -> None:
     divert = {"preinst": "#!/bin/sh\ndpkg-divert --add --rename /usr/x\n"}
     files = [plain("./usr/x", b"theirs")]
