@@ -72,9 +72,6 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "podman": (*INIT, "podman"),
         "docker": (*INIT, "docker.io"),
     },
-    "desktop": {
-        "xfce": (*INIT, "xfce4", "lightdm", "xserver-xorg", "dbus-user-session"),
-    },
 }
 # Answers for debconf.
 PRESEEDS = {
