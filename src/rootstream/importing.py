@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
-from rootstream import events, lock, project, workspaces
+from rootstream import events, lock, nofollow, project, workspaces
 from rootstream.buildroot import checkout, kconfig, requested, session, worktree
 from rootstream.buildroot.checkout import Checkout, own_values
 from rootstream.buildroot.opening import Opened
@@ -66,11 +66,10 @@ def create(
     place.mkdir(parents=True, exist_ok=True)
     written = [description, place / own, place / lock.FILE_NAME]
     try:
-        (place / own).parent.mkdir(exist_ok=True)
-        lock.write_atomically(place / own, text.encode("utf-8", "surrogateescape"))
-        lock.write_atomically(description, _description(found, system, own, place, trees, text, env).encode())
+        nofollow.write(place, place / own, text.encode("utf-8", "surrogateescape"))
+        nofollow.write(place, description, _description(found, system, own, place, trees, text, env).encode())
         text = _configured(found, place, system, defconfig, text, env, report)
-        lock.write_atomically(description, _description(found, system, own, place, trees, text, env).encode())
+        nofollow.write(place, description, _description(found, system, own, place, trees, text, env).encode())
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
@@ -147,7 +146,7 @@ def _configured(
         own = place / f"configs/{system}_defconfig"
         if defconfig:
             text = _completed(ready, defconfig)
-            lock.write_atomically(own, text.encode("utf-8", "surrogateescape"))
+            nofollow.write(place, own, text.encode("utf-8", "surrogateescape"))
         session.minimize(ready.workspace, ready.generated)
         wanted, result = own_values(text), own_values(ready.workspace.config.read_text("utf-8", "surrogateescape"))
     other = [

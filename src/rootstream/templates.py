@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
+from rootstream import nofollow
 from rootstream.errors import UserError, Where
 
 # The template's name, its folder among the examples, what it is.
@@ -42,7 +43,7 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
     """Copy a template into a new or empty folder and return its files.
 
     A Git repository with at most a .gitignore counts as empty; that stays as it is.
-    Raises `UserError` unknown-template, not-empty, cannot-write.
+    Raises `UserError` unknown-template, not-empty, cannot-write, link-in-project.
     """
     if template not in TEMPLATES:
         near = difflib.get_close_matches(template, TEMPLATES, 1)
@@ -56,6 +57,8 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
             where=Where(path=folder),
             hint=f"Name another one: `rootstream init {template} DIR`.",
         )
+    if folder.exists():
+        nofollow.check(folder, folder / IGNORE)
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as scratch:
@@ -75,7 +78,7 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
 
 def not_ignored(folder: Path) -> tuple[str, ...]:
     """Return what is derived in a project and does not stand in its .gitignore."""
-    lines = (folder / IGNORE).read_text("utf-8", "replace").splitlines()
+    lines = nofollow.read_bytes(folder, folder / IGNORE).decode("utf-8", "replace").splitlines()
     return tuple(each for each in IGNORED if each.strip("/") not in {line.strip().strip("/") for line in lines})
 
 

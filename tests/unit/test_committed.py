@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from tests.readonly import snapshot
 
-from rootstream import events, export, lock, nofollow, project
+from rootstream import events, export, lock, nofollow, project, temporary
 from rootstream.__main__ import main
 from rootstream.errors import UserError
+from rootstream.plan.overlay import walk
 
 STEPS = (
     "out",
@@ -291,3 +292,27 @@ def test_files_are_written_whole_and_without_leftovers(clone: Path) -> None:
     assert nofollow.read_bytes(clone, place) == b"two"
     assert place.stat().st_mode & 0o777 == 0o644
     assert [each.name for each in place.parent.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("kind", [_link_to_file, _link_to_folder, _pipe], ids=lambda each: each.__name__)
+def test_init_waits_for_no_ignore_file_and_follows_none(
+    tmp_path: Path, canary: Path, kind: Callable[[Path, Path], str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "new" / ".git").mkdir(parents=True)
+    kind(tmp_path / "new" / ".gitignore", canary)
+    before = snapshot(canary)
+    assert main(["init", "debian-server", str(tmp_path / "new")]) == 2
+    assert ".gitignore" in capsys.readouterr().err
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {".git", ".gitignore"}
+    assert snapshot(canary) == before
+
+
+def test_an_overlay_may_be_deeper_than_python_recurses(tmp_path: Path) -> None:
+    here = Path.cwd()
+    with temporary.folder("x-", tmp_path) as folder:
+        os.chdir(folder)
+        for _ in range(1200):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+        os.chdir(here)
+        assert sum(1 for _ in walk(folder)) == 1200

@@ -10,6 +10,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from rootstream import nofollow
 from rootstream.buildroot import requested
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
@@ -108,17 +109,26 @@ def _new(space: Workspace, kind: str, *, variant: bool) -> Place:
 def read(space: Workspace, place: Place) -> str:
     """Return the text of a file, empty for one that is not there yet."""
     try:
+        if place.words:  # nobody has looked at a file that the description does not name
+            return nofollow.read_bytes(space.project, space.project / place.path).decode(
+                "utf-8", "surrogateescape"
+            )
         return (space.project / place.path).read_text("utf-8", "surrogateescape")
     except FileNotFoundError:
         return ""
 
 
 def write(space: Workspace, place: Place, text: str) -> None:
-    """Write a file of the project, and name it in system.yaml if that is new. Raises `UserError` cannot-write."""
+    """Write a file of the project, and name it in system.yaml if that is new.
+
+    Raises `UserError` cannot-write, link-in-project.
+    """
     path = space.project / place.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, text.encode("utf-8", "surrogateescape"))
-    if place.words:
+    data = text.encode("utf-8", "surrogateescape")
+    if not place.words:
+        write_atomically(path, data)
+    else:
+        nofollow.write(space.project, path, data)
         description = space.project / DESCRIPTION
         new = named(description.read_text("utf-8"), space, place)
         write_atomically(description, new.encode())

@@ -28,13 +28,20 @@ def _ignored(name: str, ignored: tuple[str, ...]) -> bool:
 
 def walk(folder: Path, ignored: tuple[str, ...] = IGNORED) -> Iterator[os.DirEntry[str]]:
     """Give all below a folder but what is ignored, sorted, folders before what they hold."""
-    with os.scandir(folder) as entries:
-        for entry in sorted(entries, key=lambda each: each.name):
-            if _ignored(entry.name, ignored):
-                continue
+    todo = [iter(_entries(folder))]
+    while todo:
+        entry = next(todo[-1], None)
+        if entry is None:
+            todo.pop()
+        elif not _ignored(entry.name, ignored):
             yield entry
             if entry.is_dir(follow_symlinks=False):
-                yield from walk(Path(entry.path), ignored)
+                todo.append(iter(_entries(Path(entry.path))))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda each: each.name)
 
 
 def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> tarfile.TarInfo:
