@@ -10,6 +10,9 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
 from rootstream import nofollow
 from rootstream.errors import UserError, Where
 
@@ -19,7 +22,9 @@ SERVED = ".netboot"  # has links of its own; the boot server looks at what it op
 OUTPUT = (".config", "build", "host", "images", "target", "per-package", "graphs", "legal-info")
 # Below state/ and logs/ of a workspace: a pipe and a link that are only ever removed and made anew.
 REPLACED = frozenset(("gate", "latest"))
-STATE = (".bst", "project.refs", "junction.refs")  # what BuildStream writes into a project of its own
+STATE = (".bst", ".bst2", "project.refs", "junction.refs")  # what BuildStream writes into a project of its own
+WORKSPACES_OF_BST = ".bst2/workspaces.yml"
+_CLOSE = "A clone could bring that. Close it (`bst workspace close`), and open it below the project's folder."
 ELSEWHERE = "Delete the link; `--out DIR` or ROOTSTREAM_OUT keeps results on another disk."
 OURS = "Delete it: Rootstream makes it again."
 
@@ -35,6 +40,7 @@ def look(folder: Path, *, plain: bool, lock: Path, work: Path, results: Path | N
     if plain:
         for name in STATE:
             nofollow.check_below(folder, folder / name)
+        _look_at_workspaces(folder, folder / WORKSPACES_OF_BST)
     base, out = (results, None) if results else (folder, folder / "out")
     if out is not None:
         nofollow.check(base, out, hint=ELSEWHERE)
@@ -45,6 +51,23 @@ def look(folder: Path, *, plain: bool, lock: Path, work: Path, results: Path | N
                 nofollow.check(base, entry, hint=OURS)
         elif not path.name.startswith(".") or out is not None:
             nofollow.check_below(base, path, hint=OURS)
+
+
+def _look_at_workspaces(folder: Path, file: Path) -> None:
+    """Refuse workspaces of BuildStream out of the project: an element is built from what is in such a folder."""
+    try:
+        data = YAML(typ="safe").load(nofollow.read_bytes(folder, file, most=1 << 20).decode())
+        paths = [str(each["path"]) for each in (data.get("workspaces") or {}).values()]
+    except FileNotFoundError:
+        return
+    except (YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise UserError(
+            "bad-workspaces", "is no list of workspaces", where=Where(path=file), hint=_CLOSE
+        ) from error
+    for path in paths:
+        if "\0" in path or not (folder / path).resolve().is_relative_to(folder.resolve()):
+            message = f"an element is built from {path!r}, which is out of the project's folder"
+            raise UserError("outside-project", message, where=Where(path=file), hint=_CLOSE)
 
 
 def _look_at_work(folder: Path, work: Path) -> None:

@@ -48,7 +48,7 @@ STEPS = (
     ".rootstream/buildroot/hello/logs/build.log",
     "system.lock",
 )
-PLAIN_STEPS = (".bst", ".bst/workspaces.yml", "project.refs", "junction.refs")
+PLAIN_STEPS = (".bst2", ".bst2/workspaces.yml", ".bst", ".bst/workspaces.yml", "project.refs", "junction.refs")
 VERBS = (
     ("show",),
     ("build",),
@@ -187,6 +187,26 @@ def test_what_buildstream_writes_into_its_own_project_is_looked_at(
     with pytest.raises(UserError) as caught:
         project.find(tmp_path / "clone")
     assert caught.value.reason == "link-in-project"
+
+
+@pytest.mark.parametrize("path", ["/etc", "../home", "elements/../../home", "link", "a\\0b"])
+def test_workspaces_of_buildstream_are_in_the_project(tmp_path: Path, canary: Path, path: str) -> None:
+    folder = tmp_path / "clone"
+    (folder / ".bst2").mkdir(parents=True)
+    (folder / "project.conf").write_text("name: plain\nmin-version: 2.2\n")
+    (folder / "link").symlink_to(canary)
+    file = folder / ".bst2" / "workspaces.yml"
+    file.write_text('format-version: 4\nworkspaces: {a.bst: {path: "here/a"}}\n')
+    assert project.find(folder).kind == "plain"
+    file.write_text(f'format-version: 4\nworkspaces: {{a.bst: {{path: "{path}"}}}}\n')
+    with pytest.raises(UserError) as caught:
+        project.find(folder)
+    assert caught.value.reason == "outside-project"
+    for text in ("[", "1", "workspaces: [1]", "workspaces: {a.bst: 1}", "[" * 5000):
+        file.write_text(text)
+        with pytest.raises(UserError) as caught:
+            project.find(folder)
+        assert caught.value.reason == "bad-workspaces"
 
 
 def test_results_can_be_on_another_disk(clone: Path, canary: Path, tmp_path: Path) -> None:
