@@ -71,6 +71,10 @@ class Machine(Model):
     """Further, empty disks."""
     nics: tuple[Nic, ...] = (Nic(),)
     """Network cards, each on a network of its own behind this host."""
+    network: Literal["isolated", "open"] = "isolated"
+    """What the system reaches: with `isolated` nothing but an address by DHCP, without a router, a name server or
+    IPv6, and whoever comes through a forwarded port or a check; with `open` all that this host reaches, and this
+    host's own services on 127.0.0.1 (as 10.0.2.2). A check whose command downloads something needs `open`."""
     firmware: Literal["auto", "bios", "uefi"] = "auto"
     """Firmware: `auto` takes for each image what it starts from; `verify` boots an ISO image from both."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"

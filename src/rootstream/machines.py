@@ -258,6 +258,18 @@ class Serve(Model):
     """How long the menu waits before it boots from the machine's own disk."""
 
 
+def not_for_ipxe(args: str) -> str | None:
+    """Return a word of kernel arguments that means something to iPXE's shell, which can quote nothing; or None.
+
+    Those are the words between commands, the beginning of a comment, and that of a setting
+    (https://ipxe.org/scripting).
+    """
+    for each in args.split():
+        if each in ("||", "&&", ";") or each.startswith("#") or "${" in each or not each.isprintable():
+            return each
+    return None
+
+
 def power_kind(machine: NetMachine) -> str:
     """Return the word of the power control that a machine has."""
     return next(iter(type(machine.power).model_fields))

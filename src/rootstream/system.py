@@ -59,6 +59,8 @@ def _file_name(value: str) -> str:
 def _kernel_args(value: str) -> str:
     if "\n" in value or "\0" in value:
         raise ValueError("kernel arguments are one line")
+    if not all(char.isprintable() or char == "\t" for char in value):
+        raise ValueError("kernel arguments have no control characters")
     return value
 
 

@@ -9,7 +9,9 @@ from typing import Any
 
 from tests.netboot.lab import FILES, SERVER, Make, neighbour, simulated
 
-COUNT = 12
+# All but the first are words of dnsmasq's configuration, or look like a time, a number or an address there.
+NAMES = ("box", "ignore", "infinite", "12h", "12", "7d", "5m", "525400123456", "10.0.2.99", "tag", "set", "net")
+COUNT = len(NAMES)
 ORDER = ["dhcp", "tftp", "script", "kernel", "initramfs", "system-dhcp", "phone-home"]
 
 
@@ -18,7 +20,7 @@ def mac(number: int, *, system: bool = False) -> str:
 
 
 MACHINES = "machines:\n" + "".join(
-    f"  box{number}:\n    macs: ['{mac(number)}']\n    address: 10.0.2.{100 + number}\n"
+    f"  '{NAMES[number]}':\n    macs: ['{mac(number)}']\n    address: 10.0.2.{100 + number}\n"
     f"    system_mac: '{mac(number, system=True)}'\n    system_address: 10.0.2.{200 + number}\n"
     "    system: hello\n    phone_home: true\n"
     for number in range(COUNT)
@@ -43,8 +45,8 @@ def test_every_stage_of_every_machine_is_seen(make_light: Make) -> None:
         assert each["hashes"] == hashes
         assert each["loaded"] > 10_000
         assert f"rootstream.mac={mac(number, system=True)}" in each["script"]
-        record = boots[f"box{number}"]
-        assert each["home"] == {"machine": f"box{number}", "boot": record["id"]}
+        record = boots[NAMES[number]]
+        assert each["home"] == {"machine": NAMES[number], "boot": record["id"]}
         assert (record["outcome"], record["address"]) == ("up", second)
         assert sorted(record["stages"], key=ORDER.index) == ORDER
         assert all(stage["ended"] is not None for stage in record["stages"].values())

@@ -118,6 +118,9 @@ def test_what_a_board_cannot_do(machine: Machine, arch: Architecture, reason: st
     assert caught.value.reason == reason
 
 
+SHUT = "restrict=on,ipv6=off"
+
+
 def test_network_cards_and_forwards() -> None:
     machine = Machine(
         nics=(
@@ -128,9 +131,11 @@ def test_network_cards_and_forwards() -> None:
     )
     words = argv(machine, host=Host(forwards=(Forward(host=0, guest=80),)))
     assert values(words, "-netdev") == [
-        "user,id=net1,net=10.0.3.0/24,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:0-:80",
-        "user,id=net2,net=10.0.4.0/24,hostfwd=tcp:127.0.0.1:8080-:80",
+        f"user,id=net1,net=10.0.3.0/24,{SHUT},hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:0-:80",
+        f"user,id=net2,net=10.0.4.0/24,{SHUT},hostfwd=tcp:127.0.0.1:8080-:80",
     ]
+    reaching = argv(machine.model_copy(update={"network": "open"}))
+    assert values(reaching, "-netdev")[1] == "user,id=net2,net=10.0.4.0/24,hostfwd=tcp:127.0.0.1:8080-:80"
     assert "virtio-net-pci,netdev=net1,romfile=" in values(words, "-device")
     assert "e1000,netdev=net2,mac=52:54:00:12:34:56,romfile=" in values(words, "-device")
     ours = argv(machine, host=Host(forwards=(Forward(host=0, guest=80),), declared=False))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -63,22 +65,68 @@ def test_without_dhcp_there_is_only_tftp() -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ({"address": "10.0.2.15"}, [f"{MAC},10.0.2.15,box"]),
-        ({}, [f"{MAC},box"]),
-        ({"address": "10.0.2.15", "system_mac": OTHER}, [f"{MAC},{OTHER},10.0.2.15,box"]),
+        ({"address": "10.0.2.15"}, [f"{MAC},10.0.2.15,box."]),
+        ({}, [f"{MAC},box."]),
+        ({"address": "10.0.2.15", "system_mac": OTHER}, [f"{MAC},{OTHER},10.0.2.15,box."]),
         (
             {"address": "10.0.2.15", "system_mac": OTHER, "system_address": "10.0.2.16"},
-            [f"{MAC},10.0.2.15,box-firmware", f"{OTHER},10.0.2.16,box"],
+            [f"{MAC},10.0.2.15,box-firmware.", f"{OTHER},10.0.2.16,box."],
         ),
         (
             {"address": "10.0.2.15", "system_address": "10.0.2.16"},
-            [f"{MAC},tag:pxe,10.0.2.15,box", f"{MAC},tag:!pxe,10.0.2.16,box"],
+            [f"{MAC},tag:pxe,10.0.2.15,box.", f"{MAC},tag:!pxe,10.0.2.16,box."],
         ),
     ],
 )
 def test_hosts(words: dict[str, str], expected: list[str]) -> None:
     machine = NetMachine.model_validate({"macs": (MAC,), "system": "it", **words})
     assert hosts({"box": machine}, LINK).splitlines() == expected
+
+
+NAMES = (
+    *(
+        "ignore",
+        "infinite",
+        "12h",
+        "12",
+        "1",
+        "7d",
+        "5m",
+        "30s",
+        "2w",
+        "h",
+        "d0",
+        "set",
+        "tag",
+        "id",
+        "net",
+        "host",
+    ),
+    *("52-54-00-12-34-56", "525400123456", "10.0.2.99", "1.2.3.4", "0x10", "deadbeef", "x.y_z", "a" * 63),
+)
+
+
+def test_a_name_means_nothing_to_dnsmasq(tmp_path: Path) -> None:
+    """Every name is a host name to the real program, which says what is none."""
+    if shutil.which("dnsmasq") is None:
+        pytest.skip("dnsmasq is not installed")
+    machines = {
+        name: NetMachine.model_validate(
+            {"macs": (f"52:54:00:00:01:{number:02x}",), "system": "it", "address": f"10.0.2.{number + 10}"}
+        )
+        for number, name in enumerate(NAMES)
+    }
+    text = hosts(machines, LINK)
+    (tmp_path / "conf").write_text(
+        "port=0\ndhcp-range=10.0.2.0,static\n" + "".join(f"dhcp-host={line}\n" for line in text.splitlines())
+    )
+    argv = ["dnsmasq", "--test", f"--conf-file={tmp_path}/conf"]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
+    for name, line in zip(NAMES, text.splitlines(), strict=True):
+        words = line.split(",")
+        assert len(words) == 3
+        assert words[-1] == name.replace(".", "-").replace("_", "-") + "."
 
 
 @pytest.mark.parametrize("address", ["10.0.3.15", "10.0.2.1", "10.0.2.0", "10.0.2.255"])

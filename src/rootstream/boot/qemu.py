@@ -253,7 +253,9 @@ def _nics(machine: Machine, host: Host) -> list[str]:
         if index == first:
             forwards += host.forwards
         mac = f",mac={nic.mac}" if nic.mac else ""
-        words += ["-netdev", f"user,id=net{index},net=10.0.{2 + index}.0/24{_hostfwd(forwards)}"]
+        # DHCP and forwarded ports work all the same (qemu(1), restrict)
+        shut = "" if machine.network == "open" else ",restrict=on,ipv6=off"
+        words += ["-netdev", f"user,id=net{index},net=10.0.{2 + index}.0/24{shut}{_hostfwd(forwards)}"]
         words += ["-device", f"{models[nic.model]},netdev=net{index}{mac},romfile="]
     return words
 

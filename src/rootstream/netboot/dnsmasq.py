@@ -140,8 +140,17 @@ def _inside(address: str, link: Link) -> bool:
     return mine in link.network and mine not in taken
 
 
+def host_name(name: str, suffix: str = "") -> str:
+    """Return the host name of a machine as `dhcp-host` takes it.
+
+    The dot at its end, which dnsmasq leaves out of the name, keeps it from being a keyword (`ignore`) or a lease
+    time (`12h`, `infinite`).
+    """
+    return re.sub(r"[^A-Za-z0-9-]", "-", name).strip("-") + suffix + "."
+
+
 def _lines(name: str, machine: NetMachine) -> list[str]:
-    called = re.sub(r"[^A-Za-z0-9-]", "-", name).strip("-")
+    called = host_name(name)
     ours = ",".join(machine.macs)
     first, second = machine.address, machine.system_address
     if machine.system_mac is None:
@@ -152,7 +161,7 @@ def _lines(name: str, machine: NetMachine) -> list[str]:
         return [*before, f"{ours},tag:!pxe,{second},{called}"]
     if second is None:
         return [f"{ours},{machine.system_mac},{first},{called}"] if first else [f"{ours},{called}"]
-    before = [f"{ours},{first},{called}-firmware"] if first else []
+    before = [f"{ours},{first},{host_name(name, '-firmware')}"] if first else []
     return [*before, f"{machine.system_mac},{second},{called}"]
 
 

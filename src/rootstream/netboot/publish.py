@@ -25,7 +25,7 @@ from rootstream.lock import write_atomically
 from rootstream.machines import NetMachine
 from rootstream.netboot import ipxe, places, script
 from rootstream.netboot.builds import Build, Builds
-from rootstream.netboot.dnsmasq import ARCHITECTURES, PROGRAMS
+from rootstream.netboot.dnsmasq import ARCHITECTURES, PROGRAMS, host_name
 from rootstream.netboot.record import adopt
 from rootstream.netboot.script import Served
 from rootstream.project import Project
@@ -135,9 +135,9 @@ def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
             *([machine.system_mac] if machine.system_mac and not machine.system_address else []),
         ]
         if machine.address:
-            lines.append(f"dhcp-host={','.join(both)},{machine.address},{_host(name)}")
+            lines.append(f"dhcp-host={','.join(both)},{machine.address},{host_name(name)}")
         if machine.system_mac and machine.system_address:
-            lines.append(f"dhcp-host={machine.system_mac},{machine.system_address},{_host(name)}-system")
+            lines.append(f"dhcp-host={machine.system_mac},{machine.system_address},{host_name(name, '-system')}")
     return "\n".join(lines) + "\n"
 
 
@@ -176,7 +176,8 @@ def _dhcpd_host(name: str, mac: str, address: str | None) -> str:
 
 
 def _host(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9-]", "-", name).strip("-")
+    """Return the name of a declaration, which no machine hears and which is no word of dhcpd.conf(5)."""
+    return "machine-" + re.sub(r"[^A-Za-z0-9-]", "-", name).strip("-")
 
 
 def write(found: Published, folder: Path) -> None:

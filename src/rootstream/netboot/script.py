@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
-from rootstream.machines import PLACEHOLDER, NetMachine
+from rootstream.errors import UserError
+from rootstream.machines import PLACEHOLDER, NetMachine, not_for_ipxe
 from rootstream.netboot.builds import Build
 
 SEARCH = "platform=${platform}&chip=${netX/chip}&arch=${buildarch}"
@@ -50,7 +52,10 @@ def filled(template: str, values: dict[str, str]) -> str:
 def kernel_args(
     name: str, machine: NetMachine, build: Build, served: Served, *, console: str, home: Sequence[str]
 ) -> str:
-    """Return the arguments of the kernel; `home` are those that tell the system where to report that it is up."""
+    """Return the arguments of the kernel; `home` are those that tell the system where to report that it is up.
+
+    Raises `UserError` not-for-ipxe, which a description that was read is checked for, and a build may not be.
+    """
     values = {
         "name": name,
         "mac": machine.macs[0],
@@ -61,12 +66,22 @@ def kernel_args(
         "system": build.target,
         "build": build.id,
     }
-    words = [*build.args.split(), *filled(machine.kernel_args, values).split()]
+    words = own_args(build)
+    words += filled(machine.kernel_args, values).split()
     if not any(word.startswith("console=") for word in words):
         words.append(f"console={machine.console or console}")
     if machine.system_mac:
         words.append(f"rootstream.mac={machine.system_mac}")
     return " ".join([*words, *home, "BOOTIF=01-${netX/mac:hexhyp}"])
+
+
+def own_args(build: Build) -> list[str]:
+    """Return the arguments of a build as words. Raises `UserError` not-for-ipxe."""
+    word = not_for_ipxe(build.args)
+    if word is not None:
+        message = f"a kernel argument of build {build.id} means something to iPXE: {word!r}"
+        raise UserError("not-for-ipxe", message, hint="Change `kernel_args`, and build again.")
+    return build.args.split()
 
 
 def start(title: str, build: Build, served: Served, *, args: str, boot: int | None, efi: bool) -> str | None:
@@ -77,16 +92,16 @@ def start(title: str, build: Build, served: Served, *, args: str, boot: int | No
     capsule = build.file("capsule")
     lines = [f"echo Rootstream: {_plain(title)} boots {build.target}, build {build.id}"]
     if kernel and initramfs:
-        name = initramfs.name.rpartition("/")[2]
+        name = re.sub(r"[^A-Za-z0-9._-]", "_", initramfs.name.rpartition("/")[2])
         lines += [
-            f"kernel {base}{kernel.name}{query} initrd={name} {args} || goto failed",
-            f"initrd --name {name} {base}{initramfs.name}{query} || goto failed",
+            f"kernel {base}{quote(kernel.name)}{query} initrd={name} {args} || goto failed",
+            f"initrd --name {name} {base}{quote(initramfs.name)}{query} || goto failed",
         ]
     elif capsule or (kernel and not uki):
         one = capsule or kernel
-        lines.append(f"kernel {base}{one.name if one else ''}{query} {args} || goto failed")
+        lines.append(f"kernel {base}{quote(one.name) if one else ''}{query} {args} || goto failed")
     elif uki and efi:
-        lines.append(f"kernel {base}{uki.name}{query} || goto failed")
+        lines.append(f"kernel {base}{quote(uki.name)}{query} || goto failed")
     else:
         return None
     return (

@@ -181,7 +181,11 @@ class Service:
         home: Sequence[str],
     ) -> str:
         console = BOARDS[machine.arch].console
-        args = script.kernel_args(name, machine, build, served, console=console, home=home)
+        try:
+            args = script.kernel_args(name, machine, build, served, console=console, home=home)
+        except UserError as error:
+            self._teller.tell("warning", f"{name}: {error.message}", machine=name)
+            return script.wait(error.message, served)
         efi = machine.firmware == "uefi"
         made = script.start(name, build, served, args=args, boot=boot, efi=efi)
         if made is None:
@@ -213,7 +217,10 @@ class Service:
             return None
         arch = build.arch if build.arch in BOARDS else "x86_64"
         console = next(board.console for name, board in BOARDS.items() if name == arch)
-        words = build.args.split()
+        try:
+            words = script.own_args(build)
+        except UserError as error:
+            return script.wait(error.message, served)
         if not any(word.startswith("console=") for word in words):
             words += ["console=tty0", f"console={console}"]
         args = " ".join([*words, "BOOTIF=01-${netX/mac:hexhyp}"])

@@ -91,6 +91,9 @@ def _network(system: System, node: Node) -> Iterator[UserError]:
             where = at(node, "machine", "nics", number, "forward")
             yield UserError("bad-value", "forward: there is no card to forward to (model: none)", where=where)
     if not any(nic.model != "none" for nic in system.machine.nics):
+        if system.machine.network == "open":
+            message = "network: there is no card that could reach anything"
+            yield UserError("bad-value", message, where=at(node, "machine", "network"))
         for number, item in enumerate(system.checks):
             if isinstance(item, PortCheck | HttpCheck):
                 message = "this check needs a network card, and the machine has none"

@@ -9,7 +9,7 @@ from rootstream.description import Described, Project, System
 from rootstream.errors import UserError, Where
 from rootstream.images import MakeCapsule, MakeFiles, MakeInitramfs, MakeKernel
 from rootstream.located import Node, at
-from rootstream.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, WithQemu
+from rootstream.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, WithQemu, not_for_ipxe
 from rootstream.mistakes import nearest
 from rootstream.roots import FromBuildroot
 
@@ -19,10 +19,31 @@ UEFI = ("x86_64", "aarch64", "riscv64")
 def check(project: Project, systems: Sequence[Described], node: Node) -> list[UserError]:
     """Return every rule that the machines of a valid project break; `node` is its settled YAML."""
     found = [*_addresses(project, node), *_range(project, node)]
+    if project.machines:
+        found += _arguments(systems, node)
     for name, machine in project.machines.items():
         found += _system(name, machine, systems, node)
         found += _words(name, machine, node)
     return found
+
+
+def _arguments(systems: Sequence[Described], node: Node) -> Iterator[UserError]:
+    """Yield kernel arguments of systems that may be booted over a network and that iPXE cannot pass on."""
+    for each in systems:
+        word = not_for_ipxe(each.system.machine.kernel_args)
+        if word is not None and netbootable(each.system):
+            changed = ("variants", each.variant) if each.variant else ()
+            where = at(node, "systems", each.name, *changed, "machine", "kernel_args")
+            yield _unsayable(word, where)
+
+
+def _unsayable(word: str, where: Where) -> UserError:
+    return UserError(
+        "not-for-ipxe",
+        f"kernel_args: {word!r} means something to iPXE, which starts machines over a network",
+        where=where,
+        hint="Write it without: no `||`, `&&` or `;` as a word, no `#` at the beginning of one, no `${`.",
+    )
 
 
 def _place(node: Node, name: str, *steps: str | int) -> Where:
@@ -98,6 +119,9 @@ def netbootable(system: System) -> bool:
 
 def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
     """Yield what the machine's own words do not have in common."""
+    word = not_for_ipxe(machine.kernel_args)
+    if word is not None:
+        yield _unsayable(word, _place(node, name, "kernel_args"))
     for match in PLACEHOLDER.finditer(machine.kernel_args):
         if match[1] not in PLACEHOLDERS:
             message = f"kernel_args: nothing is known for {match[0]!r}{nearest(match[1], PLACEHOLDERS)}"
