@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -184,3 +186,17 @@ def test_what_root_built_outside_of_the_sandbox_is_not_known(
     assert notes.read(space) is not None
     monkeypatch.delitem(space.env, confined.VARIABLE)
     assert notes.read(space) is None
+
+
+@pytest.mark.skipif(shutil.which("fakeroot") is None, reason="fakeroot is not installed")
+def test_fakeroot_remembers_owners_and_devices_in_the_sandbox(space: Workspace) -> None:
+    commands = "touch a; chown 12:34 a; chown -h 0:0 .; mknod n c 1 3; tar c --numeric-owner ."
+    rule(space, f"@mkdir $(O)/made && cd $(O)/made && fakeroot sh -ec '{commands}' > ../made.tar")
+    assert making.run(space, ("all",), events.ignore, what="the build")
+    with tarfile.open(space.output / "made.tar") as archive:
+        found = {each.name: (each.uid, each.gid, each.type) for each in archive}
+    assert found == {
+        ".": (0, 0, tarfile.DIRTYPE),
+        "./a": (12, 34, tarfile.REGTYPE),
+        "./n": (0, 0, tarfile.CHRTYPE),
+    }

@@ -153,6 +153,9 @@ class Workspace:
             "LC_ALL": "C",
             "TZ": "UTC",
             "PYTHONDONTWRITEBYTECODE": "1",
+            # fakeroot takes only the refusal that it knows (EPERM) for an owner that it has to remember; in a user
+            # namespace it is EINVAL (fakeroot(1), user_namespaces(7))
+            "FAKEROOTDONTTRYCHOWN": "1",
             "BR2_DL_DIR": str(self.caches.downloads),
         }
         return env | {"BR2_CCACHE_DIR": str(self.ccache)}
