@@ -11,7 +11,7 @@ $$(BINARIES_DIR)/rootfs.$(1): target-finalize
 		$$(foreach each,$$(call qstrip,$$(BR2_ROOTFS_POST_FAKEROOT_SCRIPT)),'$$(each) $$(TARGET) $$(call \
 			qstrip,$$(BR2_ROOTFS_POST_SCRIPT_ARGS))') \
 		'cd $$(TARGET)' '$$(ROOTFS_$(2)_CMD)' > $$(TARGET)/../fakeroot
-	@$$(EXTRA_ENV) fakeroot -- sh $$(TARGET)/../fakeroot
+	@$$(EXTRA_ENV) FAKEROOTDONTTRYCHOWN=1 fakeroot -- sh $$(TARGET)/../fakeroot
 	@rm -rf $$(TARGET)
 rootfs-$(1): $$(BINARIES_DIR)/rootfs.$(1)
 .PHONY: rootfs-$(1) $$(BINARIES_DIR)/rootfs.$(1)

@@ -20,8 +20,8 @@ endef
 hooks = $(foreach hook,$($(PKG)_$(1)_HOOKS),$($(hook))$(sep))
 
 $(BUILD_DIR)/%/.stamp_downloaded:
-	@mkdir -p $(@D) $($(PKG)_DL_DIR)
-	$(foreach each,$($(PKG)_ALL_DOWNLOADS),@test -e $($(PKG)_DL_DIR)/$(notdir $(each)) || { $(call MESSAGE,Downloading); \
+	@mkdir -p $(@D)
+	$(foreach each,$($(PKG)_ALL_DOWNLOADS),@test -e $($(PKG)_DL_DIR)/$(notdir $(each)) || { $(call MESSAGE,Downloading); mkdir -p $($(PKG)_DL_DIR); \
 		sh support/scripts/download '$($(PKG)_METHOD)' '$($(PKG)_SITE)' '$($(PKG)_DL_DIR)/$(notdir $(each))' \
 		'$($(PKG)_PKGDIR)$($(PKG)_RAWNAME).hash' '$($(PKG)_VERSION)'; }$(sep))
 	@touch $@
