@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from rootstream.errors import UserError
 from rootstream.netboot import daemon
+from rootstream.netboot.interface import Link, reserved
 
 
 @pytest.fixture
@@ -47,3 +51,34 @@ def test_a_folder_of_somebody_else_is_not_taken(tmp_path: Path, programs: dict[s
             daemon.prepare(tmp_path / name, programs)
         assert caught.value.reason == reason
     assert list(elsewhere.iterdir()) == []
+
+
+LO = Link(
+    name="lo", index=1, address=ipaddress.IPv4Address("127.0.0.1"), network=ipaddress.IPv4Network("127.0.0.0/8")
+)
+
+
+def test_one_server_an_interface(tmp_path: Path) -> None:
+    with reserved(LO, tmp_path / "locks"):
+        with pytest.raises(UserError) as caught, reserved(LO, tmp_path / "locks"):
+            pass
+        assert caught.value.reason == "already-served"
+        assert str(os.getpid()) in str(caught.value.hint)
+        with reserved(replace(LO, name="br0"), tmp_path / "locks"):
+            pass
+    with reserved(LO, tmp_path / "locks"):
+        pass
+
+
+def test_nobody_else_can_keep_a_server_from_an_interface(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as squatter:  # where the lock was once: any user could bind it
+        squatter.bind("\0rootstream-serve-lo")
+        with reserved(LO, tmp_path / "locks"):
+            pass
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    (tmp_path / "link").symlink_to(tmp_path / "locks")
+    for name in ("open", "link"):
+        with pytest.raises(UserError) as caught, reserved(LO, tmp_path / name):
+            pass
+        assert caught.value.reason == "not-ours"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import UserError
+from rootstream.netboot import state as state_module
 from rootstream.netboot.state import CheckResult, State
 
 WRITER = """
@@ -152,4 +155,49 @@ def test_a_token_is_void_with_the_next_boot(tmp_path: Path) -> None:
     state.update(numbers[1], token="a-token-of-the-next")
     assert state.redeem(numbers[0], "a-token-of-one-boot") is None
     assert state.redeem(numbers[1], "a-token-of-the-next")
+    state.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"no database" * 1000, b"SQLite format 3\0" + b"\xff" * 5000, b"SQLite format 3\0", b"\0" * 100],
+)
+def test_what_is_no_database(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "state.db").write_bytes(content)
+    with pytest.raises(UserError) as caught:
+        State(tmp_path / "state.db")
+    assert caught.value.reason == "state-broken"
+    assert "Move it away" in str(caught.value)
+
+
+def test_tables_and_text_that_are_broken(tmp_path: Path) -> None:
+    path = tmp_path / "state.db"
+    State(path).close()
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("INSERT INTO boots VALUES (1, CAST(x'ff' AS TEXT), '', '', '', '', 1, 1, 'up', '', '')")
+        database.commit()
+    state = State(path)
+    with pytest.raises(UserError) as caught:
+        state.boots()
+    assert caught.value.reason == "state-broken"
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("DROP TABLE boots")
+    with pytest.raises(UserError) as caught:
+        state.begin("box", "", stage="dhcp")
+    assert caught.value.reason == "state-broken"
+    state.close()
+
+
+def test_a_database_that_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_module, "_WAIT", 0.1)
+    path = tmp_path / "state.db"
+    state = State(path)
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("BEGIN EXCLUSIVE")
+        for work in (lambda: state.tell("x", "y"), lambda: State(path)):
+            with pytest.raises(UserError) as caught:
+                work()
+            assert caught.value.reason == "cannot-write"
+            assert "Another program holds it" in str(caught.value)
+    state.tell("x", "y")
     state.close()

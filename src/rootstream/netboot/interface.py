@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import ipaddress
+import os
 import socket
+import stat
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
-from rootstream.errors import UserError
+from rootstream.errors import UserError, Where
 
 # <linux/sockios.h>
 _SIOCGIFADDR = 0x8915
@@ -118,20 +123,41 @@ def _fault(error: OSError, link: Link, port: int) -> UserError:
     return UserError("port-in-use", f"port {port} of {link.address}: {error.strerror}", hint=hint)
 
 
-def reserve(link: Link) -> socket.socket:
-    """Return what stands for being the only server of ours on an interface; the kernel lets go of it.
+@contextlib.contextmanager
+def reserved(link: Link, folder: Path) -> Iterator[None]:
+    """Be this user's only server on an interface of this network namespace; the kernel lets go of it with us.
 
-    Raises `UserError` already-served.
+    `folder` is where locks are; nobody else can write to it. Raises `UserError` already-served, not-ours,
+    cannot-write.
     """
-    lock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        lock.bind(f"\0rootstream-serve-{link.name}")  # abstract: one for each network namespace
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
+            message = "is no folder that this user alone can open"
+            raise UserError("not-ours", message, where=Where(path=folder), hint="Delete it.")
+        name = f"{Path('/proc/self/ns/net').stat().st_ino}-{link.name}"
+        handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        lock.close()
+        message = f"cannot be written: {error.strerror}"
+        raise UserError("cannot-write", message, where=Where(path=folder)) from error
+    try:
+        _take(handle, link)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _take(handle: int, link: Link) -> None:
+    """Lock a file and write into it who has it. Raises `UserError` already-served."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        pid = os.pread(handle, 20, 0).decode("ascii", "replace")
         raise UserError(
             "already-served",
             f"another `rootstream serve` runs on {link.name}",
-            hint=f"Find it with `ss -xlp 'src = @rootstream-serve-{link.name}'`, and end it first.",
+            hint=f"It is process {pid}: end it first.",
         ) from error
-    lock.listen(1)
-    return lock
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, str(os.getpid()).encode(), 0)

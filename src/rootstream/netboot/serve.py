@@ -67,7 +67,8 @@ class Server:
         """
         wish = self._wish
         link = interface.look(wish.interface, wish.address)
-        with interface.reserve(link), contextlib.ExitStack() as stack:
+        locks = _runtime_base(self._env) / f"rootstream-{os.getuid()}-serving"
+        with interface.reserved(link, locks), contextlib.ExitStack() as stack:
             description = self._description()
             places.made(self._project)
             places.tell_former(self._project, self._report)
@@ -255,6 +256,9 @@ def _url(link: Link, wish: Wish) -> str:
 def _runtime(project: Project, name: str, env: Mapping[str, str]) -> Path:
     """Return the folder for dnsmasq: not in the project, whose folder dnsmasq's user may not be able to enter."""
     mark = hashlib.sha256(f"{project.folder}\0{name}".encode()).hexdigest()[:12]
+    return _runtime_base(env) / f"rootstream-{os.getuid()}-{mark}"
+
+
+def _runtime_base(env: Mapping[str, str]) -> Path:
     places = (env.get("RUNTIME_DIRECTORY", "").partition(":")[0], "/run", env.get("XDG_RUNTIME_DIR", ""))
-    base = next((each for each in places if each and os.access(each, os.W_OK)), tempfile.gettempdir())
-    return Path(base) / f"rootstream-{os.getuid()}-{mark}"
+    return Path(next((each for each in places if each and os.access(each, os.W_OK)), tempfile.gettempdir()))

@@ -173,8 +173,13 @@ class State:
             raise self._fault(error) from error
 
     def _fault(self, error: sqlite3.Error) -> UserError:
-        broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-        hint = "Move it away: a new one is made." if broken else "Make room or mend the permissions."
+        text = str(error)
+        broken = not isinstance(error, sqlite3.OperationalError) or "no such" in text or "decode" in text
+        hint = "Move it away: a new one is made." if broken else "Make room or fix the permissions."
+        if "locked" in text:
+            hint = (
+                "Another program holds it open for writing: `fuser` says which one. It is tried again each time."
+            )
         reason = "state-broken" if broken else "cannot-write"
         return UserError(reason, f"the boots cannot be recorded: {error}", where=Where(path=self._path), hint=hint)
 
