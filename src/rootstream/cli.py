@@ -192,6 +192,19 @@ def import_(
 
 
 @cli.command()
+@project_option
+def accept(folder: Path) -> None:
+    """Accept the code of a project that runs outside of a sandbox: its BuildStream plugins, arguments of QEMU.
+
+    Without it, commands that would run such code say so and end. A change of it asks again.
+    """
+    from rootstream import accepting
+
+    for line in accepting.accept(_project(folder), os.environ):
+        echo(line)
+
+
+@cli.command()
 @systems_argument
 @variant_option
 @project_option

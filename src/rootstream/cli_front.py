@@ -14,6 +14,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "init": "Start a project from a template.",
         "import": "Make a project of a Buildroot checkout.",
         "update": "Pin every input to its newest version: writes system.lock.",
+        "accept": "Accept the project's code that runs outside of a sandbox.",
         "fetch": "Fetch everything that systems are built from.",
         "build": "Build systems into out/SYSTEM/.",
         "show": "Show systems, their elements and keys, what is cached.",

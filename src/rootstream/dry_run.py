@@ -81,6 +81,7 @@ def _elements(states: tuple[ElementState, ...]) -> str:
 
 def _plain(where: Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter) -> None:
     workflow.require_target(where, wanted)
+    workflow.require_accepted(where)
     for element in wanted:
         states = engine.show(where.plan, (element,))
         key = next((state.key for state in states if state.name == element), "")

@@ -27,6 +27,7 @@ def _elements(project: Project, wanted: tuple[str, ...]) -> dict[str, str]:
     """Return the engine's element for each wanted target; writes the plan, where the project has one."""
     if project.kind == "plain":
         workflow.require_target(project, wanted)
+        workflow.require_accepted(project)
         return {name: name for name in wanted}
     prepared = workflow.read(project, wanted)
     workflow.write_plan(prepared)
@@ -101,6 +102,7 @@ def _element(project: Project, name: str, engine: Engine) -> str:
     A package of Debian stands for the element that unpacks or configures it.
     """
     if project.kind == "plain":
+        workflow.require_accepted(project)
         return name if name.endswith(".bst") else name + ".bst"
     wanted, rest = _meant(project, name)
     prepared = workflow.read(project, wanted)

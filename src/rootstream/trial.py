@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rootstream import events, export, images, manifest, nofollow, selection, workflow
+from rootstream import events, export, hostcode, images, manifest, nofollow, selection, workflow
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
@@ -66,6 +66,7 @@ def prepare(
     """
     if kind and project.kind == "described":
         _makes(project, wanted, kind)
+    _require_accepted(project, wanted)
     workflow.build(project, wanted, engine, _part(report), locked=locked)
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
@@ -77,6 +78,19 @@ def prepare(
     if not ready:
         raise UserError("nothing-to-boot", "no system here has an image that boots")
     return tuple(ready)
+
+
+def _require_accepted(project: Project, wanted: tuple[str, ...]) -> None:
+    """Raise `UserError` host-code for arguments of QEMU that the user has not accepted."""
+    if project.kind == "plain":
+        return
+    description = load(project.description)
+    names = selection.choose(description, wanted, project.description)
+    chosen = {
+        each.name: None for each in description.systems if each.target in names and each.system.machine.extra_args
+    }
+    if chosen:
+        hostcode.require(project.folder, hostcode.arguments(project.description, chosen), os.environ)
 
 
 def _part(report: events.Reporter) -> events.Reporter:

@@ -17,6 +17,7 @@ from rootstream import (
     collection,
     events,
     export,
+    hostcode,
     lock,
     nofollow,
     origins,
@@ -32,6 +33,7 @@ from rootstream.errors import UserError, Where
 from rootstream.load import load
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
+from rootstream.roots import FromElements
 from rootstream.selection import caution, choose, native, of_buildroot
 
 
@@ -93,6 +95,7 @@ def planned(
 ) -> Prepared:
     """Plan systems of a project with its lock. Raises `UserError` no-lock or lock-outdated for what it lacks."""
     own = set(native(description, targets))
+    require_accepted(where, tuple(each for each in description.systems if each.target in own))
     ours = tuple(target for target in targets if target in own)
     read = inputs.gather(description, where.folder, only=ours)
     plan, outputs = make.plan(description, read, pinned, only=ours)
@@ -134,6 +137,7 @@ def build(
     with project.locked(where, report, _slugs(where, wanted)) as hold:
         engine.clear()
         if where.kind == "plain":
+            require_accepted(where)
             places = _build_plain(where, wanted, engine, report)
         else:
             places = _build_described(where, wanted, engine, report, hold, locked=locked)
@@ -231,6 +235,7 @@ def fetch(
                 raise UserError(
                     "plain-project", "--to: a plain BuildStream project has no lock that names its files"
                 )
+            require_accepted(where)
             engine.fetch(where.plan, wanted, report)
             return
         description = load(where.description)
@@ -325,6 +330,17 @@ def _build_plain(
             _checkout(where, target, element, facts, engine, report)
         places.append(where.out(target))
     return tuple(places)
+
+
+def require_accepted(where: project.Project, systems: tuple[Described, ...] = ()) -> None:
+    """Raise `UserError` host-code where BuildStream would load what the user has not accepted.
+
+    That is of a plain project, or of those that systems name as their root.
+    """
+    roots = [each.system.root for each in systems]
+    folders = [root.elements.project for root in roots if isinstance(root, FromElements)]
+    for folder in ["."] if where.kind == "plain" else dict.fromkeys(folders):
+        hostcode.require(where.folder, hostcode.plugins(where.folder / folder), os.environ)
 
 
 def require_target(where: project.Project, wanted: tuple[str, ...]) -> None:

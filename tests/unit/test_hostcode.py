@@ -1,0 +1,117 @@
+"""Code of a project that runs outside of a sandbox: found without running it, asked for once, asked for again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rootstream import hostcode, workflow
+from rootstream.errors import UserError, Where
+from rootstream.project import Project
+
+LOCAL = "name: x\nplugins:\n- {origin: local, path: plugins, sources: [a]}\n"
+JUNCTION = "sources:\n- {kind: git, url: 'https://example.org/x.git'}\nkind: junction\n"
+
+
+@pytest.fixture
+def env(tmp_path: Path) -> dict[str, str]:
+    return {"XDG_STATE_HOME": str(tmp_path / "state"), "HOME": str(tmp_path / "home")}
+
+
+def project(folder: Path, **files: str) -> Path:
+    for name, text in {"project.conf": "name: x\nmin-version: 2.4\n", **files}.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+def places(folder: Path) -> list[tuple[str, int | None]]:
+    return [(str(each.where.path.relative_to(folder)), each.where.line) for each in hostcode.plugins(folder)]
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        ({}, []),
+        ({"project.conf": "plugins:\n- {origin: pip, package-name: buildstream-plugins, sources: [git]}\n"}, []),
+        ({"project.conf": LOCAL}, [("project.conf", 3)]),
+        ({"project.conf": "plugins:\n- 'origin' : \"loc\\u0061l\"\n"}, [("project.conf", 2)]),
+        ({"project.conf": "(?):\n- x == 1:\n    plugins:\n    - origin: junction\n"}, [("project.conf", 4)]),
+        ({"project.conf": "(@): [inc/a.yml]\n", "inc/a.yml": LOCAL}, [("inc/a.yml", 3)]),
+        ({"project.conf": "(@): other.bst:a.yml\n"}, [("project.conf", 1)]),
+        ({"project.conf": "(@): project.conf\n"}, [("project.conf", 1)]),
+        ({"project.conf": "{"}, [("project.conf", None)]),
+        ({"sub/project.conf": LOCAL}, [("sub/project.conf", 3)]),
+        ({"out/project.conf": LOCAL, "elements/a.bst": "kind: import\n"}, []),
+        ({"elements/a.bst": JUNCTION}, [("elements/a.bst", 3)]),
+        ({"elements/a.bst": "{sources: [], 'kind': junctio\\u006e}\n"}, []),
+        ({"elements/a.bst": '{"kind": "juncti\\x6fn"}\n'}, [("elements/a.bst", 1)]),
+        ({"elements/a.bst": "(@): k.inc\n", "k.inc": "kind: junction\n"}, [("k.inc", 1)]),
+    ],
+)
+def test_what_would_run_is_found(tmp_path: Path, files: dict[str, str], found: list[tuple[str, int]]) -> None:
+    assert places(project(tmp_path, **files)) == found
+
+
+def test_it_is_asked_for_once_and_again_after_a_change(tmp_path: Path, env: dict[str, str]) -> None:
+    folder = project(tmp_path / "p", **{"project.conf": LOCAL, "plugins/a.py": "print('one')\n"})
+    with pytest.raises(UserError) as raised:
+        hostcode.require(folder, hostcode.plugins(folder), env)
+    assert raised.value.reason == "host-code"
+    assert raised.value.where == Where(path=folder / "project.conf", line=3, column=4)
+    place = hostcode.accept(folder, hostcode.plugins(folder), env)
+    assert not place.is_relative_to(folder)
+    assert place.stat().st_mode & 0o777 == 0o600
+    hostcode.require(folder, hostcode.plugins(folder), env)
+    (folder / "plugins/a.py").write_text("print('two')\n")
+    with pytest.raises(UserError):
+        hostcode.require(folder, hostcode.plugins(folder), env)
+    hostcode.accept(folder, hostcode.plugins(folder), env)
+    (folder / "plugins/helper.py").write_text("print('three')\n")
+    with pytest.raises(UserError):
+        hostcode.require(folder, hostcode.plugins(folder), env)
+
+
+def test_another_folder_with_the_same_content_asks(tmp_path: Path, env: dict[str, str]) -> None:
+    first, second = (project(tmp_path / name, **{"project.conf": LOCAL}) for name in "ab")
+    hostcode.accept(first, hostcode.plugins(first), env)
+    with pytest.raises(UserError):
+        hostcode.require(second, hostcode.plugins(second), env)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"project": "/", "accepted": []}', '{"accepted": 1}'])
+def test_a_broken_note_accepts_nothing(tmp_path: Path, env: dict[str, str], text: str) -> None:
+    folder = project(tmp_path / "p", **{"project.conf": LOCAL})
+    hostcode.accept(folder, hostcode.plugins(folder), env).write_text(text)
+    with pytest.raises(UserError):
+        hostcode.require(folder, hostcode.plugins(folder), env)
+
+
+def test_a_project_does_not_bring_its_own_acceptance(tmp_path: Path) -> None:
+    folder = project(tmp_path, **{"project.conf": LOCAL})
+    with pytest.raises(UserError) as raised:
+        hostcode.require(folder, hostcode.plugins(folder), {"XDG_STATE_HOME": str(folder / "state")})
+    assert raised.value.reason == "state-in-project"
+
+
+def test_arguments_of_qemu(tmp_path: Path, env: dict[str, str]) -> None:
+    path = tmp_path / "system.yaml"
+    path.write_text("systems:\n  a:\n    machine:\n      extra_args: [-device, x]\n  b: {}\n")
+    assert hostcode.arguments(path, ["b"]) == ()
+    (found,) = hostcode.arguments(path, ["a", "b"])
+    assert found.where.line == 4
+    hostcode.accept(tmp_path / "p", (found,), env)
+    path.write_text(path.read_text().replace("-device, x", "-device, y"))
+    with pytest.raises(UserError):
+        hostcode.require(tmp_path / "p", hostcode.arguments(path, ["a"]), env)
+
+
+def test_a_plain_project_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    folder = project(tmp_path / "p", **{"project.conf": LOCAL})
+    plain = Project(folder=folder, kind="plain")
+    with pytest.raises(UserError) as raised:
+        workflow.require_accepted(plain)
+    assert raised.value.reason == "host-code"
