@@ -265,6 +265,8 @@ def main() -> int:
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--verbs", default="", help="names separated by commas (default: all that work here)")
     options = parser.parse_args()
+    # A shell that starts us in the background has us ignore interrupts, and what we start with us.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     verbs = tuple(options.verbs.split(",")) if options.verbs else verbs_here()
     done = options.journal.read_text().splitlines() if options.journal.exists() else []
     if len(done) < options.count:
