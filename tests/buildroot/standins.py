@@ -49,6 +49,7 @@ def main() -> None:
         (place / "configure").chmod(0o755)
         (place / "Makefile").write_text(makefile(programs))
         lines.append(f"HOST_{name.upper()}_OVERRIDE_SRCDIR = {place}\n")
+    lines.append("HOST_ATTR_AUTORECONF = NO\n")  # there is nothing to make its configure of
     (folder / "local.mk").write_text("".join(lines))
 
 
