@@ -1,7 +1,6 @@
 """A Debian ramdisk of 14 packages, configured, compressed by zstd, in turns: ours, mmdebstrap's, mkosi's: seconds.
 
-Of each the time that went by and that of the processors, which other work on the machine disturbs less. All begin
-with the packages downloaded. Ours unpacks, configures and packs them anew each time (another language
+All begin with the packages downloaded. Ours unpacks, configures and packs them anew each time (another language
 is asked for, which no package has), with its tools and kernel built before; the others use the host's tools.
 mkosi is run from a checkout of its source (`--mkosi DIR`), as root or with user name spaces; for a changed overlay
 also with `Incremental=yes`, where it keeps the tree with its packages installed.
@@ -13,7 +12,6 @@ import argparse
 import json
 import os
 import random
-import resource
 import shutil
 import statistics
 import string
@@ -21,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rootstream_bst import mirrors
@@ -78,14 +75,6 @@ Incremental={incremental}
 MKOSIS = {"mkosi": "no", "mkosi-incremental": "yes"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """How long something took, in seconds: by the clock, and of processors."""
-
-    wall: float
-    cpu: float
-
-
 class Bench:
     """A folder for each way of making the ramdisk."""
 
@@ -130,9 +119,9 @@ class Bench:
         """Change one file of an overlay."""
         (self.folder / name / "overlay" / "etc" / "motd").write_text(f"{random.random()}\n")  # noqa: S311
 
-    def run(self, name: str, *argv: str, **env: str) -> Taken:
-        """Run a program in a folder and return how long it took, with all that it started and waited for."""
-        began, used = time.monotonic(), _used()
+    def run(self, name: str, *argv: str, **env: str) -> float:
+        """Run a program in a folder and return its seconds."""
+        began = time.monotonic()
         done = subprocess.run(
             argv,
             cwd=self.folder / name,
@@ -144,19 +133,19 @@ class Bench:
         )
         if done.returncode != 0:
             sys.exit(f"{' '.join(argv[:4])} failed:\n{(done.stdout + done.stderr)[-3000:]}")
-        return Taken(wall=time.monotonic() - began, cpu=_used() - used)
+        return time.monotonic() - began
 
-    def ours(self) -> Taken:
+    def ours(self) -> float:
         """Build our ramdisk."""
         return self.run("ours", sys.executable, "-m", "rootstream", "build")
 
-    def mkosi(self, name: str = "mkosi", *, first: bool = False) -> Taken:
+    def mkosi(self, name: str = "mkosi", *, first: bool = False) -> float:
         """Build mkosi's; the first time it fetches indexes and packages."""
         words = ["/usr/bin/python3", "-m", "mkosi", "--force"]
         words += [] if first else ["--cache-only=always"]
         return self.run(name, *words, "build", PYTHONPATH=str(self.checkout))
 
-    def mmdebstrap(self, *, first: bool = False) -> Taken:
+    def mmdebstrap(self, *, first: bool = False) -> float:
         """Make the same root by mmdebstrap, as a compressed tar; the first time its packages are kept."""
         debs = self.folder / "debs"
         words = ["mmdebstrap", "--variant=essential", f"--include={','.join(PACKAGES)}", "--architectures=amd64"]
@@ -173,24 +162,19 @@ class Bench:
         return self.run("mkosi", "bash", "-c", f"set -o pipefail; {pack}")
 
 
-def _used() -> float:
-    spent = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return spent.ru_utime + spent.ru_stime
-
-
 def _quoted(word: str) -> str:
     return "'" + word.replace("'", "'\\''") + "'"
 
 
-def measure(bench: Bench, rounds: int) -> dict[str, list[Taken]]:
-    """Return how long each way took, a list for its rounds; the first, which downloads, is not in them."""
+def measure(bench: Bench, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of each way, a list for its rounds; the first, which downloads, is not in them."""
     if bench.new:
         bench.prepare()
     ways = ["ours, from packages", "ours, overlay changed", "ours, nothing changed"]
     ways += ["mmdebstrap"] if shutil.which("mmdebstrap") else []
     if bench.checkout:
         ways += ["mkosi, from packages", "mkosi, overlay changed", "mkosi, overlay, incremental"]
-    taken: dict[str, list[Taken]] = {way: [] for way in ways}
+    taken: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(rounds):
         bench.describe("".join(random.choices(string.ascii_lowercase, k=3)))  # noqa: S311
         taken["ours, from packages"].append(bench.ours())
@@ -208,10 +192,6 @@ def measure(bench: Bench, rounds: int) -> dict[str, list[Taken]]:
     return taken
 
 
-def _row(seconds: list[float]) -> str:
-    return ", ".join(f"{each:.1f}" for each in seconds)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -226,14 +206,10 @@ def main() -> int:
         os.chmod(folder, 0o755)  # noqa: S103, PTH101  (apt's download user reads in it)
         taken = measure(Bench(folder.resolve(), options.mkosi and options.mkosi.resolve()), options.rounds)
     if options.json:
-        print(json.dumps({way: [asdict(each) for each in times] for way, times in taken.items()}))
+        print(json.dumps(taken))
         return 0
-    for way, times in taken.items() if options.rounds else ():
-        wall, cpu = [each.wall for each in times], [each.cpu for each in times]
-        rounds = f"({_row(wall)}; of processors {_row(cpu)})"
-        print(
-            f"{way:28} {statistics.median(wall):7.1f} s, {statistics.median(cpu):6.1f} s of processors   {rounds}"
-        )
+    for way, seconds in taken.items() if options.rounds else ():
+        print(f"{way:28} {statistics.median(seconds):7.1f} s   ({', '.join(f'{each:.1f}' for each in seconds)})")
     return 0
 
 
