@@ -65,6 +65,8 @@ def test_apt_in_the_image_installs_from_its_sources(
     assert checks
     assert before.count("      debian:\n") == 1
     before = before.replace("      debian:\n", f'      debian:\n        apt: {{url: "http://{HOST}:{port}"}}\n')
+    assert before.count("    machine:\n") == 1
+    before = before.replace("    machine:\n", "    machine:\n      network: open\n")
     path.write_text(before + CHECKS)
     done = run("verify", cwd=project)
     assert done.returncode == 0, done.stdout + done.stderr
