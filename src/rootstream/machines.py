@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
@@ -268,6 +269,21 @@ def not_for_ipxe(args: str) -> str | None:
         if each in ("||", "&&", ";") or each.startswith("#") or "${" in each or not each.isprintable():
             return each
     return None
+
+
+def commands_of(machines: Mapping[str, NetMachine]) -> str:
+    """Return in a sentence which power controls start programs that the description names; empty if none does."""
+    found: dict[str, list[str]] = {}
+    for name, machine in machines.items():
+        match machine.power:
+            case WithCommand():
+                found.setdefault("power: command", []).append(name)
+            case WithQemu(qemu=words) if words.extra_args:
+                found.setdefault("power: qemu: extra_args", []).append(name)
+            case _:
+                pass
+    what = "; ".join(f"`{word}` of {', '.join(names)}" for word, names in found.items())
+    return f"system.yaml has programs of its own run on this host, as you: {what}" if what else ""
 
 
 def power_kind(machine: NetMachine) -> str:

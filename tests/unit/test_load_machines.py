@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from loading import line, problems, read
 
+from rootstream.machines import commands_of
+
 SYSTEMS = """\
 systems:
   it:
@@ -78,3 +80,16 @@ def test_a_range(tmp_path: Path) -> None:
     assert [reason for reason, _ in told(tmp_path, text)] == ["bad-value"]
     text = text.replace("first: 10.0.0.30, last: 10.0.0.10", "first: 10.0.0.10, last: 10.0.0.30")
     assert told(tmp_path, text) == [("address-taken", 5)]
+
+
+def test_what_runs_on_this_host_is_told(tmp_path: Path) -> None:
+    power = 'power: {command: {on: ["true"]}}'
+    assert commands_of(read(tmp_path, SYSTEMS + one(f"system: it\n{power}")).machines).endswith(
+        "`power: command` of a"
+    )
+    power = 'power: {qemu: {bridge: br0, extra_args: ["-s"]}}'
+    assert commands_of(read(tmp_path, SYSTEMS + one(f"system: it\n{power}")).machines).endswith(
+        "`power: qemu: extra_args` of a"
+    )
+    power = "power: {qemu: {bridge: br0}}"
+    assert commands_of(read(tmp_path, SYSTEMS + one(f"system: it\n{power}")).machines) == ""

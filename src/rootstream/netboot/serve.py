@@ -18,6 +18,7 @@ from rootstream import events
 from rootstream.description import Description
 from rootstream.errors import UserError
 from rootstream.load import load
+from rootstream.machines import commands_of
 from rootstream.netboot import api, daemon, dnsmasq, httplog, interface, ipxe, listening, page, places, running
 from rootstream.netboot.advertise import Advertiser
 from rootstream.netboot.builds import Builds
@@ -59,6 +60,7 @@ class Server:
         self._read = 0
         self._told = ""
         self._text = ""
+        self._commands = ""
 
     async def run(self) -> None:
         """Serve until `end` is called or the process is told to end.
@@ -211,6 +213,7 @@ class Server:
             return None
         service.description = description
         self._report(events.Notice(level="info", text=f"{self._project.description.name} is read again"))
+        self._tell_commands(description)
         return link
 
     def _configuration(self, link: Link, description: Description) -> str:
@@ -226,6 +229,13 @@ class Server:
         for name, machines in ipxe.lacking(description.machines, programs).items():
             text = f"{', '.join(machines)}: there is no {name}, which a firmware without an iPXE of its own loads"
             self._report(events.Notice(level="warning", text=text))
+        self._tell_commands(description)
+
+    def _tell_commands(self, description: Description) -> None:
+        text = commands_of(description.machines)
+        if text and text != self._commands:
+            self._report(events.Notice(level="warning", text=text))
+        self._commands = text
 
     def _once(self, text: str) -> None:
         if text != self._told:
