@@ -196,7 +196,8 @@ def import_(
 def accept(folder: Path) -> None:
     """Accept the code of a project that runs outside of a sandbox: its BuildStream plugins, arguments of QEMU.
 
-    Without it, commands that would run such code say so and end. A change of it asks again.
+    Nothing of it is run. Without it, commands that only look end with host-code, and those that build or boot say
+    once what they run.
     """
     from rootstream import accepting
 

@@ -1,11 +1,13 @@
 """Code that a project has this machine run outside of a sandbox: plugins of BuildStream, arguments of QEMU.
 
-It is run once the user has accepted it with `rootstream accept`. What was accepted is noted outside of the
-project, by the project's folder and the content of what was accepted, so that a changed plugin asks again.
+Commands that only read run none of it before the user has accepted it, by `rootstream accept` or by a command that
+builds or boots, which says once what it runs. What was accepted is noted outside of the project, by the project's
+folder and the content of what was accepted, so that a changed plugin is told again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -13,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream import located
+from rootstream import events, located
 from rootstream.errors import UserError, Where
 from rootstream.located import Node, Scalar, Sequence
 from rootstream.lock import write_atomically
@@ -69,19 +71,38 @@ def arguments(description: Path, systems: Iterable[str]) -> tuple[HostCode, ...]
 
 def require(folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str]) -> None:
     """Raise `UserError` host-code for what the user has not accepted yet."""
-    known = _accepted(folder, env) if found else frozenset()
-    asked = [each for each in found if each.digest not in known]
+    asked = _unknown(folder, found, env)
+    if asked:
+        raise UserError(
+            "host-code",
+            "this project runs code of its own on this machine, outside of a sandbox",
+            where=asked[0].where,
+            detail="\n".join(_lines(asked)),
+            hint=f"Read it; `rootstream accept` in {folder} accepts it as it is, until it changes.",
+        )
+
+
+def tell(
+    folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str], report: events.Reporter = events.ignore
+) -> None:
+    """Warn of what is about to run and was not accepted yet, and note it as accepted: it is told once."""
+    asked = _unknown(folder, found, env)
     if not asked:
         return
+    text = "this project runs code of its own on this machine, outside of a sandbox: " + "; ".join(_lines(asked))
+    report(events.Notice(level="warning", text=text))
+    with contextlib.suppress(UserError):  # where nothing can be noted it is told each time
+        accept(folder, found, env)
+
+
+def _unknown(folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str]) -> list[HostCode]:
+    known = _accepted(folder, env) if found else frozenset()
+    return [each for each in found if each.digest not in known]
+
+
+def _lines(asked: list[HostCode]) -> list[str]:
     lines = [f"{each.where}: {each.text}" for each in asked[:MOST_TOLD]]
-    lines += [f"and {len(asked) - MOST_TOLD} more"] if len(asked) > MOST_TOLD else []
-    raise UserError(
-        "host-code",
-        "this project runs code of its own on this machine, outside of a sandbox",
-        where=asked[0].where,
-        detail="\n".join(lines),
-        hint=f"Read it; `rootstream accept` in {folder} accepts it as it is, until it changes.",
-    )
+    return lines + ([f"and {len(asked) - MOST_TOLD} more"] if len(asked) > MOST_TOLD else [])
 
 
 def accept(folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str]) -> Path:

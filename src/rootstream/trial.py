@@ -66,7 +66,7 @@ def prepare(
     """
     if kind and project.kind == "described":
         _makes(project, wanted, kind)
-    _require_accepted(project, wanted)
+    _tell_arguments(project, wanted, report)
     workflow.build(project, wanted, engine, _part(report), locked=locked)
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
@@ -80,8 +80,8 @@ def prepare(
     return tuple(ready)
 
 
-def _require_accepted(project: Project, wanted: tuple[str, ...]) -> None:
-    """Raise `UserError` host-code for arguments of QEMU that the user has not accepted."""
+def _tell_arguments(project: Project, wanted: tuple[str, ...], report: events.Reporter) -> None:
+    """Warn of arguments of QEMU that the user has not accepted; some of them start programs."""
     if project.kind == "plain":
         return
     description = load(project.description)
@@ -90,7 +90,7 @@ def _require_accepted(project: Project, wanted: tuple[str, ...]) -> None:
         each.name: None for each in description.systems if each.target in names and each.system.machine.extra_args
     }
     if chosen:
-        hostcode.require(project.folder, hostcode.arguments(project.description, chosen), os.environ)
+        hostcode.tell(project.folder, hostcode.arguments(project.description, chosen), os.environ, report)
 
 
 def _part(report: events.Reporter) -> events.Reporter:

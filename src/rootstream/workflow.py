@@ -91,11 +91,22 @@ def read(where: project.Project, wanted: tuple[str, ...]) -> Prepared:
 
 
 def planned(
-    where: project.Project, description: Description, targets: tuple[str, ...], pinned: lock.Lock
+    where: project.Project,
+    description: Description,
+    targets: tuple[str, ...],
+    pinned: lock.Lock,
+    report: events.Reporter | None = None,
 ) -> Prepared:
-    """Plan systems of a project with its lock. Raises `UserError` no-lock or lock-outdated for what it lacks."""
+    """Plan systems of a project with its lock; with `report` they are about to be fetched or built.
+
+    Raises `UserError` no-lock or lock-outdated for what the lock lacks; without `report` host-code.
+    """
     own = set(native(description, targets))
-    require_accepted(where, tuple(each for each in description.systems if each.target in own))
+    systems = tuple(each for each in description.systems if each.target in own)
+    if report is None:
+        require_accepted(where, systems)
+    else:
+        hostcode.tell(where.folder, host_code(where, systems), os.environ, report)
     ours = tuple(target for target in targets if target in own)
     read = inputs.gather(description, where.folder, only=ours)
     plan, outputs = make.plan(description, read, pinned, only=ours)
@@ -137,7 +148,7 @@ def build(
     with project.locked(where, report, _slugs(where, wanted)) as hold:
         engine.clear()
         if where.kind == "plain":
-            require_accepted(where)
+            hostcode.tell(where.folder, host_code(where), os.environ, report)
             places = _build_plain(where, wanted, engine, report)
         else:
             places = _build_described(where, wanted, engine, report, hold, locked=locked)
@@ -167,7 +178,7 @@ def _build_described(
 
     try:
         if native(description, targets):
-            _build_native(planned(where, description, targets, pinned), engine, tell)
+            _build_native(planned(where, description, targets, pinned, report), engine, tell)
         for described in of_buildroot(description, targets):
             _build_workspace(where, described, pinned, engine, tell, hold)
     finally:
@@ -235,14 +246,14 @@ def fetch(
                 raise UserError(
                     "plain-project", "--to: a plain BuildStream project has no lock that names its files"
                 )
-            require_accepted(where)
+            hostcode.tell(where.folder, host_code(where), os.environ, report)
             engine.fetch(where.plan, wanted, report)
             return
         description = load(where.description)
         targets = choose(description, wanted, where.description)
         pinned = pinning.pins(where, targets, engine, report, locked=locked)
         if native(description, targets):
-            prepared = planned(where, description, targets, pinned)
+            prepared = planned(where, description, targets, pinned, report)
             write_plan(prepared)
             with origins.told(prepared.plan, where.description):
                 engine.fetch(where.plan, tuple(each.element for each in prepared.outputs.values()), report)
@@ -332,15 +343,17 @@ def _build_plain(
     return tuple(places)
 
 
-def require_accepted(where: project.Project, systems: tuple[Described, ...] = ()) -> None:
-    """Raise `UserError` host-code where BuildStream would load what the user has not accepted.
-
-    That is of a plain project, or of those that systems name as their root.
-    """
+def host_code(where: project.Project, systems: tuple[Described, ...] = ()) -> tuple[hostcode.HostCode, ...]:
+    """Return what BuildStream would load of a plain project, or of those that systems name as their root."""
     roots = [each.system.root for each in systems]
     folders = [root.elements.project for root in roots if isinstance(root, FromElements)]
-    for folder in ["."] if where.kind == "plain" else dict.fromkeys(folders):
-        hostcode.require(where.folder, hostcode.plugins(where.folder / folder), os.environ)
+    found = ["."] if where.kind == "plain" else dict.fromkeys(folders)
+    return tuple(each for folder in found for each in hostcode.plugins(where.folder / folder))
+
+
+def require_accepted(where: project.Project, systems: tuple[Described, ...] = ()) -> None:
+    """Raise `UserError` host-code where BuildStream would load what the user has not accepted."""
+    hostcode.require(where.folder, host_code(where, systems), os.environ)
 
 
 def require_target(where: project.Project, wanted: tuple[str, ...]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import hostcode, workflow
+from rootstream import events, hostcode, workflow
 from rootstream.errors import UserError, Where
 from rootstream.project import Project
 
@@ -115,3 +115,30 @@ def test_a_plain_project_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(UserError) as raised:
         workflow.require_accepted(plain)
     assert raised.value.reason == "host-code"
+
+
+def test_what_builds_tells_once_and_again_after_a_change(tmp_path: Path, env: dict[str, str]) -> None:
+    folder = project(tmp_path / "p", **{"project.conf": LOCAL, "plugins/a.py": "print('one')\n"})
+    told: list[events.Event] = []
+
+    def build() -> int:
+        told.clear()
+        hostcode.tell(folder, hostcode.plugins(folder), env, told.append)
+        return len(told)
+
+    assert build() == 1
+    assert isinstance(told[0], events.Notice)
+    assert f"{folder / 'project.conf'}:3:4" in told[0].text
+    assert build() == 0
+    hostcode.require(folder, hostcode.plugins(folder), env)
+    (folder / "plugins/a.py").write_text("print('two')\n")
+    assert build() == 1
+
+
+def test_where_nothing_can_be_noted_it_is_told_each_time(tmp_path: Path) -> None:
+    folder = project(tmp_path / "p", **{"project.conf": LOCAL})
+    (tmp_path / "state").write_text("a file")
+    told: list[events.Event] = []
+    for _ in range(2):
+        hostcode.tell(folder, hostcode.plugins(folder), {"XDG_STATE_HOME": str(tmp_path / "state")}, told.append)
+    assert len(told) == 2
