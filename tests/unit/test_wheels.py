@@ -78,6 +78,16 @@ def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
         install(path, PLACES)
 
 
+def test_a_file_that_says_to_be_larger_than_the_wheel_is_refused(tmp_path: Path) -> None:
+    path = wheel(tmp_path, "one", {})
+    data = bytearray(path.read_bytes())
+    begin = data.rindex(b"PK\x01\x02")  # the entry in the central directory: its packed size is at 20
+    data[begin + 20 : begin + 24] = (1 << 31).to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(Mistake, match="larger than itself"):
+        install(path, PLACES)
+
+
 def test_byte_code_is_loaded_without_a_look_at_the_source() -> None:
     made = byte_code({f"{SITE}/one.py": (0o644, b"A = 1\n"), f"{SITE}/bad.py": (0o644, b"A = \n")})
     tag = sys.implementation.cache_tag

@@ -89,7 +89,10 @@ def install(path: Path, places: Places) -> Installed:
     """Return the files of a wheel in their places; `Mistake` if it is not a sound wheel."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return _install(path.name, archive, places, most=ALWAYS + MOST_FACTOR * path.stat().st_size)
+            size = path.stat().st_size
+            if any(info.compress_size > size for info in archive.infolist()):
+                raise Mistake(f"{path.name} is not a sound wheel: a file in it is larger than itself")
+            return _install(path.name, archive, places, most=ALWAYS + MOST_FACTOR * size)
     except DAMAGED as error:
         raise Mistake(f"{path.name} is not a sound wheel: {error}") from error
 
