@@ -23,7 +23,7 @@ help:
 host:
 	@sh tools/host.sh test
 
-$(VENV)/.installed: pyproject.toml tools/venv.sh | host
+$(VENV)/.installed: pyproject.toml tools/venv.sh tools/requirements-dev.txt | host
 	@sh tools/venv.sh "$(PYTHON)" "$(VENV)" dev
 
 # What building and booting need, and no more.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# venv.sh PYTHON VENV [EXTRA]: makes the virtual environment with Rootstream, for its development with EXTRA `dev`.
+# venv.sh PYTHON VENV [dev]: makes the virtual environment with Rootstream; with `dev` that of its development.
 # Works offline once it is complete. What pip prints goes to a log.
 set -eu
 python=$1
@@ -12,10 +12,18 @@ extra=${3:-}
 }
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 log=$venv/install.log
-"$venv/bin/python" -m pip install --editable ".${extra:+[$extra]}" >"$log" 2>&1 || {
+pip() { "$venv/bin/python" -m pip install "$@" >>"$log" 2>&1 || failed; }
+failed() {
 	tail -n 5 "$log" >&2
 	echo "pip failed; all of it is in $log" >&2
 	exit 2
 }
+: >"$log"
+if [ -n "$extra" ]; then # each version as it was tested, by its hash
+	pip --require-hashes --no-deps -r tools/requirements-dev.txt
+	pip --no-deps --no-build-isolation --editable .
+else
+	pip --editable .
+fi
 touch "$venv/.usable"
 [ -z "$extra" ] || touch "$venv/.installed"

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 TOOLS = Path(__file__).parents[2] / "tools"
 FOR_TESTS = {"chromium-headless-shell", "gcc", "bison", "squashfs-tools", "ipmitool", "dnsmasq-base", "syslinux"}
@@ -52,3 +55,15 @@ def test_what_other_programs_print_goes_to_a_log(name: str) -> None:
     ran = [line for line in lines if re.search(r"apt-get (install|update)|-m pip", line) and "echo" not in line]
     assert ran
     assert all(">" in line for line in ran)
+
+
+def test_the_locked_environment_is_that_of_pyproject() -> None:
+    project = tomllib.loads((TOOLS.parent / "pyproject.toml").read_text())
+    asked = [*project["project"]["dependencies"], *project["project"]["optional-dependencies"]["dev"]]
+    asked += project["build-system"]["requires"]
+    lines = (TOOLS / "requirements-dev.txt").read_text().splitlines()
+    found = (re.match(r"([\w.-]+)==([^\s;]+)", line) for line in lines)
+    pinned = {match[1]: match[2] for match in found if match}
+    for each in map(Requirement, asked):
+        if each.marker is None or each.marker.evaluate():
+            assert pinned[canonicalize_name(each.name)] in each.specifier, each.name
