@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.engine import leftovers
-from rootstream.engine.sharing import FOLDER, at_limit, clear, leased
+from rootstream.engine.sharing import FOLDER, LONGEST, at_limit, clear, leased
 
 
 def temporary(token: str) -> Path:
@@ -32,6 +32,16 @@ def test_who_comes_second_is_not_alone(tmp_path: Path) -> None:
         assert third.alone
     assert not third.temporary.exists()
     assert [path.name for path in (tmp_path / FOLDER).iterdir()] == [".lock"]
+
+
+def test_sockets_have_short_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("x" * 40)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with leased(tmp_path, quota="infinity", wait=None) as lease:
+        assert len(str(lease.temporary)) <= LONGEST
+        assert lease.temporary.is_dir()
+    assert not lease.temporary.exists()
 
 
 def test_at_the_limit_a_build_waits_for_the_others(tmp_path: Path) -> None:

@@ -26,6 +26,10 @@ FOLDER = "rootstream-runs"
 MIXED = ".mixed"
 PATH_LIMIT = 4096
 PAUSE = 0.5  # seconds between two looks
+# Bytes of the folder that TMPDIR names for a run: BuildStream's socket adds 48, and gRPC takes 107 with `unix:`
+# before them, since an address has no more (unix(7)).
+LONGEST = 54
+SHORT = Path("/tmp")  # noqa: S108  (the folder in it is made for this run, with a name that nobody knows before)
 FREE_SHARE = 0.05  # of the disk: BuildStream's default reserve
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
@@ -52,7 +56,7 @@ def leased(cache: Path, *, quota: str, wait: Callable[[], None] | None) -> Itera
     runs = cache / FOLDER
     runs.mkdir(parents=True, exist_ok=True)
     token = secrets.token_hex(6)
-    temporary = Path(tempfile.gettempdir(), f"rootstream-{token}")
+    temporary = _temporary(token)
     # Ctrl-C can come anywhere: each step is undone whether or not it was reached
     with contextlib.ExitStack() as held:
         try:
@@ -181,6 +185,12 @@ def _living(runs: Path, cache: Path) -> int:
     return living
 
 
+def _temporary(token: str) -> Path:
+    """Return the folder of a run's temporary files: below TMPDIR, or /tmp where a socket's path would be too long."""
+    wanted = Path(tempfile.gettempdir(), f"rootstream-{token}")
+    return wanted if len(os.fsencode(wanted)) <= LONGEST else SHORT / wanted.name
+
+
 def _remove_temporary(folder: Path, token: str) -> None:
-    if folder.name == f"rootstream-{token}" and folder.parent == Path(tempfile.gettempdir()):
+    if folder.name == f"rootstream-{token}" and folder.parent in (Path(tempfile.gettempdir()), SHORT):
         shutil.rmtree(folder, ignore_errors=True)
