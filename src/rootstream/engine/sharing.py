@@ -186,7 +186,7 @@ def _living(runs: Path, cache: Path) -> int:
 
 
 def _temporary(token: str) -> Path:
-    """Return the folder of a run's temporary files: below TMPDIR, or /tmp where a socket's path would be too long."""
+    """Return the folder of a run's temporary files: below TMPDIR, or /tmp where sockets want it short."""
     wanted = Path(tempfile.gettempdir(), f"rootstream-{token}")
     return wanted if len(os.fsencode(wanted)) <= LONGEST else SHORT / wanted.name
 
