@@ -17,7 +17,7 @@ from rootstream import nofollow
 from rootstream.errors import UserError, Where
 
 WORKSPACES = "buildroot"
-SERVED = ".netboot"  # has links of its own; the boot server looks at what it opens
+SERVED = ".netboot"  # where `serve` kept its state before, with links of its own; nothing in it is read
 # Of Buildroot's output folder, whose own links are many: what is opened, emptied or exported.
 OUTPUT = (".config", "build", "host", "images", "target", "per-package", "graphs", "legal-info")
 # Below state/ and logs/ of a workspace: a pipe and a link that are only ever removed and made anew.

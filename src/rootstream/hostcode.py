@@ -8,10 +8,11 @@ folder and the content of what was accepted, so that a changed plugin is told ag
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,11 +48,12 @@ def plugins(folder: Path) -> tuple[HostCode, ...]:
     Without running any of it. What cannot be read counts as code.
     """
     found: list[HostCode] = []
+    sources = functools.cache(lambda: _sources(folder))
     for path in _files(folder):
         if path.name == CONF:
-            found += _declared(path, folder, "origin", OWN, frozenset())
+            found += _declared(path, folder, "origin", OWN, sources)
         elif path.suffix == ".bst":
-            found += _declared(path, folder, "kind", ("junction",), frozenset())
+            found += _declared(path, folder, "kind", ("junction",), sources)
     return tuple(found)
 
 
@@ -153,7 +155,12 @@ def _code(where: Where, text: str, content: bytes) -> HostCode:
 
 
 def _declared(
-    path: Path, root: Path, word: str, values: tuple[str, ...], above: frozenset[Path]
+    path: Path,
+    root: Path,
+    word: str,
+    values: tuple[str, ...],
+    sources: Callable[[], bytes],
+    above: frozenset[Path] = frozenset(),
 ) -> Iterator[HostCode]:
     """Yield where a file of BuildStream, with those that it includes, gives one of some values to a word."""
     data = path.read_bytes()
@@ -166,14 +173,14 @@ def _declared(
         return
     for value, where in _named(node, word):
         if isinstance(value, Scalar) and value.text in values:
-            yield _code(where, _WORDS[word], data + _sources(root))
+            yield _code(where, _WORDS[word], data + sources())
     for value, where in _named(node, "(@)"):
         for each in value.items if isinstance(value, Sequence) else (value,):
             inner = root / each.text if isinstance(each, Scalar) else root
             if inner in above or not inner.is_file():
                 yield _code(where, "includes what is not in this project", data)
             else:
-                yield from _declared(inner, root, word, values, above | {path})
+                yield from _declared(inner, root, word, values, sources, above | {path})
 
 
 def _sources(root: Path) -> bytes:
