@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,6 @@ NAME = "manifest.json"
 MOST = 64 << 20  # bytes; `inputs` lists every package
 MOST_SIZE = 1 << 62
 _NAME_MAX = 255  # <linux/limits.h>
-_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # control characters, halves of surrogate pairs, ends of lines
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KIND = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 _ARCH = re.compile(r"[a-z0-9_]{0,32}")
@@ -119,10 +117,10 @@ def _entry(place: Path, number: int, item: object) -> Entry:
 
 
 def _is_plain(path: str) -> bool:
-    """Say whether a path stays below where it starts, and can be shown on one line."""
-    if any(unicodedata.category(char) in _NO_TEXT for char in path):
-        return False
-    return all(part not in ("", ".", "..") and len(part.encode()) <= _NAME_MAX for part in path.split("/"))
+    """Say whether a path stays below where it starts, and can be shown on one line, as artifact.py demands."""
+    return path.isprintable() and all(
+        part not in ("", ".", "..") and len(part.encode()) <= _NAME_MAX for part in path.split("/")
+    )
 
 
 def _shown(value: object) -> str:
