@@ -120,6 +120,11 @@ def test_what_the_description_says_is_in_the_image(built: Path) -> None:
     assert b"first" in content
 
 
+def test_a_shell_opens_where_a_package_of_the_project_is_built(built: Path, run: Command) -> None:
+    said = run("shell", "small:greet", "--", "pwd", cwd=built).stdout.strip()
+    assert said == str(built / ".rootstream/buildroot/small/output/build/greet-local")
+
+
 def test_nothing_to_do_is_known_without_make(work: Path, run: Command) -> None:
     run("build", "small", cwd=work)
     logs = set((work / ".rootstream/buildroot/small/logs").iterdir())

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import confined, kconfig, making, notes
+from rootstream.buildroot import confined, info, kconfig, making, notes
 from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
@@ -119,26 +119,18 @@ def hand_to_make(space: Workspace, words: tuple[str, ...], *, network: bool = Fa
 
 
 def build_folder(space: Workspace, package: str) -> Path:
-    """Return where a package is built. Raises `UserError` not-built, unknown-package."""
+    """Return where a package is built, as Buildroot said. Raises `UserError` not-built."""
     folder = space.output / "build"
-    if not re.fullmatch(r"[A-Za-z0-9][\w.+-]*", package):
-        raise UserError("unknown-package", f"{package!r} is no name of a package")
-    found = [path for path in folder.glob(f"{package}-*") if _is_of(path.name, package)] if folder.is_dir() else []
-    found += [folder / package] if (folder / package).is_dir() else []
-    if not found:
+    known = info.known(space).get(package)
+    found = space.output / known.build if known and known.build else folder
+    if found.parent != folder or not found.is_dir():
         raise UserError(
             "not-built",
             f"{package} has no build folder in this workspace",
             where=Where(path=folder),
             hint=f"`rootstream make {package}-extract` makes one; `rootstream show` lists the packages.",
         )
-    return max(found, key=lambda path: path.stat().st_mtime)
-
-
-def _is_of(name: str, package: str) -> bool:
-    """Say whether a build folder is a package's own: what follows the name is a version."""
-    rest = name.removeprefix(f"{package}-")
-    return bool(re.match(r"v?\d|[0-9a-f]{7,}|custom|virtual|undefined", rest))
+    return found
 
 
 def log(space: Workspace, package: str | None) -> Path:
