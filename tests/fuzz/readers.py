@@ -36,7 +36,7 @@ from rootstream.sandbox.program import Mistake
 from rootstream_bst import aptindex, compression, deb, git_guard, pysource, requirement, tarstream
 from rootstream_bst.faults import Fault
 from rootstream_bst.tree import Tree
-from tests.fuzz import seeds
+from tests.fuzz import network, seeds
 
 REFUSALS = (UserError, Fault, Mistake, NotElf)
 MARK = "@mark:"
@@ -261,6 +261,7 @@ READERS = {
     "buildroot": Reader(
         run=lambda path: buildroot_tree.unpack(path, _folder(path)), seeds=seeds.packed_tars, tar=True
     ),
+    "bmc": Reader(run=network.bmc, seeds=lambda: network.ANSWERS),
     "console": Reader(run=_console, seeds=lambda: CONSOLES),
     "control": Reader(run=deb.control, seeds=seeds.debs),
     "deb": Reader(run=_deb, seeds=seeds.debs),
@@ -274,6 +275,7 @@ READERS = {
     "fragment": Reader(run=_fragment, seeds=lambda: (*FRAGMENTS, *seeds.texts("*.config"))),
     "git": Reader(run=_git, seeds=lambda: ADDRESSES),
     "home": Reader(run=lambda path: home.understood(path.read_bytes()), seeds=lambda: (b"boot=1&up=2.5&sum=ab",)),
+    "http": Reader(run=network.http, seeds=lambda: network.REQUESTS),
     "kernel": Reader(run=_kernel, seeds=seeds.elves),
     "layer": Reader(run=_layer, seeds=seeds.tars, tar=True),
     "lock": Reader(run=_lock, seeds=lambda: LOCKS),

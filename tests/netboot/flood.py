@@ -14,7 +14,6 @@ import hashlib
 import json
 import socket
 import sys
-import time
 from collections.abc import Awaitable, Callable
 
 SERVER = ("10.0.2.1", 8080)
@@ -33,7 +32,8 @@ async def opened(address: str, *, buffer: int = 0) -> tuple[asyncio.StreamReader
     line.setblocking(False)
     line.bind((address, 0))
     try:
-        await asyncio.wait_for(asyncio.get_running_loop().sock_connect(line, SERVER), 20)
+        async with asyncio.timeout(20):
+            await asyncio.get_running_loop().sock_connect(line, SERVER)
     except BaseException:
         line.close()
         raise
@@ -64,12 +64,14 @@ async def no_reader(_: asyncio.StreamReader, writer: asyncio.StreamWriter, path:
 
 async def bomb(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: str) -> None:
     writer.write(POST + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(BOMB) + BOMB)
-    await asyncio.wait_for(reader.read(), 20)
+    async with asyncio.timeout(20):
+        await reader.read()
 
 
 async def rubbish(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, _: str) -> None:
     writer.write(b"GET /" + b"a" * 60_000 + b"\x80 HTTP/1.1\r\nAuthorization: Bearer SECRETSECRETSECRET\r\n\r\n")
-    await asyncio.wait_for(reader.read(), 20)
+    async with asyncio.timeout(20):
+        await reader.read()
 
 
 KINDS: tuple[Ill, ...] = (slow_head, slow_body, no_reader, bomb, rubbish)
@@ -86,33 +88,43 @@ async def ill(kind: Ill, address: str, path: str) -> None:
         await asyncio.sleep(0.2)
 
 
-async def honest(address: str, path: str, wanted: str, end: float) -> bool:
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-            reader, writer = await opened(address)
-            try:
-                writer.write(f"GET {path} HTTP/1.1\r\n{HEAD}\r\n".encode())
-                await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
-                state = hashlib.sha256()
-                while piece := await asyncio.wait_for(reader.read(1 << 16), 60):
-                    state.update(piece)
-                if state.hexdigest() == wanted:
-                    return True
-            finally:
-                writer.close()
-        await asyncio.sleep(1)
+async def fetched(address: str, path: str) -> str:
+    """Return the SHA-256 of what the server sends."""
+    reader, writer = await opened(address)
+    try:
+        writer.write(f"GET {path} HTTP/1.1\r\n{HEAD}\r\n".encode())
+        async with asyncio.timeout(60):
+            await reader.readuntil(b"\r\n\r\n")
+        state = hashlib.sha256()
+        while True:
+            async with asyncio.timeout(60):
+                piece = await reader.read(1 << 16)
+            if not piece:
+                return state.hexdigest()
+            state.update(piece)
+    finally:
+        writer.close()
+
+
+async def honest(address: str, path: str, wanted: str, seconds: float) -> bool:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            while True:
+                with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
+                    if await fetched(address, path) == wanted:
+                        return True
+                await asyncio.sleep(1)
     return False
 
 
 async def main(path: str, wanted: str, seconds: float) -> None:
-    end = time.monotonic() + seconds
     bad = [
         asyncio.create_task(ill(kind, f"10.0.2.{ADDRESSES[number * EACH + host]}", path))
         for number, kind in enumerate(KINDS)
         for host in range(EACH)
     ]
     await asyncio.sleep(2)
-    good = await asyncio.gather(*(honest(f"10.0.2.{n}", path, wanted, end) for n in ADDRESSES[-HONEST:]))
+    good = await asyncio.gather(*(honest(f"10.0.2.{n}", path, wanted, seconds) for n in ADDRESSES[-HONEST:]))
     for task in bad:
         task.cancel()
     await asyncio.gather(*bad, return_exceptions=True)

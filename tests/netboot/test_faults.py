@@ -143,9 +143,13 @@ def test_without_the_right_to(make_light: Make) -> None:
         if not mode & 0o001:
             folder.chmod(mode | 0o011)
     python = python_for_all(lab.project.parent / "venv")
+    state = lab.project.parent / "state-of-nobody"
+    state.mkdir()
+    os.chown(state, nobody, nobody)
     done = lab.run(
         *("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"),
-        *("env", f"HOME={lab.project}", str(python), "-m", "rootstream", "serve", "--interface", "br0"),
+        *("env", f"HOME={lab.project}", f"XDG_STATE_HOME={state}"),
+        *(str(python), "-m", "rootstream", "serve", "--interface", "br0"),
         timeout=60,
     )
     assert done.returncode == 2

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from loading import read
+from tests.loading import read
 
 from rootstream import events, project
 from rootstream.buildroot import confined, external, generate, info, making, notes

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from loading import system
+from tests.loading import system
 
 from rootstream import layers
 from rootstream.buildroot import thirdparty

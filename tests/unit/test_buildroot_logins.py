@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import read
+from tests.loading import read
 
 from rootstream import project
 from rootstream.buildroot import logins

@@ -7,7 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from loading import read
+from tests.loading import read
 
 from rootstream import project, pythonwheels
 from rootstream.buildroot import external, generate, pythonlayer

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from loading import GOOD, line, message, one, problems, read, system, write, wrong
+from tests.loading import GOOD, line, message, one, problems, read, system, write, wrong
 
 from rootstream.errors import Problems, UserError
 from rootstream.images import MakeDisk, MakeInitramfs, MakeTar

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import message, system, wrong
+from tests.loading import message, system, wrong
 
 from rootstream.files import paths_of
 from rootstream.roots import FromBuildroot

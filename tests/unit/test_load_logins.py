@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import one, read
+from tests.loading import one, read
 
 from rootstream import events, selection
 from rootstream.load import load

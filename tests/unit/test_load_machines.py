@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import line, problems, read
+from tests.loading import line, problems, read
 
 from rootstream.machines import commands_of
 

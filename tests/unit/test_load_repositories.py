@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import one, read, system, wrong
+from tests.loading import one, read, system, wrong
 
 from rootstream.errors import UserError
 from rootstream.filetext import MOST_KEY, openpgp_key

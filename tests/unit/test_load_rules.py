@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from loading import GOOD, line, message, one, problems, read, system, wrong
+from tests.loading import GOOD, line, message, one, problems, read, system, wrong
 
 from rootstream.images import ENDINGS, file_name
 

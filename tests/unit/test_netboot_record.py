@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from loading import read
+from tests.loading import read
 
 from rootstream import events
 from rootstream.description import Description

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from netsite import KERNEL, MACHINES, SYSTEM, Site, run_to_end
+from tests.netsite import KERNEL, MACHINES, SYSTEM, Site, run_to_end
 
 from rootstream.netboot import httplog, listening, places, requests, senders, telling
 from rootstream.netboot import site as http

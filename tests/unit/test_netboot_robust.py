@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
-from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
+from tests.netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 
 from rootstream.errors import UserError
 from rootstream.netboot import listening, telling

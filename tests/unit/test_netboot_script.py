@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import GOOD, problems, read
+from tests.loading import GOOD, problems, read
 
 from rootstream.errors import UserError
 from rootstream.machines import NetMachine

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from netsite import run_to_end
+from tests.netsite import run_to_end
 
 from rootstream.netboot.senders import Loop
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
+from tests.netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 from yarl import URL
 
 from rootstream.netboot import api, places, sending

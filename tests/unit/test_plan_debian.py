@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from loading import message, wrong
+from tests.loading import message, wrong
 
 from rootstream.content import chunks
 from rootstream.description import Debian, Described, Description, System

@@ -8,7 +8,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from loading import GOOD, one, write
+from tests.loading import GOOD, one, write
 
 from rootstream import reference
 from rootstream.load import load

@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from loading import one
+from tests.loading import one
 
 from rootstream.errors import Problems
 from rootstream.load import load

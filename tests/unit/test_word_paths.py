@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from loading import message, one, problems, read
+from tests.loading import message, one, problems, read
 
 from rootstream.description import System
 from rootstream.errors import Problems

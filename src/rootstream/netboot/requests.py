@@ -6,6 +6,7 @@ Nothing is unpacked: a few kilobytes of gzip can be gigabytes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 
 from aiohttp import hdrs, web
@@ -51,7 +52,7 @@ async def body(request: web.Request, limit: int) -> bytes:
                     )
     except TimeoutError:
         raise web.HTTPRequestTimeout(text=f"the body did not come within {PATIENCE:g} seconds\n") from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, ConnectionError):  # broken, or its client has gone
         raise web.HTTPBadRequest(text="the body is broken\n") from None
     return bytes(found)
 
@@ -63,7 +64,8 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
     if request.headers.get(hdrs.EXPECT, "").strip().lower() != "100-continue":
         raise web.HTTPExpectationFailed(text="only 100-continue can be expected\n")
     if refusal(request) is None:
-        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        with contextlib.suppress(ConnectionError):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         request.writer.output_size = 0
     return None
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from aiohttp import web
-from loading import GOOD, read
 
 from rootstream import events
 from rootstream.netboot import api, places
@@ -23,6 +22,7 @@ from rootstream.netboot.service import Service
 from rootstream.netboot.site import LIMITS, Routes, application
 from rootstream.netboot.state import State
 from rootstream.project import Project
+from tests.loading import GOOD, read
 
 MAC = "52-54-00-00-00-01"
 KERNEL, RAMDISK = b"kernel" * 1000, b"ramdisk" * 100_000
