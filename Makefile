@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-systems lint unit fuzz engine boot netboot faults bench docs clean host usable
+.PHONY: help setup demo test test-systems lint unit fuzz audit engine boot netboot faults bench docs clean host usable
 
 help:
 	@echo "make setup   install what is missing, as root, and make .venv with rootstream in it"
@@ -15,6 +15,7 @@ help:
 	@echo "make lint | unit | engine | boot | netboot    parts of it"
 	@echo "make faults  a thousand kills at random moments (hours); goes on where it was interrupted"
 	@echo "make fuzz    readers of foreign bytes for an hour, from where the last run stopped (FUZZ_SECONDS)"
+	@echo "make audit   look the locked packages up among known vulnerabilities"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
 	@echo "make docs    the pages that are made from the code"
 	@echo "make clean   delete what was made here (not the shared cache)"
@@ -51,6 +52,9 @@ unit: $(VENV)/.installed
 FUZZ_SECONDS ?= 3600
 fuzz: $(VENV)/.installed
 	$(BIN)/python -m tests.fuzz.run --seconds $(FUZZ_SECONDS)
+
+audit: $(VENV)/.installed
+	$(BIN)/python tools/audit.py $(VENV)/audit
 
 engine: $(VENV)/.installed
 	$(PYTEST) tests/engine
