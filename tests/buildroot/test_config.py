@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pexpect
 import pytest
-from tests.buildroot.conftest import Command
+from tests.buildroot.conftest import Base, Command
 from tests.readonly import look
 
 pytestmark = pytest.mark.buildroot
@@ -36,6 +36,7 @@ BR2_x86_64=y
 BR2_PACKAGE_BASH=y
 BR2_PACKAGE_BUSYBOX_SHOW_OTHERS=y
 """
+LEGACY = ("BR2_PACKAGE_OLD_DEPTH", "BR2_PACKAGE_WATCHDOGD_GENERIC_POLL")  # of the small tree, of real ones
 
 
 @pytest.fixture
@@ -211,6 +212,19 @@ def test_a_whole_config_is_told_and_minimised(box: Path, run: Command) -> None:
     run("config", "minimize", cwd=box)
     assert len((box / "box_defconfig").read_text().splitlines()) < 20
     assert run("config", "get", "BR2_PACKAGE_BASH", cwd=box).stdout == "BR2_PACKAGE_BASH=y\n"
+
+
+def test_symbols_of_older_trees_in_a_whole_config_are_no_mistake(base: Base, tmp_path: Path, run: Command) -> None:
+    (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=base.tree))
+    (tmp_path / "box_defconfig").write_text(base.defconfig)
+    run("config", "discard", cwd=tmp_path)  # makes the .config
+    whole = (tmp_path / ".rootstream" / "buildroot" / "box" / "output" / ".config").read_text()
+    (tmp_path / "box_defconfig").write_text(whole)
+    assert reasons(tmp_path, run) == {}
+    # an int that is 0 unless somebody asks for it
+    name = next(name for name in LEGACY if f"\n{name}=0\n" in whole)
+    (tmp_path / "box_defconfig").write_text(whole.replace(f"\n{name}=0\n", f"\n{name}=3\n"))
+    assert {symbol: kind for symbol, (kind, _) in reasons(tmp_path, run).items()} == {name: "symbol-legacy"}
 
 
 def test_the_short_form_of_a_whole_config_gives_the_same(box: Path, run: Command) -> None:

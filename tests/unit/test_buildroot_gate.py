@@ -12,7 +12,7 @@ import pytest
 from tests.loading import read
 
 from rootstream import events, project
-from rootstream.buildroot import confined, external, generate, info, making, notes
+from rootstream.buildroot import confined, external, fetching, generate, info, making, notes
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.errors import UserError
 
@@ -107,6 +107,24 @@ def test_a_build_that_fails_after_its_answer_names_the_package(space: Workspace)
     assert info.GATE not in str(caught.value.hint) + (space.logs / "latest" / "build.log").read_text()
 
 
+# Buildroot before 2020.02, which make 4.3 takes for incomplete in a folder that is new
+INCLUDING = """\
+BR2_EXTERNAL_FILE = $(BASE_DIR)/.br-external.mk
+BASE_DIR = $(O)
+-include $(BR2_EXTERNAL_FILE)
+$(shell mkdir -p $(O); echo 'EXTERNAL = read' > $(BR2_EXTERNAL_FILE))
+include $(BR2_EXTERNAL_FILE)
+"""
+
+
+def test_older_trees_include_what_they_make_in_a_new_folder(space: Workspace) -> None:
+    makefile = space.tree / "Makefile"
+    makefile.write_text(INCLUDING + makefile.read_text().replace("one 1 Building", "one $(EXTERNAL) Building"))
+    shutil.rmtree(space.output)
+    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert ">>> one read Building" in (space.logs / "latest" / "build.log").read_text()
+
+
 def rule(space: Workspace, recipe: str) -> None:
     """Have the tree's package built by another recipe."""
     text = (space.tree / "Makefile").read_text()
@@ -118,6 +136,19 @@ def test_what_a_package_leaves_running_holds_nothing_up(space: Workspace, monkey
     assert making.run(space, ("all",), events.ignore, what="the build")
     monkeypatch.setitem(space.env, confined.VARIABLE, confined.OFF)
     assert making.run(space, ("all",), events.ignore, what="the build")
+
+
+def test_a_host_that_buildroot_does_not_take_is_told_as_that(space: Workspace) -> None:
+    checks = space.tree / "support/dependencies"
+    checks.mkdir(parents=True)
+    (checks / "dependencies.mk").write_text(
+        "dependencies:\n\t@echo \"You must install 'unzip' on your build machine\" >&2; exit 1\n"
+    )
+    with (space.tree / "Makefile").open("a") as file:
+        file.write("include support/dependencies/dependencies.mk\none-source: dependencies\n")
+    with pytest.raises(UserError, match="unzip") as caught:
+        fetching.as_buildroot_does(space, ("one",), events.ignore, output=space.output)
+    assert caught.value.reason == "host-refused"
 
 
 def test_who_wants_a_network_to_build_is_told(space: Workspace) -> None:

@@ -18,6 +18,7 @@ from rootstream.sandbox.kconfig_problem import chosen_later, doubtful
 from rootstream.system import Architecture
 
 FULL = 400  # symbols in a file from which on it is no defconfig but a whole .config
+_UNUSED = ("n", '""', "0")  # values of symbols of an older Buildroot that nobody asked for anything with
 _LONE_DOLLAR = re.compile(r"\$(?![({])")
 _LEGACY = re.compile(r"^config (BR2_\w+)\n((?:\t.*\n|\n)*)", re.MULTILINE)
 
@@ -43,10 +44,10 @@ def as_error(problem: Problem, project: Path) -> UserError:
 
 
 def _requests(space: Workspace, composed: Composed, optional: frozenset[str]) -> Iterator[Problem]:
-    legacy = legacy_symbols(space)
+    # they come out as asked for, and then stop the build; a whole .config names each, with a value that does not
+    legacy = legacy_symbols(space) if composed.result.get("BR2_LEGACY") == "y" else {}
     for request in composed.requests.values():
-        # they come out as asked for, and then stop the build
-        if request.symbol in legacy and request.value not in ("n", '""'):
+        if request.symbol in legacy and request.value not in _UNUSED:
             yield _legacy(request, legacy[request.symbol], optional)
     wanting = [each for each in doubtful(composed.requests, composed.result, None) if each.symbol not in legacy]
     if not wanting:

@@ -8,6 +8,7 @@ no process of it, and a network only while something is downloaded.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -27,6 +28,7 @@ _USER = 1000
 _ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--hostname", "buildroot")
 _PROBING = 20.0
 _CONTROLLING = ("setsid", "--ctty", "--wait")
+_INCLUDED = re.compile(r"^BR2_EXTERNAL_FILE = \$\(BASE_DIR\)/([\w.-]+)$", re.MULTILINE)
 # Folders of an output folder that are gone through outside of the sandbox, too.
 _FOLDERS = ("build", "host", "staging", "target", "images", "per-package")
 
@@ -56,13 +58,26 @@ def tell(space: Workspace, report: events.Reporter) -> None:
 def make(space: Workspace, *targets: str, output: Path | None = None) -> tuple[str, ...]:
     """Return the command of Buildroot's make, never with -j (Buildroot's manual, "make tips").
 
-    `output` is another output folder than the system's. Only this module runs it.
+    `output` is another output folder than the system's; it is begun here. Only this module runs it.
     """
+    _begin(output or space.output, space.tree)
     externals = ":".join(str(path) for path in space.externals)
     return (
         *("make", "--no-print-directory", "-C", str(space.tree)),
         *(f"O={output or space.output}", f"BR2_EXTERNAL={externals}", *targets),
     )
+
+
+def _begin(output: Path, tree: Path) -> None:
+    """Have in an output folder what make includes right after it made it.
+
+    Make 4.3 takes it for missing where it was not there before (https://savannah.gnu.org/bugs/?57676); Buildroot
+    works around that since 2020.02.
+    """
+    match = _INCLUDED.search((tree / "Makefile").read_text("utf-8", "replace"))
+    if match:
+        output.mkdir(parents=True, exist_ok=True)
+        (output / match[1]).touch()
 
 
 def wrapped(

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import IO, Self
 
 from rootstream import process
-from rootstream.buildroot import confined, info
+from rootstream.buildroot import confined, failure, info
+from rootstream.buildroot.failure import WHOLE
 from rootstream.buildroot.workspace import Workspace
-from rootstream.errors import Interrupted, UserError, Where
+from rootstream.errors import Interrupted
 from rootstream.events import ElementFinished, ElementStarted, Phase, Reporter, Step
 from rootstream_bst import pipes
 
@@ -26,20 +27,7 @@ _MESSAGE = re.compile(rb"(?:\x1b\[[0-9;]*m|\x1b\(B|\x0f)*>>> (?:([A-Za-z0-9][\w.
 # After these, what a package depends on may come first; after all others a package goes on to its end.
 _BEGINNING = ("Downloading", "Extracting", "Patching", "Syncing", "Updating", "Configuring")
 CONFIGURING = "Configuring"
-# What programs say that ask for an address without a network (getaddrinfo(3), connect(2), Go, Cargo, npm).
-_WANTS_NETWORK = re.compile(
-    r"(?i)could ?n.t resolve|could not resolve|name resolution|unable to resolve|name or service not known"
-    r"|network is unreachable|connection refused|EAI_AGAIN|ENETUNREACH|dial tcp|failed to lookup address"
-    r"|NameResolutionError"
-)
-_NO_NETWORK = (
-    "There is a network only while sources are downloaded, and something asked for it while it was built. What it "
-    "fetches belongs into its downloads (NAME_EXTRA_DOWNLOADS, a vendored tarball, NAME_DOWNLOAD_DEPENDENCIES); "
-    "`network: build` below `buildroot` of system.yaml leaves the network on."
-)
 KEPT_LOGS = 10
-TAIL_LINES = 30
-WHOLE = "build.log"
 
 
 def _nothing(name: str, phase: str) -> None:
@@ -189,7 +177,7 @@ def run(
     `action` is what is told to happen to a package, `output` another output folder than the system's. `network`:
     it downloads. `visible` are further paths that its rules read. With `answered` make is first asked for its
     packages (info.py), and builds when that has taken the answer and said so; else it is ended: False is returned.
-    Raises `UserError` buildroot-failed with the end of the failing package's log, Interrupted.
+    Raises `UserError` what `failure.of` gives, Interrupted.
     """
     env = {**workspace.environment(), "TERM": "dumb"}
     place = output or workspace.output
@@ -214,7 +202,7 @@ def run(
         return False
     culprit = follower.close(failed=status != 0)
     if status != 0:
-        raise failure(workspace, folder, culprit, status, process.paste(shown), what, network=online)
+        raise failure.of(workspace, folder, culprit, status, process.paste(shown), what, network=online)
     return True
 
 
@@ -275,38 +263,6 @@ def _follow(
             raise Interrupted("stopped; packages that are finished are kept") from error
         finally:
             process.end(child)
-
-
-def failure(
-    workspace: Workspace, folder: Path, culprit: str | None, status: int, command: str, what: str, *, network: bool
-) -> UserError:
-    """Return the error of a failed make: the end of the log, where all of it is, how to look inside.
-
-    `network` says whether make had one.
-    """
-    path = folder / (f"{culprit}.log" if culprit else WHOLE)
-    target = workspace.described.target
-    look = f"`rootstream shell {target}:{culprit}` opens a shell where it failed. " if culprit else ""
-    if not network and _WANTS_NETWORK.search(read_end(path)):
-        look = f"{_NO_NETWORK} {look}"
-    return UserError(
-        "buildroot-failed",
-        f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",
-        where=Where(path=path),
-        detail=process.tail(read_end(path), TAIL_LINES),
-        hint=f"{look}All output: {folder / WHOLE}. By hand: {command}",
-    )
-
-
-def read_end(path: Path, most: int = 64 << 10) -> str:
-    """Return the end of a log as text."""
-    try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - most))
-            return file.read().decode("utf-8", "replace")
-    except OSError:
-        return ""
 
 
 def _link(link: Path, name: str) -> None:

@@ -25,7 +25,7 @@ _DOTCONFIG = {"xvisor": "build/openconf/.config"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """What a session saved: the file, the difference, and symbols that system.yaml itself sets."""
+    """What a session saved: the file, the difference as it is told, and symbols that system.yaml itself sets."""
 
     path: str | None
     difference: str
@@ -322,4 +322,8 @@ def minimize(space: Workspace, generated: Generated) -> Saved:
             f"{place.path} has no short form that gives the same configuration: {', '.join(sorted(left))}",
             hint="It is left as it was.",
         )
-    return Saved(path=place.path, difference=edit.difference(place.path, before, text))
+    if text == before:
+        return Saved(path=None, difference="")
+    # the thousands of lines that went say nothing
+    head = f"{place.path}: {len(before.splitlines())} lines became {len(text.splitlines())}\n"
+    return Saved(path=place.path, difference=head + text)

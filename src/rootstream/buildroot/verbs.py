@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import confined, info, kconfig, making, notes
+from rootstream.buildroot import confined, failure, info, kconfig, notes
 from rootstream.buildroot.info import Package
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
@@ -135,7 +135,7 @@ def build_folder(space: Workspace, package: str) -> Path:
 
 def log(space: Workspace, package: str | None) -> Path:
     """Return the newest log of a package, or of the whole last build. Raises `UserError` no-log."""
-    name = f"{package}.log" if package else making.WHOLE
+    name = f"{package}.log" if package else failure.WHOLE
     found = sorted(path for path in space.logs.glob(f"*/{name}") if path.parent.name != "latest")
     if not found:
         raise UserError(

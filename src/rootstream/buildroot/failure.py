@@ -1,0 +1,70 @@
+"""What a make of Buildroot that failed is told as: by the end of its log, and what is known of such an end."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from rootstream import process
+from rootstream.buildroot.workspace import Workspace
+from rootstream.errors import UserError, Where
+
+# What programs say that ask for an address without a network (getaddrinfo(3), connect(2), Go, Cargo, npm).
+_WANTS_NETWORK = re.compile(
+    r"(?i)could ?n.t resolve|could not resolve|name resolution|unable to resolve|name or service not known"
+    r"|network is unreachable|connection refused|EAI_AGAIN|ENETUNREACH|dial tcp|failed to lookup address"
+    r"|NameResolutionError"
+)
+_NO_NETWORK = (
+    "There is a network only while sources are downloaded, and something asked for it while it was built. What it "
+    "fetches belongs into its downloads (NAME_EXTRA_DOWNLOADS, a vendored tarball, NAME_DOWNLOAD_DEPENDENCIES); "
+    "`network: build` below `buildroot` of system.yaml leaves the network on."
+)
+# Buildroot's check of the host, before anything is built or downloaded (support/dependencies/dependencies.sh)
+_CHECK = re.compile(r"^make(\[\d+\])?: \*\*\* \[support/dependencies/dependencies\.mk:.*", re.MULTILINE)
+TAIL_LINES = 30
+CHECK_LINES = 4
+WHOLE = "build.log"
+
+
+def of(
+    workspace: Workspace, folder: Path, culprit: str | None, status: int, command: str, what: str, *, network: bool
+) -> UserError:
+    """Return the error of a failed make: the end of the log, where all of it is, how to look inside.
+
+    `network` says whether make had one. It is buildroot-failed, or host-refused where Buildroot did not begin.
+    """
+    path = folder / (f"{culprit}.log" if culprit else WHOLE)
+    target, end = workspace.described.target, _end(path)
+    refused = None if culprit else _CHECK.search(end)
+    if refused:
+        return UserError(
+            "host-refused",
+            f"{target}: Buildroot does not take this host",
+            where=Where(path=path),
+            detail=process.tail(end[: refused.start()], CHECK_LINES),
+            hint="Programs are looked for in folders of PATH outside of a home: others are not shown to a build. "
+            "`rootstream doctor` names those that Buildroot needs.",
+        )
+    look = f"`rootstream shell {target}:{culprit}` opens a shell where it failed. " if culprit else ""
+    if not network and _WANTS_NETWORK.search(end):
+        look = f"{_NO_NETWORK} {look}"
+    return UserError(
+        "buildroot-failed",
+        f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",
+        where=Where(path=path),
+        detail=process.tail(end, TAIL_LINES),
+        hint=f"{look}All output: {folder / WHOLE}. By hand: {command}",
+    )
+
+
+def _end(path: Path, most: int = 64 << 10) -> str:
+    """Return the end of a log as text."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - most))
+            return file.read().decode("utf-8", "replace")
+    except OSError:
+        return ""
