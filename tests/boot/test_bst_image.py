@@ -3,46 +3,29 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import DERIVED, LONG, ROOT, Command
-
-from rootstream.engine import settings_from
-from rootstream.engine.settings import configuration
+from tests.bstexample import TARGET, bst, copied
+from tests.conftest import Command
 
 pytestmark = pytest.mark.boot
-
-EXAMPLE = ROOT / "examples" / "bst-image"
-TARGET = "image-x86_64.bst"
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a copy of the project with its refs; they are tracked once and kept, for runs without a network."""
-    kept = EXAMPLE / "project.refs"
-    if not kept.exists():
-        bst(EXAMPLE, tmp_path_factory.mktemp("conf"), "source", "track", "--deps", "all", TARGET)
-    return Path(shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("bst") / "image", ignore=DERIVED))
+    """Return a copy of the project without networks in its kernel.
 
-
-def bst(project: Path, scratch: Path, *words: str) -> str:
-    """Run bst as its user would, but with the cache that the other tests have filled."""
-    conf = scratch / "buildstream.conf"
-    conf.write_text(configuration(settings_from(os.environ), mark=None))
-    done = subprocess.run(
-        [sys.executable, "-m", "buildstream", "--config", str(conf), "--no-interactive", *words],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=LONG,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr[-5000:]
-    return done.stdout
+    Nothing in the image uses them, and they take a third of the compiling; tests/systems builds it whole.
+    """
+    folder = copied(tmp_path_factory.mktemp("bst"))
+    kernel = folder / "elements" / "image" / "linux.bst"
+    steps = kernel.read_text().split("\n\n")
+    kept = [step for step in steps if "# Networks;" not in step]
+    assert len(kept) == len(steps) - 1
+    kernel.write_text("\n\n".join(kept))
+    return folder
 
 
 def test_by_bst_and_its_own_script(project: Path, tmp_path: Path) -> None:

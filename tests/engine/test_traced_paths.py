@@ -1,4 +1,4 @@
-"""Every path that a build opens below its project, from a trace of it: each step is replaced, none is followed."""
+"""Every path that a command opens in its project, from a trace of it: each step is replaced, none is followed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,26 @@ import pytest
 from tests.conftest import LONG, Command
 from tests.readonly import snapshot
 
+from rootstream import project
+from rootstream.errors import UserError
+
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed"),
 ]
 
+DESCRIBED = "systems:\n  small: {root: busybox, images: [tar]}\n"
+# Those that look at a description; what serves and boots machines works on the same results.
+VERBS = (
+    ("update", "--missing"),
+    ("fetch",),
+    ("build", "-n"),
+    ("build",),
+    ("show",),
+    ("log", "small"),
+    ("builds",),
+    ("clean", "--yes", "--out"),
+)
 ELEMENT = "kind: import\nsources: [{kind: local, path: files}]\n"
 _PATH = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _RANDOM = re.compile(r"[.-][a-z0-9_]{8}(/|$)|/\.new-")  # names that nobody can know before
@@ -46,7 +61,7 @@ def _trace(folder: Path, *words: str) -> set[str]:
             path = Path(os.path.normpath(folder / text))
             if path.is_relative_to(folder) and path != folder and not _RANDOM.search(f"/{path}"):
                 found.add(str(path.relative_to(folder)))
-    mine = ("project.conf", "elements", "files")
+    mine = ("project.conf", "elements", "files", "system.yaml")
     return {path for path in found if path.split("/")[0] not in mine}
 
 
@@ -92,3 +107,42 @@ def test_no_step_of_what_a_build_opens_is_followed(tmp_path: Path, run: Command,
         assert snapshot(canary) == before, step
         assert done.returncode == 2, (step, done.stderr)
         assert str(folder / step) in done.stderr, (step, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def traced(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Return the steps of all that the commands of a described project name to the kernel."""
+    folder = tmp_path_factory.mktemp("traced") / "project"
+    folder.mkdir()
+    (folder / "system.yaml").write_text(DESCRIBED)
+    found: set[str] = set()
+    for words in VERBS:
+        found |= _trace(folder, *words)
+    steps = _steps(found)
+    # what else is there is looked for, not written
+    assert {each.split("/")[0] for each in found - set(steps)} <= {".git", ".gitignore", "project.conf", "overlay"}
+    return steps
+
+
+@pytest.mark.parametrize("kind", ["folder", "file", "pipe", "foreign"])
+def test_no_step_of_a_described_project_is_followed(traced: list[str], tmp_path: Path, kind: str) -> None:
+    if kind == "foreign" and os.geteuid() != 0:
+        pytest.skip("only root makes files of others")
+    assert {".rootstream/plan/project.conf", ".rootstream/state/small.json", "out/small", "system.lock"} <= {
+        *traced
+    }
+    canary = tmp_path / "home"
+    canary.mkdir()
+    (canary / "thesis.txt").write_text("precious")
+    before = snapshot(canary)
+    for step in traced:
+        folder = tmp_path / "project"
+        folder.mkdir()
+        (folder / "system.yaml").write_text(DESCRIBED)
+        _replace(folder / step, kind, canary)
+        with pytest.raises(UserError) as caught:
+            project.find(folder)
+        assert caught.value.where is not None, step
+        assert caught.value.where.path == folder / step
+        assert snapshot(canary) == before, step
+        shutil.rmtree(folder)

@@ -72,6 +72,9 @@ GROUPS: dict[str, dict[str, tuple[str, ...]]] = {
         "podman": (*INIT, "podman"),
         "docker": (*INIT, "docker.io"),
     },
+    "desktop": {
+        "xfce": (*INIT, "xfce4-session", "xfwm4", "xfdesktop4", "xfce4-panel", "xfce4-terminal", "lightdm"),
+    },
 }
 # Answers for debconf.
 PRESEEDS = {
