@@ -17,6 +17,7 @@ TOOLS = {
     "acl": (),
     "attr": (),
     "fakeroot": ("fakeroot",),
+    "libxcrypt": (),
     "patchelf": ("patchelf",),
     "pkgconf": ("pkgconf",),
     "tar": ("tar",),

@@ -151,6 +151,26 @@ def test_a_host_that_buildroot_does_not_take_is_told_as_that(space: Workspace) -
     assert caught.value.reason == "host-refused"
 
 
+def test_what_the_host_has_and_no_build_is_shown_is_named(
+    space: Workspace, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = tmp_path_factory.mktemp("host")
+    (host / "key").write_text("")
+    (host / "home/bin").mkdir(parents=True)
+    (host / "home/bin/my-program").symlink_to("/bin/true")
+    monkeypatch.setitem(space.env, "HOME", str(host / "home"))
+    monkeypatch.setitem(space.env, "PATH", f"{host}/home/bin:{space.env['PATH']}")
+    hints = []
+    for recipe in (f"cat {host}/key", "my-program; exit 1", f"cat {host}/nowhere"):
+        (space.tree / "Makefile").write_text(MAKEFILE.replace("test ! -e $(O)/refuse", recipe))
+        with pytest.raises(UserError, match="one failed") as caught:
+            making.run(space, ("all",), events.ignore, what="the build")
+        hints.append(str(caught.value.hint))
+    assert hints[0].startswith(f"{host}/key is on this host")
+    assert hints[1].startswith(f"{host}/home/bin/my-program is on this host")
+    assert "is on this host" not in hints[2]
+
+
 def test_who_wants_a_network_to_build_is_told(space: Workspace) -> None:
     rule(space, "@python3 -c 'import urllib.request as u; u.urlopen(\"http://example.org/\")'")
     with pytest.raises(UserError, match="failed") as caught:

@@ -48,6 +48,15 @@ def test_a_home_that_is_seen_shows_nothing_hidden(tmp_path: Path, *, below: bool
     assert inside({tmp_path: False}, home, script) == "seen\n"
 
 
+def test_private_keys_beside_certificates_are_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ssl/private").mkdir(parents=True)
+    (tmp_path / "ssl/private/key").write_text("key\n")
+    (tmp_path / "ssl/certificate").write_text("seen\n")
+    monkeypatch.setattr(mounts, "PRIVATE", (tmp_path / "ssl/private",))
+    script = f"cd {tmp_path}/ssl; cat private/key 2>/dev/null; cat certificate"
+    assert inside({tmp_path / "ssl": False}, tmp_path / "home", script) == "seen\n"
+
+
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [

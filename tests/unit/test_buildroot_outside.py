@@ -62,6 +62,19 @@ def test_symbols_that_name_files_wherever_they_are(space: Workspace) -> None:
     }
 
 
+def test_folders_outside_that_scripts_and_packages_are_given(space: Workspace, tmp_path: Path) -> None:
+    for name in ("keys", "source", "home/.hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    told = {
+        "BR2_ROOTFS_POST_SCRIPT_ARGS": f'"{tmp_path}/keys {tmp_path}/home {tmp_path}/home/.hidden {tmp_path}/no"'
+    }
+    of_package = {"ONE_SITE": f"{tmp_path}/source", "ONE_OVERRIDE_SRCDIR": f' "{tmp_path}/source"'}
+    assert outside.paths(space, told, [of_package])[0] == (tmp_path / "keys", tmp_path / "source")
+    (space.project / "ext/local.mk").write_text("ONE_OVERRIDE_SRCDIR ?= $(BR2_EXTERNAL_EXT_PATH)/../../source\n")
+    space.config.write_text(f'BR2_PACKAGE_OVERRIDE_FILE="{space.project}/ext/local.mk"\n')
+    assert outside.named(space) == (tmp_path / "source",)
+
+
 def test_what_is_outside_of_the_tree_is_looked_at_again(space: Workspace) -> None:
     paths, project = outside.paths(space, values(space), [])
     assert space.tree / "board/pc/linux.config" not in paths  # the identity of the tree has it

@@ -24,6 +24,7 @@ from rootstream.buildroot import (
     making,
     notes,
     opening,
+    outside,
     packagecheck,
     removal,
     stale,
@@ -159,7 +160,7 @@ def _make_first(
     space = ready.workspace
 
     left: list[str] = []
-    seen = frozenset(notes.visible(space))
+    seen = frozenset((*notes.visible(space), *outside.named(space)))
 
     def answered(text: str) -> bool:
         info.keep(space, stale.question(space, ready.identity), text)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -116,30 +116,39 @@ def _base(*, network: bool) -> tuple[str, ...]:
 
 
 def _shown(space: Workspace, writable: Sequence[Path], visible: Sequence[Path], *, network: bool) -> list[str]:
-    home = Path(space.env.get("HOME") or Path.home())
-    wanted = mounts.system(space.env, downloading=network)
-    read = [space.project, space.tree, space.folder, *space.externals, *space.own_trees, space.caches.downloads]
-    read += [space.origin] if space.origin else []
-    read.append(Path(str(resources.files("rootstream.sandbox"))))
-    for path in (*read, *visible, *_named(space, home)):
-        wanted[path] = False
+    wanted = _wanted(space, visible, network=network)
     folders = [space.output, *writable, *([space.caches.downloads] if network else [])]
     if space.config.is_file() and "BR2_CCACHE=y" in space.config.read_text("utf-8", "replace").splitlines():
         folders.append(space.ccache)
     for path in folders:
         path.mkdir(parents=True, exist_ok=True)
         wanted[path] = True
-    return mounts.options(wanted, home)
+    return mounts.options(wanted, _home(space))
 
 
-def _named(space: Workspace, home: Path) -> tuple[Path, ...]:
-    """Return what the configuration names outside of the project: toolchains, patches, source folders, tables.
+def _home(space: Workspace) -> Path:
+    return Path(space.env.get("HOME") or Path.home())
+
+
+def _wanted(space: Workspace, visible: Sequence[Path], *, network: bool) -> dict[Path, bool]:
+    """Return what the sandbox shows, none of which may be written."""
+    wanted = mounts.system(space.env, downloading=network)
+    read = [space.project, space.tree, space.folder, *space.externals, *space.own_trees, space.caches.downloads]
+    read += [space.origin] if space.origin else []
+    read.append(Path(str(resources.files("rootstream.sandbox"))))
+    for path in (*read, *visible, *allowed(space, outside.named(space))):
+        wanted[path] = False
+    return wanted
+
+
+def allowed(space: Workspace, paths: Iterable[Path]) -> tuple[Path, ...]:
+    """Return those of the paths that the configuration names outside of the project which may be shown.
 
     Raises `UserError` path-refused for a home, what is hidden in one, and the host's own files.
     """
     found = []
-    for path in outside.named(space):
-        if mounts.is_allowed(path, home):
+    for path in paths:
+        if mounts.is_allowed(path, _home(space)):
             found.append(path)
         elif path.exists():
             raise UserError(
@@ -149,6 +158,15 @@ def _named(space: Workspace, home: Path) -> tuple[Path, ...]:
                 "Copy what is wanted of it into the project.",
             )
     return tuple(found)
+
+
+def shows(space: Workspace, path: Path, visible: Sequence[Path]) -> bool:
+    """Say whether a path of this host is shown in the sandbox of a build."""
+    if is_off(space.env):
+        return True
+    shown = [each.resolve() for each in _wanted(space, visible, network=False)]
+    places = (path.parent.resolve() / path.name, path.resolve())  # a link, and what it leads to
+    return all(any(place.is_relative_to(each) for each in shown) for place in places)
 
 
 def run(

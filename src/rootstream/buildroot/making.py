@@ -202,7 +202,8 @@ def run(
         return False
     culprit = follower.close(failed=status != 0)
     if status != 0:
-        raise failure.of(workspace, folder, culprit, status, process.paste(shown), what, network=online)
+        command = process.paste(shown)
+        raise failure.of(workspace, folder, culprit, status, command, what, network=online, visible=visible)
     return True
 
 

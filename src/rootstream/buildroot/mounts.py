@@ -22,6 +22,10 @@ _ETC = (
 )
 # What only a download wants. The tools' settings for the whole host name proxies and mirrors.
 _ETC_DOWNLOADING = ("gai.conf", "gitconfig", "resolv.conf", "wgetrc")
+# Keys in folders that are shown for their certificates: root, who may read them, is the user of the sandbox, too.
+PRIVATE = tuple(
+    Path("/etc", name) for name in ("ssl/private", "pki/tls/private", "pki/CA/private", "pki/entitlement")
+)
 _CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO")
 # Folders whose content nobody's build is made from, whatever a configuration says.
 _NEVER = tuple(map(Path, ("/etc", "/proc", "/sys", "/dev", "/run", "/boot", "/var/run", "/var/lib", "/var/log")))
@@ -34,6 +38,7 @@ def system(env: Mapping[str, str], *, downloading: bool) -> dict[Path, bool]:
     """Return the host's own files that a build needs, none of them writable."""
     names = (*_ETC, *_ETC_DOWNLOADING) if downloading else _ETC
     found = [*SYSTEM, *(Path("/etc", name) for name in names)]
+    found += sorted(Path("/etc").glob("java*"))  # where a JDK of Debian or Fedora keeps its settings
     found += [Path(env[name]) for name in _CERTIFICATES if env.get(name, "").startswith("/")]
     return dict.fromkeys([*found, *_programs(env)], False)
 
@@ -83,6 +88,8 @@ def options(wanted: Mapping[Path, bool], home: Path) -> list[str]:
     for link, to in links.items():
         if not _above(link.parent, shown):
             made += ["--symlink", to, str(link)]
+    private = [each.resolve() for each in PRIVATE if each.is_dir()]
+    made += [word for each in private if _above(each, shown) for word in ("--tmpfs", str(each))]
     return [*made, *_hidden(home.resolve(), shown)]
 
 

@@ -13,11 +13,11 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import completed, contents
+from rootstream.buildroot import completed, contents, mounts
 from rootstream.buildroot.workspace import Workspace
 from rootstream.sandbox.kconfig_fragment import config_values
 
-_OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(/\S+)\s*")
+_OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(\S+)\s*")
 _SPLIT = re.compile(r"[\s'\"`:;,()<>|&=]+")
 _VARIABLE = re.compile(r"\$[({](\w+)[)}]")
 # Symbols that name folders which a build takes as they are.
@@ -33,6 +33,9 @@ _FOLDERS = re.compile(
     r"BR2_(ROOTFS_OVERLAY|GLOBAL_PATCH_DIR|ROOTFS_SKELETON_CUSTOM_PATH"
     r"|\w+_(DTS_(PATH|DIR)|PATCH(_DIR)?|CUSTOM_\w*(PATH|DIR)))$"
 )
+# Symbols whose words are for the user's own scripts: folders among them are read, where they may be shown.
+_ARGUMENTS = re.compile(r"BR2_ROOTFS_POST_\w*SCRIPT_ARGS$")
+_SOURCES = re.compile(r"_OVERRIDE_SRCDIR$")
 # Folders of the system: paths of the target, or programs of the host, whose files decide nothing.
 _SYSTEM = ("/usr/", "/bin/", "/sbin/", "/lib", "/etc/", "/dev/", "/proc/", "/sys/", "/run/", "/var/", "/boot/")
 _RELATIVE = ("board/", "package/", "boot/", "linux/", "fs/", "configs/")
@@ -54,8 +57,9 @@ def _overrides(space: Workspace) -> tuple[Path, ...]:
     if found and found[0].is_file():
         for line in found[0].read_text("utf-8", "replace").splitlines():
             match = _OVERRIDE.fullmatch(line)
-            if match:
-                found.append(Path(match[1]))
+            place = expanded(space, match[1]) if match else ""
+            if place.startswith("/"):
+                found.append(Path(os.path.normpath(place)))
     return tuple(found)
 
 
@@ -67,9 +71,12 @@ def of_configuration(space: Workspace, values: Mapping[str, str]) -> dict[str, t
     found: dict[str, tuple[Path, ...]] = {}
     for symbol, value in values.items():
         if symbol.startswith("BR2_") and not _NOT_READ.match(symbol):
-            folders = bool(_FOLDERS.search(symbol))
+            given = bool(_ARGUMENTS.match(symbol))
+            folders = given or bool(_FOLDERS.search(symbol))
             words = _SPLIT.split(_of_project(space, value))
             paths = tuple(path for word in words for path in _named(space, word, folders=folders))
+            if given:
+                paths = tuple(path for path in paths if path.is_file() or _may_be_shown(space, path))
             if paths:
                 found[symbol] = paths
     return found
@@ -82,13 +89,18 @@ def _named(space: Workspace, word: str, *, folders: bool) -> Iterator[Path]:
     path = Path(os.path.normpath(space.tree / word))
     if "*" in word:
         above = next(each for each in path.parents if "*" not in str(each))
-        if "**" not in word and _is_near(space, above):
+        if "**" not in word and is_near(space, above):
             found = above.glob(str(path.relative_to(above)))
             yield from sorted(each for each in found if _is_input(space, each, folders=folders))
     elif _is_input(space, path, folders=folders) or (
         folders and word.startswith(str(space.project)) and not _is_ours(space, path)
     ):
         yield path
+
+
+def _may_be_shown(space: Workspace, folder: Path) -> bool:
+    home = Path(space.env.get("HOME") or Path.home())
+    return folder.is_dir() and (is_near(space, folder) or mounts.is_allowed(folder, home))
 
 
 def _is_ours(space: Workspace, path: Path) -> bool:
@@ -98,7 +110,7 @@ def _is_ours(space: Workspace, path: Path) -> bool:
     return any(path.is_relative_to(each) for each in written) or any(each.is_relative_to(path) for each in above)
 
 
-def _is_near(space: Workspace, path: Path) -> bool:
+def is_near(space: Workspace, path: Path) -> bool:
     """Say whether a path is in the project or in a tree."""
     return any(path.is_relative_to(each) for each in (space.project, space.tree, *space.own_trees))
 
@@ -107,7 +119,7 @@ def _is_input(space: Workspace, path: Path, *, folders: bool) -> bool:
     try:
         if _is_ours(space, path):
             return False
-        near = _is_near(space, path)
+        near = is_near(space, path)
         if path.is_dir():
             return near or (folders and not f"{path}/".startswith(_SYSTEM))
         return path.is_file() and (near or not str(path).startswith(_SYSTEM))
@@ -128,7 +140,7 @@ def named(space: Workspace) -> tuple[Path, ...]:
     for paths in of_configuration(space, values).values():
         found += paths
     found += [Path(value[1:-1]) for name, value in values.items() if _TAKEN.match(name) and value[1:2] == "/"]
-    return tuple(path for path in dict.fromkeys(found) if not _is_near(space, path))
+    return tuple(path for path in dict.fromkeys(found) if not is_near(space, path))
 
 
 def expanded(space: Workspace, value: str) -> str:
@@ -154,6 +166,13 @@ def of_rules(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]
         if word.startswith(("/", *_RELATIVE)) and not word.startswith(built)
     }
     return tuple(sorted(path for path in paths if _is_input(space, path, folders=False)))
+
+
+def sources(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]:
+    """Return the folder of this machine that a package is built from, by local.mk or its own rules, if it is."""
+    named = (_of_project(space, value) for name, value in variables.items() if _SOURCES.search(name))
+    values = (value.strip(" '\"") for value in named)
+    return tuple(Path(os.path.normpath(value)) for value in values if value.startswith("/"))
 
 
 def _of_project(space: Workspace, text: str) -> str:
@@ -204,7 +223,7 @@ def paths(
     for several in of_configuration(space, told).values():
         found |= set(several)
     for each in variables:
-        found |= set(of_rules(space, each))
+        found |= {*of_rules(space, each), *sources(space, each)}
     beyond = sorted(path for path in found if not path.is_relative_to(space.tree))
     return tuple(beyond), bool(scripts(space, told)) or asks_shell(space)
 

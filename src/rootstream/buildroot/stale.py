@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rootstream import events
-from rootstream.buildroot import contents, info, installed, keys, outside, tree
+from rootstream.buildroot import confined, contents, info, installed, keys, outside, tree
 from rootstream.buildroot.decision import Decision, Stale, causes
 from rootstream.buildroot.info import Info
 from rootstream.buildroot.keys import Key, Parts
@@ -101,6 +101,8 @@ def _outside(space: Workspace, told: Info) -> Outside:
     symbols = told.variables.get(info.NO_PACKAGE, {})
     of_packages = [variables for name, variables in told.variables.items() if name != info.NO_PACKAGE]
     paths, project = outside.paths(space, symbols, of_packages)
+    sources = {path for each in of_packages for path in outside.sources(space, each)}
+    confined.allowed(space, sorted(path for path in sources if not outside.is_near(space, path)))
     return Outside(
         paths=tuple(map(str, paths)),
         project=project,

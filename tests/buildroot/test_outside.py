@@ -1,0 +1,95 @@
+"""Builds that read what lies outside of the project: shown to them from the first time on, and looked at again."""
+
+from __future__ import annotations
+
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+from tests.buildroot.conftest import Base, Command
+
+pytestmark = pytest.mark.buildroot
+
+SYSTEM = """\
+systems:
+  box:
+    root:
+      buildroot:
+        tree: {{local: "{tree}"}}
+        external: [ext]
+        defconfig: box_defconfig
+    images: [tar]
+"""
+# `local` comes from a folder by its own rules, `remote` by local.mk, with a variable that only make knows
+LOCAL = """\
+LOCAL_VERSION = 1
+LOCAL_SITE = {outer}/local
+LOCAL_SITE_METHOD = local
+define LOCAL_INSTALL_TARGET_CMDS
+\tmkdir -p $(TARGET_DIR)/etc
+\tcp $(@D)/word $(TARGET_DIR)/etc/local
+endef
+$(eval $(generic-package))
+"""
+REMOTE = """\
+REMOTE_VERSION = 1
+REMOTE_SITE = http://nowhere.invalid
+define REMOTE_INSTALL_TARGET_CMDS
+\tmkdir -p $(TARGET_DIR)/etc
+\tcp $(@D)/word $(TARGET_DIR)/etc/remote
+endef
+$(eval $(generic-package))
+"""
+SCRIPT = """\
+#!/bin/sh
+cat "$2/word" > "$1/etc/script"
+"""
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.fixture
+def outer(tmp_path: Path) -> Path:
+    for name in ("local", "remote", "keys"):
+        write(tmp_path / "outer" / name / "word", "one\n")
+    write(tmp_path / "outer/post.sh", SCRIPT)
+    (tmp_path / "outer/post.sh").chmod(0o755)
+    return tmp_path / "outer"
+
+
+@pytest.fixture
+def box(base: Base, outer: Path, tmp_path: Path) -> Path:
+    box, given = tmp_path / "box", os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
+    write(box / "system.yaml", SYSTEM.format(tree=base.tree))
+    write(box / "ext/external.desc", "name: EXT\n")
+    write(box / "ext/package/local/local.mk", LOCAL.format(outer=outer))
+    write(box / "ext/package/remote/remote.mk", REMOTE)
+    for name in ("local", "remote"):
+        write(box / f"ext/package/{name}/Config.in", f'config BR2_PACKAGE_{name.upper()}\n\tbool "{name}"\n')
+    overrides = Path(given).read_text() if given else ""
+    write(box / "local.mk", f"{overrides}\nOUTER = {outer}\nREMOTE_OVERRIDE_SRCDIR = $(OUTER)/remote\n")
+    lines = [line for line in base.defconfig.splitlines() if "OVERRIDE_FILE" not in line]
+    lines += ["BR2_PACKAGE_LOCAL=y", "BR2_PACKAGE_REMOTE=y", f'BR2_PACKAGE_OVERRIDE_FILE="{box}/local.mk"']
+    lines += [f'BR2_ROOTFS_POST_BUILD_SCRIPT="{outer}/post.sh"', f'BR2_ROOTFS_POST_SCRIPT_ARGS="{outer}/keys"']
+    write(box / "box_defconfig", "\n".join([*lines, ""]))
+    return box
+
+
+def words(box: Path) -> list[bytes]:
+    with tarfile.open(box / "out/box/rootfs.tar") as archive:
+        files = [archive.extractfile(f"./etc/{name}") for name in ("local", "remote", "script")]
+        return [file.read() for file in files if file]
+
+
+def test_what_is_read_elsewhere_is_shown_and_looked_at_again(box: Path, outer: Path, run: Command) -> None:
+    run("build", cwd=box)
+    assert words(box) == [b"one\n"] * 3
+    assert "nothing to do" in run("build", cwd=box).stderr
+    for number, name in enumerate(("local", "remote", "keys")):
+        (outer / name / "word").write_text("two\n")
+        run("build", cwd=box)
+        assert words(box) == [b"two\n"] * (number + 1) + [b"one\n"] * (2 - number)
