@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tarfile
 from pathlib import Path
@@ -41,6 +42,16 @@ define REMOTE_INSTALL_TARGET_CMDS
 endef
 $(eval $(generic-package))
 """
+# comes as a tarball that is known by its hash
+PACKED = """\
+PACKED_VERSION = 1
+PACKED_SITE = http://127.0.0.1:9
+define PACKED_INSTALL_TARGET_CMDS
+\tmkdir -p $(TARGET_DIR)/etc
+\tcp $(@D)/word $(TARGET_DIR)/etc/packed
+endef
+$(eval $(generic-package))
+"""
 SCRIPT = """\
 #!/bin/sh
 cat "$2/word" > "$1/etc/script"
@@ -77,6 +88,30 @@ def box(base: Base, outer: Path, tmp_path: Path) -> Path:
     lines += [f'BR2_ROOTFS_POST_BUILD_SCRIPT="{outer}/post.sh"', f'BR2_ROOTFS_POST_SCRIPT_ARGS="{outer}/keys"']
     write(box / "box_defconfig", "\n".join([*lines, ""]))
     return box
+
+
+@pytest.mark.parametrize("layout", ["mirror/packed", "mirror", "downloads"])
+def test_what_is_found_by_its_hash_is_built(
+    layout: str, base: Base, box: Path, tmp_path: Path, run: Command
+) -> None:
+    archive = tmp_path / layout / "packed-1.tar.gz"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as file:
+        file.add(tmp_path / "outer/local", "packed-1")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    write(box / "ext/package/packed/packed.mk", PACKED)
+    write(box / "ext/package/packed/Config.in", 'config BR2_PACKAGE_PACKED\n\tbool "packed"\n')
+    write(box / "ext/package/packed/packed.hash", f"sha256  {digest}  packed-1.tar.gz\n")
+    lines = [line for line in base.defconfig.splitlines() if "OVERRIDE_FILE" not in line]
+    lines += ["BR2_PACKAGE_PACKED=y", f'BR2_PACKAGE_OVERRIDE_FILE="{box}/local.mk"']
+    write(box / "box_defconfig", "\n".join([*lines, ""]))
+    more = f"\n        mirrors: ['file://{tmp_path}/mirror']" if "mirror" in layout else ""
+    write(box / "system.yaml", SYSTEM.format(tree=base.tree).replace("[ext]", f"[ext]{more}"))
+    run("build", cwd=box, env={"BR2_DL_DIR": str(tmp_path / "downloads")})
+    with tarfile.open(box / "out/box/rootfs.tar") as file:
+        packed = file.extractfile("./etc/packed")
+        assert packed
+        assert packed.read() == b"one\n"
 
 
 def words(box: Path) -> list[bytes]:

@@ -14,6 +14,7 @@ import urllib.error
 import urllib.parse
 from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +94,9 @@ def wanted(
                 left[f"{package.name}: {source}"] = None
                 continue
             layouts = (f"{package.download_folder}/{name}", name)
-            urls = [f"{mirror.rstrip('/')}/{layout}" for mirror in mirrors for layout in layouts]
+            # as Buildroot before 2018.08 kept them, and still takes them
+            urls = [(downloads / name).as_uri()] if (downloads / name).is_file() else []
+            urls += [f"{mirror.rstrip('/')}/{layout}" for mirror in mirrors for layout in layouts]
             urls += [f"{uri.rstrip('/')}/{urllib.parse.quote(source, safe='/+~@:')}" for uri in plain]
             found[folder / name] = Wanted(
                 package=package.name,
@@ -238,7 +241,16 @@ def fetch(
     elif todo:
         missing = {_named(each): () for each in todo}
     fetched |= {each.rpartition("/")[2].rpartition(": ")[2]: url for each, url in kept.items()}
+    _have_locks({space.caches.downloads / each.download_folder for each in packages if each.downloads})
     return Summary(there=tuple(each.place.name for each in there), fetched=fetched, missing=missing, left=left)
+
+
+def _have_locks(folders: Iterable[Path]) -> None:
+    """Have the files in place that Buildroot locks while it looks for a download: a build may not make them."""
+    for folder in folders:
+        if folder.is_dir():
+            with suppress(OSError):  # somebody else's folder; they may be there
+                (folder / ".lock").touch()
 
 
 def _mirrors(space: Workspace) -> tuple[str, ...]:

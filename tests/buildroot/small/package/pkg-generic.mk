@@ -21,9 +21,9 @@ hooks = $(foreach hook,$($(PKG)_$(1)_HOOKS),$($(hook))$(sep))
 
 $(BUILD_DIR)/%/.stamp_downloaded:
 	@mkdir -p $(@D)
-	$(foreach each,$($(PKG)_ALL_DOWNLOADS),@test -e $($(PKG)_DL_DIR)/$(notdir $(each)) || { $(call MESSAGE,Downloading); mkdir -p $($(PKG)_DL_DIR); \
-		sh support/scripts/download '$($(PKG)_METHOD)' '$($(PKG)_SITE)' '$($(PKG)_DL_DIR)/$(notdir $(each))' \
-		'$($(PKG)_PKGDIR)$($(PKG)_RAWNAME).hash' '$($(PKG)_VERSION)'; }$(sep))
+	$(foreach each,$($(PKG)_ALL_DOWNLOADS),@mkdir -p $($(PKG)_DL_DIR); test -e $($(PKG)_DL_DIR)/$(notdir $(each)) || $(call MESSAGE,Downloading); \
+		flock $($(PKG)_DL_DIR)/.lock sh support/scripts/download '$($(PKG)_METHOD)' '$($(PKG)_SITE)' '$($(PKG)_DL_DIR)/$(notdir $(each))' \
+		'$($(PKG)_PKGDIR)$($(PKG)_RAWNAME).hash' '$($(PKG)_VERSION)'$(sep))
 	@touch $@
 $(BUILD_DIR)/%/.stamp_extracted:
 	@$(call MESSAGE,Extracting)
