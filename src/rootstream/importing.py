@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
@@ -63,6 +64,7 @@ def create(
     own = f"configs/{system}_defconfig"
     if (place / own).exists():
         raise UserError("not-empty", "is there already", where=Where(path=place / own), hint="Say --name NAME.")
+    made = _to_be_made(place)
     place.mkdir(parents=True, exist_ok=True)
     written = [description, place / own, place / lock.FILE_NAME]
     try:
@@ -73,10 +75,18 @@ def create(
     except BaseException:
         for path in written:
             path.unlink(missing_ok=True)
+        for path in reversed(made):
+            shutil.rmtree(path, ignore_errors=True)
         raise
     for line in _told(found, env):
         report(events.Notice(level="warning", text=line))
     return place
+
+
+def _to_be_made(place: Path) -> list[Path]:
+    """Return the folders that an import makes of a folder, the outermost first: those are not there yet."""
+    above = [each for each in (place, *place.parents) if not each.exists()]
+    return [*reversed(above), *(each for each in (place / "configs", place / project.WORK) if not each.exists())]
 
 
 def _beside(found: Checkout) -> Path:
@@ -166,7 +176,11 @@ def _configured(
 
 def _completed(ready: Opened, defconfig: str) -> str:
     """Return what `make NAME_defconfig` makes. Raises `UserError` unknown-defconfig."""
-    path = requested.named_defconfig(ready.workspace, NamedDefconfig(defconfig=defconfig))
+    try:
+        path = requested.named_defconfig(ready.workspace, NamedDefconfig(defconfig=defconfig))
+    except UserError as error:  # which begins at a system.yaml that nobody has written
+        hint = f"They are in {ready.workspace.tree / 'configs'}, and `configs` of external trees."
+        raise UserError(error.reason, error.message, hint=hint) from error
     origin = f'BR2_DEFCONFIG="{path}"\n'
     return kconfig.complete(ready.workspace, path.read_text("utf-8", "surrogateescape") + origin).text
 

@@ -21,6 +21,7 @@ from rootstream.content import Content, chunks
 from rootstream.errors import UserError, Where
 
 DESCRIPTION = "system.yaml"
+WORK = ".rootstream"
 PLAIN = "project.conf"
 LONGEST_HOLDER = 300
 SCRATCH = ("checkout-", "collect-", "update-")  # folders below .rootstream for the time of one command
@@ -57,7 +58,7 @@ class Project:
     @property
     def work(self) -> Path:
         """Return the folder of derived files; it can be deleted at any time."""
-        return self.folder / ".rootstream"
+        return self.folder / WORK
 
     @property
     def plan(self) -> Path:

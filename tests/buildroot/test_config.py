@@ -228,6 +228,24 @@ def test_symbols_of_older_trees_in_a_whole_config_are_no_mistake(base: Base, tmp
     assert {symbol: kind for symbol, (kind, _) in reasons(tmp_path, run).items()} == {name: "symbol-legacy"}
 
 
+def test_a_mistake_in_an_external_tree_is_told_at_its_line(base: Base, tmp_path: Path, run: Command) -> None:
+    lines = SYSTEM.format(tree=base.tree).replace(
+        "        defconfig:", "        external: [ext]\n        defconfig:"
+    )
+    (tmp_path / "system.yaml").write_text(lines)
+    (tmp_path / "box_defconfig").write_text(base.defconfig)
+    (tmp_path / "ext/package/one").mkdir(parents=True)
+    # the tree lacks external.mk, so Buildroot is given another folder
+    (tmp_path / "ext/external.desc").write_text("name: EXT\n")
+    (tmp_path / "ext/Config.in").write_text("\nbogus bogus\n")  # told where it ends
+    assert f"{tmp_path}/ext/Config.in:3: make" in run("config", "check", cwd=tmp_path, check=False).stderr
+    (tmp_path / "ext/Config.in").write_text("")
+    (tmp_path / "ext/package/one/one.mk").write_text("ONE_VERSION = 1\n$(eval $(generic-package)\n")
+    told = run("build", "-n", cwd=tmp_path, check=False).stderr
+    assert f"{tmp_path}/ext/package/one/one.mk:2: make" in told
+    assert "rootstream-plan" not in told  # a folder that is gone by then
+
+
 def test_the_short_form_of_a_whole_config_gives_the_same(box: Path, run: Command) -> None:
     config = box / ".rootstream" / "buildroot" / "box" / "output" / ".config"
     with (box / "box_defconfig").open("a") as file:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.buildroot.conftest import Command
+from tests.buildroot.conftest import Base, Command
 
 from rootstream.buildroot.checkout import own_values
 
@@ -54,3 +54,12 @@ def test_a_defconfig_of_the_tree(any_tree: Path, tmp_path: Path, run: Command) -
     run("import", str(any_tree), "project", "--defconfig", "qemu_x86_64", cwd=tmp_path)
     assert composed(tmp_path / "project", "qemu_x86_64") == own_values((tmp_path / "o" / ".config").read_text())
     assert run("import", str(any_tree), "project", cwd=tmp_path, check=False).returncode == 2
+
+
+def test_an_import_that_fails_leaves_nothing(base: Base, tmp_path: Path, run: Command) -> None:
+    done = run("import", str(base.tree), "made/project", "--defconfig", "nobody", cwd=tmp_path, check=False)
+    assert done.returncode == 2
+    assert str(base.tree / "configs") in done.stderr
+    (tmp_path / "there").mkdir()
+    run("import", str(base.tree), "there", "--defconfig", "nobody", cwd=tmp_path, check=False)
+    assert [path.relative_to(tmp_path) for path in tmp_path.rglob("*")] == [Path("there")]

@@ -35,6 +35,12 @@ def buildroot(folder: Path) -> Path:
     return folder
 
 
+def test_a_tree_that_is_not_there_is_told_as_that(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder") as caught:
+        tree.require(tmp_path / "nowhere")
+    assert caught.value.reason == "no-buildroot"
+
+
 def patches(folder: Path, text: str) -> tuple[Path, ...]:
     folder.mkdir()
     (folder / "0001-menu.patch").write_text(text)

@@ -29,6 +29,7 @@ _ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "
 _PROBING = 20.0
 _CONTROLLING = ("setsid", "--ctty", "--wait")
 _INCLUDED = re.compile(r"^BR2_EXTERNAL_FILE = \$\(BASE_DIR\)/([\w.-]+)$", re.MULTILINE)
+_PLACE = re.compile(r"^(/[^:\n]+):(\d+): ", re.MULTILINE)  # how make, Kconfig and compilers name a line
 # Folders of an output folder that are gone through outside of the sandbox, too.
 _FOLDERS = ("build", "host", "staging", "target", "images", "per-package")
 
@@ -187,8 +188,21 @@ def run(
     command = wrapped(space, argv, writable=writable)
     try:
         return process.run(command, env=env, timeout=timeout, cwd=cwd, shown=argv)
+    except UserError as error:
+        raise _of_project(space, error) from error
     finally:
         require_inside(space)
+
+
+def _of_project(space: Workspace, error: UserError) -> UserError:
+    """Return an error of a program with the place in the project that it names, and paths that stay."""
+    detail = space.of_project(error.detail or "")
+    match = _PLACE.search(detail)
+    named = Path(match[1]) if match else None
+    near = named and any(named.is_relative_to(each) for each in (space.project, *space.own_trees))
+    where = Where(path=named, line=int(match[2])) if match and named and near else error.where
+    tried = space.original_text(error.hint or "") if not space.origin or space.origin.is_dir() else ""
+    return UserError(error.reason, error.message, where=where, detail=detail or None, hint=tried or None)
 
 
 def start(

@@ -80,7 +80,7 @@ def of(
         "buildroot-failed",
         f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",
         where=Where(path=path),
-        detail=process.tail(end, TAIL_LINES),
+        detail=workspace.of_project(process.tail(end, TAIL_LINES)),
         hint=f"{look}All output: {folder / WHOLE}. By hand: {command}",
     )
 

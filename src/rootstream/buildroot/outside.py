@@ -73,7 +73,7 @@ def of_configuration(space: Workspace, values: Mapping[str, str]) -> dict[str, t
         if symbol.startswith("BR2_") and not _NOT_READ.match(symbol):
             given = bool(_ARGUMENTS.match(symbol))
             folders = given or bool(_FOLDERS.search(symbol))
-            words = _SPLIT.split(_of_project(space, value))
+            words = _SPLIT.split(space.of_project(value))
             paths = tuple(path for word in words for path in _named(space, word, folders=folders))
             if given:
                 paths = tuple(path for path in paths if path.is_file() or _may_be_shown(space, path))
@@ -157,7 +157,7 @@ def expanded(space: Workspace, value: str) -> str:
 
 def of_rules(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the files and folders that a package's expanded variables name."""
-    texts = (_of_project(space, value) for value in variables.values() if "/" in value)
+    texts = (space.of_project(value) for value in variables.values() if "/" in value)
     words = {word.rstrip("/") for text in texts for word in _SPLIT.split(text) if "/" in word}
     built = str(space.original(space.folder))
     paths = {
@@ -170,17 +170,9 @@ def of_rules(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]
 
 def sources(space: Workspace, variables: Mapping[str, str]) -> tuple[Path, ...]:
     """Return the folder of this machine that a package is built from, by local.mk or its own rules, if it is."""
-    named = (_of_project(space, value) for name, value in variables.items() if _SOURCES.search(name))
+    named = (space.of_project(value) for name, value in variables.items() if _SOURCES.search(name))
     values = (value.strip(" '\"") for value in named)
     return tuple(Path(os.path.normpath(value)) for value in values if value.startswith("/"))
-
-
-def _of_project(space: Workspace, text: str) -> str:
-    """Return a text of make with the paths of completed external trees as those in the project."""
-    for own, place in zip(space.own_trees, space.externals, strict=False):
-        if own != place:
-            text = text.replace(f"{space.original(place)}/", f"{own}/")
-    return text
 
 
 def scripts(space: Workspace, values: Mapping[str, str]) -> tuple[str, ...]:

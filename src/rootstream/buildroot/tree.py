@@ -153,6 +153,9 @@ def core(found: Mapping[str, str]) -> str:
 
 def require(folder: Path) -> Path:
     """Return a folder that is a Buildroot tree. Raises `UserError` no-buildroot."""
+    if not folder.is_dir():
+        hint = "Write where it is: `tree: {local: FOLDER}`, from the project's folder or as a whole path."
+        raise UserError("no-buildroot", "there is no such folder", where=Where(path=folder), hint=hint)
     missing = next((name for name in _PARTS if not (folder / name).is_file()), None)
     if missing:
         raise UserError(

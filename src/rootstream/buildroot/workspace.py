@@ -98,6 +98,14 @@ class Workspace:
         """Return what a program said of this workspace as it would have said it of the one that it stands for."""
         return text.replace(str(self.folder), str(self.origin)) if self.origin else text
 
+    def of_project(self, text: str) -> str:
+        """Return what a program said with the paths of completed external trees as those in the project."""
+        text = self.original_text(text)
+        for own, place in zip(self.own_trees, self.externals, strict=False):
+            if own != place:
+                text = text.replace(f"{self.original(place)}/", f"{own}/")
+        return text
+
     @property
     def root(self) -> BuildrootRoot:
         """Return what the description says of Buildroot."""
