@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 import tarfile
 from pathlib import Path
 
@@ -88,6 +89,17 @@ def box(base: Base, outer: Path, tmp_path: Path) -> Path:
     lines += [f'BR2_ROOTFS_POST_BUILD_SCRIPT="{outer}/post.sh"', f'BR2_ROOTFS_POST_SCRIPT_ARGS="{outer}/keys"']
     write(box / "box_defconfig", "\n".join([*lines, ""]))
     return box
+
+
+def test_scripts_of_layers_run_wherever_rootstream_is_installed(box: Path, run: Command) -> None:
+    with (box / "system.yaml").open("a") as file:
+        file.write('    layers: [issue: "it is $here\\n"]\n')
+    search = [word for word in os.environ["PATH"].split(":") if word != str(Path(sys.executable).parent)]
+    run("build", cwd=box, env={"PATH": ":".join(search)})
+    with tarfile.open(box / "out/box/rootfs.tar") as archive:
+        issue = archive.extractfile("./etc/issue")
+        assert issue
+        assert issue.read() == b"it is $here\n"
 
 
 @pytest.mark.parametrize("layout", ["mirror/packed", "mirror", "downloads"])

@@ -48,6 +48,20 @@ def test_a_home_that_is_seen_shows_nothing_hidden(tmp_path: Path, *, below: bool
     assert inside({tmp_path: False}, home, script) == "seen\n"
 
 
+def test_what_is_wanted_of_a_hidden_folder_is_seen_and_no_more(tmp_path: Path) -> None:
+    for name in ("wanted", "other"):
+        (tmp_path / "home/.local" / name).mkdir(parents=True)
+        (tmp_path / "home/.local" / name / "file").write_text(f"{name}\n")
+    script = f"cd {tmp_path}/home/.local; cat wanted/file other/file 2>/dev/null; true"
+    wanted = {tmp_path: False, tmp_path / "home/.local/wanted": False}
+    assert inside(wanted, tmp_path / "home", script) == "wanted\n"
+
+
+def test_our_python_is_seen_without_its_environment(tmp_path: Path) -> None:
+    script = f"{mounts.interpreter()} -I -c 'import json, sys; print(sys.prefix == sys.base_prefix)'"
+    assert inside(mounts.system({"PATH": "/usr/bin"}, downloading=False), tmp_path / "home", script) == "True\n"
+
+
 def test_private_keys_beside_certificates_are_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "ssl/private").mkdir(parents=True)
     (tmp_path / "ssl/private/key").write_text("key\n")

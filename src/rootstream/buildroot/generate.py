@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 from importlib import resources
 from pathlib import Path
 
 from rootstream import images, layers
-from rootstream.buildroot import accounts, collect, pythonlayer, thirdparty
+from rootstream.buildroot import accounts, collect, mounts, pythonlayer, thirdparty
 from rootstream.buildroot.draft import Draft, Generated, Setting, path_value, text
 from rootstream.description import Described
 
@@ -226,7 +225,9 @@ def _finish(draft: Draft) -> None:
         draft.file(f"scripts/{name}.py", program)
         draft.file(f"scripts/{name}.json", json.dumps(data, indent=1, sort_keys=True) + "\n", 0o600)
         base = draft.folder / "scripts"
-        command = shlex.join([sys.executable, "-I", str(base / f"{name}.py"), str(base / f"{name}.json")])
+        command = shlex.join(
+            [str(mounts.interpreter()), "-I", str(base / f"{name}.py"), str(base / f"{name}.json")]
+        )
         draft.file(f"scripts/{name}", f'#!/bin/sh\nexec {command} "$1"\n', 0o755)
         symbol = f"BR2_ROOTFS_{name.upper()}_SCRIPT"
         draft.set(symbol, text(str(base / name)), append=True)

@@ -7,6 +7,8 @@ it really is, and the links that lead to it from elsewhere are made again.
 from __future__ import annotations
 
 import os
+import sys
+import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -40,7 +42,20 @@ def system(env: Mapping[str, str], *, downloading: bool) -> dict[Path, bool]:
     found = [*SYSTEM, *(Path("/etc", name) for name in names)]
     found += sorted(Path("/etc").glob("java*"))  # where a JDK of Debian or Fedora keeps its settings
     found += [Path(env[name]) for name in _CERTIFICATES if env.get(name, "").startswith("/")]
-    return dict.fromkeys([*found, *_programs(env)], False)
+    return dict.fromkeys([*found, *_programs(env), *_python()], False)
+
+
+def interpreter() -> Path:
+    """Return this Python outside of its virtual environment, which may lie where no build looks: below a home."""
+    program = Path(sys.base_prefix, "bin", f"python{sys.version_info.major}.{sys.version_info.minor}")
+    return program if program.is_file() else Path(sys.executable).resolve()
+
+
+def _python() -> Iterator[Path]:
+    """Yield what that Python needs of its own, of all that may be in the folder where it is installed."""
+    yield interpreter()
+    yield from {Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib")}
+    yield from Path(sys.base_prefix, "lib").glob("libpython*.so*")
 
 
 def _programs(env: Mapping[str, str]) -> Iterator[Path]:
@@ -84,13 +99,17 @@ def options(wanted: Mapping[Path, bool], home: Path) -> list[str]:
     shown = [place for place in sorted(real) if not _is_shown(place, real)]
     made = ["--dir", str(home)] if not _above(home, shown) else []
     for place in shown:
-        made += ["--bind" if real[place] else "--ro-bind", str(place), str(place)]
+        made += _mounted(place, real)
     for link, to in links.items():
         if not _above(link.parent, shown):
             made += ["--symlink", to, str(link)]
     private = [each.resolve() for each in PRIVATE if each.is_dir()]
     made += [word for each in private if _above(each, shown) for word in ("--tmpfs", str(each))]
-    return [*made, *_hidden(home.resolve(), shown)]
+    return [*made, *_hidden(home.resolve(), real)]
+
+
+def _mounted(place: Path, real: Mapping[Path, bool]) -> list[str]:
+    return ["--bind" if real[place] else "--ro-bind", str(place), str(place)]
 
 
 def _above(path: Path, shown: Iterable[Path]) -> bool:
@@ -119,17 +138,21 @@ def _links(path: Path) -> dict[Path, str]:
     return found
 
 
-def _hidden(home: Path, shown: Iterable[Path]) -> list[str]:
-    """Return the options that cover what is hidden in a home, where that is seen as a part of something else."""
+def _hidden(home: Path, real: Mapping[Path, bool]) -> list[str]:
+    """Return the options that cover what is hidden in a home, where that is seen as a part of something else.
+
+    What is wanted of it is shown again.
+    """
     made: list[str] = []
-    inner = [each for each in shown if each.is_relative_to(home) and each != home]
-    outer = [each for each in shown if home.is_relative_to(each)]
-    if not outer or not home.is_dir():
+    inner = [each for each in sorted(real) if each.is_relative_to(home) and each != home]
+    if not _above(home, real) or not home.is_dir():
         return made
     for path in sorted(home.iterdir()):
         if not path.name.startswith(".") or path.name in _KEPT_HIDDEN or path.is_symlink():
             continue
-        if any(each.is_relative_to(path) for each in inner):
+        wanted = [each for each in inner if each.is_relative_to(path)]
+        if path in wanted:
             continue
         made += ["--tmpfs", str(path)] if path.is_dir() else ["--ro-bind", "/dev/null", str(path)]
+        made += [word for each in wanted for word in _mounted(each, real)]
     return made
