@@ -14,7 +14,7 @@ def inside(wanted: dict[Path, bool], home: Path, script: str) -> str:
     """Run a shell script in a sandbox with the system and these paths, and return what it prints."""
     shown = dict.fromkeys(mounts.SYSTEM, False) | wanted
     options = mounts.options(shown, home)
-    argv = ["bwrap", "--unshare-user", "--unshare-net", "--dir", "/empty", *options, "sh", "-c", script]
+    argv = ["bwrap", "--unshare-user", "--unshare-net", "--dev", "/dev", *options, "sh", "-c", script]
     return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
 
