@@ -50,7 +50,20 @@ def _project(folder: Path) -> Path:
 def _trace(folder: Path, *words: str) -> set[str]:
     """Return the paths below a project, without its own files, that a command names to the kernel."""
     log = folder.with_name("trace")
-    argv = ["strace", "-f", "-qq", "-e", "trace=%file", "-o", str(log), sys.executable, "-m", "rootstream", *words]
+    argv = [
+        "strace",
+        "-f",
+        "--seccomp-bpf",
+        "-qq",
+        "-e",
+        "trace=%file",
+        "-o",
+        str(log),
+        sys.executable,
+        "-m",
+        "rootstream",
+        *words,
+    ]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=LONG, check=False)
     if "PTRACE" in done.stderr or "Operation not permitted" in done.stderr:
         pytest.skip("nothing can be traced here")

@@ -44,12 +44,13 @@ def checked(
     query: str = "",
     login: bool = True,
     body: object = None,
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[int, Any]:
-    """Ask, and hold the answer against the description; `values` fill in the path, `body` is what is sent."""
+    """Ask, and hold the answer against the description; `values` fill in the path, `more` are headers."""
     words = document()["paths"][BASE + path][method]
     head = {"Authorization": f"Bearer {lab.token}"} if login and words["security"] else {}
     status, headers, data = lab.ask(
-        BASE + path.format(**values) + query, body=body, head=head, method=method.upper()
+        BASE + path.format(**values) + query, body=body, head={**head, **more}, method=method.upper()
     )
     (kind, told), *others = words["responses"][str(status)]["content"].items()
     assert not others
@@ -111,3 +112,11 @@ def test_faults_are_as_described(lab: Site) -> None:
     assert checked(lab, "post", "/machines/{name}/power", {"name": "box"}, body={"action": "explode"})[0] == 400
     assert checked(lab, "post", "/machines/{name}/power", {"name": "spare"}, body={"action": "on"})[0] == 400
     assert checked(lab, "post", "/boots/{id}/home", {"id": 99})[0] == 403
+
+
+def test_what_is_no_request_for_it_is_as_described(lab: Site) -> None:
+    assert checked(lab, "get", "/machines", body={"why": "a body"})[0] == 413
+    home = ("post", "/boots/{id}/home", {"id": 1})
+    assert checked(lab, *home, body="x" * 100_000)[0] == 413
+    assert checked(lab, *home, body="x", more={"Content-Encoding": "gzip"})[0] == 415
+    assert checked(lab, *home, body="x", more={"Host": "elsewhere.example"})[0] == 421

@@ -219,7 +219,16 @@ _FAULTS = {
     401: "this needs a token",
     403: "the token or the signature is worth nothing",
     404: "there is no such thing",
-    503: "the state cannot be read or written",
+    408: "the body did not come in time",
+    413: "the body is too large, or none is taken",
+    415: "the body is compressed",
+    421: "the server does not go by the name in `Host`",
+    503: "the state cannot be read or written, or the server is busy",
+}
+_ANYWHERE = (413, 415, 421, 503)
+_KINDS = {
+    **dict.fromkeys((403, 408, 413, 415), ("text/plain",)),
+    503: ("application/json", "text/plain"),
 }
 _IDS = {"id": COUNT}
 
@@ -252,7 +261,7 @@ def _operation(each: Operation) -> Schema:
     asked = [
         {"name": name, "in": "query", "schema": schema, "description": text} for name, schema, text in each.query
     ]
-    codes = sorted({*each.faults, 503, *([401] if each.token else [])})
+    codes = sorted({*each.faults, *_ANYWHERE, *([401] if each.token else []), *([408] if each.body else [])})
     made: Schema = {
         "operationId": "_".join([each.method, *(word.strip("{}") for word in each.path.split("/") if word)]),
         "summary": each.summary,
@@ -270,9 +279,9 @@ def _operation(each: Operation) -> Schema:
 
 
 def _fault(code: int) -> Schema:
-    kind = "text/plain" if code == web.HTTPForbidden.status_code else "application/json"
-    schema = TEXT if code == web.HTTPForbidden.status_code else _ref("Error")
-    return {"description": _FAULTS[code], "content": {kind: {"schema": schema}}}
+    schemas = {"text/plain": TEXT, "application/json": _ref("Error")}
+    kinds = _KINDS.get(code, ("application/json",))
+    return {"description": _FAULTS[code], "content": {kind: {"schema": schemas[kind]} for kind in kinds}}
 
 
 def add(app: web.Application) -> None:
