@@ -173,6 +173,12 @@ def test_an_empty_log() -> None:
         ),
         (
             "track",
+            "x.bst [line 4 column 2]: trixei: no mirror has this suite, or not signed with the archive's key",
+            "no-suite",
+            "Check its name",
+        ),
+        (
+            "track",
             "debian_source source at x.bst [line 4 column 2]: no mirror has the suite trixei",
             "no-suite",
             "mirrors",

@@ -110,11 +110,16 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         "Check the name, and whether the suite has it for this architecture.",
     ),
     (
-        ("no mirror has the suite ", "]: no mirror for ", "]: there is no such component in "),
+        (
+            "no mirror has the suite ",
+            "no mirror has this suite",
+            "]: no mirror for ",
+            "]: there is no such component in ",
+        ),
         "no-suite",
         (
-            "Name a mirror that has it in `debian: mirrors:` or ROOTSTREAM_DEBIAN_MIRRORS; by default those of\n"
-            "  this host's apt are asked. `also: []` beside `suite` leaves the suites of a release's updates out."
+            "Check its name, or name a mirror that has it in `debian: mirrors:` or ROOTSTREAM_DEBIAN_MIRRORS; by\n"
+            "  default those of this host's apt are asked. `also: []` beside `suite` leaves updates' suites out."
         ),
     ),
     (
