@@ -1,7 +1,8 @@
 """Kills of every long command at random moments, and a look at what is left after each.
 
 `python -m tests.faults.kills FOLDER --count 1000 --seed 1 --journal FILE` goes on where FILE ends. Kill N of a
-seed is the same command, signal and share of its time whenever it is made.
+seed is the same command, signal and share of its time whenever it is made; `--first N` begins with it, so that
+several machines can share them.
 """
 
 from __future__ import annotations
@@ -262,6 +263,7 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where the projects are made anew; removed before")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--first", type=int, default=0, help="the number of the first kill")
     parser.add_argument("--journal", type=Path, required=True)
     parser.add_argument("--verbs", default="", help="names separated by commas (default: all that work here)")
     options = parser.parse_args()
@@ -274,7 +276,7 @@ def main() -> int:
         faults = Faults(options.folder.absolute(), verbs)
         _say(f"{len(done)} done before; seconds of each: {faults.times}")
         with options.journal.open("a") as journal:
-            for number in range(len(done), options.count):
+            for number in range(options.first + len(done), options.first + options.count):
                 kill = faults.kill(options.seed, number, verbs)
                 done.append(json.dumps(asdict(kill)))
                 journal.write(done[-1] + "\n")

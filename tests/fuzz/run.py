@@ -1,8 +1,9 @@
 """Run readers of foreign bytes on many inputs: `python -m tests.fuzz.run [--seconds N] [READER ...]`.
 
 Each reader goes on where it stopped (`--state`), in a child process with bounds: 5 s and 500 MB for an input. What
-is neither read nor refused is written beside the state as READER-NUMBER, with its traceback. `--one READER NUMBER`
-runs a single input in this process.
+is neither read nor refused is written beside the state as READER-NUMBER, with its traceback. `--first N` begins at
+another input than 0, so that several machines can share them; `--one READER NUMBER` runs a single input in this
+process.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def _note(folder: Path, reader: str, tally: Tally) -> None:
         sys.stdout.write(f"{reader} {number}: {text.rstrip().splitlines()[-1][:200]}\n")
 
 
-def run(readers: Sequence[str], seconds: float, state: Path) -> int:
+def run(readers: Sequence[str], seconds: float, state: Path, first: int = 0) -> int:
     """Run readers in turn until the time is over, print counts, return how many inputs ended wrong."""
     state.mkdir(parents=True, exist_ok=True)
     file = state / "counts.json"
@@ -134,7 +135,7 @@ def run(readers: Sequence[str], seconds: float, state: Path) -> int:
     while time.monotonic() < end:
         for reader in readers:
             known = Counter(counts.get(reader, {}))
-            begin = sum(known.values())
+            begin = first + sum(known.values())
             tally = in_child(reader, range(begin, begin + BATCH), TURN)
             _note(state, reader, tally)
             bad += len(tally.bad)
@@ -154,6 +155,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3600.0)
     parser.add_argument("--state", type=Path, default=Path(".fuzz"))
+    parser.add_argument("--first", type=int, default=0, help="the number of each reader's first input")
     parser.add_argument("--one", nargs=2, metavar=("READER", "NUMBER"))
     parser.add_argument("readers", nargs="*", choices=[*READERS, []])
     options = parser.parse_args()
@@ -163,7 +165,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory() as scratch:
             sys.stdout.write(f"{attempt(reader, data, Path(scratch))}\n")
         return 0
-    return 1 if run(options.readers or list(READERS), options.seconds, options.state) else 0
+    return 1 if run(options.readers or list(READERS), options.seconds, options.state, options.first) else 0
 
 
 if __name__ == "__main__":
