@@ -228,6 +228,17 @@ def test_symbols_of_older_trees_in_a_whole_config_are_no_mistake(base: Base, tmp
     assert {symbol: kind for symbol, (kind, _) in reasons(tmp_path, run).items()} == {name: "symbol-legacy"}
 
 
+def test_folders_that_are_not_used_are_told(base: Base, tmp_path: Path, run: Command) -> None:
+    (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=base.tree))
+    (tmp_path / "box_defconfig").write_text(base.defconfig + 'BR2_DL_DIR="/srv/dl"\n')
+    assert reasons(tmp_path, run) == {}
+    told = json.loads(run("config", "check", "--json", cwd=tmp_path).stdout)
+    line = len((tmp_path / "box_defconfig").read_text().splitlines())
+    assert ("folder-given", "BR2_DL_DIR", line) in {(each["kind"], each["symbol"], each["line"]) for each in told}
+    (tmp_path / "box_defconfig").write_text(base.defconfig + 'BR2_HOST_DIR="/opt/sdk"\n')
+    assert reasons(tmp_path, run)["BR2_HOST_DIR"] == ("folder-given", line)
+
+
 def test_a_mistake_in_an_external_tree_is_told_at_its_line(base: Base, tmp_path: Path, run: Command) -> None:
     lines = SYSTEM.format(tree=base.tree).replace(
         "        defconfig:", "        external: [ext]\n        defconfig:"

@@ -31,6 +31,7 @@ def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
         *_requests(space, composed, optional),
         *_unreadable(composed),
         *_whole(space),
+        *_folders(composed),
         *_headers(composed),
         *_architecture(space, composed),
         *_by_hand(space),
@@ -152,6 +153,37 @@ def _whole(space: Workspace) -> Iterator[Problem]:
             line=1,
             reason=f"{first}`rootstream config minimize` makes a defconfig of it.",
         )
+
+
+# Folders that a build is given: Buildroot's default, what is used instead, whether it works with another one.
+_GIVEN = {
+    "BR2_DL_DIR": ('"$(TOPDIR)/dl"', "Set the variable BR2_DL_DIR of your environment to use it.", True),
+    "BR2_CCACHE_DIR": (
+        '"$(HOME)/.buildroot-ccache"',
+        "`ccache: true` of the root has one for all projects.",
+        True,
+    ),
+    "BR2_HOST_DIR": ('"$(BASE_DIR)/host"', "A build writes into its output folder only: leave it out.", False),
+}
+
+
+def _folders(composed: Composed) -> Iterator[Problem]:
+    """Yield folders that the user's own files choose and that are Rootstream's to choose."""
+    for symbol, (default, reason, works) in _GIVEN.items():
+        request = composed.requests.get(symbol)
+        if request and request.value not in (default, '""'):
+            yield Problem(
+                severity="warning" if works else "error",
+                kind="folder-given",
+                message=f"{symbol}={request.value} is not used"
+                if works
+                else f"{symbol}={request.value} cannot be used",
+                symbol=symbol,
+                file=request.file,
+                line=request.line,
+                wanted=request.value,
+                reason=reason,
+            )
 
 
 def _architecture(space: Workspace, composed: Composed) -> Iterator[Problem]:
