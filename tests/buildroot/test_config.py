@@ -239,6 +239,23 @@ def test_folders_that_are_not_used_are_told(base: Base, tmp_path: Path, run: Com
     assert reasons(tmp_path, run)["BR2_HOST_DIR"] == ("folder-given", line)
 
 
+def test_a_path_that_is_refused_is_told_and_can_be_mended(base: Base, tmp_path: Path, run: Command) -> None:
+    (tmp_path / "home/.patches").mkdir(parents=True)
+    (tmp_path / "home/patches").mkdir()
+    (tmp_path / "box").mkdir()
+    box, env = tmp_path / "box", {"HOME": str(tmp_path / "home")}
+    (box / "system.yaml").write_text(SYSTEM.format(tree=base.tree))
+    for name, status in ((".patches", 2), ("patches", 0)):
+        line = f'BR2_GLOBAL_PATCH_DIR="$(HOME)/{name}"\n'
+        (box / "box_defconfig").write_text(base.defconfig + line)
+        run("config", "discard", cwd=box, env=env)
+        for words in (("config", "check"), ("build", "-n")):
+            done = run(*words, cwd=box, check=False, env=env)
+            assert done.returncode == status, done.stderr
+            place = f"box_defconfig:{len((base.defconfig + line).splitlines())}: BR2_GLOBAL_PATCH_DIR"
+            assert (place in done.stdout + done.stderr) is bool(status)
+
+
 def test_a_mistake_in_an_external_tree_is_told_at_its_line(base: Base, tmp_path: Path, run: Command) -> None:
     lines = SYSTEM.format(tree=base.tree).replace(
         "        defconfig:", "        external: [ext]\n        defconfig:"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
-from rootstream.buildroot import configuration, kconfig, logins, requested
+from rootstream.buildroot import configuration, confined, kconfig, logins, outside, requested
 from rootstream.buildroot.configuration import Composed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -32,6 +32,7 @@ def check(space: Workspace, composed: Composed) -> tuple[Problem, ...]:
         *_unreadable(composed),
         *_whole(space),
         *_folders(composed),
+        *_refused(space, composed),
         *_headers(composed),
         *_architecture(space, composed),
         *_by_hand(space),
@@ -183,6 +184,26 @@ def _folders(composed: Composed) -> Iterator[Problem]:
                 line=request.line,
                 wanted=request.value,
                 reason=reason,
+            )
+
+
+def _refused(space: Workspace, composed: Composed) -> Iterator[Problem]:
+    """Yield paths outside of the project that are named and that no build is shown."""
+    if confined.is_off(space.env):
+        return
+    for symbol, path in dict.fromkeys(outside.named_by(space)):
+        try:
+            confined.allowed(space, (path,))
+        except UserError as error:
+            request = composed.requests.get(symbol)
+            yield Problem(
+                severity="error",
+                kind=error.reason,
+                message=f"{symbol} names {path}, which no build is shown",
+                symbol=symbol,
+                file=request.file if request else "",
+                line=request.line if request else 0,
+                reason=confined.NOT_SHOWN,
             )
 
 

@@ -27,6 +27,10 @@ OFF = "none"
 _USER = 1000
 _ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--hostname", "buildroot")
 _PROBING = 20.0
+NOT_SHOWN = (
+    "A home as a whole, what is hidden in one, and the host's own files are not shown. Copy what is wanted of it "
+    "into the project."
+)
 _CONTROLLING = ("setsid", "--ctty", "--wait")
 _INCLUDED = re.compile(r"^BR2_EXTERNAL_FILE = \$\(BASE_DIR\)/([\w.-]+)$", re.MULTILINE)
 _PLACE = re.compile(r"^(/[^:\n]+):(\d+): ", re.MULTILINE)  # how make, Kconfig and compilers name a line
@@ -88,19 +92,20 @@ def wrapped(
     network: bool = False,
     writable: Sequence[Path] = (),
     visible: Sequence[Path] = (),
+    configuring: bool = False,
 ) -> tuple[str, ...]:
     """Return a command that runs `argv` in the sandbox; without any, what is to be put before one.
 
-    `network`: it downloads. `writable` and `visible` are further paths of the host, the former folders that are
-    made where they are missing. Raises `UserError` path-refused,
-    sandbox-missing, sandbox-forbidden.
+    `network`: it downloads. `configuring`: it makes a configuration, and needs nothing that the present one names.
+    `writable` and `visible` are further paths of the host, the former folders that are made if they are missing.
+    Raises `UserError` path-refused, sandbox-missing, sandbox-forbidden.
     """
     if is_off(space.env):
         return tuple(argv)
     require(space.env)
     return (
         *_base(network=network),
-        *_shown(space, writable, visible, network=network),
+        *_shown(space, writable, visible, network=network, configuring=configuring),
         "--",
         *argv,
     )
@@ -116,8 +121,11 @@ def _base(*, network: bool) -> tuple[str, ...]:
     )
 
 
-def _shown(space: Workspace, writable: Sequence[Path], visible: Sequence[Path], *, network: bool) -> list[str]:
-    wanted = _wanted(space, visible, network=network)
+def _shown(
+    space: Workspace, writable: Sequence[Path], visible: Sequence[Path], *, network: bool, configuring: bool
+) -> list[str]:
+    named = () if configuring else allowed(space, outside.named(space))
+    wanted = _wanted(space, (*visible, *named), network=network)
     folders = [space.output, *writable, *([space.caches.downloads] if network else [])]
     if space.config.is_file() and "BR2_CCACHE=y" in space.config.read_text("utf-8", "replace").splitlines():
         folders.append(space.ccache)
@@ -137,7 +145,7 @@ def _wanted(space: Workspace, visible: Sequence[Path], *, network: bool) -> dict
     read = [space.project, space.tree, space.folder, *space.externals, *space.own_trees, space.caches.downloads]
     read += [space.origin] if space.origin else []
     read.append(Path(str(resources.files("rootstream.sandbox"))))
-    for path in (*read, *visible, *allowed(space, outside.named(space))):
+    for path in (*read, *visible):
         wanted[path] = False
     return wanted
 
@@ -155,8 +163,7 @@ def allowed(space: Workspace, paths: Iterable[Path]) -> tuple[Path, ...]:
             raise UserError(
                 "path-refused",
                 f"{space.described.target}: its configuration names {path}, which no build is shown",
-                hint="A home as a whole, what is hidden in one, and the host's own files are not shown. "
-                "Copy what is wanted of it into the project.",
+                hint=NOT_SHOWN,
             )
     return tuple(found)
 
@@ -165,7 +172,8 @@ def shows(space: Workspace, path: Path, visible: Sequence[Path]) -> bool:
     """Say whether a path of this host is shown in the sandbox of a build."""
     if is_off(space.env):
         return True
-    shown = [each.resolve() for each in _wanted(space, visible, network=False)]
+    named = (each for each in outside.named(space) if mounts.is_allowed(each, _home(space)))
+    shown = [each.resolve() for each in _wanted(space, (*visible, *named), network=False)]
     places = (path.parent.resolve() / path.name, path.resolve())  # a link, and what it leads to
     return all(any(place.is_relative_to(each) for each in shown) for place in places)
 
@@ -178,6 +186,7 @@ def run(
     timeout: float,
     cwd: Path | None = None,
     writable: Sequence[Path] = (),
+    configuring: bool = False,
 ) -> process.Completed:
     """Run a command in the sandbox to its end, as `process.run` does, without a network.
 
@@ -185,7 +194,7 @@ def run(
 
     Raises `UserError` as `wrapped` and `process.run` do.
     """
-    command = wrapped(space, argv, writable=writable)
+    command = wrapped(space, argv, writable=writable, configuring=configuring)
     try:
         return process.run(command, env=env, timeout=timeout, cwd=cwd, shown=argv)
     except UserError as error:
@@ -230,6 +239,7 @@ def hand_over(
     terminal: bool = False,
     writable: Sequence[Path] = (),
     visible: Sequence[Path] = (),
+    configuring: bool = False,
 ) -> int:
     """Run a command in the sandbox on our terminal and return its exit status, as `process.hand_over` does.
 
@@ -238,7 +248,7 @@ def hand_over(
     apart = terminal and relay.possible() and not is_off(space.env)
     # as its controlling terminal, for signals by keys and by a change of its size
     inner = (*_CONTROLLING, *argv) if apart else argv
-    command = wrapped(space, inner, network=network, writable=writable, visible=visible)
+    command = wrapped(space, inner, network=network, writable=writable, visible=visible, configuring=configuring)
     try:
         return process.hand_over(command, env=env, cwd=cwd, apart=apart)
     finally:

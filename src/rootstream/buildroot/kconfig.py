@@ -100,7 +100,13 @@ def menu(workspace: Workspace, tool: str, text: str) -> str:
     env = {**workspace.environment(), **display(workspace)}
     command = _command(workspace, tool, build=folder(workspace) / "build")
     status = confined.hand_over(
-        workspace, command, env=env, terminal=True, writable=(folder(workspace),), visible=windows(workspace)
+        workspace,
+        command,
+        env=env,
+        terminal=True,
+        writable=(folder(workspace),),
+        visible=windows(workspace),
+        configuring=True,
     )
     if status != 0:
         raise UserError(
@@ -212,7 +218,8 @@ def _make(workspace: Workspace, target: str, *, build: Path) -> process.Complete
 def _run(
     workspace: Workspace, argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None
 ) -> process.Completed:
-    return confined.run(workspace, argv, env=env, timeout=TIMEOUT, cwd=cwd, writable=(folder(workspace),))
+    place = folder(workspace)
+    return confined.run(workspace, argv, env=env, timeout=TIMEOUT, cwd=cwd, writable=(place,), configuring=True)
 
 
 def _direct(workspace: Workspace, *words: str) -> process.Completed:

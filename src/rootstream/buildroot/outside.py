@@ -132,15 +132,22 @@ def named(space: Workspace) -> tuple[Path, ...]:
 
     Beside files and folders that decide results these are toolchains, and the source folders of local.mk.
     """
+    return tuple(dict.fromkeys(path for _, path in named_by(space)))
+
+
+def named_by(space: Workspace) -> Iterator[tuple[str, Path]]:
+    """Yield what `named` returns, each with the symbol that names it."""
     if not space.config.is_file():
-        return ()
+        return
     text = space.config.read_text("utf-8", "surrogateescape")
     values = {name: expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
-    found = [*_overrides(space)]
-    for paths in of_configuration(space, values).values():
-        found += paths
-    found += [Path(value[1:-1]) for name, value in values.items() if _TAKEN.match(name) and value[1:2] == "/"]
-    return tuple(path for path in dict.fromkeys(found) if not is_near(space, path))
+    found = [("BR2_PACKAGE_OVERRIDE_FILE", path) for path in _overrides(space)]
+    for symbol, paths in of_configuration(space, values).items():
+        found += [(symbol, path) for path in paths]
+    found += [
+        (name, Path(value[1:-1])) for name, value in values.items() if _TAKEN.match(name) and value[1:2] == "/"
+    ]
+    yield from (each for each in found if not is_near(space, each[1]))
 
 
 def expanded(space: Workspace, value: str) -> str:
