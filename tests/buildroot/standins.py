@@ -3,8 +3,8 @@
     python tests/buildroot/standins.py FOLDER
 
 FOLDER gets a source folder for each tool, which installs the host's program, and local.mk, which names them
-(ROOTSTREAM_BUILDROOT_LOCAL_MK). Debian's packages fakeroot, patchelf, pkgconf and tar have the programs, libcrypt-dev
-what stands for libxcrypt.
+(ROOTSTREAM_BUILDROOT_LOCAL_MK). Debian's packages fakeroot, patchelf, pkgconf and tar have the programs;
+libcrypt-dev is what stands for libxcrypt.
 """
 
 from __future__ import annotations
