@@ -52,6 +52,19 @@ def test_what_is_set_is_saved_in_its_line_and_shown(box: Path, run: Command) -> 
     assert (box / "busybox.config").read_text() == "# mine\n\n# the end\n"
 
 
+def test_a_busybox_that_wants_a_c_library_is_refused_before_it_is_compiled(box: Path, run: Command) -> None:
+    before = files(box)
+    done = run("config", "set", "CONFIG_STATIC=n", cwd=box)
+    assert done.returncode == 2
+    assert "busybox.config:5: without CONFIG_STATIC=y BusyBox wants a C library" in done.stderr
+    after = files(box)
+    assert {name: after[name] for name in before} == before
+    (box / "busybox.config").write_text(MINE + "# CONFIG_STATIC is not set\n")
+    done = run("config", "check", cwd=box)
+    assert done.returncode == 2
+    assert "busybox.config:5: without CONFIG_STATIC=y BusyBox wants a C library" in done.stdout
+
+
 def test_what_does_not_come_out_is_refused(box: Path, run: Command) -> None:
     before = files(box)
     done = run("config", "set", "CONFIG_FEATURE_HUSH_NO_SUCH=y", cwd=box)

@@ -30,6 +30,7 @@ from rootstream.sandbox.kconfig_problem import (
     doubtful,
     explained,
     log_text,
+    not_static,
     problem_of,
     report_of,
     unbuilt_modules,
@@ -393,3 +394,14 @@ def test_base_is_no_way_to_run_other_targets(tmp_path: Path, base: str) -> None:
     (tmp_path / "scripts/kconfig").mkdir(parents=True)
     argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), f"--base={base}"]
     assert kconfig.main(argv) == 2
+
+
+def test_a_program_without_its_c_library_is_told_at_its_line() -> None:
+    (request,) = fragment_requests("my.config", "\n# CONFIG_STATIC is not set\n")[0]
+    (problem,) = not_static("defconfig", {"STATIC": request}, {"STATIC": "n"})
+    assert (problem.severity, problem.kind, problem.file, problem.line) == ("error", "not-static", "my.config", 2)
+    (problem,) = not_static("my_defconfig", {}, {})
+    assert (problem.file, problem.line) == ("my_defconfig", 0)
+    (refused,) = fragment_requests("my.config", "CONFIG_STATIC=y\n")[0]
+    assert not_static("defconfig", {"STATIC": refused}, {}) == []
+    assert not_static("defconfig", {}, {"STATIC": "y"}) == []

@@ -28,7 +28,7 @@ class Asked:
     """What is asked of a source tree with Kconfig.
 
     `words` are those of `make` that decide what the tree finds its compiler to be able to. Without `modules` none
-    are built, and a request for one is an error.
+    are built, and a request for one is an error; with `static` programs that want a C library are one.
     """
 
     kind: Literal["linux", "busybox"]
@@ -38,6 +38,7 @@ class Asked:
     optional: tuple[str, ...]
     words: tuple[str, ...] = ()
     modules: bool = True
+    static: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,7 @@ def arguments(asked: Asked, *, folder: str, report: str) -> tuple[str, ...]:
     if isinstance(asked.base, ConfigFile):
         told += ["--shown-base", asked.base.file]
     told += [] if asked.modules else ["--no-modules"]
+    told += ["--static"] if asked.static else []
     return (*told, "--report", report)
 
 

@@ -32,6 +32,7 @@ from rootstream.sandbox.kconfig_problem import (
     doubtful,
     explained,
     log_text,
+    not_static,
     problem_of,
     report_of,
     unbuilt_modules,
@@ -74,10 +75,12 @@ def configure(
     *,
     shown_base: str = "",
     modules: bool = True,
+    static: bool = False,
 ) -> tuple[dict[str, Request], dict[str, str], list[Problem]]:
     """Configure the tree; return the requests that hold, the result and all problems.
 
-    `shown_base` is how messages call a base that is a file. Without `modules` a module is in no image.
+    `shown_base` is how messages call a base that is a file. Without `modules` a module is in no image, and with
+    `static` no C library is.
     """
     asked: list[Request] = []
     problems: list[Problem] = []
@@ -97,6 +100,8 @@ def configure(
     problems += _explained_problems(tree, wanting, holding, result, optional)
     problems += unmet_selections(said)
     problems += base_differences(shown_base or base[5:], before, result, holding)
+    if static:
+        problems += not_static(shown_base or base, holding, result)
     if not modules:
         lines = module_lines(base[5:]) if base.startswith("file:") else {}
         wanted = base not in SMALLEST_BASES
@@ -170,6 +175,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--report", type=Path, help="write requests, results and problems to this JSON file")
     verb.add_argument("--shown-base", default="", help="how messages call a base that is a file")
     verb.add_argument("--no-modules", action="store_true", help="modules are not built: one is in no image")
+    verb.add_argument("--static", action="store_true", help="no C library is in the image")
     verb.set_defaults(run=configure_verb)
     verb = verbs.add_parser("explain", parents=[common], help="print what a configured tree says about symbols")
     verb.add_argument("--symbol", action="append", required=True)
@@ -207,6 +213,7 @@ def configure_verb(options: argparse.Namespace) -> int:
             optional,
             shown_base=options.shown_base,
             modules=not options.no_modules,
+            static=options.static,
         )
     except KconfigError as error:
         problems = [Problem(severity="error", kind="not-configured", message=str(error))]

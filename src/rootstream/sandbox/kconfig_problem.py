@@ -191,6 +191,28 @@ def unbuilt_modules(
     return [*found, _others_not_built(name, base, others, wanted=wanted)] if others else found
 
 
+def not_static(name: str, requests: Mapping[str, Request], result: Mapping[str, str]) -> list[Problem]:
+    """Return what to tell of programs that would want a C library, where none is in the image.
+
+    `name` is the base, which decides where no fragment does.
+    """
+    request = requests.get("STATIC")
+    if result.get("STATIC") == "y" or (request and request.value == "y"):  # refused, it is told as that
+        return []
+    return [
+        Problem(
+            severity="error",
+            kind="not-static",
+            message="without CONFIG_STATIC=y BusyBox wants a C library, and none is in the image",
+            symbol="STATIC",
+            file=request.file if request else name,
+            line=request.line if request else 0,
+            wanted="y",
+            got=result.get("STATIC"),
+        )
+    ]
+
+
 def _others_not_built(name: str, base: Mapping[str, int], modules: Sequence[str], *, wanted: bool) -> Problem:
     """Return the warning about modules that no fragment asks for; one of the user's own base goes first."""
     first = next((symbol for symbol in modules if symbol in base), modules[0])
