@@ -32,16 +32,37 @@ class Package(TypedDict, total=False):
     vulns: list[Vulnerability]
 
 
-def main(folder: Path) -> int:
-    """Say what is known."""
+def last_line(text: str) -> str:
+    """Return the last line that says something."""
+    return (text.strip() or "it does not say why").splitlines()[-1]
+
+
+def tool(folder: Path) -> str | None:
+    """Return a Python that has pip-audit: the newest where it can be had, else one of before, else none."""
     python = folder / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--upgrade", "pip-audit"], check=True)
-    argv = [str(python), "-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(LOCKED)]
+    newest = [str(python), "-m", "pip", "install", "--quiet", "--upgrade", "pip-audit"]
+    installed = subprocess.run(newest, capture_output=True, text=True, check=False)
+    if installed.returncode == 0:
+        return str(python)
+    there = subprocess.run([python, "-m", "pip_audit", "--version"], capture_output=True, check=False)
+    if there.returncode == 0:
+        return str(python)
+    sys.stdout.write(f"pip-audit cannot be installed: {last_line(installed.stderr)}\n")
+    return None
+
+
+def main(folder: Path) -> int:
+    """Say what is known."""
+    python = tool(folder)
+    if python is None:
+        return UNKNOWN
+    argv = [python, "-m", "pip_audit", "--require-hashes", "--disable-pip", "-r", str(LOCKED)]
     words = ("--progress-spinner", "off", "--format", "json")
-    done = subprocess.run([*argv, *words], stdout=subprocess.PIPE, text=True, check=False)
+    done = subprocess.run([*argv, *words], capture_output=True, text=True, check=False)
     if not done.stdout:
+        sys.stdout.write(f"pip-audit has no answer: {last_line(done.stderr)}\n")
         return UNKNOWN
     found: list[Package] = json.loads(done.stdout)["dependencies"]
     asked = [each for each in found if "skip_reason" not in each]

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import ROOT
 
 
-def test_no_locked_package_has_a_known_vulnerability(tmp_path: Path) -> None:
-    argv = [sys.executable, "tools/audit.py", str(tmp_path / "audit")]
+def test_no_locked_package_has_a_known_vulnerability() -> None:
+    argv = [sys.executable, "tools/audit.py", str(Path(sys.prefix) / "audit")]  # kept, for the next run
     done = subprocess.run(argv, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode in (0, 3), done.stdout + done.stderr
     if done.returncode != 0:
