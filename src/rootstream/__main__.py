@@ -15,12 +15,18 @@ EXIT_PIPE = 141
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0 well, 1 a check failed, 2 the user must act."""
+    # Nothing is begun yet: Ctrl-C ends the process as it ends any, not with a traceback of the import that it met.
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if usual:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     import click  # noqa: PLC0415  (errors of the import itself should show, too)
 
     from rootstream.cli import cli  # noqa: PLC0415
     from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
     from rootstream.space import disk_full  # noqa: PLC0415
 
+    if usual:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Being told to end is no different from Ctrl-C: what runs is stopped, what is done is kept.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     if signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # not below nohup(1)

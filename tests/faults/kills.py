@@ -31,6 +31,7 @@ WHOM = ("main", "group", "tree")  # SIGKILL: the command alone, its process grou
 TARGET = "image"
 # 130 for a shell, both: Python ends itself by SIGINT where that came while it executed text (pythonrun.c)
 INTERRUPTED = (130, -signal.SIGINT)
+TOO_EARLY = b"Could not import runpy module"  # Python's own start was interrupted, which ends it with status 1
 Follow = Callable[[Scene, str], None]
 
 
@@ -119,10 +120,12 @@ class Faults:
         if not ended:
             _signal(child, number_of_signal, whom)
         status = _end(child)
+        said = _log(scene).read_bytes()
         problems = list(self._look(scene, verb, before, mark, f"{seed}-{number}"))
         if status is None:
             problems.insert(0, f"did not end within {ENDS:g} s after {number_of_signal.name}")
-        if number_of_signal != signal.SIGKILL and not ended and status not in (*INTERRUPTED, 0, -number_of_signal):
+        known = status in (*INTERRUPTED, 0, -number_of_signal) or (status == 1 and TOO_EARLY in said)
+        if number_of_signal != signal.SIGKILL and not ended and not known:
             problems.insert(0, f"ended with status {status}")
         return Kill(
             number=number,
@@ -169,9 +172,14 @@ def _seen(scene: Scene) -> str:
     return scene.state(TARGET)
 
 
+def _log(scene: Scene) -> Path:
+    """Return where the output of the command that is killed goes."""
+    return scene.folder.with_name("killed.log")
+
+
 def _start(scene: Scene, verb: Verb, mark: str) -> subprocess.Popen[bytes]:
     argv = served.argv(scene) if verb.scene == "served" else scene.argv(*verb.words)
-    with (scene.folder.with_name("killed.log")).open("ab") as log:
+    with _log(scene).open("wb") as log:
         return subprocess.Popen(
             argv,
             cwd=scene.folder,
