@@ -239,7 +239,7 @@ def test_folders_that_are_not_used_are_told(base: Base, tmp_path: Path, run: Com
     assert reasons(tmp_path, run)["BR2_HOST_DIR"] == ("folder-given", line)
 
 
-def test_a_path_that_is_refused_is_told_and_can_be_mended(base: Base, tmp_path: Path, run: Command) -> None:
+def test_a_path_that_is_refused_is_told_and_can_be_fixed(base: Base, tmp_path: Path, run: Command) -> None:
     (tmp_path / "home/.patches").mkdir(parents=True)
     (tmp_path / "home/patches").mkdir()
     (tmp_path / "box").mkdir()

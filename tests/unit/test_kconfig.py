@@ -403,5 +403,6 @@ def test_a_program_without_its_c_library_is_told_at_its_line() -> None:
     (problem,) = not_static("my_defconfig", {}, {})
     assert (problem.file, problem.line) == ("my_defconfig", 0)
     (refused,) = fragment_requests("my.config", "CONFIG_STATIC=y\n")[0]
-    assert not_static("defconfig", {"STATIC": refused}, {}) == []
+    (problem,) = not_static("defconfig", {"STATIC": refused}, {})  # an optional one is told as a note, and no more
+    assert (problem.severity, problem.line) == ("error", 1)
     assert not_static("defconfig", {}, {"STATIC": "y"}) == []

@@ -65,7 +65,7 @@ class Server:
     async def run(self) -> None:
         """Serve until `end` is called or the process is told to end.
 
-        Raises `UserError` for what keeps it from starting; what goes wrong later is told, and mended if possible.
+        Raises `UserError` for what keeps it from starting; what goes wrong later is told, and fixed if possible.
         """
         wish = self._wish
         link = interface.look(wish.interface, wish.address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from importlib import resources
 
@@ -143,6 +144,7 @@ def busybox(
         *preparing,
         f"{making} SKIP_STRIP=n",
         still_right(),
+        _require_static(),
         f'{making} CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
@@ -167,6 +169,16 @@ def busybox(
         },
     )
     return Built(elements=(libc, element), files=files, root=element.name, asked=asked)
+
+
+def _require_static() -> str:
+    """Return the command that refuses a BusyBox whose C library would have to be in the image, and is not."""
+    told = (
+        "rootstream: error busybox-not-static: BusyBox is not linked statically, and no C library is in the image"
+    )
+    ways = "rootstream:     CONFIG_STATIC=y in a fragment links it so"
+    looked = f"readelf -lW {WORK}/tree/busybox | grep -q INTERP"
+    return f"if {looked}; then printf '%s\\n' {shlex.quote(told)} {shlex.quote(ways)} >&2; exit 2; fi"
 
 
 def skeleton(description: BusyboxRoot, epoch: int) -> bytes:

@@ -197,7 +197,7 @@ def not_static(name: str, requests: Mapping[str, Request], result: Mapping[str, 
     `name` is the base, which decides where no fragment does.
     """
     request = requests.get("STATIC")
-    if result.get("STATIC") == "y" or (request and request.value == "y"):  # refused, it is told as that
+    if result.get("STATIC") == "y":
         return []
     return [
         Problem(
