@@ -23,36 +23,6 @@ systems:
         defconfig: box_defconfig
     images: [tar]
 """
-# `local` comes from a folder by its own rules, `remote` by local.mk, with a variable that only make knows
-LOCAL = """\
-LOCAL_VERSION = 1
-LOCAL_SITE = {outer}/local
-LOCAL_SITE_METHOD = local
-define LOCAL_INSTALL_TARGET_CMDS
-\tmkdir -p $(TARGET_DIR)/etc
-\tcp $(@D)/word $(TARGET_DIR)/etc/local
-endef
-$(eval $(generic-package))
-"""
-REMOTE = """\
-REMOTE_VERSION = 1
-REMOTE_SITE = http://nowhere.invalid
-define REMOTE_INSTALL_TARGET_CMDS
-\tmkdir -p $(TARGET_DIR)/etc
-\tcp $(@D)/word $(TARGET_DIR)/etc/remote
-endef
-$(eval $(generic-package))
-"""
-# comes as a tarball that is known by its hash
-PACKED = """\
-PACKED_VERSION = 1
-PACKED_SITE = http://127.0.0.1:9
-define PACKED_INSTALL_TARGET_CMDS
-\tmkdir -p $(TARGET_DIR)/etc
-\tcp $(@D)/word $(TARGET_DIR)/etc/packed
-endef
-$(eval $(generic-package))
-"""
 SCRIPT = """\
 #!/bin/sh
 cat "$2/word" > "$1/etc/script"
@@ -62,6 +32,21 @@ cat "$2/word" > "$1/etc/script"
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
+
+
+def package(box: Path, name: str, *rules: str) -> None:
+    """Have a package in the external tree that installs the file `word` of its source."""
+    upper = name.upper()
+    lines = [
+        *(f"{upper}_{rule}" for rule in ("VERSION = 1", *rules)),
+        f"define {upper}_INSTALL_TARGET_CMDS",
+        "\tmkdir -p $(TARGET_DIR)/etc",
+        f"\tcp $(@D)/word $(TARGET_DIR)/etc/{name}",
+        "endef",
+        "$(eval $(generic-package))",
+    ]
+    write(box / f"ext/package/{name}/{name}.mk", "\n".join([*lines, ""]))
+    write(box / f"ext/package/{name}/Config.in", f'config BR2_PACKAGE_{upper}\n\tbool "{name}"\n')
 
 
 @pytest.fixture
@@ -78,10 +63,9 @@ def box(base: Base, outer: Path, tmp_path: Path) -> Path:
     box, given = tmp_path / "box", os.environ.get("ROOTSTREAM_BUILDROOT_LOCAL_MK")
     write(box / "system.yaml", SYSTEM.format(tree=base.tree))
     write(box / "ext/external.desc", "name: EXT\n")
-    write(box / "ext/package/local/local.mk", LOCAL.format(outer=outer))
-    write(box / "ext/package/remote/remote.mk", REMOTE)
-    for name in ("local", "remote"):
-        write(box / f"ext/package/{name}/Config.in", f'config BR2_PACKAGE_{name.upper()}\n\tbool "{name}"\n')
+    # one comes from a folder by its own rules, the other by local.mk, with a variable that only make knows
+    package(box, "local", f"SITE = {outer}/local", "SITE_METHOD = local")
+    package(box, "remote", "SITE = http://nowhere.invalid")
     overrides = Path(given).read_text() if given else ""
     write(box / "local.mk", f"{overrides}\nOUTER = {outer}\nREMOTE_OVERRIDE_SRCDIR = $(OUTER)/remote\n")
     lines = [line for line in base.defconfig.splitlines() if "OVERRIDE_FILE" not in line]
@@ -111,8 +95,7 @@ def test_what_is_found_by_its_hash_is_built(
     with tarfile.open(archive, "w:gz") as file:
         file.add(tmp_path / "outer/local", "packed-1")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
-    write(box / "ext/package/packed/packed.mk", PACKED)
-    write(box / "ext/package/packed/Config.in", 'config BR2_PACKAGE_PACKED\n\tbool "packed"\n')
+    package(box, "packed", "SITE = http://127.0.0.1:9")
     write(box / "ext/package/packed/packed.hash", f"sha256  {digest}  packed-1.tar.gz\n")
     lines = [line for line in base.defconfig.splitlines() if "OVERRIDE_FILE" not in line]
     lines += ["BR2_PACKAGE_PACKED=y", f'BR2_PACKAGE_OVERRIDE_FILE="{box}/local.mk"']
