@@ -16,7 +16,7 @@ from pathlib import Path
 from rootstream.description import System
 from rootstream.errors import Caution, Where
 from rootstream.filetext import text_of
-from rootstream.layers import DeviceTableLayer, OverlayLayer, PermissionsLayer
+from rootstream.layers import DeviceTableLayer, OverlayLayer, PermissionsLayer, UsersLayer
 from rootstream.plan.overlay import walk
 from rootstream.sandbox import capability
 from rootstream.sandbox.devicetable import parse_device_table
@@ -27,6 +27,7 @@ MOST = 20  # cautions of a kind for one overlay
 # What Git checks out, also with a umask of 002 or read-only.
 FILES = frozenset((0o644, 0o755, 0o664, 0o775, 0o444, 0o555))
 FOLDERS = frozenset((0o755, 0o775, 0o555))
+HOME = 0o700  # of people's homes, whatever a layer says
 # Labels that a host gives by itself.
 LABELS = re.compile(r"security\.(selinux|ima|evm|apparmor|SMACK64.*)|trusted\..*|btrfs\..*|user\.overlay\..*")
 MERGED = re.compile(r"/usr(?=/(bin|sbin|lib|lib32|lib64|libx32)(/|$))")
@@ -98,6 +99,11 @@ def _rules(system: System, folder: Path) -> Iterator[Rule]:
         elif isinstance(layer, DeviceTableLayer):
             for row in parse_device_table(text_of(folder / layer.device_table), "").permissions:
                 yield _rule(row.path, row, recursive=row.recursive)
+        elif isinstance(layer, UsersLayer):
+            for user in (each for each in layer.users if not each.system):
+                home = user.home or f"/home/{user.name}"
+                yield Rule(path=home, recursive=True, words=frozenset(("owner", "group")))
+                yield Rule(path=home, recursive=False, words=frozenset(("mode of a home",)))
 
 
 def _rule(path: str, permission: object, *, recursive: bool) -> Rule:
@@ -157,7 +163,8 @@ def _metadata(
     if status.st_gid not in owners.groups and "group" not in given:
         said.append(f"group {status.st_gid}")
         words.append(f"group: {status.st_gid}")
-    if mode not in (owners.folders if folder else FILES) and "mode" not in given:
+    kept = owners.folders if folder else FILES
+    if mode not in ({*kept, HOME} if "mode of a home" in given else kept) and "mode" not in given:
         said.append(f"mode {mode:o}")
         words.append(f"mode: {mode:04o}")
     for name in os.listxattr(path, follow_symlinks=False):

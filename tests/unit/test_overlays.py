@@ -110,6 +110,16 @@ def test_modes_of_folders_are_told(folder: Path) -> None:
     assert [(line.path, line.mode) for line in lines(folder)] == [("/root/.ssh", 0o700)]
 
 
+def test_a_home_is_as_it_has_to_be(folder: Path) -> None:
+    put(folder, "home/me/notes")
+    users = {"users": ({"name": "me"},)}
+    for mode, silent in ((0o700, True), (0o750, False)):
+        (folder / "over/home/me").chmod(mode)
+        assert (told(folder, users) == []) is silent
+    (folder / "over/home/me").chmod(0o700)
+    assert told(folder) == [("overlay-metadata", "home/me")]
+
+
 @ROOT
 def test_owners_are_told_but_of_whoever_has_the_project(folder: Path) -> None:
     os.chown(put(folder, "etc/www"), 33, 34)

@@ -7,7 +7,7 @@ import pytest
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootspec import parse_root_spec
 from rootstream.sandbox.settings import apply_spec, read_text
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
+from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, text_file
 
 EPOCH = 1_700_000_000
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHyVdQ me@desk"
@@ -70,9 +70,29 @@ def test_a_home_that_an_overlay_brought_is_handed_over() -> None:
     tree.put("home/admin/notes", text_file(b"mine"))
     tree.put("home/admin/shared", text_file(b"theirs", uid=5, gid=5))
     applied({"users": [{"name": "admin"}]}, tree)
-    assert rights(tree, "home/admin")[:2] == (1000, 1000)
     assert rights(tree, "home/admin/notes")[:2] == (1000, 1000)
     assert rights(tree, "home/admin/shared")[:2] == (5, 5)
+
+
+def test_a_home_that_an_overlay_brought_is_as_without_it() -> None:
+    tree = root()
+    tree.put("etc/skel/.config/app", text_file(b"usual"))
+    tree.put("home/admin/.profile", text_file(b"mine"))
+    tree.put("home/other/.config", text_file(b"no folder"))
+    applied({"users": [{"name": "admin"}, {"name": "other"}]}, tree)
+    assert rights(tree, "home/admin") == (1000, 1000, "700")
+    assert read_text(tree, "home/admin/.profile") == "mine"
+    assert rights(tree, "home/admin/.config/app") == (1000, 1000, "644")
+    assert read_text(tree, "home/other/.config") == "no folder"
+    assert read_text(tree, "home/other/.profile") == "# profile\n"
+
+
+def test_a_home_that_the_root_has_keeps_its_mode() -> None:
+    tree = root()
+    tree.put("srv/www", directory(0o755, origin=BASE))
+    applied({"users": [{"name": "web", "home": "/srv/www"}]}, tree)
+    assert rights(tree, "srv/www") == (1000, 1000, "755")
+    assert tree.get("srv/www/.profile") is None
 
 
 @pytest.mark.parametrize("home", ["/", "/etc", "/usr"])

@@ -18,7 +18,7 @@ from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
 from rootstream.sandbox.spec import read_spec
 from rootstream.sandbox.tarfiles import lay_path, write_tar
-from rootstream.sandbox.tree import Tree
+from rootstream.sandbox.tree import BASE, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ def begun(
     """
     tree = Tree()
     if base is not None:
-        lay_path(tree, base, base=True, origin="the root")
+        lay_path(tree, base, base=True, origin=BASE)
     if spec.debian:
         debian.clean(tree, epoch)
         different = identities.differing([identities.read_run(run) for run in runs])

@@ -10,7 +10,7 @@ from rootstream.sandbox.accounts import Account, AccountFiles, Accounts, merge_a
 from rootstream.sandbox.capability import XATTR, capability_xattr
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootspec import Device, Mount, Permission, RootSpec
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, shown, text_file
+from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, shown, text_file
 
 MOST_TEXT = 16 << 20
 DAY = 86400
@@ -169,18 +169,34 @@ def _homes(tree: Tree, spec: RootSpec, accounts: Accounts) -> None:
 
 def _home(tree: Tree, account: Account, *, system: bool) -> None:
     path = account.home[1:]
-    if tree.find(path) is not None:
-        if not system:
-            _hand_over(tree, tree.resolve(path, follow=True), account)
+    made = directory(0o755 if system else 0o700, account.uid, account.gid, "the description")
+    found = tree.find(path)
+    if found is None:
+        tree.make_directories(path, made)
+    elif system:
         return
-    mode = 0o755 if system else 0o700
-    real = tree.make_directories(path, directory(mode, account.uid, account.gid, "the description"))
+    real = tree.resolve(path, follow=True)
+    if found is not None:
+        _hand_over(tree, real, account)
+    if found is None or _is_brought(real, found[1]):
+        tree.change(real, made)  # a layer does not say what a folder's mode is
+        if not system:
+            _lay_skeleton(tree, real, account)
+
+
+def _is_brought(real: str, folder: Inode) -> bool:
+    """Say whether a home is there only because a layer put something into it."""
+    return "/" in real and folder.kind is Kind.DIRECTORY and folder.origin != BASE
+
+
+def _lay_skeleton(tree: Tree, home: str, account: Account) -> None:
+    """Give a new home what each one has, as far as no layer brought something else there."""
     skeleton = tree.resolve("etc/skel", follow=True)
-    for inner in () if system else tuple(tree.below(skeleton)):
-        inode = tree.get(inner)
-        if inode is not None:
-            own = replace(inode, uid=account.uid, gid=account.gid)
-            tree.put(real + inner.removeprefix(skeleton), own)
+    for inner in tuple(tree.below(skeleton)):
+        inode, place = tree.get(inner), home + inner.removeprefix(skeleton)
+        above = tree.get(place.rpartition("/")[0])
+        if inode is not None and tree.get(place) is None and above is not None and above.kind is Kind.DIRECTORY:
+            tree.put(place, replace(inode, uid=account.uid, gid=account.gid))
 
 
 def _hand_over(tree: Tree, real: str, account: Account) -> None:

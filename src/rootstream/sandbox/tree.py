@@ -14,6 +14,7 @@ from typing import Protocol
 
 from rootstream.sandbox.program import CHUNK, Mistake
 
+BASE = "the root"  # the origin of what no layer brought
 MOST_LINKS = 40  # as many symlinks as Linux follows in one path
 
 
@@ -325,7 +326,7 @@ def _conflict(real: str, inode: Inode, there: Inode) -> str:
     if there.kind is Kind.SYMLINK:
         what = f"{what} to the directory {there.target}"
     return (
-        f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or 'the root'} it is "
+        f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or BASE} it is "
         f"a {what}; leave one of them out"
     )
 
