@@ -27,6 +27,8 @@ MOST = 20  # cautions of a kind for one overlay
 # What Git checks out, also with a umask of 002 or read-only.
 FILES = frozenset((0o644, 0o755, 0o664, 0o775, 0o444, 0o555))
 FOLDERS = frozenset((0o755, 0o775, 0o555))
+# What every running system mounts something over: an image's own files below are out of reach.
+HIDDEN = re.compile(r"(/(?:proc|sys|dev|run|var/run|var/lock))/")
 HOME = 0o700  # of people's homes, whatever a layer says
 # Labels that a host gives by itself.
 LABELS = re.compile(r"security\.(selinux|ima|evm|apparmor|SMACK64.*)|trusted\..*|btrfs\..*|user\.overlay\..*")
@@ -88,6 +90,7 @@ _MORE = {
     "overlay-metadata": "owners, modes or attributes that are not kept",
     "overlay-hard-link": "hard links that are not kept",
     "overlay-empty-folder": "no file that Git could keep them by",
+    "overlay-hidden": "a place that the running system mounts something over",
 }
 
 
@@ -133,6 +136,12 @@ def _found(overlay: Path, rules: Sequence[Rule], owners: Owners) -> Iterator[Cau
         inside = f"/{path.relative_to(overlay)}"
         given = {word for rule in rules for word in rule.sets(MERGED.sub("", inside))}
         yield from _metadata(path, inside, status, given, owners)
+        if stat.S_ISREG(status.st_mode) and (mounted := HIDDEN.match(inside)):
+            yield Caution(
+                reason="overlay-hidden",
+                message=f"nothing will see it: the running system mounts something over {mounted[1]}",
+                where=Where(path=path),
+            )
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
             first = names.setdefault((status.st_dev, status.st_ino), path)
             if first != path:

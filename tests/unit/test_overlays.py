@@ -110,6 +110,12 @@ def test_modes_of_folders_are_told(folder: Path) -> None:
     assert [(line.path, line.mode) for line in lines(folder)] == [("/root/.ssh", 0o700)]
 
 
+def test_what_the_running_system_hides_is_told(folder: Path) -> None:
+    for name in ("run/app/x", "var/run/y", "dev/z", "etc/run/x", "srv/proc/x"):
+        put(folder, name)
+    assert told(folder) == [("overlay-hidden", name) for name in ("dev/z", "run/app/x", "var/run/y")]
+
+
 def test_a_home_is_as_it_has_to_be(folder: Path) -> None:
     put(folder, "home/me/notes")
     users = {"users": ({"name": "me"},)}

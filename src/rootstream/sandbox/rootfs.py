@@ -12,7 +12,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import aptsources, debian, identities, limits, needed, replaced, services, unitfiles
+from rootstream.sandbox import (
+    aptsources,
+    debian,
+    identities,
+    limits,
+    needed,
+    private,
+    replaced,
+    services,
+    unitfiles,
+)
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootspec import RootSpec, parse_root_spec
 from rootstream.sandbox.settings import apply_spec
@@ -87,6 +97,7 @@ def complete(
             told = (
                 *warned,
                 *replaced.lost(tree),
+                *private.exposed(tree),
                 *debian.warnings(tree),
                 *(aptsources.warnings(tree, spec.apt) if spec.apt else ()),
                 *needed.lacking(tree, libraries - needed.libraries(tree)),
