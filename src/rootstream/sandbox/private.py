@@ -33,7 +33,7 @@ def exposed(tree: Tree) -> Iterator[str]:
             if inode is None or inode.kind is not Kind.FILE or path.endswith(PUBLIC) or not inode.mode & OTHERS:
                 continue
             yield (
-                f"{shown(path)} has mode {inode.mode:o}, and {reader} takes it only where nobody else may read it; "
+                f"{shown(path)} has mode {inode.mode:o}, and {reader} takes only what nobody else may read; "
                 f"`- {{path: {flow_text(shown(path))}, mode: {mode:04o}}}` under `permissions` keeps others out"
             )
 
