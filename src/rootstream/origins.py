@@ -56,7 +56,8 @@ def placed(error: UserError, plan: Plan, description: Path) -> UserError:
         return found[0] if len(found) == 1 else Problems(tuple(found))
     if error.where is None and (error.asks or error.asked):
         words = (place for word in _asked(plan, error.element) for node in nodes for place in _places(node, word))
-        error.where = next(words, None) or (_fallback(top, targets, asks=error.asks) if error.asked else None)
+        came_along = any(not name.startswith("/") for name, _ in error.asked)  # a path came from a table
+        error.where = next(words, None) or (_fallback(top, targets, asks=error.asks) if came_along else None)
     return error
 
 
@@ -107,6 +108,8 @@ def _places(node: Node, name: str) -> Iterator[Where]:
             yield from _places(item, name)
     else:
         for entry in node.entries.values():
+            if name.startswith("/") and _is(entry.key.text, name):  # other words are Rootstream's own
+                yield entry.key.where
             yield from _places(entry.value, name)
 
 

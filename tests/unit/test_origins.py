@@ -23,9 +23,11 @@ systems:
           - {name: x}
           - bash=1.2
         enable: [mine.service]
+        identities: {/etc/id: keep}
     kernel: {git: {url: "https://example.org/linux", track: v6.99}}
     layers:
       - hostname: sudoo
+      - permissions: [{path: "/usr/lib/x*", mode: "0600"}]
       - python: {install: ["six>=1, <2"], requirements: [wanted.txt]}
     images: [tar]
     variants:
@@ -67,8 +69,10 @@ def placed(description: Path, *asked: str, asks: bool = True, **words: object) -
         ("bash", "system.yaml", 10),
         ("bash=1.2", "system.yaml", 10),
         ("mine.service", "system.yaml", 11),
-        ("six", "system.yaml", 15),
-        ("sudoo", "system.yaml", 14),  # of the system that needs it; another asks for it, too
+        ("/etc/id", "system.yaml", 12),
+        ("/usr/lib/x*", "system.yaml", 16),
+        ("six", "system.yaml", 17),
+        ("sudoo", "system.yaml", 15),  # of the system that needs it; another asks for it, too
         ("requests", "wanted.txt", 2),
         ("trixie", "system.yaml", 1),
     ],
@@ -90,7 +94,7 @@ def test_several_names_are_several_mistakes(description: Path) -> None:
 def test_a_source_is_found_by_its_own_words(description: Path) -> None:
     error = placed(description, url="https://example.org/linux", track="v6.99")
     assert error.where is not None
-    assert error.where.line == 12
+    assert error.where.line == 13
     assert "set.bst" in error.message
 
 
@@ -104,6 +108,10 @@ def test_a_package_that_came_with_others_is_theirs(description: Path) -> None:
     error = placed(description, "libc6", asks=False)
     assert error.where is not None
     assert error.where.line == 8
+
+
+def test_a_path_that_nobody_wrote_is_not_a_package_s_fault(description: Path) -> None:
+    assert placed(description, "/from/a/table", asks=False).where is None
 
 
 def test_several_errors_get_their_places(description: Path) -> None:

@@ -198,18 +198,19 @@ def test_permissions_by_name_number_glob_and_below() -> None:
     [
         (
             {"path": "/usr/share/x/y", "mode": 1},
-            r"permission /usr/share/x/y: nothing .* nearest that exists is /usr$",
+            r"permission /usr/share/x/y: nothing .* nearest that exists is /usr\n",
         ),
-        ({"path": "/nowhere", "mode": 1}, r"nearest that exists is /$"),
-        ({"path": "/usr/bin/z*", "mode": 1}, r"nearest that exists is /usr/bin$"),
+        ({"path": "/nowhere", "mode": 1}, r"nearest that exists is /\n"),
+        ({"path": "/usr/bin/z*", "mode": 1}, r"nearest that exists is /usr/bin\n"),
         ({"path": "/usr/bin/ping", "owner": "ghost"}, "there is no user 'ghost'; the users are root"),
         ({"path": "/usr/bin/ping", "group": "ghost"}, "there is no group 'ghost'"),
         ({"path": "/usr/bin", "capabilities": "cap_chown+ep"}, "only files have capabilities"),
     ],
 )
 def test_a_permission_that_cannot_be_set(entry: dict[str, object], message: str) -> None:
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(Mistake, match=message) as caught:
         applied({"permissions": [entry]})
+    assert [problem.rpartition("\n")[2] for problem in caught.value.problems] == [f"Asked for {entry['path']}"]
 
 
 def test_a_missing_path_may_be_made_or_forgiven() -> None:

@@ -95,16 +95,19 @@ def test_a_mask_stands_for_the_unit(tree: Tree) -> None:
         ("enable", "alias.service", "another name of theirs.service"),
         ("enable", "off.service", "masked"),
         ("enable", "host.service", "%H"),
+        ("enable", "agent.socket", "one of users' own"),
     ],
 )
 def test_what_cannot_be_done_is_told_with_its_unit(tree: Tree, verb: str, name: str, text: str) -> None:
     tree.put(f"{USR}/static.service", text_file(b"[Service]\nExecStart=/bin/true\n"))
     tree.put(f"{USR}/host.service", text_file(unit("WantedBy=%H.target")))
     tree.put(f"{USR}/alias.service", link("theirs.service"))
+    tree.put("usr/lib/systemd/user/agent.socket", text_file(unit("WantedBy=sockets.target")))
     tree.put(f"{ETC}/off.service", link("/dev/null"))
     with pytest.raises(Mistake, match=text) as caught:
         choose(tree, Choice(**{verb: (name,)}))
     assert caught.value.problems[0].startswith(f"{verb}: {name}: ")
+    assert caught.value.problems[0].endswith(f"\nAsked for {name}")
 
 
 def test_a_unit_that_starts_although_it_is_disabled(tree: Tree) -> None:

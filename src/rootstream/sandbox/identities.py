@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
 
 CHOICES = ("regenerate", "keep")
@@ -137,12 +137,12 @@ def _is_empty(tree: Tree, path: str) -> bool:
 
 def _problem(tree: Tree, path: str) -> str:
     package, name = package_of(tree, path), shown(path)
-    return (
+    problem = (
         f"identities: {name}: {f'of {package}, ' if package else ''}is not the same when the packages are "
         "configured twice: an id or a secret, perhaps, that every machine would share. Say below root.debian "
         f"`identities: {{{name}: regenerate}}` to leave it to each machine, or `keep` to have it in the image"
-        + (f"\nAsked for {package}" if package else "")
     )
+    return asked_for(package, problem) if package else problem
 
 
 def package_of(tree: Tree, path: str) -> str:

@@ -131,6 +131,11 @@ def run_main(main: Callable[[argparse.Namespace], None], parser: argparse.Argume
     return 0
 
 
+def asked_for(name: str, problem: str) -> str:
+    """Return a problem of something that the description names, so that it is told at its line there."""
+    return f"{problem}\nAsked for {name}"
+
+
 def told(reason: str, problem: str) -> str:
     """Return a problem as lines that whoever reads the build's log takes for an error of the user."""
     first, *more = problem.splitlines() or [""]

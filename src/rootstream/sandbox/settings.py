@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rootstream.sandbox.accounts import Account, AccountFiles, Accounts, merge_accounts
 from rootstream.sandbox.capability import XATTR, capability_xattr
-from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.rootspec import Device, Mount, Permission, RootSpec
 from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, shown, text_file
 
@@ -42,14 +42,18 @@ def apply_spec(tree: Tree, spec: RootSpec, epoch: int) -> None:
         try:
             _device(tree, device, ids)
         except Mistake as mistake:
-            problems += [f"device {device.path}: {problem}" for problem in mistake.problems]
+            problems += _of(device.path, f"device {device.path}", mistake)
     for permission in spec.permissions:
         try:
             _permission(tree, permission, ids)
         except Mistake as mistake:
-            problems += [f"permission {permission.path}: {problem}" for problem in mistake.problems]
+            problems += _of(permission.path, f"permission {permission.path}", mistake)
     if problems:
         raise Mistake(*problems)
+
+
+def _of(name: str, called: str, mistake: Mistake) -> list[str]:
+    return [asked_for(name, f"{called}: {problem}") for problem in mistake.problems]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ def _homes(tree: Tree, spec: RootSpec, accounts: Accounts) -> None:
             if user.sudo != "no":
                 _sudoers(tree, account, nopasswd=user.sudo == "nopasswd")
         except Mistake as mistake:
-            raise Mistake(*(f"user {user.name!r}: {problem}" for problem in mistake.problems)) from mistake
+            raise Mistake(*_of(user.name, f"user {user.name!r}", mistake)) from mistake
     root = spec.root_login
     if root is not None:
         home = next(

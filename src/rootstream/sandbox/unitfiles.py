@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.services import UNIT, Choice
 from rootstream.sandbox.settings import read_text
 from rootstream.sandbox.tree import Inode, Kind, Tree, shown
@@ -18,6 +18,7 @@ from rootstream.sandbox.tree import Inode, Kind, Tree, shown
 UNITS = "etc/systemd/system"
 # systemd.unit(5): the first that has a unit wins.
 FOLDERS = (UNITS, "usr/local/lib/systemd/system", "usr/lib/systemd/system")
+OF_USERS = ("etc/systemd/user", "usr/local/lib/systemd/user", "usr/lib/systemd/user")
 MANAGER = "usr/lib/systemd/systemd"
 NOTHING = "/dev/null"
 # Words of [Install] and the folders that they put links in.
@@ -34,7 +35,8 @@ def choose(tree: Tree, choice: Choice) -> tuple[str, ...]:
     if not choice.any():
         return ()
     if tree.find(MANAGER) is None:
-        raise Mistake(*(f"{verb}: {name}: there is no systemd in this root" for verb, name in _each(choice)))
+        lacking = "there is no systemd in this root"
+        raise Mistake(*(asked_for(name, f"{verb}: {name}: {lacking}") for verb, name in _each(choice)))
     does: dict[str, Callable[[Tree, str], tuple[str, ...]]] = {"enable": enable, "disable": disable, "mask": mask}
     warned: list[str] = []
     problems: list[str] = []
@@ -42,7 +44,7 @@ def choose(tree: Tree, choice: Choice) -> tuple[str, ...]:
         try:
             warned += [f"{verb}: {name}: {text}" for text in does[verb](tree, name)]
         except Mistake as mistake:
-            problems += [f"{verb}: {name}: {problem}" for problem in mistake.problems]
+            problems += [asked_for(name, f"{verb}: {name}: {problem}") for problem in mistake.problems]
     if problems:
         raise Mistake(*problems)
     return tuple(warned)
@@ -234,6 +236,8 @@ def mask(tree: Tree, name: str) -> tuple[str, ...]:
 
 
 def _near(tree: Tree, name: str) -> str:
+    if any(tree.find(f"{folder}/{name}") for folder in OF_USERS):
+        return "; it is one of users' own, started by a link in an overlay's etc/systemd/user/default.target.wants"
     known = {
         unit
         for folder in FOLDERS
