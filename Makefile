@@ -85,8 +85,8 @@ bench: $(VENV)/.installed
 	$(BIN)/python bench/run.py
 
 docs: $(VENV)/.installed
-	$(BIN)/python -m rootstream.reference > $(VENV)/page && cp $(VENV)/page docs/reference/system-yaml.md
-	$(BIN)/python -m rootstream.commands_page > $(VENV)/page && cp $(VENV)/page docs/reference/commands.md
+	$(BIN)/python -m rootstream.description.reference > $(VENV)/page && cp $(VENV)/page docs/reference/system-yaml.md
+	$(BIN)/python -m rootstream.cli.commands_page > $(VENV)/page && cp $(VENV)/page docs/reference/commands.md
 
 clean:
 	rm -rf $(VENV) examples/*/out examples/*/.rootstream .mypy_cache .ruff_cache .pytest_cache

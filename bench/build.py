@@ -74,7 +74,7 @@ mkdir linux musl busybox build
 tar -xf linux.tar -C linux --strip-components=1
 tar -xf musl.tar -C musl --strip-components=1
 tar -xf busybox.tar -C busybox --strip-components=1
-configure() { python3 -m rootstream.sandbox.kconfig configure "$@" >/dev/null; }
+configure() { python3 -m rootstream.sandbox.kconfig.configure configure "$@" >/dev/null; }
 configure --kind linux --tree linux --arch x86 --base tinyconfig --fragment a=/plan/linux/0.config \
     --fragment b=/plan/linux/1.config --report k.json
 step linux make -C linux -j$JOBS ARCH=x86 bzImage

@@ -26,8 +26,8 @@ from pathlib import Path
 
 from rootstream.buildroot import confined
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.load import load
-from rootstream.project import Project, find
+from rootstream.description.load import load
+from rootstream.project.project import Project, find
 
 
 @dataclass(frozen=True)

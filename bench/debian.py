@@ -21,8 +21,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from rootstream_bst import mirrors
-from rootstream_bst.transport import Transport
+from rootstream.fetch import mirrors
+from rootstream.fetch.transport import Transport
 
 SUITE = "trixie"
 PACKAGES = (

@@ -134,9 +134,9 @@ def ours(work: Path, tree: Path, kernel: Path) -> Path:
         {"filesystem": "swap", "size": SWAP},
     ]
     spec.write_text(json.dumps({"name": "bench", "kernel_args": "root=/dev/sda2", "partitions": partitions}))
-    run("rootstream.sandbox.rootfs", "assemble", "--tree", tree, "-o", root, module=True)
+    run("rootstream.sandbox.rootfs.assemble", "assemble", "--tree", tree, "-o", root, module=True)
     run(
-        "rootstream.sandbox.disk",
+        "rootstream.sandbox.images.disk",
         "make",
         "--spec",
         spec,

@@ -33,12 +33,12 @@ from typing import Any
 
 from aiohttp import web
 
-from rootstream.netboot import places
-from rootstream.netboot.listening import Door
-from rootstream.netboot.qemu import tap
-from rootstream.netboot.senders import Loop
-from rootstream.netboot.sending import BuildFile
-from rootstream.project import find
+from rootstream.netboot.http.listening import Door
+from rootstream.netboot.http.senders import Loop
+from rootstream.netboot.http.sending import BuildFile
+from rootstream.netboot.power.qemu import tap
+from rootstream.netboot.store import state_folder
+from rootstream.project.project import find
 
 ROOT = Path(__file__).resolve().parents[1]
 SERVER, MAC, SIZE = "10.0.2.1", "52:54:00:12:34:56", 40_000_000
@@ -83,7 +83,7 @@ def boots(folder: Path, count: int) -> list[dict[str, float]]:
             )
             if done.returncode:
                 sys.exit(done.stdout + done.stderr)
-            boot = json.loads((places.base(find(folder)) / "machines/box/boot.json").read_text())["boot"]
+            boot = json.loads((state_folder.base(find(folder)) / "machines/box/boot.json").read_text())["boot"]
             stages = {stage["name"]: stage for stage in boot["stages"]}
             on = stages["power-on"]["began"]
             found.append(

@@ -19,10 +19,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from rootstream_bst import apt, download, mirrors, unpack
-from rootstream_bst.faults import Fault
-from rootstream_bst.store import Store
-from rootstream_bst.transport import Transport
+from rootstream.fetch import download, mirrors
+from rootstream.fetch.store import Store
+from rootstream.fetch.transport import Transport
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import apt, unpack
 
 BASE = """
 gcc make bc flex bison libelf-dev libssl-dev perl cpio e2fsprogs dosfstools mtools syslinux syslinux-common

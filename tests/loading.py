@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.description import Description, System
+from rootstream.description.load import load
+from rootstream.description.model import Description, System
 from rootstream.errors import Problems, UserError
-from rootstream.load import load
 
 GOOD = "  good:\n    root: busybox\n    kernel: {}\n    images: [initramfs]\n"
 

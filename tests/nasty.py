@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rootstream.sandbox import image
-from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.ext import Ext, fit, is_full, make_ext
+from rootstream.sandbox.images import image
+from rootstream.sandbox.images.cpio import write_cpio
+from rootstream.sandbox.images.ext import Ext, fit, is_full, make_ext
+from rootstream.sandbox.images.squashfs import SquashfsOptions, make_squashfs
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.squashfs import SquashfsOptions, make_squashfs
-from rootstream.sandbox.tarfiles import write_tar
+from rootstream.sandbox.tar_files import write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, encoded, text_file
 
 EPOCH = 1_700_000_000

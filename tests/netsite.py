@@ -14,14 +14,15 @@ from typing import Any
 from aiohttp import web
 
 from rootstream import events
-from rootstream.netboot import api, places
-from rootstream.netboot.builds import Builds
-from rootstream.netboot.power import Switchboard
-from rootstream.netboot.senders import Loop
+from rootstream.netboot.http import api
+from rootstream.netboot.http.senders import Loop
+from rootstream.netboot.http.site import LIMITS, Routes, application
+from rootstream.netboot.power.control import Switchboard
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import LIMITS, Routes, application
-from rootstream.netboot.state import State
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.builds import Builds
+from rootstream.netboot.store.state import State
+from rootstream.project.project import Project
 from tests.loading import GOOD, read
 
 MAC = "52-54-00-00-00-01"
@@ -44,8 +45,8 @@ class Site:
     def __init__(self, folder: Path, text: str) -> None:
         self.project = Project(folder=folder, kind="described")
         description = read(folder, text)
-        self.builds = Builds(places.builds(self.project), places.content(self.project))
-        self.state = State(places.state(self.project))
+        self.builds = Builds(state_folder.builds(self.project), state_folder.content(self.project))
+        self.state = State(state_folder.state(self.project))
         self.told: list[events.Event] = []
         self.service = Service(description, self.builds, self.state, self.told.append)
         self.switchboard = Switchboard(self.project, self.service)

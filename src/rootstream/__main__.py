@@ -21,9 +21,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     import click  # noqa: PLC0415  (errors of the import itself should show, too)
 
-    from rootstream.cli import cli  # noqa: PLC0415
+    from rootstream.cli.main import cli  # noqa: PLC0415
     from rootstream.errors import Interrupted, Problems, UserError  # noqa: PLC0415
-    from rootstream.space import disk_full  # noqa: PLC0415
+    from rootstream.host.disk_space import disk_full  # noqa: PLC0415
 
     if usual:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _say(text: str, status: int) -> int:
-    from rootstream.shown import escaped  # noqa: PLC0415
+    from rootstream.host.escape import escaped  # noqa: PLC0415
 
     sys.stderr.write(escaped(text) + "\n")
     return status

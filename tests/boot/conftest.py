@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from boxes import BEGIN, PASSWD, Cpio
 
-from rootstream.machine import BootImage
+from rootstream.description.machine import BootImage
 
 _APT_TIMEOUT = 120
 _MODULES = (

@@ -11,7 +11,7 @@ import pytest
 from boxes import LOGIN, NETWORK
 
 from rootstream.boot.verify import verify
-from rootstream.machine import BootImage, Check, CommandCheck, Http, HttpCheck, Machine
+from rootstream.description.machine import BootImage, Check, CommandCheck, Http, HttpCheck, Machine
 
 pytestmark = pytest.mark.boot
 MakeImage = Callable[..., BootImage]

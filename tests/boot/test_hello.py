@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Command
 
 from rootstream.boot.verify import verify
-from rootstream.machine import BootImage, ConsoleCheck, Firmware, Machine
+from rootstream.description.machine import BootImage, ConsoleCheck, Firmware, Machine
 
 pytestmark = pytest.mark.boot
 

@@ -12,7 +12,7 @@ from boxes import LOGIN, NETWORK
 
 from rootstream import events
 from rootstream.boot.verify import Verdict, verify
-from rootstream.machine import (
+from rootstream.description.machine import (
     BootImage,
     Check,
     CommandCheck,

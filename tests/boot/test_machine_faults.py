@@ -17,8 +17,7 @@ from boxes import LOGIN
 from rootstream.boot.machine import Guest, prepare, run_host, start
 from rootstream.boot.transcript import LIMIT
 from rootstream.boot.verify import verify
-from rootstream.errors import UserError
-from rootstream.machine import (
+from rootstream.description.machine import (
     BootImage,
     CommandCheck,
     ConsoleCheck,
@@ -29,6 +28,7 @@ from rootstream.machine import (
     Machine,
     PoweroffCheck,
 )
+from rootstream.errors import UserError
 
 pytestmark = pytest.mark.boot
 

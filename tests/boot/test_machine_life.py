@@ -22,8 +22,8 @@ from rootstream.boot import accel
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Host
 from rootstream.boot.verify import Verdict, verify
+from rootstream.description.machine import BootImage, CommandCheck, ConsoleCheck, Http, HttpCheck, Machine, Nic
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, CommandCheck, ConsoleCheck, Http, HttpCheck, Machine, Nic
 
 QEMU = "qemu-system-x86_64"
 pytestmark = [pytest.mark.boot, pytest.mark.skipif(not shutil.which(QEMU), reason=f"{QEMU} is not installed")]
@@ -44,7 +44,7 @@ SECTOR = bytes.fromhex(
 HOLD = """
 import sys, time
 from rootstream.boot.machine import prepare, run_host, start
-from rootstream.machine import BootImage, Machine
+from rootstream.description.machine import BootImage, Machine
 image = BootImage(kind="disk", kernel=None, file=sys.argv[1], name="held")
 with prepare(Machine(), image, arch="x86_64", host=run_host("tcg")) as prepared, start(prepared) as guest:
     sys.stdout.write(f"{guest.pid} {prepared.folder}\\n")
@@ -55,7 +55,7 @@ HOLD_TWO = """
 import sys
 from pathlib import Path
 from rootstream.boot.verify import verify
-from rootstream.machine import BootImage, ConsoleCheck, Machine
+from rootstream.description.machine import BootImage, ConsoleCheck, Machine
 images = [BootImage(kind="disk", kernel=None, file=sys.argv[1], name=name) for name in ("one", "two")]
 machine = Machine(accelerator="tcg", timeout=1000.0)
 wanted = [ConsoleCheck(console="never", within=1000.0)]

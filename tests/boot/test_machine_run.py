@@ -12,8 +12,8 @@ from boxes import LOGIN
 
 from rootstream import events
 from rootstream.boot.run import run
+from rootstream.description.machine import BootImage, Machine
 from rootstream.errors import UserError
-from rootstream.machine import BootImage, Machine
 
 pytestmark = pytest.mark.boot
 
@@ -23,7 +23,7 @@ PATIENCE = 100
 ON_TERMINAL = """
 import sys
 from rootstream.boot.run import run
-from rootstream.machine import BootImage, Machine
+from rootstream.description.machine import BootImage, Machine
 image = BootImage(kind="initramfs", kernel=sys.argv[1], file=sys.argv[2], name="box")
 print("ended:", run(arch="x86_64", machine=Machine(accelerator="tcg"), image=image))
 print("typed:", input())

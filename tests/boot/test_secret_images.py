@@ -17,7 +17,7 @@ import pytest
 from tests.conftest import Command
 
 from rootstream.engine import settings_from
-from rootstream.hashing import crypt
+from rootstream.host.password_hash import crypt
 
 pytestmark = pytest.mark.boot
 

@@ -14,15 +14,15 @@ import sys
 import tarfile
 from pathlib import Path
 
-from rootstream.buildroot import transfer
+from rootstream.buildroot.sources import transfer
 from rootstream.errors import UserError
-from rootstream_bst import mirrors
+from rootstream.fetch import mirrors
 
 SMALL = Path(__file__).with_name("small")
 POOL = "pool/main/s/seabios/seabios_1.16.2.orig.tar.gz"
 SHA256 = "efa8d529442ad168056f94ac6666b1b3543c62ff7af6d9e020561f4d0e32f959"
 KCONFIG = "seabios-1.16.2/scripts/kconfig/"
-# What tells kconfig_explain.c that this Kconfig knows neither `imply` nor `<`.
+# What tells explain.c that this Kconfig knows neither `imply` nor `<`.
 OLDER = "#ifndef OLD_KCONFIG\n#define OLD_KCONFIG\n#endif\n"
 # Symbols of a system without packages, and of one that boots nowhere but has all that images are made of.
 DEFCONFIG = "BR2_x86_64=y\n# BR2_TARGET_ROOTFS_TAR is not set\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.load import load
-from rootstream.roots import FromBuildroot
+from rootstream.description.load import load
+from rootstream.description.roots import FromBuildroot
 
 pytestmark = pytest.mark.buildroot
 

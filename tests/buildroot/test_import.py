@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.buildroot.conftest import Base, Command
 
-from rootstream.buildroot.checkout import own_values
+from rootstream.buildroot.sources.checkout import own_values
 
 pytestmark = pytest.mark.buildroot
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 from tests.buildroot.conftest import Command
 
-from rootstream import layers
-from rootstream.buildroot import draft, generate, thirdparty
-from rootstream.load import load
+from rootstream.buildroot.generate import draft, packages, translate
+from rootstream.description import layers
+from rootstream.description.load import load
 
 pytestmark = pytest.mark.buildroot
 
@@ -142,7 +142,7 @@ def box(any_tree: Path, tmp_path: Path) -> Path:
 
 def generated(folder: Path) -> draft.Generated:
     (described,) = load(folder / "system.yaml").systems
-    return generate.generate(described, folder, folder / "external")
+    return translate.generate(described, folder, folder / "external")
 
 
 def test_buildroots_own_script_makes_the_users(box: Path, any_tree: Path, tmp_path: Path) -> None:
@@ -198,7 +198,7 @@ def test_packages_are_checked_against_the_tree(any_tree: Path) -> None:
         for name in names
     ]
     layer = layers.PackagesLayer(packages=tuple(found))
-    problems = thirdparty.against((layer,), (any_tree,), Path("system.yaml"))
+    problems = packages.against((layer,), (any_tree,), Path("system.yaml"))
     assert [problem.reason for problem in problems] == ["name-taken", "unknown-package", "name-taken"]
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.buildroot.conftest import Command
 
-from rootstream.buildroot import pythonlayer
+from rootstream.buildroot.generate import python_layer
 
 pytestmark = pytest.mark.buildroot
 
@@ -46,7 +46,7 @@ def test_wheels_become_a_package(any_tree: Path, defconfig: str, tmp_path: Path,
     env = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(index)}
     box = tmp_path / "box"
     box.mkdir()
-    version = pythonlayer.version(any_tree)
+    version = python_layer.version(any_tree)
     assert version
     (box / "box_defconfig").write_text(defconfig)
     (box / "requirements.txt").write_text("greeting\n")

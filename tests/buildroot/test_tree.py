@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import tree
+from rootstream.buildroot.sources import tree
 from rootstream.buildroot.workspace import Caches
-from rootstream.roots import FromAnyFolder
-from rootstream.system import FromGit
+from rootstream.description.roots import FromAnyFolder
+from rootstream.description.system import FromGit
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 GIVEN = os.environ.get("ROOTSTREAM_BUILDROOT", "")

@@ -46,7 +46,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["gcc", "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-Os", "-shared", "-fPIC", "-fno-stack-protector"]
     words += ["-U_FORTIFY_SOURCE", "-nostdlib", f'-DVARIABLES="{folder}/variables"']
     for name in ("created", "later"):
-        source = ROOT / f"src/rootstream/sandbox/{name}.c"
+        source = ROOT / f"src/rootstream/sandbox/rootfs/{name}.c"
         subprocess.run([*words, "-o", folder / f"{name}.so", source], check=True)
     return folder / "created.so"
 

@@ -19,9 +19,9 @@ import pytest
 from debian_archive import SUITES, Bst, Repository, Site, refs, tar
 from ruamel.yaml import YAML
 
-from rootstream import collection
 from rootstream.events import ignore
 from rootstream.plan.model import Element, Plan, Source
+from rootstream.verbs import collection
 
 pytestmark = [
     pytest.mark.engine,

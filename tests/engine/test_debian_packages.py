@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 from debian_archive import Bst, refs
 
-from rootstream_bst import apt, mirrors
-from rootstream_bst.faults import Fault
-from rootstream_bst.transport import Transport
+from rootstream.fetch import mirrors
+from rootstream.fetch.transport import Transport
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import apt
 
 pytestmark = pytest.mark.engine
 

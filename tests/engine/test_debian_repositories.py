@@ -22,9 +22,9 @@ from debian_archive import Bst, Repository, Site
 from ruamel.yaml import YAML
 from tests.conftest import Command
 
-from rootstream import collection
 from rootstream.events import ignore
 from rootstream.plan.model import Element, Plan, Source
+from rootstream.verbs import collection
 
 pytestmark = [
     pytest.mark.engine,

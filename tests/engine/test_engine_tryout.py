@@ -19,7 +19,7 @@ ASK = """
 import json, os
 from dataclasses import asdict
 from rootstream.engine import Engine
-from rootstream.engine.needs import host_needs
+from rootstream.engine.host_requirements import host_needs
 engine = Engine.of(os.environ)
 print(json.dumps([asdict(need) for need in host_needs(engine.settings, os.environ)]))
 """

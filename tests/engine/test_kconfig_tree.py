@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tests.trees import tarball
 
-from rootstream.sandbox import kconfig
+from rootstream.sandbox.kconfig import configure as kconfig
 
 pytestmark = pytest.mark.engine
 

@@ -13,9 +13,9 @@ import pytest
 from tests.conftest import LONG
 from tests.readonly import snapshot
 
-from rootstream import project
 from rootstream.__main__ import main
 from rootstream.errors import UserError
+from rootstream.project import project
 
 pytestmark = [
     pytest.mark.engine,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command
 
-from rootstream.lock import Lock, read, write
+from rootstream.project.lock import Lock, read, write
 
 pytestmark = pytest.mark.engine
 

@@ -19,10 +19,10 @@ from pathlib import Path
 
 from aiohttp.http_exceptions import HttpProcessingError
 
+from rootstream.description.machines import Redfish
 from rootstream.errors import UserError
-from rootstream.machines import Redfish
-from rootstream.netboot import redfish
-from rootstream.netboot.senders import Loop
+from rootstream.netboot.http.senders import Loop
+from rootstream.netboot.power import redfish
 from tests.netsite import MACHINES, SYSTEM, Site
 
 QUIET = 0.05  # seconds without a byte after which an answer is taken as whole

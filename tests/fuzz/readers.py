@@ -9,33 +9,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rootstream import filling, load, lock
+from rootstream.archives import compression, deb, tar_stream
+from rootstream.archives.tree import Tree
 from rootstream.boot import kernelfile, media, memory, terminal, transcript
-from rootstream.buildroot import tree as buildroot_tree
+from rootstream.buildroot.sources import tree as buildroot_tree
+from rootstream.description import load
+from rootstream.description.machine import BootImage
 from rootstream.engine import said
 from rootstream.engine.messages import Reader as Messages
 from rootstream.errors import Problems, UserError
-from rootstream.machine import BootImage
-from rootstream.netboot import dnsmasq, home
-from rootstream.placeholders import Secret
-from rootstream.sandbox import (
-    devicetable,
-    elf,
-    kconfig_fragment,
-    needed,
-    sparse,
-    superblock,
-    tarfiles,
-    tree,
-    uimage,
-    uki,
-    wheels,
-)
-from rootstream.sandbox.elf import NotElf
+from rootstream.fetch import git_guard
+from rootstream.formats import apt_index, elf, requirement
+from rootstream.formats.elf import NotElf
+from rootstream.formats.faults import Fault
+from rootstream.formats.kconfig import fragment
+from rootstream.netboot import phone_home
+from rootstream.netboot.dhcp import dnsmasq
+from rootstream.project import lock, secret_injection
+from rootstream.project.placeholders import Secret
+from rootstream.sandbox import tar_files, tree
+from rootstream.sandbox.images import sparse, superblock, uimage, uki
 from rootstream.sandbox.program import Mistake
-from rootstream_bst import aptindex, compression, deb, git_guard, pysource, requirement, tarstream
-from rootstream_bst.faults import Fault
-from rootstream_bst.tree import Tree
+from rootstream.sandbox.rootfs import device_table, needed, wheels
+from rootstream_bst.python import source_metadata
 from tests.fuzz import network, seeds
 
 REFUSALS = (UserError, Fault, Mistake, NotElf)
@@ -72,12 +68,12 @@ def _archive(path: Path) -> None:
     folder.mkdir()
     with path.open("rb") as file:
         blocks = compression.blocks(file.read, compression.suffix_of(file))
-        tarstream.members(tarstream.Stream(blocks), Tree(str(folder)).take)
+        tar_stream.members(tar_stream.Stream(blocks), Tree(str(folder)).take)
 
 
 def _layer(path: Path) -> None:
     laid = tree.Tree()
-    tarfiles.lay_tar(laid, path, base=True)
+    tar_files.lay_tar(laid, path, base=True)
 
 
 def _elf(path: Path) -> None:
@@ -117,7 +113,7 @@ def _kernel(path: Path) -> None:
 
 def _fill(path: Path) -> None:
     secret = Secret(what="it", placeholder=seeds.SECRET, content=b"S" * len(seeds.SECRET))
-    filling.fill(path, (secret,), 1)
+    secret_injection.fill(path, (secret,), 1)
 
 
 def _lock(path: Path) -> None:
@@ -129,10 +125,10 @@ def _lock(path: Path) -> None:
 
 def _fragment(path: Path) -> None:
     text = _text(path)
-    requests, _ = kconfig_fragment.fragment_requests("x", text)
-    kconfig_fragment.merged(text, kconfig_fragment.last_requests(requests), old=True)
+    requests, _ = fragment.fragment_requests("x", text)
+    fragment.merged(text, fragment.last_requests(requests), old=True)
     for each in requests[:20]:
-        kconfig_fragment.same(each.value, requests[0].value)
+        fragment.same(each.value, requests[0].value)
 
 
 def _bst(path: Path) -> None:
@@ -189,8 +185,8 @@ def _description(path: Path) -> None:
 
 def _apt(path: Path) -> None:
     text = _text(path)
-    list(aptindex.stanzas(text))
-    for read in (aptindex.packages, aptindex.sources, aptindex.targets, aptindex.resolved):
+    list(apt_index.stanzas(text))
+    for read in (apt_index.packages, apt_index.sources, apt_index.targets, apt_index.resolved):
         with contextlib.suppress(Fault):
             read(text)
 
@@ -266,7 +262,7 @@ READERS = {
     "control": Reader(run=deb.control, seeds=seeds.debs),
     "deb": Reader(run=_deb, seeds=seeds.debs),
     "description": Reader(run=_description, seeds=lambda: seeds.texts("system.yaml")),
-    "devices": Reader(run=lambda path: devicetable.parse_device_table(_text(path), "x"), seeds=lambda: TABLES),
+    "devices": Reader(run=lambda path: device_table.parse_device_table(_text(path), "x"), seeds=lambda: TABLES),
     "dnsmasq": Reader(run=_dnsmasq, seeds=lambda: LOGS),
     "elf": Reader(run=_elf, seeds=seeds.elves),
     "esp": Reader(run=_esp, seeds=seeds.programs),
@@ -274,7 +270,9 @@ READERS = {
     "fill": Reader(run=_fill, seeds=seeds.images),
     "fragment": Reader(run=_fragment, seeds=lambda: (*FRAGMENTS, *seeds.texts("*.config"))),
     "git": Reader(run=_git, seeds=lambda: ADDRESSES),
-    "home": Reader(run=lambda path: home.understood(path.read_bytes()), seeds=lambda: (b"boot=1&up=2.5&sum=ab",)),
+    "home": Reader(
+        run=lambda path: phone_home.understood(path.read_bytes()), seeds=lambda: (b"boot=1&up=2.5&sum=ab",)
+    ),
     "http": Reader(run=network.http, seeds=lambda: network.REQUESTS),
     "kernel": Reader(run=_kernel, seeds=seeds.elves),
     "layer": Reader(run=_layer, seeds=seeds.tars, tar=True),
@@ -284,7 +282,7 @@ READERS = {
     "program": Reader(run=lambda path: uki.program(path.read_bytes(), "x"), seeds=seeds.programs),
     "ramdisk": Reader(run=memory.ramdisk, seeds=seeds.ramdisks),
     "requirements": Reader(run=_requirements, seeds=lambda: REQUIREMENTS),
-    "sdist": Reader(run=pysource.of_archive, seeds=seeds.packed_tars, tar=True),
+    "sdist": Reader(run=source_metadata.of_archive, seeds=seeds.packed_tars, tar=True),
     "sparse": Reader(
         run=lambda path: sparse.unpack_sparse(path, path.parent / "whole", largest=1 << 30), seeds=lambda: SPARSE
     ),

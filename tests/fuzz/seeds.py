@@ -11,7 +11,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-from rootstream.sandbox import uimage
+from rootstream.sandbox.images import uimage
 
 KEPT = Path(__file__).parent / "seeds"
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -19,8 +19,8 @@ from typing import Any
 
 import pytest
 
-from rootstream.netboot import places
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.project.project import Project
 
 SERVER = "10.0.2.1"
 _NUMBERS = itertools.count()
@@ -40,7 +40,7 @@ class Lab:
     @property
     def kept(self) -> Path:
         """Return the folder of what the server keeps of the project."""
-        return places.base(Project(folder=self.project.resolve(), kind="described"))
+        return state_folder.base(Project(folder=self.project.resolve(), kind="described"))
 
     def ip(self, *words: str) -> None:
         subprocess.run(["ip", "-n", self.name, *words], check=True, capture_output=True, timeout=30)

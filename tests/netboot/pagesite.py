@@ -22,15 +22,17 @@ from tests.conftest import DERIVED, HELLO
 from tests.netboot.browser import Tab
 
 from rootstream import events
-from rootstream.load import load
-from rootstream.netboot import api, page, places
-from rootstream.netboot.builds import Build, Builds
-from rootstream.netboot.home import signature
-from rootstream.netboot.power import Switchboard
+from rootstream.description.load import load
+from rootstream.netboot import page
+from rootstream.netboot.http import api
+from rootstream.netboot.http.site import LIMITS, Routes, application
+from rootstream.netboot.phone_home import signature
+from rootstream.netboot.power.control import Switchboard
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import LIMITS, Routes, application
-from rootstream.netboot.state import CheckResult, Stage, State
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.builds import Build, Builds
+from rootstream.netboot.store.state import CheckResult, Stage, State
+from rootstream.project.project import Project
 
 BOX = "52:54:00:12:34:56"
 
@@ -72,10 +74,10 @@ class Site:
             out.write(machines)
         self.folder = folder
         self.project = Project(folder=folder, kind="described")
-        self.builds = Builds(places.builds(self.project), places.content(self.project))
-        self.state = State(places.state(self.project))
-        api.ensure_token(places.tokens(self.project))
-        (self.token,) = api.read_tokens(places.tokens(self.project))
+        self.builds = Builds(state_folder.builds(self.project), state_folder.content(self.project))
+        self.state = State(state_folder.state(self.project))
+        api.ensure_token(state_folder.tokens(self.project))
+        (self.token,) = api.read_tokens(state_folder.tokens(self.project))
         self.port = 0
         self.up()
 
@@ -95,7 +97,7 @@ class Site:
         assert not self._thread.is_alive()
 
     async def _serve(self, started: threading.Event) -> None:
-        state = State(places.state(self.project))
+        state = State(state_folder.state(self.project))
         service = Service(load(self.project.description), self.builds, state, events.ignore)
         self.app = application(service, {})
         switchboard = Switchboard(self.project, service)
@@ -210,7 +212,7 @@ class Site:
 
     def console(self, machine: str, data: bytes, *, new: bool = False) -> None:
         """Write to a machine's console log."""
-        place = places.machine(self.project, machine)
+        place = state_folder.machine(self.project, machine)
         place.mkdir(parents=True, exist_ok=True)
         with (place / "console.log").open("wb" if new else "ab") as out:
             out.write(data)

@@ -14,8 +14,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from rootstream import process
-from rootstream.netboot.qemu import tap
+from rootstream.host import process
+from rootstream.netboot.power.qemu import tap
 
 USER, PASSWORD = "admin", "secret-word"
 

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 from tests.netboot.pagesite import Site
 
-from rootstream.netboot.api import BASE
+from rootstream.netboot.http.api import BASE
 from rootstream.netboot.page.openapi import OPERATIONS, document
 
 

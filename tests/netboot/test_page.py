@@ -11,7 +11,8 @@ import pytest
 from tests.netboot.browser import Browser, Tab
 from tests.netboot.pagesite import BOX, Site, logged_in, opened, site
 
-from rootstream.netboot import page, places
+from rootstream.netboot import page
+from rootstream.netboot.store import state_folder
 
 # --- files -----------------------------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ def test_login(tab: Tab, lab: Site) -> None:
 
 def test_a_token_that_is_taken_back(tab: Tab, lab: Site) -> None:
     logged_in(tab, lab, "machines/box")
-    places.tokens(lab.project).write_text("another-token-for-other-people\n")
+    state_folder.tokens(lab.project).write_text("another-token-for-other-people\n")
     tab.click("[data-action=on]")
     tab.shows("The server does not take this token any more.", "#notes")
     tab.shows("Log in", "#login-button")

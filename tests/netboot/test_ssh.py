@@ -15,9 +15,9 @@ import pytest
 
 from rootstream import events
 from rootstream.boot import checks
+from rootstream.description.machine import CommandCheck
+from rootstream.description.machines import Ssh
 from rootstream.errors import UserError
-from rootstream.machine import CommandCheck
-from rootstream.machines import Ssh
 from rootstream.netboot import ssh
 
 SSHD = "/usr/sbin/sshd"

@@ -10,10 +10,10 @@ from tests.conftest import rootstream
 from tests.netboot.lab import Lab, Make
 
 from rootstream import events
-from rootstream.load import load
-from rootstream.netboot import places, record
-from rootstream.netboot.builds import Builds
-from rootstream.project import find
+from rootstream.description.load import load
+from rootstream.netboot.store import record, state_folder
+from rootstream.netboot.store.builds import Builds
+from rootstream.project.project import find
 
 MACHINES = """
 machines:
@@ -35,7 +35,7 @@ serve: {keep: 2}
 def replace(lab: Lab, done: threading.Event) -> int:
     """Make new builds of hello, as ends of `rootstream build` would, until told to end; return how many."""
     project = find(lab.project)
-    builds = Builds(places.builds(project), places.content(project))
+    builds = Builds(state_folder.builds(project), state_folder.content(project))
     description = load(project.description)
     number = 0
     while not done.wait(0.05):

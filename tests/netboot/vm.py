@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from rootstream.netboot.qemu import tap
+from rootstream.netboot.power.qemu import tap
 
 
 def main(bridge: str, mac: str, *words: str) -> None:

@@ -19,10 +19,11 @@ from pathlib import Path
 import pytest
 from tests.conftest import rootstream
 
-from rootstream import project, workflow
 from rootstream.engine import Engine
-from rootstream_bst import mirrors
-from rootstream_bst.transport import Transport
+from rootstream.fetch import mirrors
+from rootstream.fetch.transport import Transport
+from rootstream.project import project
+from rootstream.verbs import build
 
 SUITE = "trixie"
 EPOCH = 1735689600  # of systems that say nothing else
@@ -236,8 +237,8 @@ def ours(name: str, folder: Path) -> Path:
     (folder / "system.yaml").write_text(SYSTEM.format(**words))
     rootstream("update", cwd=folder, check=True)
     engine = Engine.of(os.environ)
-    prepared = workflow.read(project.find(folder), ())
-    workflow.write_plan(prepared)
+    prepared = build.read(project.find(folder), ())
+    build.write_plan(prepared)
     (element,) = (each for each in prepared.plan.elements if each.endswith("-configured.bst"))
     plan = prepared.project.plan
     engine.build(plan, [element])

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import rootstream
 from tests.systems.conftest import Example, verified
 
-from rootstream.sandbox import elf
+from rootstream.formats import elf
 
 # Name: bits, where the kernel is linked to
 CAPSULES = {

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from rootstream_bst.mirrors import Mirror
-from rootstream_bst.records import Item
+from rootstream.fetch.mirrors import Mirror
+from rootstream.formats.records import Item
 
 BODY = bytes(range(256)) * 4096  # 1 MiB
 Answer = Callable[["Handler"], None]

@@ -15,9 +15,9 @@ from tests.readonly import snapshot
 
 from rootstream.errors import UserError
 from rootstream.events import Event, Notice
-from rootstream.export import Facts, export
-from rootstream.project import Project
-from rootstream.sandbox.sparse import pack_sparse
+from rootstream.project.export import Facts, export
+from rootstream.project.project import Project
+from rootstream.sandbox.images.sparse import pack_sparse
 
 FACTS = Facts(target="box", arch="", digest="d", kinds={}, inputs=(), elements=(), version="1")
 
@@ -196,9 +196,8 @@ def test_notes_are_told(checkout: Path) -> None:
 def test_an_interrupted_checksum_ends_though_the_file_is_huge(tmp_path: Path) -> None:
     with (tmp_path / "huge").open("wb") as file:
         file.truncate(1 << 43)  # hours
-    script = (
-        "import sys; from pathlib import Path; from rootstream.export import checksums; print('on', flush=True)"
-    )
+    script = "import sys; from pathlib import Path; from rootstream.project.export import checksums"
+    script += "; print('on', flush=True)"
     argv = [sys.executable, "-c", f"{script}; checksums([Path(sys.argv[1])])", str(tmp_path / "huge")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdout

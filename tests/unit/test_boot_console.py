@@ -15,7 +15,7 @@ import pytest
 
 from rootstream import events
 from rootstream.boot.console import Console
-from rootstream.boot.session import Late, Refused, Session, lines, parse
+from rootstream.boot.login_shell import Late, Refused, Session, lines, parse
 from rootstream.boot.terminal import Cleaner
 from rootstream.boot.transcript import LOGIN_PROMPT, Transcript
 from rootstream.errors import UserError
@@ -275,8 +275,8 @@ def test_logins(answers: dict[str, str], refusal: str | None) -> None:
 
 
 def test_a_message_of_the_kernel_hides_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("rootstream.boot.session._SILENCE", 0.1)
-    monkeypatch.setattr("rootstream.boot.session._ALREADY", 0.1)
+    monkeypatch.setattr("rootstream.boot.login_shell._SILENCE", 0.1)
+    monkeypatch.setattr("rootstream.boot.login_shell._ALREADY", 0.1)
     with line() as (console, its, _):
         its.sendall(b"/ # [    4.570431] eth0: link becomes ready\r\n")
         getty = Getty(its, {"": "\r\n/ # "}, greeting="")

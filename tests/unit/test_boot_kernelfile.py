@@ -9,9 +9,9 @@ import pytest
 
 from rootstream.boot.kernelfile import kind_of, load_segments, prepared
 from rootstream.boot.media import look
+from rootstream.description.machine import BootImage
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.machine import BootImage
-from rootstream.system import Architecture
 
 
 def elf(*addresses: int, bits: int = 64, order: str = "<") -> bytes:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from rootstream.boot.memory import Ramdisk, ramdisk, sized
+from rootstream.description.machine import USUAL_MEMORY, BootFrom, BootImage, Machine
 from rootstream.errors import UserError
-from rootstream.machine import USUAL_MEMORY, BootFrom, BootImage, Machine
-from rootstream.netboot import qemu as netboot_qemu
-from rootstream.sandbox.compress import compressor
-from rootstream.sandbox.cpio import ALIGNMENT, cpio_size, write_cpio
+from rootstream.netboot.power import qemu as netboot_qemu
+from rootstream.sandbox.images.compress import compressor
+from rootstream.sandbox.images.cpio import ALIGNMENT, cpio_size, write_cpio
 from rootstream.sandbox.tree import Tree, text_file
 
 MIB = 1 << 20

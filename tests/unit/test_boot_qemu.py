@@ -17,9 +17,9 @@ from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media, filesystem, look
 from rootstream.boot.monitor import parse_usernet
 from rootstream.boot.qemu import Forward, Host, Sockets, command
+from rootstream.description.machine import BootFrom, BootImage, ExtraDisk, Machine, Nic, firmware_of
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.machine import BootFrom, BootImage, ExtraDisk, Machine, Nic, firmware_of
-from rootstream.system import Architecture
 
 PC = BOARDS["x86_64"]
 

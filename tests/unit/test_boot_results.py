@@ -20,7 +20,7 @@ from rootstream.boot.machine import Guest
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Forward
 from rootstream.boot.verify import up_after
-from rootstream.machine import (
+from rootstream.description.machine import (
     Check,
     CommandCheck,
     ConsoleCheck,
@@ -33,7 +33,7 @@ from rootstream.machine import (
     PoweroffCheck,
     patience,
 )
-from rootstream.system import Model
+from rootstream.description.system import Model
 
 
 @pytest.mark.parametrize(

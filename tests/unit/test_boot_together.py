@@ -6,7 +6,7 @@ import os
 
 from rootstream import events
 from rootstream.boot.together import Turns, at_once
-from rootstream.machine import Machine
+from rootstream.description.machine import Machine
 
 
 def step(text: str) -> events.Step:

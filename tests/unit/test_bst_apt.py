@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from rootstream_bst import apt, aptindex, mirrors, records
-from rootstream_bst.faults import Fault
-from rootstream_bst.mirrors import Mirror
+from rootstream.fetch import mirrors
+from rootstream.fetch.mirrors import Mirror
+from rootstream.formats import apt_index, records
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import apt
 
 TARGETS = """\
 Debian|bookworm|http://mirror.example/debian/
@@ -77,7 +79,7 @@ SHA = "ab" * 32
 
 
 def test_targets_become_mirrors() -> None:
-    assert mirrors.from_targets(aptindex.targets(TARGETS)) == (
+    assert mirrors.from_targets(apt_index.targets(TARGETS)) == (
         Mirror(url="http://mirror.example/debian", security=False),
         Mirror(url="http://mirror.example/debian-security", security=True),
         Mirror(url="file:/srv/mirror", security=False),
@@ -86,7 +88,7 @@ def test_targets_become_mirrors() -> None:
 
 def test_archive_with_both_kinds_of_suite() -> None:
     text = "Debian|trixie|http://all.example/debian/\nDebian|trixie-security|http://all.example/debian/\n"
-    assert mirrors.from_targets(aptindex.targets(text)) == (Mirror(url="http://all.example/debian"),)
+    assert mirrors.from_targets(apt_index.targets(text)) == (Mirror(url="http://all.example/debian"),)
 
 
 def test_which_mirrors() -> None:
@@ -163,11 +165,11 @@ def test_proxies() -> None:
         'Acquire::http "";\nAcquire::http::Proxy "http://proxy.example:3142";\n'
         'Acquire::http::Proxy::near.example "DIRECT";\nAcquire::https::Proxy "";\nAcquire::http::Timeout "30";\n'
     )
-    assert aptindex.proxies(text) == {"http": "http://proxy.example:3142", "http::near.example": "DIRECT"}
+    assert apt_index.proxies(text) == {"http": "http://proxy.example:3142", "http::near.example": "DIRECT"}
 
 
 def test_resolved_set() -> None:
-    assert aptindex.resolved(FETCHED) == (
+    assert apt_index.resolved(FETCHED) == (
         ("gcc", "4:14.2.0-1", "amd64"),
         ("gcc-14-base", "14.2.0-19", "amd64"),
         ("hello", "2.10-5", "amd64"),
@@ -177,7 +179,7 @@ def test_resolved_set() -> None:
 
 
 def test_shown_packages() -> None:
-    found = aptindex.packages(SHOWN.format(sha=SHA.upper()))
+    found = apt_index.packages(SHOWN.format(sha=SHA.upper()))
     package = found["hello", "2.10-5"]
     assert package.item == records.Item(path="pool/main/h/hello/hello_2.10-5_amd64.deb", size=53184, sha256=SHA)
     assert set(found) == {("hello", "2.10-5"), ("libc6", "2.41-12+deb13u4")}
@@ -196,7 +198,7 @@ def test_shown_packages() -> None:
 def test_index_that_lies(old: str, new: str) -> None:
     assert old in SHOWN
     with pytest.raises(Fault):
-        aptindex.packages(SHOWN.replace(old, new).format(sha=SHA))
+        apt_index.packages(SHOWN.replace(old, new).format(sha=SHA))
 
 
 def test_sources() -> None:
@@ -204,16 +206,16 @@ def test_sources() -> None:
         SOURCE.format(version=version, plain=version.split(":")[-1], sha=SHA)
         for version in ("1:1.37.0-6", "1:1.9-1")
     )
-    found = aptindex.sources(text)
+    found = apt_index.sources(text)
     assert [package.version for package in found] == ["1:1.37.0-6", "1:1.9-1"]
     assert [item.path for item in found[0].items] == [
         "pool/main/b/busybox/busybox_1.37.0-6.debian.tar.xz",
         "pool/main/b/busybox/busybox_1.37.0-6.dsc",
         "pool/main/b/busybox/busybox_1.37.0.orig.tar.bz2",
     ]
-    assert max(found, key=lambda package: aptindex.version_key(package.version)).version == "1:1.37.0-6"
+    assert max(found, key=lambda package: apt_index.version_key(package.version)).version == "1:1.37.0-6"
     with pytest.raises(Fault) as caught:
-        aptindex.sources(text.replace("Directory", "Folder"))
+        apt_index.sources(text.replace("Directory", "Folder"))
     assert caught.value.reason == "invalid-index"
 
 
@@ -224,9 +226,9 @@ ORDERED = [
 
 
 def test_order_of_versions() -> None:
-    assert sorted(set(ORDERED), key=aptindex.version_key) == ORDERED
+    assert sorted(set(ORDERED), key=apt_index.version_key) == ORDERED
     for same in (("1.0", "1.00"), ("1.", "1.0"), ("0:1.0", "1.0"), ("1.0-0", "1.0")):
-        assert aptindex.version_key(same[0]) == aptindex.version_key(same[1])
+        assert apt_index.version_key(same[0]) == apt_index.version_key(same[1])
 
 
 @pytest.mark.skipif(shutil.which("dpkg") is None, reason="dpkg is not installed")

@@ -36,14 +36,14 @@ from mirrorsite import (
     whole,
 )
 
-from rootstream_bst import transport
-from rootstream_bst.download import fetch
-from rootstream_bst.faults import Fault
-from rootstream_bst.mirrors import Mirror
-from rootstream_bst.progress import Progress
-from rootstream_bst.records import MAX_SIZE, Item
-from rootstream_bst.store import Store
-from rootstream_bst.transfer import Limits, disk_fault
+from rootstream.fetch import transport
+from rootstream.fetch.download import fetch
+from rootstream.fetch.mirrors import Mirror
+from rootstream.fetch.progress import Progress
+from rootstream.fetch.store import Store
+from rootstream.fetch.transfer import Limits, disk_fault
+from rootstream.formats.faults import Fault
+from rootstream.formats.records import MAX_SIZE, Item
 
 QUICK = Limits(stall=0.5, backoff=0.01, report=0.02, attempts=2, connections=4)
 
@@ -299,7 +299,8 @@ def test_two_fetches_at_once_share_the_work(site: Site, store: Store) -> None:
 def test_goes_on_after_being_killed(site: Site, store: Store) -> None:
     item = site.add("a", answer=trickling)
     code = (
-        "import sys; from pathlib import Path; from rootstream_bst import download, mirrors, records, store\n"
+        "import sys; from pathlib import Path; from rootstream.fetch import download, mirrors, store\n"
+        "from rootstream.formats import records\n"
         "item = records.Item(path=sys.argv[3], size=int(sys.argv[4]), sha256=sys.argv[5])\n"
         "download.fetch([item], [mirrors.Mirror(url=sys.argv[1])], store.Store(Path(sys.argv[2])),"
         " progress=lambda _: None, warn=lambda _: None)"

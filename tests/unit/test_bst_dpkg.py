@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from rootstream_bst import deb, dpkg
-from rootstream_bst.faults import Fault
-from rootstream_bst.unpack import Archive, unpack
+from rootstream.archives import deb
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import dpkg
+from rootstream_bst.debian.unpack import Archive, unpack
 
 DOCS = dpkg.Choice(exclude=("/usr/share/doc/*",), include=("/usr/share/doc/*/copyright",))
 Member = tuple[

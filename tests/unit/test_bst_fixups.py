@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream_bst import fixups
-from rootstream_bst.faults import Fault
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import fixups
 
 
 def touch(root: Path, *names: str) -> None:

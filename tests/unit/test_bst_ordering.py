@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rootstream_bst.dpkg import Contents, Unpacked
-from rootstream_bst.ordering import first
+from rootstream_bst.debian.dpkg import Contents, Unpacked
+from rootstream_bst.debian.ordering import first
 
 
 def package(name: str, fields: str = "", *, preinst: bool = False) -> Unpacked:

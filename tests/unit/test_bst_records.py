@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from rootstream_bst import records, sourcefiles
-from rootstream_bst.faults import Fault
-from rootstream_bst.records import Item
+from rootstream.formats import records
+from rootstream.formats.faults import Fault
+from rootstream.formats.records import Item
+from rootstream_bst.debian import source_files
 
 SHA = "0123456789abcdef" * 4
 
@@ -87,9 +88,9 @@ def test_parts_of_quilt_package() -> None:
         "x_1.0-2.dsc",
         "x_1.0.orig.tar.xz.asc",
     )
-    kept = sourcefiles.kept(items)
+    kept = source_files.kept(items)
     assert [item.name for item in kept] == ["x_1.0.orig.tar.xz", "x_1.0.orig-docs.tar.gz", "x_1.0-2.debian.tar.xz"]
-    parts = sourcefiles.parts(kept, "here")
+    parts = source_files.parts(kept, "here")
     assert (parts.orig.suffix, parts.components[0].component, parts.components[0].suffix) == ("xz", "docs", "gz")
     assert [item.name for item in parts.needed(patches=False)] == ["x_1.0.orig.tar.xz", "x_1.0.orig-docs.tar.gz"]
     assert parts.needed(patches=True) == kept
@@ -102,10 +103,10 @@ def test_parts_of_quilt_package() -> None:
 
 
 def test_parts_of_other_formats() -> None:
-    old = sourcefiles.parts(sourcefiles.kept(named("x_1.0.orig.tar.gz", "x_1.0-1.diff.gz")), "here")
+    old = source_files.parts(source_files.kept(named("x_1.0.orig.tar.gz", "x_1.0-1.diff.gz")), "here")
     assert old.diff
     assert [name for name, _ in old.named("", patches=True)] == ["orig.tar.gz", "debian.diff.gz"]
-    native = sourcefiles.parts(named("x_1.0.tar.zst"), "here")
+    native = source_files.parts(named("x_1.0.tar.zst"), "here")
     assert (native.orig.suffix, native.debian, native.diff) == ("zst", None, None)
 
 
@@ -115,5 +116,5 @@ def test_parts_of_other_formats() -> None:
 )
 def test_parts_that_make_no_package(names: tuple[str, ...]) -> None:
     with pytest.raises(Fault) as caught:
-        sourcefiles.parts(named(*names), "here")
+        source_files.parts(named(*names), "here")
     assert caught.value.reason == "invalid-ref"

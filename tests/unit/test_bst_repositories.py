@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from rootstream_bst import repositories
-from rootstream_bst.faults import Fault
-from rootstream_bst.records import Item
-from rootstream_bst.repositories import Repository
+from rootstream.formats.faults import Fault
+from rootstream.formats.records import Item
+from rootstream_bst.debian import repositories
+from rootstream_bst.debian.repositories import Repository
 
 SHA = "ab" * 32
 ONE = Repository(

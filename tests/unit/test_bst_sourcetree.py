@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from rootstream_bst import sourcetree
-from rootstream_bst.faults import Fault
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian import source_tree
 
 pytestmark = pytest.mark.skipif(shutil.which("patch") is None, reason="patch is not installed")
 
@@ -70,7 +70,7 @@ class Package:
         self.job["debian"] = self.tar("debian", {f"debian/{name}": text for name, text in files.items()}, links)
 
     def lay_out(self) -> None:
-        sourcetree.lay_out(self.root, self.job)
+        source_tree.lay_out(self.root, self.job)
 
     def refused(self) -> Fault:
         before = sorted(path.name for path in self.path.iterdir())
@@ -177,7 +177,7 @@ def test_patch_program_is_missing(package: Package, monkeypatch: pytest.MonkeyPa
 
 
 def test_program(package: Package) -> None:
-    argv = [sys.executable, "-m", "rootstream_bst.sourcetree"]
+    argv = [sys.executable, "-m", "rootstream_bst.debian.source_tree"]
     done = subprocess.run(argv, input=json.dumps(package.job), text=True, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, "{}")
     Path(package.job["orig"]["path"]).write_bytes(b"damaged")

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from rootstream_bst import compression, tarstream
-from rootstream_bst.faults import Fault
-from rootstream_bst.tree import Tree
-from rootstream_bst.unpack import Archive, unpack
+from rootstream.archives import compression, tar_stream
+from rootstream.archives.tree import Tree
+from rootstream.formats.faults import Fault
+from rootstream_bst.debian.unpack import Archive, unpack
 
 Entry = tarfile.TarInfo | tuple[tarfile.TarInfo, bytes]
 
@@ -191,8 +191,8 @@ def test_long_names(box: Box, form: int) -> None:
 def test_several_streams_behind_each_other(tmp_path: Path) -> None:
     data = tar([file("a", b"1" * 5000)])
     packed = lzma.compress(data[:700]) + b"\0" * 8 + lzma.compress(data[700:])
-    tarstream.members(
-        tarstream.Stream(compression.blocks(io.BytesIO(packed).read, "xz")), Tree(str(tmp_path)).take
+    tar_stream.members(
+        tar_stream.Stream(compression.blocks(io.BytesIO(packed).read, "xz")), Tree(str(tmp_path)).take
     )
     assert (tmp_path / "a").stat().st_size == 5000
 
@@ -361,7 +361,7 @@ def test_claimed_sizes_are_bounded(tmp_path: Path) -> None:
         member.size = size
         header = member.tobuf(tarfile.GNU_FORMAT)
         with pytest.raises(Fault) as caught:
-            tarstream.members(tarstream.Stream(iter([header])), Tree(str(tmp_path)).take)
+            tar_stream.members(tar_stream.Stream(iter([header])), Tree(str(tmp_path)).take)
         assert caught.value.reason == "unsafe-archive"
 
 
@@ -394,7 +394,7 @@ def test_program(box: Box) -> None:
     box.root.mkdir()
     packages = [{"name": a.name, "path": a.path, "sha256": a.sha256} for a in box.archives]
     job = {"root": str(box.root), "jobs": 2, "fixups": True, "packages": packages}
-    argv = [sys.executable, "-m", "rootstream_bst.unpack"]
+    argv = [sys.executable, "-m", "rootstream_bst.debian.unpack"]
     done = subprocess.run(argv, input=json.dumps(job), text=True, capture_output=True, check=False)
     assert (done.returncode, json.loads(done.stdout)) == (0, {"overlaps": ["x"]})
     assert box.tree()["usr/bin/cc"] == "-> gcc"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import events, importing
-from rootstream.buildroot import checkout, worktree
+from rootstream import events
+from rootstream.buildroot.sources import checkout, worktree
 from rootstream.errors import UserError
+from rootstream.verbs import import_checkout
 
 FILES = {
     "Makefile": "export BR2_VERSION := 2026.02\nshow-info:\n",
@@ -89,7 +90,7 @@ def test_what_is_not_committed(tree: Path) -> None:
 
 def refused(tree: Path, folder: Path, *externals: Path) -> str:
     with pytest.raises(UserError) as raised:
-        importing.create(tree, folder, None, None, externals, ENV, events.ignore)
+        import_checkout.create(tree, folder, None, None, externals, ENV, events.ignore)
     return raised.value.reason
 
 

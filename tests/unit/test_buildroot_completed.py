@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot import completed
+from rootstream.buildroot.generate import completed
 from rootstream.errors import UserError
 
 

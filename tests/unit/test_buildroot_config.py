@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from rootstream.buildroot import check, edit, requested, saving
-from rootstream.buildroot.configuration import Composed, joined
-from rootstream.buildroot.draft import Setting
-from rootstream.sandbox.kconfig_fragment import Request, fragment_requests, same
+from rootstream.buildroot.config import check, file_edits, requested, saving
+from rootstream.buildroot.config.configuration import Composed, joined
+from rootstream.buildroot.generate.draft import Setting
+from rootstream.formats.kconfig.fragment import Request, fragment_requests, same
 
 INDENTED = """\
 # systems
@@ -66,11 +66,13 @@ def test_a_variant_is_made_beside_the_others() -> None:
 def test_lines_are_edited_and_the_last_of_a_symbol_counts() -> None:
     text = "# why\nBR2_A=y\n\nBR2_B=y\nBR2_A=m\n# BR2_C is not set\n"
     changes: dict[str, str | None] = {"BR2_A": "n", "BR2_B": None, "BR2_C": "y", "BR2_D": '"x"'}
-    assert edit.edited(text, changes, "") == '# why\n\n# BR2_A is not set\nBR2_C=y\nBR2_D="x"\n'
+    assert file_edits.edited(text, changes, "") == '# why\n\n# BR2_A is not set\nBR2_C=y\nBR2_D="x"\n'
 
 
 def test_symbols_without_a_prefix_and_with_one_are_not_mixed_up() -> None:
-    assert edit.edited("UCLIBC_HAS_IPV6=y\n", {"UCLIBC_HAS_IPV6": "n"}, "") == "# UCLIBC_HAS_IPV6 is not set\n"
+    assert (
+        file_edits.edited("UCLIBC_HAS_IPV6=y\n", {"UCLIBC_HAS_IPV6": "n"}, "") == "# UCLIBC_HAS_IPV6 is not set\n"
+    )
     requests, problems = fragment_requests("f", "CONFIG_A=y\n", "")
     assert ([each.symbol for each in requests], problems) == (["CONFIG_A"], [])
 

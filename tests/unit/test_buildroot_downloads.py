@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import debianpool, downloads, info, transfer
+from rootstream.buildroot import info
+from rootstream.buildroot.sources import debian_pool, downloads, transfer
 from rootstream.errors import UserError
 
 CONTENT = bytes(range(256)) * 1000
@@ -203,7 +204,7 @@ Checksums-Sha256:
 
 
 def test_what_an_index_of_the_pool_lists() -> None:
-    assert list(debianpool.files(INDEX)) == [(SHA256, "pool/main/b/bash/bash_5.3.orig.tar.gz")]
+    assert list(debian_pool.files(INDEX)) == [(SHA256, "pool/main/b/bash/bash_5.3.orig.tar.gz")]
 
 
 def test_a_summary_names_what_is_missing_and_what_was_tried() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot.finish import post_build, post_fakeroot
+from rootstream.buildroot.generate.finish import post_build, post_fakeroot
 
 HASH = "$6$salt$hash"
 

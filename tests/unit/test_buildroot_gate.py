@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 from tests.loading import read
 
-from rootstream import events, project
-from rootstream.buildroot import confined, external, fetching, generate, info, making, notes
+from rootstream import events
+from rootstream.buildroot import confined, info
+from rootstream.buildroot.build import make_run, notes
+from rootstream.buildroot.generate import external, translate
+from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.errors import UserError
+from rootstream.project import project
 
 # As much of Buildroot as the rules of the external tree need.
 MAKEFILE = """\
@@ -45,13 +49,13 @@ def space(tmp_path: Path) -> Workspace:
     (described,) = read(tmp_path, f"systems: {{box: {words}}}\n").systems
     found = workspace(project.find(tmp_path), described, tree, dict(os.environ))
     found.output.mkdir(parents=True)
-    external.write(found, generate.generate(described, tmp_path, found.generated))
+    external.write(found, translate.generate(described, tmp_path, found.generated))
     return found
 
 
 def make(space: Workspace, answered: Callable[[str], bool]) -> list[events.Event]:
     told: list[events.Event] = []
-    making.run(space, (), told.append, what="the build", answered=answered)
+    make_run.run(space, (), told.append, what="the build", answered=answered)
     return told
 
 
@@ -76,7 +80,7 @@ def test_make_waits_until_its_answer_is_taken(space: Workspace) -> None:
 
 
 def test_an_answer_after_which_it_may_not_build_ends_make(space: Workspace) -> None:
-    assert not making.run(space, (), events.ignore, what="the build", answered=lambda _text: False)
+    assert not make_run.run(space, (), events.ignore, what="the build", answered=lambda _text: False)
     assert ">>> one" not in (space.logs / "latest" / "build.log").read_text()
 
 
@@ -121,7 +125,7 @@ def test_older_trees_include_what_they_make_in_a_new_folder(space: Workspace) ->
     makefile = space.tree / "Makefile"
     makefile.write_text(INCLUDING + makefile.read_text().replace("one 1 Building", "one $(EXTERNAL) Building"))
     shutil.rmtree(space.output)
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
     assert ">>> one read Building" in (space.logs / "latest" / "build.log").read_text()
 
 
@@ -133,9 +137,9 @@ def rule(space: Workspace, recipe: str) -> None:
 
 def test_what_a_package_leaves_running_holds_nothing_up(space: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
     rule(space, "@sh -c 'sleep 600 & echo left'")
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
     monkeypatch.setitem(space.env, confined.VARIABLE, confined.OFF)
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
 
 
 def test_a_host_that_buildroot_does_not_take_is_told_as_that(space: Workspace) -> None:
@@ -164,7 +168,7 @@ def test_what_the_host_has_and_no_build_is_shown_is_named(
     for recipe in (f"cat {host}/key", "my-program; exit 1", f"cat {host}/nowhere"):
         (space.tree / "Makefile").write_text(MAKEFILE.replace("test ! -e $(O)/refuse", recipe))
         with pytest.raises(UserError, match="one failed") as caught:
-            making.run(space, ("all",), events.ignore, what="the build")
+            make_run.run(space, ("all",), events.ignore, what="the build")
         hints.append(str(caught.value.hint))
     assert hints[0].startswith(f"{host}/key is on this host")
     assert hints[1].startswith(f"{host}/home/bin/my-program is on this host")
@@ -174,7 +178,7 @@ def test_what_the_host_has_and_no_build_is_shown_is_named(
 def test_who_wants_a_network_to_build_is_told(space: Workspace) -> None:
     rule(space, "@python3 -c 'import urllib.request as u; u.urlopen(\"http://example.org/\")'")
     with pytest.raises(UserError, match="failed") as caught:
-        making.run(space, ("all",), events.ignore, what="the build")
+        make_run.run(space, ("all",), events.ignore, what="the build")
     assert "network: build" in str(caught.value.hint)
 
 
@@ -182,7 +186,7 @@ def test_a_build_folder_that_leads_out_is_refused(space: Workspace, tmp_path: Pa
     (tmp_path / "victim").mkdir()
     rule(space, f"@mkdir -p $(O)/build && ln -s {tmp_path}/victim $(O)/build/one-1")
     with pytest.raises(UserError) as caught:
-        making.run(space, ("all",), events.ignore, what="the build")
+        make_run.run(space, ("all",), events.ignore, what="the build")
     assert caught.value.reason == "output-outside"
 
 
@@ -191,13 +195,13 @@ def test_what_the_configuration_names_elsewhere_is_there(space: Workspace, tmp_p
     (tmp_path / "tools/bin/cc").write_text("compiler")
     space.config.write_text(f'BR2_TOOLCHAIN_EXTERNAL_PATH="{tmp_path}/tools"\n')
     rule(space, f"@grep -q compiler {tmp_path}/tools/bin/cc && ! touch {tmp_path}/tools/new 2>/dev/null")
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
 
 
 def test_a_home_is_no_toolchain(space: Workspace) -> None:
     space.config.write_text(f'BR2_TOOLCHAIN_EXTERNAL_PATH="{Path.home()}"\n')
     with pytest.raises(UserError) as caught:
-        making.run(space, ("all",), events.ignore, what="the build")
+        make_run.run(space, ("all",), events.ignore, what="the build")
     assert caught.value.reason == "path-refused"
 
 
@@ -222,7 +226,7 @@ def test_a_sandbox_that_cannot_be_is_told(tmp_path: Path) -> None:
 def test_ccache_of_a_configuration_has_a_folder_that_stays(space: Workspace) -> None:
     rule(space, "@touch $$BR2_CCACHE_DIR/kept")
     space.config.write_text("BR2_CCACHE=y\n")
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
     assert (space.folder / "ccache/kept").exists()
 
 
@@ -243,7 +247,7 @@ def test_what_root_built_outside_of_the_sandbox_is_not_known(
 def test_fakeroot_remembers_owners_and_devices_in_the_sandbox(space: Workspace) -> None:
     commands = "touch a; chown 12:34 a; chown -h 0:0 .; mknod n c 1 3; tar c --numeric-owner ."
     rule(space, f"@mkdir $(O)/made && cd $(O)/made && fakeroot sh -ec '{commands}' > ../made.tar")
-    assert making.run(space, ("all",), events.ignore, what="the build")
+    assert make_run.run(space, ("all",), events.ignore, what="the build")
     with tarfile.open(space.output / "made.tar") as archive:
         found = {each.name: (each.uid, each.gid, each.type) for each in archive}
     assert found == {

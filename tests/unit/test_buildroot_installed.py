@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot import installed, notes, removal
-from rootstream.buildroot.decision import Decision, Stale
+from rootstream.buildroot.build import installed, notes, removal
+from rootstream.buildroot.build.decision import Decision, Stale
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.description import Described
-from rootstream.load import load
-from rootstream.project import find
+from rootstream.description.load import load
+from rootstream.description.model import Described
+from rootstream.project.project import find
 
 TEXT = "systems:\n  box:\n    root: {buildroot: {tree: {local: /nowhere}}}\n    images: [files]\n"
 STAMPS = ("configured", "built", "staging_installed", "target_installed", "installed")

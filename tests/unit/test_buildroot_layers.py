@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 from tests.loading import system
 
-from rootstream import layers
-from rootstream.buildroot import thirdparty
-from rootstream.buildroot.draft import Generated, text
-from rootstream.buildroot.generate import generate, image_files
-from rootstream.description import Described
+from rootstream.buildroot.generate import packages
+from rootstream.buildroot.generate.draft import Generated, text
+from rootstream.buildroot.generate.translate import generate, image_files
+from rootstream.description import layers
+from rootstream.description.load import load
+from rootstream.description.model import Described
 from rootstream.errors import UserError, Where
-from rootstream.load import load
 
 ROOT = "root: {buildroot: {tree: {local: ../buildroot}}}\nkernel: null\n"
 HASH = "$6$salt$hash"
@@ -210,7 +210,7 @@ def test_text_for_kconfig() -> None:
 @pytest.mark.parametrize("word", HOSTILE)
 def test_an_option_reaches_the_program_as_it_is(tmp_path: Path, word: str) -> None:
     """Through make's reading of an assignment and of a recipe, and the shell's of a command."""
-    lines = [f"{thirdparty.HASH} := \\#", f"X = {thirdparty.for_make(word)}", "all:", "\t@printf '<%s>' $(X)"]
+    lines = [f"{packages.HASH} := \\#", f"X = {packages.for_make(word)}", "all:", "\t@printf '<%s>' $(X)"]
     (tmp_path / "Makefile").write_text("\n".join(lines) + "\n")
     done = subprocess.run(["make", "-s"], cwd=tmp_path, capture_output=True, check=True)
     assert done.stdout.decode() == f"<{word}>"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.loading import read
 
-from rootstream import project
-from rootstream.buildroot import logins
-from rootstream.buildroot.configuration import Composed
+from rootstream.buildroot.config import logins
+from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.workspace import workspace
-from rootstream.sandbox.kconfig_fragment import Request
+from rootstream.formats.kconfig.fragment import Request
+from rootstream.project import project
 
 ASKS = {"BR2_TARGET_GENERIC_GETTY": "y", "BR2_INIT_BUSYBOX": "y"}
 SSH = {**ASKS, "BR2_PACKAGE_DROPBEAR": "y"}

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import collect, contents, info, making, verbs
-from rootstream.buildroot.making import Follower, Logs
+from rootstream.buildroot import contents, info, interactive
+from rootstream.buildroot.build import collect, make_run
+from rootstream.buildroot.build.make_run import Follower, Logs
+from rootstream.description.images import Files, MakeFiles
 from rootstream.errors import UserError
-from rootstream.images import Files, MakeFiles
 
 # Lines of a real build of Buildroot 2026.08-rc1, shortened.
 OUTPUT = b"""\
@@ -116,7 +117,7 @@ def test_what_looks_at_ended_steps_can_end_the_run(tmp_path: Path) -> None:
 
     def after(name: str, phase: str) -> None:
         ended.append((name, phase))
-        if (name, phase) == ("busybox", making.CONFIGURING):
+        if (name, phase) == ("busybox", make_run.CONFIGURING):
             raise UserError("dropped", "a symbol was dropped")
 
     told = Told()
@@ -271,13 +272,13 @@ def test_copies_are_whole_and_links_are_files(images: Path, tmp_path: Path) -> N
 )
 def test_what_make_may_not_be_given(word: str, reason: str) -> None:
     with pytest.raises(UserError) as caught:
-        verbs.checked((word,))
+        interactive.checked((word,))
     assert caught.value.reason == reason
 
 
 def test_what_make_may_be_given() -> None:
     words = ("help", "linux-reconfigure", "foo-rebuild", "host-finalize", "V=1", "-s", "legal-info", "sdk")
-    assert verbs.checked(words) == words
+    assert interactive.checked(words) == words
 
 
 @pytest.mark.parametrize(
@@ -296,7 +297,7 @@ def test_what_make_may_be_given() -> None:
     ],
 )
 def test_which_targets_only_look(words: tuple[str, ...], looks: bool) -> None:
-    assert verbs.looks_only(words) is looks
+    assert interactive.looks_only(words) is looks
 
 
 def test_a_digest_of_files_sees_every_change(tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from rootstream.buildroot import contents, info, outside
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.load import load
-from rootstream.project import find
+from rootstream.description.load import load
+from rootstream.project.project import find
 
 TEXT = """\
 systems:

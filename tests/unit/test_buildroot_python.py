@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from tests.loading import read
 
-from rootstream import project, pythonwheels
-from rootstream.buildroot import external, generate, pythonlayer
+from rootstream.buildroot.generate import external, python_layer, translate
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.description import Described
+from rootstream.description.model import Described
 from rootstream.errors import Problems, UserError
+from rootstream.project import project
+from rootstream.verbs import python_wheels
 
 
 def described(folder: Path, python: str, *, more: str = "") -> Described:
@@ -52,11 +53,11 @@ def test_the_layer_is_a_package_of_the_external_tree(tmp_path: Path, more: str) 
     (tmp_path / "mine" / "Makefile").touch()
     found = described(tmp_path, '{version: "3.13", install: [six]}', more=more)
     there = space(tmp_path, found)
-    made = generate.generate(found, tmp_path, there.generated)
+    made = translate.generate(found, tmp_path, there.generated)
     external.write(there, made)
-    assert {"BR2_PACKAGE_PYTHON3", pythonlayer.SYMBOL} <= {setting.symbol for setting in made.settings}
+    assert {"BR2_PACKAGE_PYTHON3", python_layer.SYMBOL} <= {setting.symbol for setting in made.settings}
     rules = (there.generated / "package/rootstream-python/rootstream-python.mk").read_text()
-    assert f"ROOTSTREAM_PYTHON_SITE = {pythonlayer.folder(there.folder)}\n" in rules
+    assert f"ROOTSTREAM_PYTHON_SITE = {python_layer.folder(there.folder)}\n" in rules
     assert "package/rootstream-python/Config.in" in (there.generated / "Config.in").read_text()
     assert "rootstream-python.mk" in (there.generated / "external.mk").read_text()
 
@@ -65,7 +66,7 @@ def test_the_version_of_another_tree_is_told_with_the_right_one(tmp_path: Path) 
     found = described(tmp_path, '{version: "3.13", install: [six]}')
     there = space(tmp_path, found, version="3.14")
     with pytest.raises(Problems) as caught:
-        external.write(there, generate.generate(found, tmp_path, there.generated))
+        external.write(there, translate.generate(found, tmp_path, there.generated))
     (problem,) = caught.value.problems
     assert problem.reason == "python-version"
     assert '"3.14"' in (problem.hint or "")
@@ -89,27 +90,27 @@ def test_wheels_are_installed_where_buildroots_python_looks(tmp_path: Path) -> N
         wheel(tmp_path, "b", "cp313-cp313-manylinux2014_x86_64", {"b/fast.so": "x"}),
     ]
     folder = tmp_path / "python"
-    pythonwheels.install(files, "3.13", folder)
+    python_wheels.install(files, "3.13", folder)
     assert (folder / "usr/lib/python3.13/site-packages/a/__init__.py").is_file()
     assert (folder / "usr/bin/run-a").stat().st_mode & 0o111
     assert (folder / "usr/bin/run-a").read_text().startswith("#!/usr/bin/python3\n")
     assert "a/__init__.py" in (folder / "usr/lib/python3.13/site-packages/a-1.dist-info/RECORD").read_text()
     glibc = {"BR2_TOOLCHAIN_USES_GLIBC": "y"}
-    assert pythonlayer.compiled_for(tmp_path, glibc, tmp_path) == ()
-    (problem,) = pythonlayer.compiled_for(tmp_path, {}, tmp_path)
+    assert python_layer.compiled_for(tmp_path, glibc, tmp_path) == ()
+    (problem,) = python_layer.compiled_for(tmp_path, {}, tmp_path)
     assert (problem.reason, "b-1-cp313" in problem.message) == ("wheel-needs-glibc", True)
 
 
 def test_two_wheels_with_one_file_are_refused(tmp_path: Path) -> None:
     files = [wheel(tmp_path, name, "py3-none-any", {"same.py": name}) for name in ("a", "b")]
     with pytest.raises(UserError, match=r"both have /usr/lib/python3.13/site-packages/same.py"):
-        pythonwheels.install(files, "3.13", tmp_path / "python")
+        python_wheels.install(files, "3.13", tmp_path / "python")
 
 
 def test_the_lock_pins_what_the_layer_asks_for(tmp_path: Path) -> None:
     found = described(tmp_path, '{version: "3.13", install: ["six==1.17.0"]}')
-    (source,) = pythonwheels.sources(project.find(tmp_path), found)
+    (source,) = python_wheels.sources(project.find(tmp_path), found)
     assert (source.kind, source.words["python"], source.words["machine"]) == ("python_wheels", "3.13", "x86_64")
-    plan = pythonwheels.plan(project.find(tmp_path), found, {source.request(): ["pinned"], "other": "ref"})
+    plan = python_wheels.plan(project.find(tmp_path), found, {source.request(): ["pinned"], "other": "ref"})
     assert plan.refs == {source.request(): ["pinned"]}
     assert plan.missing() == ()

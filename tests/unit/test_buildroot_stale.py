@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rootstream.buildroot import keys, stale
-from rootstream.buildroot.decision import explain
+from rootstream.buildroot.build import keys, stale
+from rootstream.buildroot.build.decision import explain
+from rootstream.buildroot.build.notes import Known
 from rootstream.buildroot.info import Info, Package, of_no_machine
-from rootstream.buildroot.notes import Known
 
 CONFIG = {"BR2_x86_64": "y", "BR2_PACKAGE_TOOL_TLS": "y", "BR2_OPTIMIZE_2": "y"}
 NAMES = {"package/tool": ("BR2_PACKAGE_TOOL_TLS",)}

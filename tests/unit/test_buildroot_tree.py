@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import git, tree
+from rootstream.buildroot.sources import git, tree
 from rootstream.buildroot.workspace import Caches
+from rootstream.description.roots import BuildrootTree, FromAnyFolder
+from rootstream.description.system import FromGit, FromTarball
 from rootstream.errors import UserError
-from rootstream.roots import BuildrootTree, FromAnyFolder
-from rootstream.system import FromGit, FromTarball
 
 FILES = {
     "Makefile": "export BR2_VERSION := 2026.02\nall:\n",

@@ -13,8 +13,8 @@ def test_programs_start_from_their_byte_code(tmp_path: Path) -> None:
     made = subprocess.run([sys.executable, "-m", "rootstream.sandbox.bytecode"], env=env, check=False)
     assert made.returncode == 0
     names = {path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")}
-    assert {"argparse", "tarfile", "image", "rootfs", "stem"} <= names
-    argv = [sys.executable, "-v", "-m", "rootstream.sandbox.stem", "--help"]
+    assert {"argparse", "tarfile", "image", "assemble", "base_archive"} <= names
+    argv = [sys.executable, "-v", "-m", "rootstream.sandbox.images.base_archive", "--help"]
     shown = subprocess.run(argv, env=env, capture_output=True, text=True, check=True)
     assert f"code object from '{tmp_path}" in shown.stderr
     assert "usage: stem" in shown.stdout

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from rootstream import changes
-from rootstream.load import load
+from rootstream.description.load import load
+from rootstream.verbs import changes
 
 SYSTEM = """
 systems:

@@ -11,10 +11,11 @@ from typing import get_args
 
 import pytest
 
-from rootstream.cli import BOOTABLE, cli
-from rootstream.cli_front import SECTIONS
-from rootstream.commands_page import page
-from rootstream.machine import BootFrom
+from rootstream.cli.commands_page import page
+from rootstream.cli.front import SECTIONS
+from rootstream.cli.main import cli
+from rootstream.cli.options import BOOTABLE
+from rootstream.description.machine import BootFrom
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,7 +120,7 @@ import os, signal, sys
 
 class Interrupting:
     def find_spec(self, name, path, target=None):
-        if name == "rootstream.cli":
+        if name == "rootstream.cli.main":
             os.kill(os.getpid(), signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupting())

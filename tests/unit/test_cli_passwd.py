@@ -8,7 +8,7 @@ import subprocess
 import pytest
 from click.testing import CliRunner
 
-from rootstream.cli_passwd import passwd
+from rootstream.cli.passwd import passwd
 from rootstream.errors import UserError
 
 

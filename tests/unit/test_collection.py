@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import collection
-from rootstream.collection import Stored
 from rootstream.errors import UserError
 from rootstream.events import ignore
+from rootstream.fetch import fetched
+from rootstream.formats.faults import Fault
 from rootstream.plan.model import Element, Plan, Source
-from rootstream_bst import fetched
-from rootstream_bst.faults import Fault
+from rootstream.verbs import collection
+from rootstream.verbs.collection import Stored
 
 
 def sha(data: bytes) -> str:

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from tests.readonly import snapshot
 
-from rootstream import events, export, lock, nofollow, project, temporary
+from rootstream import events
 from rootstream.__main__ import main
 from rootstream.errors import UserError
+from rootstream.host import nofollow, temporary
 from rootstream.plan.overlay import walk
+from rootstream.project import export, lock, project
 
 STEPS = (
     "out",

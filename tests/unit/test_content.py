@@ -8,9 +8,9 @@ import sys
 import tarfile
 from pathlib import Path
 
-from rootstream.content import CHUNK, LARGE, Spooled, chunks, written
+from rootstream.host.content import CHUNK, LARGE, Spooled, chunks, written
 from rootstream.plan import overlay
-from rootstream.project import sync
+from rootstream.project.project import sync
 
 
 def test_small_contents_are_bytes() -> None:
@@ -45,7 +45,7 @@ SCRIPT = """
 import sys
 from pathlib import Path
 from rootstream.plan import overlay
-from rootstream.project import sync
+from rootstream.project.project import sync
 def peak():
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 before = peak()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.disklayout import (
+from rootstream.sandbox.images.disk_layout import (
     Placed,
     aligned,
     disk_id,
@@ -21,9 +21,9 @@ from rootstream.sandbox.disklayout import (
     swap_header,
     syslinux_config,
 )
-from rootstream.sandbox.fat import auto_size, fat_bits, fat_files
+from rootstream.sandbox.images.fat import auto_size, fat_bits, fat_files
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.settings import fstab_text
+from rootstream.sandbox.rootfs.settings import fstab_text
 from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, text_file
 
 MIB = 1 << 20

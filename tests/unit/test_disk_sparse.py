@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.sandbox.images.sparse import knows_holes, pack_sparse, packed_file, unpack_sparse
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.sparse import knows_holes, pack_sparse, packed_file, unpack_sparse
 
 GRAIN = 4096
 

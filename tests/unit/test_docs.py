@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.load import load
-from rootstream.templates import TEMPLATES
+from rootstream.description.load import load
+from rootstream.verbs.templates import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])

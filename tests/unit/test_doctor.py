@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import needs
 from rootstream.boot import firmware
 from rootstream.engine import Engine
+from rootstream.verbs import doctor
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -26,20 +26,20 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
     ],
 )
 def test_the_processors_of_a_project(folder: str, expected: set[str]) -> None:
-    assert set(needs.architectures(EXAMPLES / folder)) == expected
+    assert set(doctor.architectures(EXAMPLES / folder)) == expected
 
 
 def test_where_there_is_no_project_or_a_broken_one(tmp_path: Path) -> None:
-    assert needs.architectures(tmp_path) == ("x86_64",)
+    assert doctor.architectures(tmp_path) == ("x86_64",)
     (tmp_path / "system.yaml").write_text("systems: {")
-    assert needs.architectures(tmp_path) == ("x86_64",)
+    assert doctor.architectures(tmp_path) == ("x86_64",)
 
 
 def test_what_is_missing_is_named_with_its_package(tmp_path: Path) -> None:
     engine = Engine.of({"HOME": str(tmp_path), "PATH": str(tmp_path)})
     found = {
         need.name: need
-        for need in needs.check(engine, {"PATH": str(tmp_path)}, archs=("aarch64", "powerpc", "riscv32"))
+        for need in doctor.check(engine, {"PATH": str(tmp_path)}, archs=("aarch64", "powerpc", "riscv32"))
     }
     for program, package in (
         ("qemu-system-aarch64", "qemu-system-arm"),
@@ -66,12 +66,12 @@ def test_opensbi_is_found_where_qemu_or_the_distribution_has_it(tmp_path: Path) 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts are root's")
 def test_buildroot_wants_to_start_what_it_builds(tmp_path: Path) -> None:
-    assert needs.workspaces(EXAMPLES / "buildroot") == EXAMPLES / "buildroot/.rootstream"
+    assert doctor.workspaces(EXAMPLES / "buildroot") == EXAMPLES / "buildroot/.rootstream"
     script = f"""
 import sys
 from pathlib import Path
-from rootstream import needs
-print(needs._executable(Path("{tmp_path}/.rootstream")).met)
+from rootstream.verbs import doctor
+print(doctor._executable(Path("{tmp_path}/.rootstream")).met)
 """
     mount = f"mount -t tmpfs -o noexec none {tmp_path} && exec {sys.executable} -c '{script}'"
     met = []
@@ -82,6 +82,6 @@ print(needs._executable(Path("{tmp_path}/.rootstream")).met)
 
 
 def test_a_project_without_buildroot_starts_nothing_in_its_folder(tmp_path: Path) -> None:
-    assert needs.workspaces(tmp_path) is None
+    assert doctor.workspaces(tmp_path) is None
     (tmp_path / "system.yaml").write_text("systems:\n  box:\n    root: {busybox: {}}\n    images: [tar]\n")
-    assert needs.workspaces(tmp_path) is None
+    assert doctor.workspaces(tmp_path) is None

@@ -8,9 +8,9 @@ from typing import Literal
 
 import pytest
 
+from rootstream.engine.bst_run import Clock
 from rootstream.engine.elements import ElementState, plan_of, required
 from rootstream.engine.messages import Reader, seconds
-from rootstream.engine.session import Clock
 from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Plan, Transfer
 
 DATA = Path(__file__).parent / "data" / "engine"

@@ -10,8 +10,8 @@ from rootstream.engine import said
 from rootstream.engine.faults import Outcome, fault
 from rootstream.engine.messages import Failure
 from rootstream.errors import Problems, UserError
-from rootstream.sandbox.kconfig_fragment import Problem
-from rootstream.sandbox.kconfig_problem import log_text
+from rootstream.formats.kconfig.fragment import Problem
+from rootstream.formats.kconfig.report import log_text
 
 LOST = Problem(
     severity="error",

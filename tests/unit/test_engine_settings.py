@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from rootstream.engine.needs import host_needs, install_command, namespace_fix
+from rootstream.engine.host_requirements import host_needs, install_command, namespace_fix
 from rootstream.engine.settings import (
     Settings,
     configuration,

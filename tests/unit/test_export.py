@@ -8,8 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rootstream.events import ignore
-from rootstream.export import Facts, export, is_current
-from rootstream.project import Project
+from rootstream.project.export import Facts, export, is_current
+from rootstream.project.project import Project
 
 FACTS = Facts(target="box", arch="x86_64", digest="d", kinds={}, inputs=(), elements=(), version="1")
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.disk import lost, make_disk
-from rootstream.sandbox.disklayout import DiskSpec, parse_disk_spec
-from rootstream.sandbox.fat import ENTRIES, LARGEST_FILE, fat_files, make_fat, require_possible
+from rootstream.sandbox.images.disk import lost, make_disk
+from rootstream.sandbox.images.disk_layout import DiskSpec, parse_disk_spec
+from rootstream.sandbox.images.fat import ENTRIES, LARGEST_FILE, fat_files, make_fat, require_possible
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
 

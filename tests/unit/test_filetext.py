@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.machines import Redfish
 from rootstream.errors import UserError
-from rootstream.filetext import bytes_of, key_lines, text_of
-from rootstream.machines import Redfish
-from rootstream.netboot import redfish
+from rootstream.host.file_text import bytes_of, key_lines, text_of
+from rootstream.netboot.power import redfish
 
 
 def test_public_keys(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot import worktree
+from rootstream.buildroot.sources import worktree
+from rootstream.description.load import load
 from rootstream.engine import programs
 from rootstream.errors import Problems, UserError
-from rootstream.load import load
-from rootstream.lock import from_text
-from rootstream_bst import git_guard
+from rootstream.fetch import git_guard
+from rootstream.project.lock import from_text
 
 ENV = {**os.environ, "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import events, hostcode, workflow
+from rootstream import events
 from rootstream.errors import UserError, Where
-from rootstream.project import Project
+from rootstream.project import host_code
+from rootstream.project.project import Project
+from rootstream.verbs import build as workflow
 
 LOCAL = "name: x\nplugins:\n- {origin: local, path: plugins, sources: [a]}\n"
 JUNCTION = "sources:\n- {kind: git, url: 'https://example.org/x.git'}\nkind: junction\n"
@@ -28,7 +30,7 @@ def project(folder: Path, **files: str) -> Path:
 
 
 def places(folder: Path) -> list[tuple[str, int | None]]:
-    return [(str(each.where.path.relative_to(folder)), each.where.line) for each in hostcode.plugins(folder)]
+    return [(str(each.where.path.relative_to(folder)), each.where.line) for each in host_code.plugins(folder)]
 
 
 @pytest.mark.parametrize(
@@ -58,54 +60,54 @@ def test_what_would_run_is_found(tmp_path: Path, files: dict[str, str], found: l
 def test_it_is_asked_for_once_and_again_after_a_change(tmp_path: Path, env: dict[str, str]) -> None:
     folder = project(tmp_path / "p", **{"project.conf": LOCAL, "plugins/a.py": "print('one')\n"})
     with pytest.raises(UserError) as raised:
-        hostcode.require(folder, hostcode.plugins(folder), env)
+        host_code.require(folder, host_code.plugins(folder), env)
     assert raised.value.reason == "host-code"
     assert raised.value.where == Where(path=folder / "project.conf", line=3, column=4)
-    place = hostcode.accept(folder, hostcode.plugins(folder), env)
+    place = host_code.accept(folder, host_code.plugins(folder), env)
     assert not place.is_relative_to(folder)
     assert place.stat().st_mode & 0o777 == 0o600
-    hostcode.require(folder, hostcode.plugins(folder), env)
+    host_code.require(folder, host_code.plugins(folder), env)
     (folder / "plugins/a.py").write_text("print('two')\n")
     with pytest.raises(UserError):
-        hostcode.require(folder, hostcode.plugins(folder), env)
-    hostcode.accept(folder, hostcode.plugins(folder), env)
+        host_code.require(folder, host_code.plugins(folder), env)
+    host_code.accept(folder, host_code.plugins(folder), env)
     (folder / "plugins/helper.py").write_text("print('three')\n")
     with pytest.raises(UserError):
-        hostcode.require(folder, hostcode.plugins(folder), env)
+        host_code.require(folder, host_code.plugins(folder), env)
 
 
 def test_another_folder_with_the_same_content_asks(tmp_path: Path, env: dict[str, str]) -> None:
     first, second = (project(tmp_path / name, **{"project.conf": LOCAL}) for name in "ab")
-    hostcode.accept(first, hostcode.plugins(first), env)
+    host_code.accept(first, host_code.plugins(first), env)
     with pytest.raises(UserError):
-        hostcode.require(second, hostcode.plugins(second), env)
+        host_code.require(second, host_code.plugins(second), env)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"project": "/", "accepted": []}', '{"accepted": 1}'])
 def test_a_broken_note_accepts_nothing(tmp_path: Path, env: dict[str, str], text: str) -> None:
     folder = project(tmp_path / "p", **{"project.conf": LOCAL})
-    hostcode.accept(folder, hostcode.plugins(folder), env).write_text(text)
+    host_code.accept(folder, host_code.plugins(folder), env).write_text(text)
     with pytest.raises(UserError):
-        hostcode.require(folder, hostcode.plugins(folder), env)
+        host_code.require(folder, host_code.plugins(folder), env)
 
 
 def test_a_project_does_not_bring_its_own_acceptance(tmp_path: Path) -> None:
     folder = project(tmp_path, **{"project.conf": LOCAL})
     with pytest.raises(UserError) as raised:
-        hostcode.require(folder, hostcode.plugins(folder), {"XDG_STATE_HOME": str(folder / "state")})
+        host_code.require(folder, host_code.plugins(folder), {"XDG_STATE_HOME": str(folder / "state")})
     assert raised.value.reason == "state-in-project"
 
 
 def test_arguments_of_qemu(tmp_path: Path, env: dict[str, str]) -> None:
     path = tmp_path / "system.yaml"
     path.write_text("systems:\n  a:\n    machine:\n      extra_args: [-device, x]\n  b: {}\n")
-    assert hostcode.arguments(path, ["b"]) == ()
-    (found,) = hostcode.arguments(path, ["a", "b"])
+    assert host_code.arguments(path, ["b"]) == ()
+    (found,) = host_code.arguments(path, ["a", "b"])
     assert found.where.line == 4
-    hostcode.accept(tmp_path / "p", (found,), env)
+    host_code.accept(tmp_path / "p", (found,), env)
     path.write_text(path.read_text().replace("-device, x", "-device, y"))
     with pytest.raises(UserError):
-        hostcode.require(tmp_path / "p", hostcode.arguments(path, ["a"]), env)
+        host_code.require(tmp_path / "p", host_code.arguments(path, ["a"]), env)
 
 
 def test_a_plain_project_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +125,14 @@ def test_what_builds_tells_once_and_again_after_a_change(tmp_path: Path, env: di
 
     def build() -> int:
         told.clear()
-        hostcode.tell(folder, hostcode.plugins(folder), env, told.append)
+        host_code.tell(folder, host_code.plugins(folder), env, told.append)
         return len(told)
 
     assert build() == 1
     assert isinstance(told[0], events.Notice)
     assert f"{folder / 'project.conf'}:3:4" in told[0].text
     assert build() == 0
-    hostcode.require(folder, hostcode.plugins(folder), env)
+    host_code.require(folder, host_code.plugins(folder), env)
     (folder / "plugins/a.py").write_text("print('two')\n")
     assert build() == 1
 
@@ -140,5 +142,5 @@ def test_where_nothing_can_be_noted_it_is_told_each_time(tmp_path: Path) -> None
     (tmp_path / "state").write_text("a file")
     told: list[events.Event] = []
     for _ in range(2):
-        hostcode.tell(folder, hostcode.plugins(folder), {"XDG_STATE_HOME": str(tmp_path / "state")}, told.append)
+        host_code.tell(folder, host_code.plugins(folder), {"XDG_STATE_HOME": str(tmp_path / "state")}, told.append)
     assert len(told) == 2

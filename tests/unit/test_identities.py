@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.identities import (
+from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootfs.identities import (
     MADE,
     PROGRAM,
     UNIT,
@@ -20,7 +21,6 @@ from rootstream.sandbox.identities import (
     script,
     settle,
 )
-from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Tree, text_file
 
 KEY = "etc/munge/munge.key"

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-import rootstream.sandbox
-from rootstream.sandbox.compress import compressor
-from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.image import XATTR_PROGRAM, prepare_initramfs, xattr_table
+import rootstream.sandbox.rootfs
+from rootstream.sandbox.images.compress import compressor
+from rootstream.sandbox.images.cpio import write_cpio
+from rootstream.sandbox.images.image import XATTR_PROGRAM, prepare_initramfs, xattr_table
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
-SOURCE = Path(rootstream.sandbox.__file__).with_name("apply_xattrs.c")
+SOURCE = Path(rootstream.sandbox.rootfs.__file__).with_name("apply_xattrs.c")
 MTIME = 1_700_000_000
 CAPABILITY = ("security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox import capsule, elf
+from rootstream.formats import elf
+from rootstream.sandbox.images import capsule
 from rootstream.sandbox.program import Mistake
 
 VIRTUAL = 0xFFFFFFFF80000000

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.sandbox.images.superblock import copies, crc32c, forget_written, without_written
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.superblock import copies, crc32c, forget_written, without_written
 
 WRITTEN = slice(0x178, 0x180)
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.disk import make_disk
-from rootstream.sandbox.disklayout import parse_disk_spec
-from rootstream.sandbox.ext import Ext, fit, make_ext
+from rootstream.sandbox.images.disk import make_disk
+from rootstream.sandbox.images.disk_layout import parse_disk_spec
+from rootstream.sandbox.images.ext import Ext, fit, make_ext
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, text_file
 

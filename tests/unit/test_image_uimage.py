@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from test_image_elf import made
 
-from rootstream.filling import fill
-from rootstream.placeholders import Secret
-from rootstream.sandbox import uimage
+from rootstream.project.placeholders import Secret
+from rootstream.project.secret_injection import fill
+from rootstream.sandbox.images import uimage
 from rootstream.sandbox.program import Mistake
 
 EPOCH = 1735689600

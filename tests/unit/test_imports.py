@@ -5,56 +5,50 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 SOURCE = Path(__file__).parents[2] / "src"
-# What each part may import of Rootstream beside its own modules. Names are modules or folders of src/rootstream.
-DATA = {
-    "errors",
-    "events",
-    "filetext",
-    "units",
-    "system",
-    "roots",
-    "layers",
-    "images",
-    "machine",
-    "machines",
-    "description",
-    "content",
-    "placeholders",
-    "process",
-    "leash",
-    "relay",
-    "nofollow",
-    "shown",
-    "temporary",
+# The floors of the house, from the top: a room imports only rooms of lower floors, and those of BESIDE.
+FLOORS: Sequence[set[str]] = (
+    {"__main__"},
+    {"cli"},
+    {"verbs"},
+    {"plan", "engine", "buildroot", "boot", "netboot", "progress"},
+    {"description", "project"},
+    {"sandbox", "recipes", "rootstream_bst"},
+    {"archives", "fetch", "host"},
+    {"formats"},
+    {"errors", "events", "__init__"},
+)
+BESIDE = {
+    ("netboot", "boot"): "console, checks and QEMU's lifecycle",
+    ("project", "description"): "what a placeholder stands for, and places in a project.conf",
+    ("host", "fetch"): "the pipes of processes, which the plugins need, too",
 }
-MAY = {
-    "boot": DATA,
-    "buildroot": DATA | {"__version__", "export", "files", "load", "lock", "project", "sandbox"},
-    "engine": {"errors", "events", "process", "space", "temporary", "units"},
-    "netboot": DATA | {"__version__", "boot", "load", "lock", "manifest", "mistakes", "project", "rules"},
-    "plan": DATA | {"lock", "recipes", "sandbox"},
-    "progress": {"errors", "events", "shown", "units"},
-    "sandbox": set(),
+# Rooms that have no use for some of the floors below them.
+ONLY = {
+    "engine": {"errors", "events", "fetch", "formats", "host"},
+    "progress": {"errors", "events", "formats", "host"},
+    "boot": {"description", "errors", "events", "formats", "host"},
+    "sandbox": {"formats"},
+    "rootstream_bst": {"archives", "fetch", "formats"},
 }
-# Who starts processes, or becomes another program, and why it is not left to rootstream.process.
+# Who starts processes, or becomes another program, and why it is not left to rootstream.host.process.
 STARTING = re.compile(r"exec[lv]|spawn|posix_spawn|system$|popen$|fork")
 CALLS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "getstatusoutput"}
 STARTS = {
-    "rootstream/process.py": "the one place",
-    "rootstream/leash.py": "a program of its own, before another one",
-    "rootstream/sandbox/kconfig_session.py": "in the sandbox",
-    "rootstream/sandbox/kconfig_tree.py": "in the sandbox",
+    "rootstream/host/process.py": "the one place",
+    "rootstream/host/parent_death.py": "a program of its own, before another one",
+    "rootstream/sandbox/kconfig/config_edit.py": "in the sandbox",
+    "rootstream/sandbox/kconfig/tree.py": "in the sandbox",
     "rootstream/sandbox/program.py": "in the sandbox",
-    "rootstream_bst/compression.py": "a stream through zstd",
-    "rootstream_bst/git_guard.py": "a program of its own, before Git",
-    "rootstream_bst/process.py": "the one place of the plugins",
-    "rootstream_bst/sourcetree.py": "a program of its own, which applies patches",
+    "rootstream/archives/compression.py": "a stream through zstd",
+    "rootstream/fetch/git_guard.py": "a program of its own, before Git",
+    "rootstream/fetch/process.py": "the one place of the plugins",
+    "rootstream_bst/debian/source_tree.py": "a program of its own, which applies patches",
 }
 # What answers `--help` must not wait for.
 HEAVY = {"aiohttp", "pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
@@ -70,44 +64,83 @@ def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("part", sorted(MAY))
-def test_a_part_imports_only_what_it_may(part: str) -> None:
-    found = set()
-    files = list((SOURCE / "rootstream" / part).rglob("*.py"))
-    assert files
-    for path in files:
-        for name in imports(path):
-            words = name.split(".")
-            if words[0] == "rootstream" and len(words) > 1:
-                found.add(words[1])
-            assert words[0] != "buildstream", path
-    assert found - {part} <= MAY[part]
+def modules() -> dict[str, Path]:
+    """Return all modules by their dotted names; a package has the name of its folder."""
+    found = {}
+    for path in SOURCE.rglob("*.py"):
+        words = path.relative_to(SOURCE).with_suffix("").parts
+        found[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
+    return found
 
 
-def test_plugins_import_only_buildstream() -> None:
-    for path in (SOURCE / "rootstream_bst").rglob("*.py"):
+def graph() -> dict[str, set[str]]:
+    """Return what each module imports of Rootstream."""
+    known = modules()
+    found: dict[str, set[str]] = {}
+    for name, path in known.items():
+        wanted = {each if each in known else each.rpartition(".")[0] for each in imports(path)}
+        found[name] = {each for each in wanted if each in known} - {name}
+    return found
+
+
+def room(module: str) -> str:
+    top, _, rest = module.partition(".")
+    return top if top != "rootstream" else rest.partition(".")[0] or "__init__"
+
+
+def test_no_import_runs_upward() -> None:
+    floor = {name: number for number, names in enumerate(FLOORS) for name in names}
+    links = graph()
+    assert {room(module) for module in links} == floor.keys()
+    seen = set()
+    for module, imported in links.items():
+        for other in imported:
+            pair = (room(module), room(other))
+            if pair[0] == pair[1]:
+                continue
+            assert floor[pair[0]] < floor[pair[1]] or pair in BESIDE, f"{module} imports {other}"
+            assert pair[1] in ONLY.get(pair[0], floor), f"{module} imports {other}"
+            seen.add(pair)
+    assert seen >= BESIDE.keys()
+
+
+def test_no_two_modules_import_each_other() -> None:
+    links = graph()
+    left = {module: set(imported) for module, imported in links.items()}
+    while ends := {module for module, imported in left.items() if not imported}:
+        left = {module: imported - ends for module, imported in left.items() if module not in ends}
+    assert not left, f"import each other, or what does: {sorted(left)}"
+
+
+def test_only_the_plugins_know_buildstream() -> None:
+    for module, path in modules().items():
+        tops = {name.split(".")[0] for name in imports(path)}
+        if module.startswith("rootstream_bst"):
+            assert tops <= sys.stdlib_module_names | {"buildstream", "rootstream", "rootstream_bst"}, module
+        else:
+            assert "buildstream" not in tops, module
+
+
+@pytest.mark.parametrize("part", ["archives", "fetch", "formats"])
+def test_what_plugins_import_needs_only_the_standard_library(part: str) -> None:
+    for path in (SOURCE / "rootstream" / part).rglob("*.py"):
         for name in imports(path):
-            top = name.split(".")[0]
-            assert top in sys.stdlib_module_names | {"buildstream", "rootstream_bst"}, (path, name)
+            assert name.split(".")[0] in sys.stdlib_module_names | {"rootstream"}, (path, name)
 
 
 def test_programs_of_the_sandbox_need_only_the_standard_library() -> None:
     for path in (SOURCE / "rootstream" / "sandbox").rglob("*.py"):
         for name in imports(path):
             words = name.split(".")
-            assert words[0] in sys.stdlib_module_names or words[:2] == ["rootstream", "sandbox"], (path, name)
+            assert words[0] in sys.stdlib_module_names or words[0] == "rootstream", (path, name)
 
 
 def test_the_command_line_imports_nothing_heavy_at_its_top() -> None:
-    light = (
-        "rootstream.__version__",
-        "rootstream.cli_front.Front",
-        "rootstream.cli_front.echo",
-        "rootstream.shown.escaped",
-    )
-    for module in ("cli.py", "cli_front.py"):
-        for name in imports(SOURCE / "rootstream" / module, top_only=True):
-            assert name.split(".")[0] not in HEAVY or name in light, name
+    light = ("rootstream.__version__", "rootstream.cli.", "rootstream.host.escape.")
+    for path in (SOURCE / "rootstream/cli").glob("*.py"):
+        for name in imports(path, top_only=True):
+            if path.name != "commands_page.py":  # a program of its own
+                assert name.split(".")[0] not in HEAVY or name.startswith(light), name
 
 
 def test_nobody_starts_processes_but_one_module() -> None:
@@ -157,7 +190,15 @@ def test_what_starts_processes(tmp_path: Path, line: str) -> None:
 
 
 def test_nobody_prints_but_where_control_characters_are_escaped() -> None:
-    ours = ("cli_front.py", "__main__.py", "leash.py", "run.py", "reference.py", "commands_page.py")
+    ours = (
+        "front.py",
+        "__main__.py",
+        "parent_death.py",
+        "git_guard.py",
+        "run.py",
+        "reference.py",
+        "commands_page.py",
+    )
     for path in (SOURCE / "rootstream").rglob("*.py"):
         if {"sandbox", "finish", "progress"} & set(path.parts) or path.name in ours:
             continue

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.inspection import found_element, with_package
 from rootstream.plan.model import Dependency, Element, Plan, Source
+from rootstream.verbs.inspect import found_element, with_package
 
 NAMES = (
     "base.bst",

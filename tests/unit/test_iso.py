@@ -11,8 +11,8 @@ import pytest
 
 from rootstream.boot.media import esp
 from rootstream.errors import UserError
-from rootstream.sandbox.iso import with_boot_info
-from rootstream.sandbox.iso9660 import BIOS, EFI, SECTOR, VOLUME, Boot, Placed, first_free, head
+from rootstream.formats.iso9660 import BIOS, EFI, SECTOR, VOLUME, Boot, Placed, first_free, head
+from rootstream.sandbox.images.iso import with_boot_info
 
 EPOCH = 1735689600
 FREE = first_free(2)

@@ -1,6 +1,6 @@
 """The pure parts of the Kconfig check.
 
-test_kconfig_facts.jsonl is what kconfig_explain.c said of the tree in tests/engine/test_kconfig_tree.py, linked
+test_kconfig_facts.jsonl is what explain.c said of the tree in tests/engine/test_kconfig_tree.py, linked
 with the Kconfig of Linux 6.12.
 """
 
@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from rootstream.sandbox import kconfig
-from rootstream.sandbox.kconfig_facts import Reason, expression, reason_for
-from rootstream.sandbox.kconfig_fragment import (
+from rootstream.formats.kconfig.facts import Reason, expression, reason_for
+from rootstream.formats.kconfig.fragment import (
     Request,
     config_values,
     fragment_requests,
@@ -23,7 +22,7 @@ from rootstream.sandbox.kconfig_fragment import (
     merged,
     same,
 )
-from rootstream.sandbox.kconfig_problem import (
+from rootstream.formats.kconfig.report import (
     base_differences,
     changed_since,
     chosen_later,
@@ -36,6 +35,7 @@ from rootstream.sandbox.kconfig_problem import (
     unbuilt_modules,
     unmet_selections,
 )
+from rootstream.sandbox.kconfig import configure
 
 LINES = Path(__file__).with_name("test_kconfig_facts.jsonl").read_text("utf-8").splitlines()
 FACTS: Mapping[str, Any] = {entry["symbol"]: entry for line in LINES if "symbol" in (entry := json.loads(line))}
@@ -242,20 +242,20 @@ def test_check_verb(tmp_path: Path) -> None:
     report.write_text(json.dumps(report_of(holding(request("A", "y")), {"A": "y"}, [])))
     config = tmp_path / ".config"
     argv = ["check", "--report", str(report), "--config", str(config)]
-    assert kconfig.main(argv) == 2
+    assert configure.main(argv) == 2
     config.write_text("CONFIG_A=y\n")
-    assert kconfig.main(argv) == 0
+    assert configure.main(argv) == 0
     config.write_text("# CONFIG_A is not set\n")
-    assert kconfig.main(argv) == 2
+    assert configure.main(argv) == 2
     for nonsense in ("", "[]", "{}", '{"requested": [{}], "result": {}}'):
         report.write_text(nonsense)
-        assert kconfig.main(argv) == 2
+        assert configure.main(argv) == 2
 
 
 def test_report_is_written_when_the_tree_cannot_be_configured(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), "--base", "tinyconfig"]
-    assert kconfig.main([*argv, "--report", str(report)]) == 2
+    assert configure.main([*argv, "--report", str(report)]) == 2
     assert [each["kind"] for each in json.loads(report.read_text())["problems"]] == ["not-configured"]
 
 
@@ -376,7 +376,7 @@ def test_long_list_of_base_differences_is_cut_in_the_message() -> None:
     ],
 )
 def test_missing_tree_is_the_users_to_mend(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert kconfig.main(argv) == 2
+    assert configure.main(argv) == 2
     assert "/nonexistent" in capsys.readouterr().err
 
 
@@ -385,7 +385,7 @@ def test_fragment_is_shown_by_the_users_name(tmp_path: Path, capsys: pytest.Capt
     fragment = tmp_path / "1.config"
     fragment.write_text("nonsense\n")
     argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), "--base", "tinyconfig"]
-    assert kconfig.main([*argv, "--fragment", f"mine=yours.config={fragment}"]) == 2
+    assert configure.main([*argv, "--fragment", f"mine=yours.config={fragment}"]) == 2
     assert capsys.readouterr().err.startswith("rootstream: error symbol-malformed: mine=yours.config:1: ")
 
 
@@ -393,7 +393,7 @@ def test_fragment_is_shown_by_the_users_name(tmp_path: Path, capsys: pytest.Capt
 def test_base_is_no_way_to_run_other_targets(tmp_path: Path, base: str) -> None:
     (tmp_path / "scripts/kconfig").mkdir(parents=True)
     argv = ["configure", "--kind", "linux", "--tree", str(tmp_path), f"--base={base}"]
-    assert kconfig.main(argv) == 2
+    assert configure.main(argv) == 2
 
 
 def test_a_program_without_its_c_library_is_told_at_its_line() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rootstream.kept_pins import kept
 from rootstream.plan.model import Source
+from rootstream.verbs.kept_pins import kept
 
 
 def request(packages: list[str], **words: object) -> str:

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from rootstream.description import Described, Description, System
+from rootstream.description.model import Described, Description, System
 from rootstream.plan import inputs, make
-from rootstream.plan.image import kernel_args
+from rootstream.plan.images.image import kernel_args
 from rootstream.plan.model import Plan
-from rootstream.sandbox import modules
-from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.modules import Modules
+from rootstream.sandbox.images import modules
+from rootstream.sandbox.images.cpio import write_cpio
+from rootstream.sandbox.images.modules import Modules
 from rootstream.sandbox.program import Mistake
 
 RELEASE = "6.12.1-amd64"

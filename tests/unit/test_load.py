@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, line, message, one, problems, read, system, write, wrong
 
+from rootstream.description.images import MakeDisk, MakeInitramfs, MakeTar
+from rootstream.description.layers import DevicesLayer, PermissionsLayer, UsersLayer
+from rootstream.description.load import load
+from rootstream.description.roots import FromBusybox
+from rootstream.description.system import FromFolder
 from rootstream.errors import Problems, UserError
-from rootstream.images import MakeDisk, MakeInitramfs, MakeTar
-from rootstream.layers import DevicesLayer, PermissionsLayer, UsersLayer
-from rootstream.load import load
-from rootstream.roots import FromBusybox
-from rootstream.system import FromFolder
 
 DATA = Path(__file__).parent / "data" / "load"
 

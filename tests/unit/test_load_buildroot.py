@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.loading import message, system, wrong
 
-from rootstream.files import paths_of
-from rootstream.roots import FromBuildroot
+from rootstream.description.files import paths_of
+from rootstream.description.roots import FromBuildroot
 
 ROOT = "root: {buildroot: {tree: {local: ../buildroot}}}\n"
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.description import Description
+from rootstream.description.load import load
+from rootstream.description.model import Description
 from rootstream.errors import Problems, UserError
-from rootstream.load import load
 
 DATA = Path(__file__).parent / "data" / "load"
 SCRAPS = (

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.yaml_nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES, Mapping, at, parse, places, plain
 from rootstream.errors import Problems
-from rootstream.located import MAX_BYTES, MAX_DEPTH, MAX_NODES, Mapping, at, parse, places, plain
 
 PATH = Path("system.yaml")
 

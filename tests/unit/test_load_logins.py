@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from tests.loading import one, read
 
-from rootstream import events, selection
-from rootstream.load import load
+from rootstream import events
+from rootstream.description.load import load
+from rootstream.verbs import selection
 
 DEBIAN = "root: {debian: {packages: [systemd-sysv, login%s]}}\n"
 IN = "- root_login: {password: empty}\n"

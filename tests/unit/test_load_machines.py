@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.loading import line, problems, read
 
-from rootstream.machines import commands_of
+from rootstream.description.machines import commands_of
 
 SYSTEMS = """\
 systems:

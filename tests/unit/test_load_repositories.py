@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tests.loading import one, read, system, wrong
 
+from rootstream.description.roots import FromDebianPackages
 from rootstream.errors import UserError
-from rootstream.filetext import MOST_KEY, openpgp_key
-from rootstream.roots import FromDebianPackages
+from rootstream.host.file_text import MOST_KEY, openpgp_key
 
 HEAD = "root:\n  debian:\n    repositories:\n      vendor:\n"
 ARMORED = b"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\nmDME\n-----END PGP PUBLIC KEY BLOCK-----\n"

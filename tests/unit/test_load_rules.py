@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, line, message, one, problems, read, system, wrong
 
-from rootstream.images import ENDINGS, file_name
+from rootstream.description.images import ENDINGS, file_name
 
 BOOT = "{filesystem: vfat, mount: /boot}"
 ROOT = "{filesystem: ext4, mount: /}"

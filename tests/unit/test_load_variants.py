@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from tests.loading import line, problems, read
 
-from rootstream.description import System
-from rootstream.images import MakeDisk, MakeTar
-from rootstream.layers import HostnameLayer
-from rootstream.machine import Nic
-from rootstream.roots import FromBusybox, FromElements
-from rootstream.system import ConfigFile, FromTarball, NamedDefconfig
+from rootstream.description.images import MakeDisk, MakeTar
+from rootstream.description.layers import HostnameLayer
+from rootstream.description.machine import Nic
+from rootstream.description.model import System
+from rootstream.description.roots import FromBusybox, FromElements
+from rootstream.description.system import ConfigFile, FromTarball, NamedDefconfig
 
 BASE = """\
 systems:

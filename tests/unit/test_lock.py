@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import lock
 from rootstream.errors import UserError
+from rootstream.project import lock
 
 SET = json.dumps(
     {"kind": "debian_packages", "packages": ["a"], "suites": ["trixie"], "architecture": "amd64"},

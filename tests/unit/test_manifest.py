@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import export, manifest
 from rootstream.errors import UserError
-from rootstream.netboot.builds import Builds
+from rootstream.netboot.store.builds import Builds
+from rootstream.project import export, manifest
 
 GOOD = {"name": "bzImage", "kind": "kernel", "size": 6, "sha256": hashlib.sha256(b"kernel").hexdigest()}
 MAX_INT_DIGITS = 5000

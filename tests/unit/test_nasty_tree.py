@@ -15,7 +15,8 @@ import pytest
 from tests import nasty
 
 from rootstream.engine import said
-from rootstream.sandbox import capsule, ext, image, limits, uimage
+from rootstream.sandbox import limits
+from rootstream.sandbox.images import capsule, ext, image, uimage
 from rootstream.sandbox.program import Mistake, command, feed, run_main
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
 

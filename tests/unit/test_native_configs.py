@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from rootstream import nativeconfigs
-from rootstream.description import Described, Description, System
+from rootstream.description.model import Described, Description, System
 from rootstream.errors import UserError
 from rootstream.events import ignore
-from rootstream.kconfigrun import State, missing_kind
-from rootstream.nativeconfigs import menu_changes, places
-from rootstream.plan import base, configuring, inputs, make, programs
+from rootstream.plan import base, inputs, make, programs
+from rootstream.plan.kernel import config_sandbox
 from rootstream.plan.model import Plan
-from rootstream.sandbox import kconfig_session
+from rootstream.sandbox.kconfig import config_edit
+from rootstream.verbs import native_config
+from rootstream.verbs.kconfig_run import State, missing_kind
+from rootstream.verbs.native_config import menu_changes, places
 
 YAML = """\
 systems:
@@ -45,13 +46,13 @@ def folder(tmp_path: Path) -> Path:
 
 def found(
     folder: Path, system: str | None = None, variant: str | None = None, create: str | None = None
-) -> nativeconfigs.NativeConfig:
-    opened = nativeconfigs.found(folder, system, variant, create, ignore)
+) -> native_config.NativeConfig:
+    opened = native_config.found(folder, system, variant, create, ignore)
     assert opened is not None
     return opened
 
 
-def place(opened: nativeconfigs.NativeConfig, kind: str, to: str | None = None) -> tuple[str, bool]:
+def place(opened: native_config.NativeConfig, kind: str, to: str | None = None) -> tuple[str, bool]:
     chosen = opened._place(kind, to)
     return chosen.path, chosen.whole
 
@@ -96,8 +97,8 @@ def test_a_system_of_buildroot_is_another_matter(folder: Path) -> None:
         "systems:\n  node:\n    root: {buildroot: {tree: {local: br}}}\n    images: [files]\n"
     )
     (folder / "br").mkdir()
-    assert nativeconfigs.found(folder, None, None, None, ignore) is None
-    assert nativeconfigs.found(folder, "node", None, None, ignore) is None
+    assert native_config.found(folder, None, None, None, ignore) is None
+    assert native_config.found(folder, "node", None, None, ignore) is None
 
 
 def test_verbs_of_an_output_folder_are_refused(folder: Path) -> None:
@@ -141,26 +142,27 @@ def test_a_session_has_the_pinned_tree_and_no_build_of_ours(folder: Path, kind: 
     plan, description, outputs = planned(folder)
     configured = outputs.configured[kind]
     for menus in (False, True):
-        made, element = configuring.session(plan, configured, description.debian, menus=menus)
-        tool = {f"tool-{configuring.NCURSES}.bst"} if menus else set()
+        made, element = config_sandbox.session(plan, configured, description.debian, menus=menus)
+        tool = {f"tool-{config_sandbox.NCURSES}.bst"} if menus else set()
         assert {each.element for each in element.builds_with} == {base.NAME} | tool
         assert set(made.elements) == {base.NAME, element.name} | tool
         wanted = {source.request() for source in plan.elements[configured.element].sources if source.locked}
         assert {source.request() for source in element.sources} == wanted
-    script = configuring.script(plan, configured)
+    script = config_sandbox.script(plan, configured)
     assert "tar -xf" in script
-    assert "configure" not in script.replace("kconfig_session", "")
+    assert "configure" not in script
 
 
 def test_a_change_of_the_sessions_program_builds_nothing_again() -> None:
-    assert f"{programs.PACKAGE}/{programs.SESSION}" in programs.for_a_session()
-    assert not any(path.endswith(programs.SESSION) for path in programs.elements()[1])
+    path = f"{programs.module(programs.CONFIG_EDIT).replace('.', '/')}.py"
+    assert path in programs.for_config_edit()
+    assert not any(each.endswith(path) for each in programs.elements()[1])
 
 
 def test_a_terminal_that_the_sandbox_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s").mkdir()
     (tmp_path / "s" / "screen").touch()
-    monkeypatch.setattr(kconfig_session, "TERMINFO", (str(tmp_path),))
-    assert kconfig_session.terminal("screen") == "screen"
+    monkeypatch.setattr(config_edit, "TERMINFO", (str(tmp_path),))
+    assert config_edit.terminal("screen") == "screen"
     for name in ("strange", "", "../s/screen"):
-        assert kconfig_session.terminal(name) == "xterm"
+        assert config_edit.terminal(name) == "xterm"

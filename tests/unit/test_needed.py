@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.needed import lacking, libraries, needed
-from rootstream.sandbox.tarfiles import lay_folder
+from rootstream.sandbox.rootfs.needed import lacking, libraries, needed
+from rootstream.sandbox.tar_files import lay_folder
 from rootstream.sandbox.tree import Tree
 
 PROGRAM = Path(shutil.which("bash") or "/bin/bash").resolve()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.netboot.builds import Build, Builds
+from rootstream.netboot.store.builds import Build, Builds
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.machines import AddressRange, NetMachine, Serve
 from rootstream.errors import UserError
-from rootstream.machines import AddressRange, NetMachine, Serve
-from rootstream.netboot.advertise import asker
-from rootstream.netboot.dnsmasq import (
+from rootstream.netboot.dhcp.advertise import asker
+from rootstream.netboot.dhcp.dnsmasq import (
     Files,
     Mode,
     Sent,
@@ -23,7 +23,7 @@ from rootstream.netboot.dnsmasq import (
     hosts,
     understood,
 )
-from rootstream.netboot.interface import Link
+from rootstream.netboot.dhcp.interface import Link
 
 LINK = Link(
     name="br0", index=3, address=ipaddress.IPv4Address("10.0.2.1"), network=ipaddress.IPv4Network("10.0.2.0/24")

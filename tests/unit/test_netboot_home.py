@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.netboot import home
-from rootstream.plan.debian import netboot
-from rootstream.roots import DebianRoot
+from rootstream.description.roots import DebianRoot
+from rootstream.netboot import phone_home
+from rootstream.plan.roots.debian import netboot
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="no bash")
 
@@ -61,12 +61,12 @@ def test_it_reports_once(tmp_path: Path, status: int, times: int, ended: int) ->
     assert done.returncode == ended, done.stderr
     assert len(got) == times
     path, body = got[0]
-    report = home.understood(body)
+    report = phone_home.understood(body)
     assert path == "/api/v1/boots/7/home"
     assert report
     assert report.up > 0
-    assert home.signed(report, "a-b_C")
-    assert not home.signed(report, "a-b_D")
+    assert phone_home.signed(report, "a-b_C")
+    assert not phone_home.signed(report, "a-b_D")
 
 
 @pytest.mark.parametrize(

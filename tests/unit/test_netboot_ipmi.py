@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.machines import Ipmi
 from rootstream.errors import UserError
-from rootstream.machines import Ipmi
-from rootstream.netboot import ipmi
+from rootstream.netboot.power import ipmi
 
 WORDS = Ipmi(address="10.0.0.3", user="root", password_file="secret")
 

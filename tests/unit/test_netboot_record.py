@@ -11,11 +11,13 @@ import pytest
 from tests.loading import read
 
 from rootstream import events
-from rootstream.description import Description
+from rootstream.description.model import Description
 from rootstream.errors import UserError
-from rootstream.netboot import api, choosing, places
-from rootstream.netboot.record import record
-from rootstream.project import Project
+from rootstream.netboot import boot_override
+from rootstream.netboot.http import api
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.record import record
+from rootstream.project.project import Project
 
 HASH = "$6$rounds=5000$saltsalt$" + "x" * 86
 TEXT = """
@@ -48,7 +50,7 @@ def exported(tmp_path: Path, root_login: str = "locked") -> tuple[Project, Descr
 def test_builds_are_for_their_owner(tmp_path: Path, password: str) -> None:
     project, description = exported(tmp_path, password)
     assert record(project, description, ("box",), events.ignore)
-    assert stat.S_IMODE(places.base(project).stat().st_mode) == 0o700
+    assert stat.S_IMODE(state_folder.base(project).stat().st_mode) == 0o700
     assert not (tmp_path / "out/.netboot").exists()
 
 
@@ -71,8 +73,8 @@ def test_what_a_clone_brings_as_state_is_not_used(tmp_path: Path) -> None:
     (tmp_path / "out/.netboot/tokens").write_text("attackerknowsthistoken\n")
     told: list[events.Event] = []
     (made,) = record(project, description, ("box",), told.append)
-    assert choosing.builds(project).of("box") == (made,)
-    assert api.read_tokens(places.tokens(project)) == ()
+    assert boot_override.builds(project).of("box") == (made,)
+    assert api.read_tokens(state_folder.tokens(project)) == ()
     (first, _) = told
     assert isinstance(first, events.Notice)
     assert first.level == "warning"
@@ -90,7 +92,7 @@ def test_state_below_the_project_is_refused(tmp_path: Path, monkeypatch: pytest.
         assert caught.value.reason == "state-in-project"
     monkeypatch.setenv("XDG_STATE_HOME", "relative")  # as if it were not set
     monkeypatch.setenv("HOME", str(tmp_path.parent / "me"))
-    assert places.base(project).is_relative_to(tmp_path.parent / "me/.local/state/rootstream/serve")
+    assert state_folder.base(project).is_relative_to(tmp_path.parent / "me/.local/state/rootstream/serve")
 
 
 def test_state_that_others_can_write_to_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +100,7 @@ def test_state_that_others_can_write_to_is_refused(tmp_path: Path, monkeypatch: 
     (tmp_path / "project").mkdir()
     project, description = exported(tmp_path / "project")
     monkeypatch.setenv("XDG_STATE_HOME", str(home))
-    kept = places.made(project)
+    kept = state_folder.made(project)
     kept.chmod(0o777)
     with pytest.raises(UserError) as caught:
         record(project, description, ("box",), events.ignore)

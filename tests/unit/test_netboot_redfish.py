@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.machines import Redfish
 from rootstream.errors import UserError
-from rootstream.machines import Redfish
-from rootstream.netboot import redfish
+from rootstream.netboot.power import redfish
 
 Answer = Callable[[socket.socket], None]
 Serve = Callable[[Answer], Redfish]

@@ -17,9 +17,11 @@ import pytest
 from aiohttp import web
 from tests.netsite import KERNEL, MACHINES, SYSTEM, Site, run_to_end
 
-from rootstream.netboot import httplog, listening, places, requests, senders, telling
-from rootstream.netboot import site as http
-from rootstream.netboot.listening import Connections, Room
+from rootstream.netboot import event_log
+from rootstream.netboot.http import listening, log, requests, senders
+from rootstream.netboot.http import site as http
+from rootstream.netboot.http.listening import Connections, Room
+from rootstream.netboot.store import state_folder
 
 Run = Callable[[Callable[[Site], Coroutine[Any, Any, None]]], None]
 SECRET = "SECRETTOKENSECRETTOKEN"
@@ -32,7 +34,7 @@ def run(tmp_path: Path) -> Run:
         site = Site(tmp_path, SYSTEM + MACHINES)
 
         async def main() -> None:
-            end = httplog.tell_to(site.service.told_by_anybody, asyncio.get_running_loop())
+            end = log.tell_to(site.service.told_by_anybody, asyncio.get_running_loop())
             try:
                 async with site.served():
                     await work(site)
@@ -171,10 +173,10 @@ def test_what_is_no_request_is_a_line_at_most(run: Run, capfd: pytest.CaptureFix
                 answer = await site.raw(text.replace(b"%b", SECRET.encode()))
                 assert 400 <= status(answer) < 500, (text[-100:], answer)
                 count += 1
-        assert count > 5 * telling.MOST_TOLD
+        assert count > 5 * event_log.MOST_TOLD
         lines = [each.text for each in site.told if hasattr(each, "text")]
-        assert 0 < len(lines) <= 2 * (telling.MOST_TOLD + 1)  # of two kinds
-        assert all(len(line) <= telling.LONGEST and line.isprintable() and SECRET not in line for line in lines)
+        assert 0 < len(lines) <= 2 * (event_log.MOST_TOLD + 1)  # of two kinds
+        assert all(len(line) <= event_log.LONGEST and line.isprintable() and SECRET not in line for line in lines)
 
     run(work)
     assert capfd.readouterr().err == ""
@@ -210,8 +212,8 @@ def test_what_can_be_expected(run: Run) -> None:
 
 def test_a_charset_that_there_is_not(run: Run) -> None:
     async def work(site: Site) -> None:
-        places.made(site.project)
-        places.tokens(site.project).write_text(SECRET + "\n")
+        state_folder.made(site.project)
+        state_folder.tokens(site.project).write_text(SECRET + "\n")
         for kind, body, wanted in (
             ("application/json; charset=bogus", b"{}", 400),
             ("application/json; charset=utf-16", "{}".encode("utf-16"), 400),

@@ -15,7 +15,8 @@ from aiohttp import web
 from tests.netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 
 from rootstream.errors import UserError
-from rootstream.netboot import listening, telling
+from rootstream.netboot import event_log
+from rootstream.netboot.http import listening
 
 
 def stuck(site: Site) -> None:
@@ -100,10 +101,10 @@ def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
 
     async def main() -> None:
         async with site.served():
-            for number in range(3 * telling.MOST_TOLD):
+            for number in range(3 * event_log.MOST_TOLD):
                 assert (await site.ask(f"/machines/52-54-00-99-00-{number:02x}.ipxe"))[0] == 200
                 assert (await site.ask("/api/v1/boots/7/home", method="POST"))[0] == 403
-            assert len(site.told) == 2 * (telling.MOST_TOLD + 1)  # of each kind
+            assert len(site.told) == 2 * (event_log.MOST_TOLD + 1)  # of each kind
 
     run_to_end(main())
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.netboot import daemon
-from rootstream.netboot.interface import Link, reserved
+from rootstream.netboot.dhcp import daemon
+from rootstream.netboot.dhcp.interface import Link, reserved
 
 
 @pytest.fixture

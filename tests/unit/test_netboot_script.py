@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, problems, read
 
+from rootstream.description.machines import NetMachine
 from rootstream.errors import UserError
-from rootstream.machines import NetMachine
-from rootstream.manifest import Entry
 from rootstream.netboot import script
-from rootstream.netboot.builds import Build
 from rootstream.netboot.script import Served
+from rootstream.netboot.store.builds import Build
+from rootstream.project.manifest import Entry
 
 SERVED = Served(server="10.0.2.1", base="http://10.0.2.1:8080")
 MACHINE = NetMachine(macs=("52:54:00:00:00:01",), system="it")

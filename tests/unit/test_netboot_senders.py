@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from tests.netsite import run_to_end
 
-from rootstream.netboot.senders import Loop
+from rootstream.netboot.http.senders import Loop
 
 Pair = Callable[[], tuple[socket.socket, socket.socket]]
 DATA = os.urandom(5_000_000)

@@ -15,7 +15,8 @@ import pytest
 from tests.netsite import MAC, MACHINES, RAMDISK, SYSTEM, Site, run_to_end
 from yarl import URL
 
-from rootstream.netboot import api, places, sending
+from rootstream.netboot.http import api, sending
+from rootstream.netboot.store import state_folder
 
 Run = Callable[[Callable[[Site], Coroutine[Any, Any, None]]], None]
 
@@ -165,10 +166,10 @@ def test_ranges(run: Run) -> None:
 def test_paths_that_lead_elsewhere(run: Run, path: str) -> None:
     async def work(site: Site) -> None:
         number = site.export()
-        api.ensure_token(places.tokens(site.project))
+        api.ensure_token(state_folder.tokens(site.project))
         status, _, body = await site.ask(path.format(id=number))
         assert status in (400, 403, 404)
-        secret = places.tokens(site.project).read_text().split()[0]
+        secret = state_folder.tokens(site.project).read_text().split()[0]
         assert secret.encode() not in body
         assert b"root:" not in body
 
@@ -278,9 +279,9 @@ async def _later(site: Site) -> None:
 def test_changing_needs_a_token(run: Run) -> None:
     async def work(site: Site) -> None:
         old, new = site.export(), site.export(kernel=b"new")
-        api.ensure_token(places.tokens(site.project))
-        assert places.tokens(site.project).stat().st_mode & 0o777 == 0o600
-        token = places.tokens(site.project).read_text().split()[0]
+        api.ensure_token(state_folder.tokens(site.project))
+        assert state_folder.tokens(site.project).stat().st_mode & 0o777 == 0o600
+        token = state_folder.tokens(site.project).read_text().split()[0]
         kind = {"Content-Type": "application/json"}
         good = {**kind, "Authorization": f"Bearer {token}"}
         choose, body = "/api/v1/machines/box/choose", json.dumps({"build": old})

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.netboot import state as state_module
-from rootstream.netboot.state import CheckResult, State
+from rootstream.netboot.store import state as state_module
+from rootstream.netboot.store.state import CheckResult, State
 
 WRITER = """
 import sys
 from pathlib import Path
-from rootstream.netboot.state import State
+from rootstream.netboot.store.state import State
 state = State(Path(sys.argv[1]))
 for number in range(100000):
     boot = state.begin("box", "52:54:00:00:00:01", stage="dhcp")

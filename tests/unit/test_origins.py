@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import origins
 from rootstream.engine.faults import ElementError
 from rootstream.errors import Problems, UserError
 from rootstream.plan.model import Element, Plan, Source
+from rootstream.verbs import origins
 
 TEXT = """\
 debian: {suites: [trixie]}

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from rootstream.description import System
+from rootstream.description.layers import Permission
+from rootstream.description.model import System
 from rootstream.errors import UserError
-from rootstream.layers import Permission
-from rootstream.overlays import MOST, cautions
 from rootstream.plan import overlay
-from rootstream.sandbox.capability import XATTR, capability_xattr
+from rootstream.sandbox.rootfs.capability import XATTR, capability_xattr
+from rootstream.verbs.overlays import MOST, cautions
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 

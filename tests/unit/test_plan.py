@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from rootstream import images
-from rootstream.content import chunks
-from rootstream.description import Debian, Described, Description, System
+from rootstream.description import images
+from rootstream.description.model import Debian, Described, Description, System
 from rootstream.errors import UserError
-from rootstream.lock import Lock
-from rootstream.plan import image, inputs, make, overlay, text
+from rootstream.host.content import chunks
+from rootstream.plan import inputs, make, overlay, text
+from rootstream.plan.images import image
 from rootstream.plan.model import Plan
+from rootstream.project.lock import Lock
 
 GOLDEN = Path(__file__).parent / "data" / "plan"
 

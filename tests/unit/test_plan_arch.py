@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import pytest
 
-from rootstream.description import Debian, Described, Description, System
+from rootstream.description.model import Debian, Described, Description, System
+from rootstream.description.system import Architecture
+from rootstream.formats.kconfig.fragment import fragment_requests
 from rootstream.plan import base, inputs, make, toolchain
 from rootstream.plan.model import Element, Plan
-from rootstream.sandbox.kconfig_fragment import fragment_requests
-from rootstream.system import Architecture
 
 TARGETS = [
     ({"arch": "aarch64"}, "aarch64", {"cross-aarch64-linux-gnu.bst"}),

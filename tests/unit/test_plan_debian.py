@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from tests.loading import message, wrong
 
-from rootstream.content import chunks
-from rootstream.description import Debian, Described, Description, System
+from rootstream.description.model import Debian, Described, Description, System
 from rootstream.errors import UserError
+from rootstream.host.content import chunks
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from rootstream.content import chunks
-from rootstream.description import Described, Description, System
-from rootstream.lock import Lock
+from rootstream.description.model import Described, Description, System
+from rootstream.host.content import chunks
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Element, Plan
+from rootstream.project.lock import Lock
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from rootstream import process
 from rootstream.errors import UserError
-from rootstream_bst import process as plugin
-from rootstream_bst.faults import Fault
+from rootstream.fetch import process as plugin
+from rootstream.formats.faults import Fault
+from rootstream.host import process
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from rootstream.events import (
     Step,
     Transfer,
 )
+from rootstream.formats.units import duration, size
+from rootstream.host.escape import escaped
 from rootstream.progress import Json, Plain, error_as_json, reporting, suits_terminal
 from rootstream.progress.terminal import Terminal
-from rootstream.progress.words import duration, size
-from rootstream.shown import escaped
 
 KEY = "0" * 64
 STARTED = ElementStarted(element="linux.bst", action="build", key=KEY, log=Path("l.log"))

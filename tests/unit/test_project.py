@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import events, export, project
+from rootstream import events
 from rootstream.errors import UserError
+from rootstream.project import export, project
 
 
 @pytest.fixture

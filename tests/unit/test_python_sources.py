@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from rootstream.description import Described, Description, System
+from rootstream.description.model import Described, Description, System
+from rootstream.formats.faults import Fault
 from rootstream.plan import inputs, make, refs
 from rootstream.plan.model import Plan
-from rootstream_bst import pysource
-from rootstream_bst.faults import Fault
+from rootstream_bst.python import source_metadata
 
 SETUP = "[options]\ninstall_requires =\n    requests>=2  # for http\n    six\n"
 INFO = "Metadata-Version: 2.1\nName: x\nRequires-Dist: six (>=1.9)\nRequires-Dist: pytest; extra == 'test'\n\n"
@@ -24,10 +24,10 @@ TABLE = '[project]\nname = "x"\ndependencies = ["MarkupSafe; python_version > \'
 @pytest.mark.parametrize(
     ("texts", "build", "run"),
     [
-        ({}, pysource.LEGACY, ()),
-        ({"pyproject.toml": TABLE}, pysource.LEGACY, ("MarkupSafe; python_version > '3'",)),
-        ({"PKG-INFO": INFO, "setup.cfg": SETUP}, pysource.LEGACY, ("six (>=1.9)",)),
-        ({"setup.cfg": SETUP}, pysource.LEGACY, ("requests>=2", "six")),
+        ({}, source_metadata.LEGACY, ()),
+        ({"pyproject.toml": TABLE}, source_metadata.LEGACY, ("MarkupSafe; python_version > '3'",)),
+        ({"PKG-INFO": INFO, "setup.cfg": SETUP}, source_metadata.LEGACY, ("six (>=1.9)",)),
+        ({"setup.cfg": SETUP}, source_metadata.LEGACY, ("requests>=2", "six")),
         (
             {"pyproject.toml": PBR, "requirements.txt": "# all\n-r other.txt\noslo.log>=5 # Apache\n"},
             ("pbr>=6", "setuptools"),
@@ -36,7 +36,7 @@ TABLE = '[project]\nname = "x"\ndependencies = ["MarkupSafe; python_version > \'
     ],
 )
 def test_what_a_source_needs(texts: dict[str, str], build: tuple[str, ...], run: tuple[str, ...]) -> None:
-    assert pysource.of_texts(texts, "x") == pysource.Needs(build=build, run=run)
+    assert source_metadata.of_texts(texts, "x") == source_metadata.Needs(build=build, run=run)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_a_source_needs(texts: dict[str, str], build: tuple[str, ...], run:
 )
 def test_what_cannot_be_read_is_told(text: str) -> None:
     with pytest.raises(Fault) as caught:
-        pysource.of_texts({"pyproject.toml": text}, "x")
+        source_metadata.of_texts({"pyproject.toml": text}, "x")
     assert caught.value.reason == "no-metadata"
 
 
@@ -62,14 +62,14 @@ def test_only_the_files_of_the_top_count(tmp_path: Path) -> None:
         tmp_path / "x-1.tar.gz",
         {"x-1/PKG-INFO": INFO.encode(), "x-1/tests/pyproject.toml": PBR.encode(), "pyproject.toml": b"["},
     )
-    assert pysource.of_archive(path).run == ("six (>=1.9)",)
+    assert source_metadata.of_archive(path).run == ("six (>=1.9)",)
 
 
 def test_what_is_no_archive_is_told(tmp_path: Path) -> None:
     path = tmp_path / "x-1.tar.gz"
     path.write_bytes(b"no archive")
     with pytest.raises(Fault) as caught:
-        pysource.of_archive(path)
+        source_metadata.of_archive(path)
     assert caught.value.reason == "invalid-sdist"
 
 
@@ -77,9 +77,9 @@ def test_links_are_not_followed_out_of_a_tree(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("a-secret-requirement\n")
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/requirements.txt").symlink_to(tmp_path / "secret")
-    assert pysource.of_folder(tmp_path / "tree").run == ()
+    assert source_metadata.of_folder(tmp_path / "tree").run == ()
     with pytest.raises(Fault):
-        pysource.of_folder(tmp_path / "none")
+        source_metadata.of_folder(tmp_path / "none")
 
 
 def plan(folder: Path, **words: object) -> Plan:
@@ -120,7 +120,7 @@ def test_a_version_is_no_number(tmp_path: Path) -> None:
 @pytest.mark.parametrize("line", ["evil @ https://example.org/evil.zip", "./evil", "https://example.org/evil.whl"])
 def test_what_a_source_needs_has_a_name(line: str) -> None:
     with pytest.raises(Fault) as caught:
-        pysource.of_texts({"pyproject.toml": f"[build-system]\nrequires = ['{line}']\n"}, "x")
+        source_metadata.of_texts({"pyproject.toml": f"[build-system]\nrequires = ['{line}']\n"}, "x")
     assert caught.value.reason == "no-metadata"
 
 
@@ -131,5 +131,5 @@ def test_an_sdist_that_claims_much_is_refused(tmp_path: Path) -> None:
         member.pax_headers = {f"key{number}": "v" * 100_000 for number in range(40)}
         archive.addfile(member)
     with pytest.raises(Fault) as caught:
-        pysource.of_archive(path)
+        source_metadata.of_archive(path)
     assert caught.value.reason == "invalid-sdist"

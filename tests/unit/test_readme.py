@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from tests.readme import descriptions, first_system, shell_lines
 
-from rootstream.cli import cli
-from rootstream.load import load
-from rootstream.templates import TEMPLATES
+from rootstream.cli.main import cli
+from rootstream.description.load import load
+from rootstream.verbs.templates import TEMPLATES
 
 ROOT = Path(__file__).parents[2]
 README, TUTORIAL = ROOT / "README.md", ROOT / "docs" / "tutorial.md"

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, one, write
 
-from rootstream import reference
-from rootstream.load import load
-from rootstream.reference_texts import EXAMPLES
-from rootstream.schema import json_schema
+from rootstream.description import reference
+from rootstream.description.load import load
+from rootstream.description.reference_texts import EXAMPLES
+from rootstream.description.schema import json_schema
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data" / "load"
@@ -22,7 +22,7 @@ PAGE = reference.page()
 
 def test_the_page_is_up_to_date() -> None:
     committed = (ROOT / "docs" / "reference" / "system-yaml.md").read_text()
-    assert committed == PAGE, "run: python -m rootstream.reference > docs/reference/system-yaml.md"
+    assert committed == PAGE, "run: python -m rootstream.description.reference > docs/reference/system-yaml.md"
 
 
 def test_every_word_is_on_the_page() -> None:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.description.load import load
 from rootstream.errors import Problems, UserError
-from rootstream.load import load
+from rootstream.formats import requirement
+from rootstream.formats.faults import Fault
 from rootstream.plan import inputs
-from rootstream_bst import requirement, sdists, wheels
-from rootstream_bst.faults import Fault
+from rootstream_bst.python import sdists, wheels
 
 HASH = "--hash=sha256:" + "0" * 64
 GOOD = (

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.accounts import AccountFiles, Accounts, merge_accounts
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import Group, RootLogin, User
+from rootstream.sandbox.rootfs.accounts import AccountFiles, Accounts, merge_accounts
+from rootstream.sandbox.rootfs.spec import Group, RootLogin, User
 
 BASE = AccountFiles(
     passwd=(

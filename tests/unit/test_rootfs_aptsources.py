@@ -6,10 +6,19 @@ import base64
 
 import pytest
 
-from rootstream.sandbox.aptsources import APT, EXAMPLES, FILE, AptSources, addresses, has_sources, warnings, write
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import parse_root_spec
-from rootstream.sandbox.settings import read_text
+from rootstream.sandbox.rootfs.apt_sources import (
+    APT,
+    EXAMPLES,
+    FILE,
+    AptSources,
+    addresses,
+    has_sources,
+    warnings,
+    write,
+)
+from rootstream.sandbox.rootfs.settings import read_text
+from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.tree import Tree, text_file
 
 KEYRING = "usr/share/keyrings/debian-archive-keyring.gpg"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.capability import capability_xattr
 from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootfs.capability import capability_xattr
 
 
 @pytest.mark.parametrize(

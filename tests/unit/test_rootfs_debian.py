@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.debian import UNITS, Dropped, clean, drop, left_out, warnings
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import parse_root_spec
-from rootstream.sandbox.services import add_services, set_sshd
-from rootstream.sandbox.settings import read_text
+from rootstream.sandbox.rootfs.debian import UNITS, Dropped, clean, drop, left_out, warnings
+from rootstream.sandbox.rootfs.services import add_services, set_sshd
+from rootstream.sandbox.rootfs.settings import read_text
+from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
 
 EPOCH = 86400 * 20000

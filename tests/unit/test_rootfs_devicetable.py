@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.devicetable import parse_device_table
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import Device, Permission
+from rootstream.sandbox.rootfs.device_table import parse_device_table
+from rootstream.sandbox.rootfs.spec import Device, Permission
 
 
 def test_permissions() -> None:

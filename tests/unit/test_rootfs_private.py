@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.private import exposed
+from rootstream.sandbox.rootfs.private import exposed
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.services import Service, add_services, script_text
+from rootstream.sandbox.rootfs.services import Service, add_services, script_text
 from rootstream.sandbox.tree import Tree, text_file
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import parse_root_spec
-from rootstream.sandbox.settings import apply_spec, read_text
+from rootstream.sandbox.rootfs.settings import apply_spec, read_text
+from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, text_file
 
 EPOCH = 1_700_000_000

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.plan import busybox
-from rootstream.roots import BusyboxRoot
-from rootstream.sandbox import replaced
-from rootstream.sandbox.capability import capability_xattr
+from rootstream.description.roots import BusyboxRoot
+from rootstream.plan.roots import busybox
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs import begun
-from rootstream.sandbox.rootspec import parse_root_spec
-from rootstream.sandbox.tarfiles import lay_path, write_tar
+from rootstream.sandbox.rootfs import replaced
+from rootstream.sandbox.rootfs.assemble import begun
+from rootstream.sandbox.rootfs.capability import capability_xattr
+from rootstream.sandbox.rootfs.spec import parse_root_spec
+from rootstream.sandbox.tar_files import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootspec import parse_root_spec
-from rootstream.sandbox.services import Choice
+from rootstream.sandbox.rootfs.services import Choice
+from rootstream.sandbox.rootfs.spec import parse_root_spec
+from rootstream.sandbox.rootfs.unit_files import choose
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
-from rootstream.sandbox.unitfiles import choose
 
 ETC, USR = "etc/systemd/system", "usr/lib/systemd/system"
 

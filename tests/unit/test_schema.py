@@ -14,10 +14,10 @@ import jsonschema
 import pytest
 from tests.loading import one
 
+from rootstream.description.load import load
+from rootstream.description.schema import DIALECT, json_schema
+from rootstream.description.yaml_nodes import parse, plain
 from rootstream.errors import Problems
-from rootstream.load import load
-from rootstream.located import parse, plain
-from rootstream.schema import DIALECT, json_schema
 
 DATA = Path(__file__).parent / "data" / "load"
 EXAMPLES = sorted((Path(__file__).parents[2] / "src" / "rootstream" / "examples").glob("*/system.yaml"))

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import layers
+from rootstream.description import layers
 from rootstream.errors import UserError
-from rootstream.filling import fill
-from rootstream.placeholders import LEAST, MARKER, MOST, Secret, has_secrets, hide, mark
-from rootstream.sandbox.cpio import write_cpio
-from rootstream.sandbox.secrets import PLACEHOLDER, bearing, raw_xz, raw_zstd, write_around
+from rootstream.project.placeholders import LEAST, MARKER, MOST, Secret, has_secrets, hide, mark
+from rootstream.project.secret_injection import fill
+from rootstream.sandbox.images.cpio import write_cpio
+from rootstream.sandbox.images.secrets import PLACEHOLDER, bearing, raw_xz, raw_zstd, write_around
 from rootstream.sandbox.tree import Tree, text_file
 
 HASH = "$6$saltsaltsalt$" + "x" * 86

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.inspection import in_prepared_tree
 from rootstream.plan.model import Element, Prepared
+from rootstream.verbs.inspect import in_prepared_tree
 
 TREE = Prepared(commands=2, folder="work/tree", make='make -j"$JOBS"')
 

@@ -13,12 +13,12 @@ import pytest
 from rootstream.__main__ import main
 from rootstream.boot.checks import Result
 from rootstream.boot.junit import Suite, junit
-from rootstream.cli_front import echo
+from rootstream.cli.front import echo
 from rootstream.errors import UserError, Where
 from rootstream.events import Checked, Console, Event, Exported, Notice, Phase, Step
+from rootstream.host.escape import console, escaped
 from rootstream.progress import Plain, error_as_json, reporting
 from rootstream.progress.lines import as_json
-from rootstream.shown import console, escaped
 
 # A title, a cleared screen, the clipboard (C0 and C1), a line that hides the one before, text that runs backwards,
 # two kinds of ends of lines, a byte that is no UTF-8, DEL.

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import space
+from rootstream.host import disk_space
 
 
-@pytest.mark.parametrize("code", space.FULL)
+@pytest.mark.parametrize("code", disk_space.FULL)
 def test_a_write_without_space(code: int) -> None:
-    error = space.disk_full(OSError(code, "x", "/somewhere/file"))
+    error = disk_space.disk_full(OSError(code, "x", "/somewhere/file"))
     assert error is not None
     assert error.reason == "disk-full"
     assert str(error.where) == "/somewhere/file"
 
 
 def test_other_errors_are_not_of_space() -> None:
-    assert space.disk_full(OSError(errno.EACCES, "x", "/somewhere/file")) is None
+    assert disk_space.disk_full(OSError(errno.EACCES, "x", "/somewhere/file")) is None
 
 
 def test_output_that_finds_no_space_is_no_traceback() -> None:
@@ -40,5 +40,5 @@ def test_output_that_finds_no_space_is_no_traceback() -> None:
 
 def test_the_fuller_disk(tmp_path: Path) -> None:
     """/proc has no space at all, ever."""
-    assert space.fullest({"a": tmp_path / "new", "b": Path("/proc/self")}) == "b"
-    assert space.fullest({"a": tmp_path, "b": tmp_path}) == "a"
+    assert disk_space.fullest({"a": tmp_path / "new", "b": Path("/proc/self")}) == "b"
+    assert disk_space.fullest({"a": tmp_path, "b": tmp_path}) == "a"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.delta import changed
-from rootstream.sandbox.tarfiles import write_tar
+from rootstream.sandbox.images.delta import changed
+from rootstream.sandbox.tar_files import write_tar
 from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
 
 EPOCH = 1_700_000_000
@@ -63,7 +63,7 @@ def test_what_an_archive_cannot_say() -> None:
 
 
 def program(folder: Path, *words: str) -> None:
-    argv = [sys.executable, "-m", "rootstream.sandbox.stem", *words]
+    argv = [sys.executable, "-m", "rootstream.sandbox.images.base_archive", *words]
     done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

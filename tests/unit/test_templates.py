@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import UserError
-from rootstream.templates import TEMPLATES, create, not_ignored
+from rootstream.verbs.templates import TEMPLATES, create, not_ignored
 
 
 @pytest.mark.parametrize("template", sorted(TEMPLATES))

@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from rootstream import events, project, temporary
+from rootstream import events
+from rootstream.host import temporary
+from rootstream.project import project
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from rootstream import temporary
+from rootstream.host import temporary
 with temporary.folder(sys.argv[1], Path(sys.argv[2])) as folder:
     (folder / "deep" / "er").mkdir(parents=True)
     print(folder, flush=True)

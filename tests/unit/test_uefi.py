@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.sandbox.disklayout import filesystem_uuid, mounts, parse_disk_spec, partition_uuid
-from rootstream.sandbox.fat import auto_size, fat_bits
-from rootstream.sandbox.gpt import EFI_SYSTEM, ROOTS, Entry, gpt, room
+from rootstream.formats.gpt import EFI_SYSTEM, ROOTS, Entry, gpt, room
+from rootstream.sandbox.images.disk_layout import filesystem_uuid, mounts, parse_disk_spec, partition_uuid
+from rootstream.sandbox.images.fat import auto_size, fat_bits
+from rootstream.sandbox.images.uki import efi_name, parts, program, write_uki
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Content, Literal, Tree
-from rootstream.sandbox.uki import efi_name, parts, program, write_uki
 
 MIB = 1 << 20
 DISK: dict[str, object] = {

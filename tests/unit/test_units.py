@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rootstream.units import parse_duration, parse_size, show_size
+from rootstream.formats.units import parse_duration, parse_size, show_size
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.formats import python_files
+from rootstream.formats.faults import Fault
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.wheels import Places, byte_code, install, record, write
-from rootstream_bst import wheels
-from rootstream_bst.faults import Fault
+from rootstream.sandbox.rootfs.wheels import Places, byte_code, install, record, write
+from rootstream_bst.python import wheels
 
 PLACES = Places(site="/usr/lib/python3/dist-packages", prefix="/usr/local", python="/usr/bin/python3")
 SITE = "usr/lib/python3/dist-packages"
@@ -126,8 +127,8 @@ def test_pip_is_told_of_the_other_python() -> None:
 
 def test_a_ref_is_checked() -> None:
     right = {"name": "one", "version": "1.0", "file": "one-1.0-py3-none-any.whl", "size": 1, "sha256": "0" * 64}
-    assert wheels.checked(**right, where="here").name == "one"  # type: ignore[arg-type]
+    assert python_files.wheel(**right, where="here").name == "one"  # type: ignore[arg-type]
     for change in ({"file": "../one-1.0-py3-none-any.whl"}, {"sha256": "x"}, {"size": -1}, {"name": "-e"}):
         with pytest.raises(Fault) as caught:
-            wheels.checked(**{**right, **change}, where="here")  # type: ignore[arg-type]
+            python_files.wheel(**{**right, **change}, where="here")  # type: ignore[arg-type]
         assert caught.value.reason == "invalid-ref"

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from tests.loading import message, one, problems, read
 
-from rootstream.description import System
+from rootstream.description.grammar import record
+from rootstream.description.machine import Nic
+from rootstream.description.model import System
+from rootstream.description.word_paths import index
 from rootstream.errors import Problems
-from rootstream.machine import Nic
-from rootstream.shape import record
-from rootstream.word_paths import index
 
 
 @pytest.mark.parametrize(

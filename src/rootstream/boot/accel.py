@@ -16,12 +16,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream import events, process, temporary
+from rootstream import events
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.qemu import Accelerator, quote
+from rootstream.description.machine import Machine
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.machine import Machine
-from rootstream.system import Architecture
+from rootstream.host import process, temporary
 
 DEADLINE = 3.0
 _DEVICE = Path("/dev/kvm")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from rootstream.system import Architecture
+from rootstream.description.system import Architecture
 
 KernelKind = Literal["bzImage", "Image", "vmlinux", "uImage"]
 

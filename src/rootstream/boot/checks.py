@@ -9,13 +9,12 @@ from dataclasses import dataclass
 
 from rootstream import events
 from rootstream.boot import network
+from rootstream.boot.login_shell import Late, Refused, Session
 from rootstream.boot.machine import Guest
 from rootstream.boot.network import Answer
 from rootstream.boot.qemu import Forward
-from rootstream.boot.session import Late, Refused, Session
 from rootstream.boot.transcript import LOGIN_PROMPT
-from rootstream.errors import UserError
-from rootstream.machine import (
+from rootstream.description.machine import (
     Check,
     CommandCheck,
     ConsoleCheck,
@@ -25,6 +24,7 @@ from rootstream.machine import (
     PoweroffCheck,
     patience,
 )
+from rootstream.errors import UserError
 
 STARTS = "starts"
 _DETAIL = 4000

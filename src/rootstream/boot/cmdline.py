@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rootstream.boot.boards import Board
 from rootstream.boot.media import Media
-from rootstream.machine import BootFrom, Machine
+from rootstream.description.machine import BootFrom, Machine
 
 _KIB = 1024
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from rootstream.boot.boards import BOARDS
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.system import Architecture
 
 # Code and template of variables, below /usr/share: Debian, Fedora, Arch
 _PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from rootstream.boot.checks import STARTS, Result
-from rootstream.shown import escaped
+from rootstream.host.escape import escaped
 
 # Characters that XML 1.0 allows (section 2.2); nothing can escape the others
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

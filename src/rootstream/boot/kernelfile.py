@@ -11,8 +11,8 @@ import struct
 from pathlib import Path
 
 from rootstream.boot.boards import BOARDS, Board, KernelKind
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError, Where
-from rootstream.system import Architecture
 
 _HEAD = 1024
 _UIMAGE = b"\x27\x05\x19\x56"  # U-Boot, include/image.h

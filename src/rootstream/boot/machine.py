@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rootstream import events, process, temporary
+from rootstream import events
 from rootstream.boot import kernelfile
 from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
@@ -21,9 +21,10 @@ from rootstream.boot.media import Media, esp, look
 from rootstream.boot.memory import sized
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
+from rootstream.description.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
-from rootstream.system import Architecture
+from rootstream.host import process, temporary
 
 _START_TIMEOUT = 30.0
 _QUIT_TIMEOUT = 2.0

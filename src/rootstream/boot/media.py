@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rootstream.description.machine import BY_FIRMWARE, BootImage
 from rootstream.errors import UserError, Where
-from rootstream.machine import BY_FIRMWARE, BootImage
 
 Filesystem = Literal["ext2", "ext4", "squashfs"]
 

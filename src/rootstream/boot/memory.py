@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Protocol
 
+from rootstream.description.machine import USUAL_MEMORY, BootImage, Machine
 from rootstream.errors import UserError, Where
-from rootstream.machine import USUAL_MEMORY, BootImage, Machine
-from rootstream.units import show_size
+from rootstream.formats.units import show_size
 
 _KERNEL = 128 << 20  # beside the root: kernel, its tables, programs
 _GRAIN = 64 << 20

@@ -11,9 +11,9 @@ from rootstream.boot.boards import BOARDS, Board
 from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
+from rootstream.description.machine import BY_FIRMWARE, USUAL_MEMORY, BootImage, Machine, firmware_of
+from rootstream.description.system import Architecture
 from rootstream.errors import UserError
-from rootstream.machine import BY_FIRMWARE, USUAL_MEMORY, BootImage, Machine, firmware_of
-from rootstream.system import Architecture
 
 Accelerator = Literal["kvm", "tcg"]
 

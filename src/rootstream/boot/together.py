@@ -7,8 +7,8 @@ import threading
 
 from rootstream import events
 from rootstream.boot.machine import Guest
+from rootstream.description.machine import USUAL_MEMORY, Machine
 from rootstream.errors import Interrupted
-from rootstream.machine import USUAL_MEMORY, Machine
 
 _MOST_TEXT = 1 << 20  # characters of a console that waits for its turn; its log has all of them
 

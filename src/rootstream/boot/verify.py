@@ -18,9 +18,9 @@ from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
 from rootstream.boot.together import Running, Turns, at_once
+from rootstream.description.machine import BootImage, Check, Machine, patience
+from rootstream.description.system import Architecture
 from rootstream.errors import Interrupted, UserError
-from rootstream.machine import BootImage, Check, Machine, patience
-from rootstream.system import Architecture
 
 _END_LINES = 200
 

@@ -16,10 +16,11 @@ from importlib import resources
 from pathlib import Path
 from typing import IO
 
-from rootstream import events, process, relay
+from rootstream import events
 from rootstream.buildroot import mounts, outside
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
+from rootstream.host import process, relay
 
 VARIABLE = "ROOTSTREAM_BUILDROOT_SANDBOX"  # `none` in it: everything runs on the host
 OFF = "none"
@@ -144,7 +145,7 @@ def _wanted(space: Workspace, visible: Sequence[Path], *, network: bool) -> dict
     wanted = mounts.system(space.env, downloading=network)
     read = [space.project, space.tree, space.folder, *space.externals, *space.own_trees, space.caches.downloads]
     read += [space.origin] if space.origin else []
-    read.append(Path(str(resources.files("rootstream.sandbox"))))
+    read.append(Path(str(resources.files("rootstream.formats.kconfig"))))
     for path in (*read, *visible):
         wanted[path] = False
     return wanted

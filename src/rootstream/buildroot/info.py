@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from rootstream import process
 from rootstream.buildroot import confined
 from rootstream.buildroot.outside import MAKEFILES, asked_digest
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step
-from rootstream.lock import write_atomically
+from rootstream.host import process
+from rootstream.project.lock import write_atomically
 
 ASKING = 600.0
 ASKING_STEP = Step(name="info", text="asking Buildroot for its packages")

@@ -13,9 +13,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import completed, contents, mounts
+from rootstream.buildroot import contents, mounts
+from rootstream.buildroot.generate import completed
 from rootstream.buildroot.workspace import Workspace
-from rootstream.sandbox.kconfig_fragment import config_values
+from rootstream.formats.kconfig.fragment import config_values
 
 _OVERRIDE = re.compile(r"\s*[A-Z0-9_]+_OVERRIDE_SRCDIR\s*[:?]?=\s*(\S+)\s*")
 _SPLIT = re.compile(r"[\s'\"`:;,()<>|&=]+")

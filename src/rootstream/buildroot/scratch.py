@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from rootstream.buildroot import pythonlayer
+from rootstream.buildroot.generate import python_layer
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
 
@@ -35,8 +35,8 @@ def copied(space: Workspace, folder: Path) -> Workspace:
             _copy(path, copy.state / path.relative_to(space.state))
         if (space.folder / _KCONFIG / "tree").is_file():
             shutil.copytree(space.folder / _KCONFIG, folder / _KCONFIG, symlinks=True)
-        if pythonlayer.folder(space.folder).is_dir():
-            pythonlayer.folder(folder).symlink_to(pythonlayer.folder(space.folder))
+        if python_layer.folder(space.folder).is_dir():
+            python_layer.folder(folder).symlink_to(python_layer.folder(space.folder))
     except OSError as error:
         raise UserError(
             "cannot-read",

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.buildroot import completed
-from rootstream.description import Described
-from rootstream.project import Project
-from rootstream.roots import BuildrootRoot, FromBuildroot
+from rootstream.buildroot.generate import completed
+from rootstream.description.model import Described
+from rootstream.description.roots import BuildrootRoot, FromBuildroot
+from rootstream.project.project import Project
 
 FOLDER = "buildroot"
 EXTERNAL_NAME = "ROOTSTREAM"

@@ -13,14 +13,14 @@ from typing import Literal
 
 from ruamel.yaml import YAML
 
-from rootstream import process, space
-from rootstream.engine import said, session, sharing
+from rootstream.engine import bst_run, said, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, environment_for, settings_from
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
+from rootstream.host import disk_space, process
 
 Depends = Literal["none", "build", "run", "all"]
 Stage = Literal["auto", "tree", "build", "run"]
@@ -43,7 +43,7 @@ class Engine:
 
         Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), session.opened(self.settings, self.env) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
             words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
             out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
             lines = ElementLines(run.mark)
@@ -56,7 +56,7 @@ class Engine:
 
         Needs no cache and no build. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), session.opened(self.settings, self.env) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
             words = ("show", "--deps", "none", "--format", "%{public}", *_checked([element]))
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
@@ -112,12 +112,12 @@ class Engine:
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
-        with _interruptible(), session.opened(self.settings, self.env) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
             try:
                 self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
             except UserError as error:
                 disks = {"destination": destination, "cache": self.settings.cache}
-                if error.reason == "cache-full" and space.fullest(disks) == "destination":
+                if error.reason == "cache-full" and disk_space.fullest(disks) == "destination":
                     text = f"no space is left for the files of {element}"
                     hint = "Free space on the disk of the project; the cache is not what is full."
                     where = Where(path=destination)
@@ -158,10 +158,10 @@ class Engine:
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
-        with _interruptible(), session.opened(self.settings, self.env, for_people=True) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env, for_people=True) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             env = {"TERM": "dumb", **run.env}
-            return process.hand_over(command, env=env, cwd=project, umask=session.UMASK)
+            return process.hand_over(command, env=env, cwd=project, umask=bst_run.UMASK)
 
     def sandbox(
         self, project: Path, element: str, argv: Sequence[str], mounts: Mapping[Path, str]
@@ -176,11 +176,11 @@ class Engine:
         words = ("shell", "--build", *mounted, element, "--", *argv)
         with (
             _interruptible(),
-            session.opened(self.settings, self.env, for_people=True) as run,
+            bst_run.opened(self.settings, self.env, for_people=True) as run,
             tempfile.TemporaryFile() as messages,
         ):
             status = process.hand_over(
-                run.argv(words), env=run.env, cwd=project, umask=session.UMASK, stderr=messages
+                run.argv(words), env=run.env, cwd=project, umask=bst_run.UMASK, stderr=messages
             )
             messages.seek(max(0, messages.seek(0, 2) - TAIL_BYTES))
             return status, messages.read().decode("utf-8", "replace")
@@ -190,7 +190,7 @@ class Engine:
 
         Raises `UserError` project-invalid ..., Interrupted.
         """
-        with _interruptible(), session.opened(self.settings, self.env) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
             self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
 
     def clear(self) -> None:
@@ -199,7 +199,7 @@ class Engine:
 
     def clean(self) -> None:
         """Empty the cache: artifacts, sources and logs of all projects. Raises `UserError` cache-in-use."""
-        with _interruptible(), session.opened(self.settings, self.env) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
             if not run.alone:
                 raise UserError(
                     "cache-in-use",
@@ -222,18 +222,18 @@ class Engine:
         *,
         counts: Literal["build", "fetch", ""],
     ) -> tuple[ElementState, ...]:
-        with _interruptible(), session.opened(self.settings, self.env, report=report) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env, report=report) as run:
             reader = self._reader(run, targets, counts)
             tell = _with_warnings(report)
             self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
             return reader.elements
 
-    def _reader(self, run: session.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
+    def _reader(self, run: bst_run.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
         return Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
 
     def _run(
         self,
-        run: session.Run,
+        run: bst_run.Run,
         project: Path,
         words: Sequence[str],
         *,
@@ -242,7 +242,7 @@ class Engine:
         reader: Reader | None = None,
     ) -> bytes:
         reader = reader or self._reader(run, targets, "")
-        ended = session.drive(run, words, cwd=project, reader=reader, report=report)
+        ended = bst_run.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
         messages = self.settings.cache / "logs" / "rootstream-failed.log"

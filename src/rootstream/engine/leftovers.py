@@ -15,8 +15,8 @@ import threading
 import time
 from pathlib import Path
 
-from rootstream import process
 from rootstream.errors import UserError
+from rootstream.host import process
 
 VARIABLE = "ROOTSTREAM_ENGINE_RUN"
 ANSWER = 3.0  # seconds for the server of a mount

@@ -1,7 +1,7 @@
 """The programs that `bst` finds before those of the host: a `git` whose command lines are checked.
 
 Elements of a user's own project and the `.gitmodules` of upstreams reach Git through plugins that are not ours;
-see `rootstream_bst.git_guard`.
+see `rootstream.fetch.git_guard`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from rootstream.engine.sharing import FOLDER
 from rootstream.errors import UserError
-from rootstream_bst import git_guard
+from rootstream.fetch import git_guard
 
 PLACE = ".programs"
 

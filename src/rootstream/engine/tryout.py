@@ -9,10 +9,10 @@ import struct
 from collections.abc import Mapping
 from dataclasses import replace
 
-from rootstream import temporary
 from rootstream.engine.bst import Engine
 from rootstream.engine.settings import Settings
 from rootstream.errors import UserError
+from rootstream.host import temporary
 
 _ADDRESS = 0x400000
 _EXIT = bytes((0x31, 0xFF, 0xB8, 0x3C, 0, 0, 0, 0x0F, 0x05))  # xor edi, edi; mov eax, 60; syscall

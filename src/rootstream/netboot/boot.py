@@ -17,17 +17,27 @@ from rootstream.boot import accel, checks
 from rootstream.boot.checks import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
-from rootstream.description import Described, Description
+from rootstream.description.machine import (
+    Check,
+    CommandCheck,
+    HttpCheck,
+    Machine,
+    PortCheck,
+    PoweroffCheck,
+    patience,
+)
+from rootstream.description.machines import NetMachine, Ssh, WithNone, WithQemu
+from rootstream.description.model import Described, Description
+from rootstream.description.validation_messages import nearest
 from rootstream.errors import UserError, Where
-from rootstream.lock import write_atomically
-from rootstream.machine import Check, CommandCheck, HttpCheck, Machine, PortCheck, PoweroffCheck, patience
-from rootstream.machines import NetMachine, Ssh, WithNone, WithQemu
-from rootstream.mistakes import nearest
-from rootstream.netboot import choosing, places, power, qemu, running, ssh
+from rootstream.netboot import boot_override, running, ssh
 from rootstream.netboot.line import opened
+from rootstream.netboot.power import control, qemu
 from rootstream.netboot.service import Service
-from rootstream.netboot.state import BootRecord, CheckResult, State, Timed
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.state import BootRecord, CheckResult, State, Timed
+from rootstream.project.lock import write_atomically
+from rootstream.project.project import Project
 
 _PAUSE = 0.2
 _END_LINES = 200
@@ -81,8 +91,8 @@ def boot(
     machine = find(description, name, project)
     bridge = machine.power.qemu.bridge if isinstance(machine.power, WithQemu) else None
     running.server(project, bridge)
-    places.made(project)
-    state = State(places.state(project))
+    state_folder.made(project)
+    state = State(state_folder.state(project))
     try:
         job = _Job(project, description, name, machine, state, report, env)
         return job.run(verify=verify)
@@ -108,10 +118,10 @@ class _Job:
         self._name = name
         self._machine = machine
         self._state = state
-        self._service = Service(description, choosing.builds(project), state, events.ignore)
+        self._service = Service(description, boot_override.builds(project), state, events.ignore)
         self._report = report
         self._env = env
-        self._folder = places.machine(project, name)
+        self._folder = state_folder.machine(project, name)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = self._folder / "console.log"
         self._kvm = True
@@ -122,9 +132,9 @@ class _Job:
     def run(self, *, verify: bool) -> Verdict:
         """Boot, while nobody else boots the machine; a virtual one that the server runs is switched off first."""
         words = self._machine.power
-        if isinstance(words, WithQemu) and power.is_on(self._project, self._name):
+        if isinstance(words, WithQemu) and control.is_on(self._project, self._name):
             running.switch(self._project, self._name, "off", interface=words.qemu.bridge)
-        with power.held(self._project, self._name):
+        with control.held(self._project, self._name):
             return self._run(verify=verify)
 
     def _run(self, *, verify: bool) -> Verdict:
@@ -176,7 +186,7 @@ class _Job:
                 self._name,
                 self._machine,
                 words.qemu,
-                ramdisk=choosing.ramdisk(self._service, self._name),
+                ramdisk=boot_override.ramdisk(self._service, self._name),
                 log=self._log,
                 report=self._report,
                 env=self._env,
@@ -189,7 +199,7 @@ class _Job:
                 text = f"{self._name} cannot be switched from here: switch it on now"
                 self._report(events.Notice(level="info", text=text))
             else:
-                power.switch(self._project, self._name, self._machine, "cycle", env=self._env)
+                control.switch(self._project, self._name, self._machine, "cycle", env=self._env)
                 self._state.stage(number, "power-on", ended=time.time())
             yield guest_or_none
 

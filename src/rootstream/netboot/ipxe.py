@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from rootstream.description.machines import NetMachine
 from rootstream.errors import UserError
-from rootstream.machines import NetMachine
-from rootstream.netboot.dnsmasq import ARCHITECTURES
+from rootstream.netboot.dhcp.dnsmasq import ARCHITECTURES
 
 FOLDER = Path("/usr/lib/ipxe")
 _TAGS = {"x86_64": "efi64", "aarch64": "arm64", "riscv64": "riscv64"}

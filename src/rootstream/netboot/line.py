@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rootstream import events, process
+from rootstream import events
 from rootstream.boot.console import Console
 from rootstream.boot.machine import Guest
+from rootstream.host import process
 
 
 @contextlib.contextmanager

@@ -17,18 +17,20 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
-from rootstream import events, process, temporary
+from rootstream import events
 from rootstream.boot.boards import BOARDS
-from rootstream.description import Description
+from rootstream.description.machines import NetMachine
+from rootstream.description.model import Description
 from rootstream.errors import UserError, Where
-from rootstream.lock import write_atomically
-from rootstream.machines import NetMachine
-from rootstream.netboot import ipxe, places, script
-from rootstream.netboot.builds import Build, Builds
-from rootstream.netboot.dnsmasq import ARCHITECTURES, PROGRAMS, host_name
-from rootstream.netboot.record import adopt
+from rootstream.host import process, temporary
+from rootstream.netboot import ipxe, script
+from rootstream.netboot.dhcp.dnsmasq import ARCHITECTURES, PROGRAMS, host_name
 from rootstream.netboot.script import Served
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.builds import Build, Builds
+from rootstream.netboot.store.record import adopt
+from rootstream.project.lock import write_atomically
+from rootstream.project.project import Project
 
 NOTE = "rootstream-published.json"
 _REMOTE = re.compile(r"(?!-)[^/:]+:[^:].*|rsync://.+")
@@ -63,9 +65,9 @@ def publish(
         raise UserError(
             "bad-value", f"{url!r} is not the address of a folder", hint="Such as http://10.8.30.15/boot"
         )
-    places.made(project)
-    places.tell_former(project, report)
-    builds = Builds(places.builds(project), places.content(project))
+    state_folder.made(project)
+    state_folder.tell_former(project, report)
+    builds = Builds(state_folder.builds(project), state_folder.content(project))
     adopt(project, description, builds, report)
     served = Served(server=parts.hostname, base=url.rstrip("/"))
     found = contents(description, builds, served, ipxe.programs(own), keep=description.serve.keep)

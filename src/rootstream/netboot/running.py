@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.errors import UserError
-from rootstream.netboot import places
-from rootstream.netboot.api import BASE, read_tokens
-from rootstream.netboot.holding import hold, is_held
-from rootstream.project import Project
+from rootstream.netboot.http.api import BASE, read_tokens
+from rootstream.netboot.locks import hold, is_held
+from rootstream.netboot.store import state_folder
+from rootstream.project.project import Project
 
 _PATIENCE = 120.0  # seconds; switching may take that long
 _HINT = "`rootstream serve --interface IF` serves the machines of the project."
@@ -34,7 +34,7 @@ class Running:
 @contextlib.contextmanager
 def noted(project: Project, running: Running) -> Iterator[None]:
     """Say that a server runs, for as long as the block lasts. Raises `UserError` cannot-write."""
-    path = places.servers(project) / f"{running.interface}.json"
+    path = state_folder.servers(project) / f"{running.interface}.json"
     with hold(path) as handle:
         if handle is not None:  # None: one of another network namespace has it
             os.ftruncate(handle, 0)
@@ -44,7 +44,7 @@ def noted(project: Project, running: Running) -> Iterator[None]:
 
 def servers(project: Project) -> tuple[Running, ...]:
     """Return the servers that run."""
-    found = (_read(path) for path in sorted(places.servers(project).glob("*.json")))
+    found = (_read(path) for path in sorted(state_folder.servers(project).glob("*.json")))
     return tuple(each for each in found if each)
 
 
@@ -72,7 +72,7 @@ def switch(project: Project, name: str, action: str, *, interface: str) -> None:
 
 def ask(project: Project, which: Running, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401  (JSON)
     """Have a server change something and return its answer. Raises `UserError` no-server, and what it answers."""
-    token = next(iter(read_tokens(places.tokens(project))), "")
+    token = next(iter(read_tokens(state_folder.tokens(project))), "")
     request = urllib.request.Request(  # noqa: S310  (the address is that of our own server)
         which.url + path,
         data=json.dumps(body).encode(),

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
+from rootstream.description.machines import PLACEHOLDER, NetMachine, not_for_ipxe
 from rootstream.errors import UserError
-from rootstream.machines import PLACEHOLDER, NetMachine, not_for_ipxe
-from rootstream.netboot.builds import Build
+from rootstream.netboot.store.builds import Build
 
 SEARCH = "platform=${platform}&chip=${netX/chip}&arch=${buildarch}"
 _HEAD = "#!ipxe\n"

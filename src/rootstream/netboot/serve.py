@@ -15,21 +15,24 @@ from pathlib import Path
 from aiohttp import web
 
 from rootstream import events
-from rootstream.description import Description
+from rootstream.description.load import load
+from rootstream.description.machines import commands_of
+from rootstream.description.model import Description
 from rootstream.errors import UserError
-from rootstream.load import load
-from rootstream.machines import commands_of
-from rootstream.netboot import api, daemon, dnsmasq, httplog, interface, ipxe, listening, page, places, running
-from rootstream.netboot.advertise import Advertiser
-from rootstream.netboot.builds import Builds
-from rootstream.netboot.dnsmasq import Mode
-from rootstream.netboot.interface import Link
-from rootstream.netboot.power import Switchboard
-from rootstream.netboot.record import adopt
+from rootstream.netboot import ipxe, page, running
+from rootstream.netboot.dhcp import daemon, dnsmasq, interface
+from rootstream.netboot.dhcp.advertise import Advertiser
+from rootstream.netboot.dhcp.dnsmasq import Mode
+from rootstream.netboot.dhcp.interface import Link
+from rootstream.netboot.http import api, listening, log
+from rootstream.netboot.http.site import CONNECTIONS, LIMITS, Routes, application
+from rootstream.netboot.power.control import Switchboard
 from rootstream.netboot.service import Service
-from rootstream.netboot.site import CONNECTIONS, LIMITS, Routes, application
-from rootstream.netboot.state import State
-from rootstream.project import Project
+from rootstream.netboot.store import state_folder
+from rootstream.netboot.store.builds import Builds
+from rootstream.netboot.store.record import adopt
+from rootstream.netboot.store.state import State
+from rootstream.project.project import Project
 
 PORT = 8080
 _LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
@@ -72,11 +75,11 @@ class Server:
         locks = _runtime_base(self._env) / f"rootstream-{os.getuid()}-serving"
         with interface.reserved(link, locks), contextlib.ExitStack() as stack:
             description = self._description()
-            places.made(self._project)
-            places.tell_former(self._project, self._report)
-            builds = Builds(places.builds(self._project), places.content(self._project))
+            state_folder.made(self._project)
+            state_folder.tell_former(self._project, self._report)
+            builds = Builds(state_folder.builds(self._project), state_folder.content(self._project))
             adopt(self._project, description, builds, self._report)
-            state = State(places.state(self._project))
+            state = State(state_folder.state(self._project))
             stack.callback(state.close)
             service = Service(description, builds, state, self._report)
             found = ipxe.programs(wish.ipxe)
@@ -89,10 +92,10 @@ class Server:
             api.add(app, self._project, switchboard)
             page.add(app)
             Routes(app).close()
-            if api.ensure_token(places.tokens(self._project)):
-                text = f"what may change something needs the token in {places.tokens(self._project)}"
+            if api.ensure_token(state_folder.tokens(self._project)):
+                text = f"what may change something needs the token in {state_folder.tokens(self._project)}"
                 self._report(events.Notice(level="info", text=text))
-            stack.callback(httplog.tell_to(service.told_by_anybody, asyncio.get_running_loop()))
+            stack.callback(log.tell_to(service.told_by_anybody, asyncio.get_running_loop()))
             runner = web.AppRunner(
                 app, access_log=None, keepalive_timeout=listening.IDLE, shutdown_timeout=2.0, **LIMITS
             )

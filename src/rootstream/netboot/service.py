@@ -15,16 +15,16 @@ from typing import Literal
 
 from rootstream import events
 from rootstream.boot.boards import BOARDS
-from rootstream.description import Description
+from rootstream.description.machines import NetMachine
+from rootstream.description.model import Description
 from rootstream.errors import UserError
-from rootstream.machines import NetMachine
-from rootstream.netboot import home, ipxe, script
-from rootstream.netboot.builds import Build, Builds
-from rootstream.netboot.dnsmasq import Sent, Spoken, Vendor, complaint, understood
-from rootstream.netboot.home import Report
+from rootstream.netboot import ipxe, phone_home, script
+from rootstream.netboot.dhcp.dnsmasq import Sent, Spoken, Vendor, complaint, understood
+from rootstream.netboot.event_log import Teller
+from rootstream.netboot.phone_home import Report
 from rootstream.netboot.script import Served
-from rootstream.netboot.state import BootRecord, State
-from rootstream.netboot.telling import Teller
+from rootstream.netboot.store.builds import Build, Builds
+from rootstream.netboot.store.state import BootRecord, State
 
 SAME_BOOT = 180.0  # seconds from one sign of life of a firmware to the next
 POWER_ON = 900.0  # seconds that a firmware may take to its first sign of life
@@ -154,7 +154,7 @@ class Service:
         if machine.phone_home:
             words["token"] = secrets.token_urlsafe(24)
         self.state.update(boot.id, **words)
-        told = home.words(served.base, boot.id, words.get("token", ""))
+        told = phone_home.words(served.base, boot.id, words.get("token", ""))
         text = self._start(name, machine, build, served, boot=boot.id, home=told)
         self.state.stage(boot.id, "script", began=now, ended=self._clock(), size=len(text))
         return text
@@ -322,7 +322,7 @@ class Service:
     def up(self, number: int, report: Report | None, address: str) -> BootRecord | None:
         """Note that the system of a boot reports to be up; None without its signature, or said before."""
         token = self.state.token(number) if report else ""
-        boot = self.state.redeem(number, token) if report and home.signed(report, token) else None
+        boot = self.state.redeem(number, token) if report and phone_home.signed(report, token) else None
         if report is None or boot is None:
             self._teller.tell_some(
                 "warning", f"{address} reports to be boot {number}, with a signature worth nothing"

@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rootstream import events, process
+from rootstream import events
 from rootstream.boot.machine import Guest
+from rootstream.description.machines import Ssh
 from rootstream.errors import UserError
-from rootstream.machines import Ssh
+from rootstream.host import process
 from rootstream.netboot.line import opened
 
 _CONNECT = 10  # seconds that one attempt may take

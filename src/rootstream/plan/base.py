@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootstream.description import Debian
+from rootstream.description.model import Debian
 from rootstream.plan.model import Element
 from rootstream.plan.sources import debian_packages
 

@@ -7,18 +7,19 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
-from rootstream import layers
-from rootstream.content import Content
-from rootstream.description import Described, Description
+from rootstream.description import layers
+from rootstream.description.images import MakeCapsule
+from rootstream.description.model import Described, Description
+from rootstream.description.roots import FromBusybox, FromDebianPackages, FromElements
+from rootstream.description.system import ConfigBase, ConfigFile, FromFolder, SourceTree
 from rootstream.errors import UserError, Where
-from rootstream.filetext import bytes_of, key_lines, openpgp_key, text_of
-from rootstream.images import MakeCapsule
-from rootstream.plan import overlay, packages
-from rootstream.plan.kconfig import BASE_FILE, Fragment
+from rootstream.formats import requirement
+from rootstream.host.content import Content
+from rootstream.host.file_text import bytes_of, key_lines, openpgp_key, text_of
+from rootstream.plan import overlay
+from rootstream.plan.kernel.kconfig import BASE_FILE, Fragment
 from rootstream.plan.model import short_hash
-from rootstream.roots import FromBusybox, FromDebianPackages, FromElements
-from rootstream.system import ConfigBase, ConfigFile, FromFolder, SourceTree
-from rootstream_bst import requirement
+from rootstream.plan.software import packages
 
 VCS = (".git", ".svn", ".hg")
 DERIVED = ("out", ".rootstream", ".bst", "system.yaml", "system.lock")

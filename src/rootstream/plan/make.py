@@ -7,31 +7,23 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from rootstream import images, layers, placeholders
-from rootstream.content import Content
-from rootstream.description import Debian, Described, Description, System
-from rootstream.lock import Lock
-from rootstream.plan import (
-    base,
-    bootprograms,
-    busybox,
-    image,
-    inputs,
-    kernelpackage,
-    linux,
-    packages,
-    programs,
-    python,
-    root,
-    toolchain,
-)
-from rootstream.plan import debian as plan_debian
-from rootstream.plan.kconfig import Configured, Fragment
+from rootstream.description import images, layers
+from rootstream.description.model import Debian, Described, Description, System
+from rootstream.description.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
+from rootstream.description.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
+from rootstream.host.content import Content
+from rootstream.plan import base, inputs, programs, toolchain
+from rootstream.plan.images import boot_programs, image
+from rootstream.plan.kernel import debian_kernel, linux
+from rootstream.plan.kernel.kconfig import Configured, Fragment
 from rootstream.plan.model import Dependency, Element, Plan
 from rootstream.plan.overlay import archive_of
+from rootstream.plan.roots import busybox, finished_root
+from rootstream.plan.roots import debian as plan_debian
+from rootstream.plan.software import packages, python
 from rootstream.plan.sources import Unpacked, source_tree, suites_with_updates
-from rootstream.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
-from rootstream.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
+from rootstream.project import placeholders
+from rootstream.project.lock import Lock
 
 TREE = "/tree"
 RUN = "/run-"
@@ -131,7 +123,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     hidden = placeholders.hide(described.target, system.layers, read.secrets)
     if hidden.files:
         archives.append(("secrets.tar", archive_of(hidden.files, epoch=system.epoch)))
-    told = root.spec(hidden.layers, read.keys, read.texts, system.epoch)
+    told = finished_root.spec(hidden.layers, read.keys, read.texts, system.epoch)
     named = [(f"{number}-overlay.tar", f"{path.rstrip('/')}/") for number, path in enumerate(overlays, 1)]
     named += [("0-skeleton.tar", "BusyBox's skeleton")] if isinstance(system.root, FromBusybox) else []
     told["layers"] = [{"file": file, "name": name} for file, name in named]
@@ -146,7 +138,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     if built and _with_modules(system):
         laid.append((built.element.name, "/kernel/modules.tar"))
     laid += _python(draft, described, debian, read, told)
-    recipe = root.Recipe(
+    recipe = finished_root.Recipe(
         slug=described.slug,
         trees=tuple(trees),
         packed=packed,
@@ -164,20 +156,20 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         label=system.label,
         tools=_tools(draft, described, debian),
         payloads=read.payloads,
-        root=root.name_of(described.slug),
+        root=finished_root.name_of(described.slug),
         recipe=recipe,
         kernel=built.element.name if built else None,
         kernel_file=built.image if built else None,
         epoch=system.epoch,
         secrets=hidden.secrets,
-        initrd=kernelpackage.INITRD if system.kernel and system.kernel.package else None,
+        initrd=debian_kernel.INITRD if system.kernel and system.kernel.package else None,
     )
     if any(isinstance(each, images.MakeFirmware) for each in system.images):
-        draft.add(bootprograms.opensbi_element(debian))
+        draft.add(boot_programs.opensbi_element(debian))
     if any(image.starts_from_uefi(each) for each in system.images):
-        draft.add(bootprograms.stub_element(debian, system.arch))
+        draft.add(boot_programs.stub_element(debian, system.arch))
     if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
-        draft.add(bootprograms.isolinux_element(debian))
+        draft.add(boot_programs.isolinux_element(debian))
     return _target(draft, described, context)
 
 
@@ -256,11 +248,11 @@ def _root(draft: _Draft, context: image.Context, made: Sequence[image.Made]) -> 
     noted = not context.recipe.packed or any(done.notes for done in made)
     if noted and not any(context.root in done.element.uses() for done in made):
         return ()
-    draft.add(root.element(context.recipe))
+    draft.add(finished_root.element(context.recipe))
     draft.files.update(context.recipe.files())
     if noted:
         return ()
-    notes = root.notes_element(context.slug, context.root)
+    notes = finished_root.notes_element(context.slug, context.root)
     draft.add(notes)
     return (notes.name,)
 
@@ -324,7 +316,7 @@ def _packaged(draft: _Draft, described: Described, debian: Debian, wanted: Debia
     suites = suites_with_updates(debian.suites, wanted.also)
     if isinstance(system.root, FromDebianPackages):
         suites = plan_debian.suites_of(system.root.debian, debian)
-    built, more = kernelpackage.elements(
+    built, more = debian_kernel.elements(
         wanted,
         debian,
         system.arch,

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rootstream.content import Content
+from rootstream.host.content import Content
 
 # Words of a source that say what is done with what the lock pins.
 TREATMENT = ("unpack", "filename", "fixups", "database", "exclude", "include", "requirements", "constraints")

@@ -15,9 +15,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import IO
 
-from rootstream import content
-from rootstream.content import Content
 from rootstream.errors import UserError, Where
+from rootstream.host import content
+from rootstream.host.content import Content
 
 IGNORED = (".git", ".svn", ".hg", ".empty", "*~")
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
+from functools import cache
 from importlib import resources
 
 from rootstream.plan import base
@@ -13,13 +16,16 @@ BYTECODE = "/bytecode"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
 COMPILED = "programs-compiled.bst"
-PACKAGE = "rootstream/sandbox"
-SESSION = "kconfig_session.py"  # for whoever changes a configuration: no build runs it
+PACKAGE = "rootstream.sandbox"
+# What each element holds: packages whose modules are programs, and files beside modules that they read.
+PROGRAMS = {KCONFIG: ("kconfig",), IMAGES: ("images", "rootfs")}
+DATA = {KCONFIG: ("rootstream/formats/kconfig/explain.c",), IMAGES: ()}
+CONFIG_EDIT = "kconfig.config_edit"  # for whoever changes a configuration: no build runs it
 
 
 def module(name: str) -> str:
     """Return the name of a program for `python3 -m` with PYTHONPATH at `FOLDER`."""
-    return f"{PACKAGE.replace('/', '.')}.{name}"
+    return f"{PACKAGE}.{name}"
 
 
 def command(name: str) -> str:
@@ -45,24 +51,13 @@ def _compiled() -> Element:
     )
 
 
-def _belongs(name: str) -> str | None:
-    if name in ("__init__.py", SESSION):
-        return None
-    if name.startswith("kconfig") and name.endswith((".py", ".c")):
-        return KCONFIG
-    return IMAGES if name.endswith(".py") else None
-
-
 def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
     """Return the elements that hold the programs, and their files."""
-    files: dict[str, bytes] = {}
-    for name in (KCONFIG, IMAGES):
-        folder = f"files/{name.removesuffix('.bst')}"
-        files[f"{folder}/{PACKAGE}/__init__.py"] = b""
-        files[f"{folder}/{PACKAGE.split('/', maxsplit=1)[0]}/__init__.py"] = b""
-        for item in resources.files("rootstream.sandbox").iterdir():
-            if item.is_file() and _belongs(item.name) == name:
-                files[f"{folder}/{PACKAGE}/{item.name}"] = item.read_bytes()
+    files = {
+        f"files/{name.removesuffix('.bst')}/{path}": content
+        for name in (KCONFIG, IMAGES)
+        for path, content in _files(name).items()
+    }
     made = tuple(
         Element(
             name=name,
@@ -75,10 +70,51 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
     return (*made, _compiled()), files
 
 
-def for_a_session() -> dict[str, bytes]:
-    """Return the programs of a session with a configuration, by their path in a folder of PYTHONPATH."""
-    files = {f"{PACKAGE}/__init__.py": b"", f"{PACKAGE.split('/', maxsplit=1)[0]}/__init__.py": b""}
-    for item in resources.files("rootstream.sandbox").iterdir():
-        if item.name == SESSION or _belongs(item.name) == KCONFIG:
-            files[f"{PACKAGE}/{item.name}"] = item.read_bytes()
-    return files
+def for_config_edit() -> dict[str, bytes]:
+    """Return the programs that change a configuration, by their path in a folder of PYTHONPATH."""
+    return _files(KCONFIG, module(CONFIG_EDIT))
+
+
+@cache
+def _files(name: str, *more: str) -> dict[str, bytes]:
+    """Return the programs of an element with the modules that they import, by their paths below `FOLDER`."""
+    wanted = [*_programs(name), *more]
+    found: dict[str, bytes] = {}
+    for each in wanted:
+        path, content = _source(each)
+        if path in found:
+            continue
+        found[path] = content
+        wanted += _imported(content)
+        folders = path.split("/")[:-1]
+        found |= {"/".join([*folders[:depth], "__init__.py"]): b"" for depth in range(1, len(folders) + 1)}
+    for path in DATA[name]:
+        found[path] = (resources.files("rootstream") / path.removeprefix("rootstream/")).read_bytes()
+    return dict(sorted(found.items()))
+
+
+def _programs(name: str) -> Iterator[str]:
+    if name == IMAGES:
+        yield module("bytecode")
+    for package in PROGRAMS[name]:
+        for item in sorted((resources.files(PACKAGE) / package).iterdir(), key=lambda item: item.name):
+            program = f"{package}.{item.name.removesuffix('.py')}"
+            if item.name.endswith(".py") and item.name != "__init__.py" and program != CONFIG_EDIT:
+                yield module(program)
+
+
+def _source(name: str) -> tuple[str, bytes]:
+    path = f"{name.replace('.', '/')}.py"
+    return path, (resources.files("rootstream") / path.removeprefix("rootstream/")).read_bytes()
+
+
+def _imported(content: bytes) -> Iterator[str]:
+    """Return the modules of Rootstream that a module imports."""
+    for node in ast.walk(ast.parse(content)):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("rootstream"):
+            for name in (f"{node.module}.{alias.name}" for alias in node.names):
+                yield name if _exists(name) else str(node.module)
+
+
+def _exists(name: str) -> bool:
+    return (resources.files("rootstream") / f"{name.replace('.', '/')}.py".removeprefix("rootstream/")).is_file()

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from rootstream.description import Debian
-from rootstream.layers import PythonGit
+from rootstream.description.layers import PythonGit
+from rootstream.description.model import Debian
+from rootstream.description.system import FromDebian, FromFolder, FromGit, FromTarball, GitRepository, SourceTree
 from rootstream.plan.model import Json, Source
-from rootstream.system import FromDebian, FromFolder, FromGit, FromTarball, GitRepository, SourceTree
 
 # BuildStream imports a source file by file, minutes for a kernel: tarballs are unpacked in the sandbox.
 TARBALL = "source.tar"

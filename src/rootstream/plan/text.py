@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from rootstream.content import Content, chunks
+from rootstream.host.content import Content, chunks
 from rootstream.plan.model import Dependency, Element, Json, Plan, Source
 
 PROJECT_NAME = "rootstream"

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from rootstream.description import Debian
+from rootstream.description.model import Debian
+from rootstream.description.system import Architecture, Isa
 from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element
 from rootstream.plan.sources import debian_packages
-from rootstream.system import Architecture, Isa
 
 # RISC-V's compilers bring a libgcc of the gc instruction set only; this one has it for every other.
 LIBGCC = "gcc-riscv64-unknown-elf"

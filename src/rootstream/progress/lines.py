@@ -12,8 +12,8 @@ from typing import TextIO
 
 from rootstream.errors import Problems, UserError
 from rootstream.events import Console, Event, Notice, Transfer
+from rootstream.host.escape import console
 from rootstream.progress.words import sentence
-from rootstream.shown import console
 
 TRANSFER_PAUSE = 10.0  # seconds between two lines on one download
 

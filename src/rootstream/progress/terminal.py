@@ -26,8 +26,9 @@ from rootstream.events import (
     Step,
     Transfer,
 )
-from rootstream.progress.words import duration, sentence, transferred
-from rootstream.shown import console, escaped
+from rootstream.formats.units import duration
+from rootstream.host.escape import console, escaped
+from rootstream.progress.words import sentence, transferred
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPIN = 10.0  # frames a second

@@ -15,7 +15,8 @@ from rootstream.events import (
     Step,
     Transfer,
 )
-from rootstream.shown import escaped
+from rootstream.formats.units import duration, size
+from rootstream.host.escape import escaped
 
 SHORT = 1.0  # seconds: a fetch below is of local files or cached, and not worth a line
 DONE_WORDS = {
@@ -26,30 +27,6 @@ DONE_WORDS = {
     "push": "pushed",
     "track": "tracked",
 }
-UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-def duration(seconds: float) -> str:
-    """Return a time for people: 0.4 s, 12 s, 3m05s, 1h02m."""
-    if seconds < 9.95:  # noqa: PLR2004  (rounds to 10)
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    if whole < 60:  # noqa: PLR2004
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:  # noqa: PLR2004
-        return f"{minutes}m{rest:02d}s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}h{minutes:02d}m"
-
-
-def size(count: float) -> str:
-    """Return a number of bytes for people, in decimal units: 512 B, 2.6 MB."""
-    unit = 0
-    while count >= 999.5 and unit < len(UNITS) - 1:  # noqa: PLR2004  (rounds to 1000)
-        count /= 1000
-        unit += 1
-    return f"{count:.0f} {UNITS[unit]}" if unit == 0 or count >= 99.95 else f"{count:.1f} {UNITS[unit]}"  # noqa: PLR2004
 
 
 def transferred(event: Transfer) -> str:

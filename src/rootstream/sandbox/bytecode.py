@@ -16,8 +16,8 @@ PACKAGE = "rootstream.sandbox"
 
 def sources() -> tuple[str, ...]:
     """Import all programs and return the files that Python read for it."""
-    for found in pkgutil.iter_modules([str(Path(__file__).parent)]):
-        importlib.import_module(f"{PACKAGE}.{found.name}")
+    for found in pkgutil.walk_packages([str(Path(__file__).parent)], f"{PACKAGE}."):
+        importlib.import_module(found.name)
     files = (getattr(module, "__file__", None) for module in tuple(sys.modules.values()))
     return tuple(sorted({file for file in files if file and file.endswith(".py")}))
 

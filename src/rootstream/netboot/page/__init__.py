@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 from aiohttp import ETag, hdrs, web
 
+from rootstream.netboot.http.site import Routes
 from rootstream.netboot.page import openapi
-from rootstream.netboot.site import Routes
 
 BASE = "/page/"
 _TYPES = MappingProxyType(

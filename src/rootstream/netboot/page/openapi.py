@@ -11,10 +11,10 @@ from typing import Any, get_args
 from aiohttp import hdrs, web
 
 from rootstream import __version__
-from rootstream.netboot.api import ACTIONS, BASE, LONGEST_WAIT, MOST_BOOTS, allowed
-from rootstream.netboot.power import Power
-from rootstream.netboot.site import Routes
-from rootstream.netboot.state import STAGES, Outcome
+from rootstream.netboot.http.api import ACTIONS, BASE, LONGEST_WAIT, MOST_BOOTS, allowed
+from rootstream.netboot.http.site import Routes
+from rootstream.netboot.power.control import Power
+from rootstream.netboot.store.state import STAGES, Outcome
 
 Schema = dict[str, Any]
 PATH = f"{BASE}/openapi.json"

@@ -1,0 +1,1 @@
+"""Archives from elsewhere, read with bounds: compression, tar, Debian packages, paths that stay in their tree."""

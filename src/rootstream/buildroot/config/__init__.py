@@ -1,0 +1,1 @@
+"""A Buildroot configuration: completed by the tree's own Kconfig, checked, edited, saved into the project."""

@@ -1,0 +1,1 @@
+"""What a description becomes for Buildroot: an external tree with tables, scripts and packages."""

@@ -1,0 +1,1 @@
+"""The command line: parsing and help, one module for each group of commands."""

@@ -1,0 +1,81 @@
+"""The commands that boot systems in QEMU."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from rootstream.cli.front import echo
+from rootstream.cli.options import (
+    boot_option,
+    complete_systems,
+    engine,
+    find_project,
+    locked_option,
+    named,
+    out_option,
+    progress_options,
+    project_option,
+    reporter,
+    systems_argument,
+    variant_option,
+)
+
+
+@click.command()
+@click.argument("system", required=False, shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
+@boot_option
+@locked_option
+@progress_options
+def run(
+    system: str | None, variant: str | None, folder: Path, kind: str | None, locked: bool, style: str | None
+) -> None:
+    """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed.
+
+    What the system writes to its disk is gone afterwards: out/ stays as it was built.
+    """
+    from rootstream.verbs import boot as verb
+
+    wanted = named((system,) if system else (), variant)
+    with reporter(style) as report:
+        ready = verb.prepare(find_project(folder), wanted, engine(), report, kind, locked=locked)
+    # The console takes the terminal: no live display beside it.
+    with reporter(style or "plain") as report:
+        verb.run(ready, report)
+
+
+@click.command()
+@systems_argument
+@variant_option
+@project_option
+@out_option
+@boot_option
+@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@locked_option
+@progress_options
+def verify(
+    systems: tuple[str, ...],
+    variant: str | None,
+    folder: Path,
+    kind: str | None,
+    verbose: bool,
+    locked: bool,
+    style: str | None,
+) -> int:
+    """Boot systems (default: all, without variants) and run their checks; exit status 1 if one fails.
+
+    JUnit XML and the console log are in out/SYSTEM/verify/. Builds first if needed.
+    """
+    from rootstream.verbs import boot as verb
+
+    with reporter(style) as report:
+        ready = verb.prepare(find_project(folder), named(systems, variant), engine(), report, kind, locked=locked)
+        verdicts = verb.verify(ready, report, verbose=verbose)
+    if style != "json":
+        for line in verb.summary(verdicts):
+            echo(line)
+    return 0 if all(verdict.passed for verdict in verdicts) else 1

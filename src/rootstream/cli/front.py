@@ -1,0 +1,66 @@
+"""The front page of the command line: every verb in the section where a user looks for it, said in a few words."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+
+import click
+
+from rootstream.host.escape import escaped
+
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Project": {
+        "init": "Start a project from a template.",
+        "import": "Make a project of a Buildroot checkout.",
+        "update": "Pin every input to its newest version: writes system.lock.",
+        "accept": "Accept the project's code that runs outside of a sandbox.",
+        "fetch": "Fetch everything that systems are built from.",
+        "build": "Build systems into out/SYSTEM/.",
+        "show": "Show systems, their elements and keys, what is cached.",
+        "log": "Print the log of an element's last build.",
+        "shell": "Open a shell in the build sandbox of an element.",
+        "clean": "Delete what is derived in the project.",
+    },
+    "Boot and check": {
+        "run": "Boot a system in QEMU, its console on this terminal.",
+        "verify": "Boot systems in QEMU and run their checks.",
+    },
+    "Boot over the network": {
+        "serve": "Serve the project's machines: DHCP, TFTP, HTTP, status page.",
+        "boot": "Boot a machine from power-on and follow it.",
+        "power": "Switch a machine on or off, or say whether it is on.",
+        "builds": "List the builds that machines can boot.",
+        "rollback": "Have machines boot an earlier build.",
+        "publish": "Write what machines boot for a web server of yours.",
+    },
+    "Buildroot": {
+        "config": "Configure Buildroot, the kernel, BusyBox; check, set, save.",
+        "make": "Run targets of Buildroot's own make.",
+        "env": "Print the cross environment of a system.",
+    },
+    "This host, and help": {
+        "doctor": "Check what this host must have, and say how to mend it.",
+        "passwd": "Ask for a password and print its hash.",
+        "schema": "Print the JSON Schema of system.yaml, for editors.",
+        "completion": "Print the completion script for a shell.",
+    },
+}
+
+
+class Front(click.Group):
+    """A group whose help has its commands in sections; one that is in none is a defect, and a test finds it."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections, all columns in line."""
+        width = max(len(verb) for verbs in SECTIONS.values() for verb in verbs)
+        for heading, verbs in SECTIONS.items():
+            rows = [(verb.ljust(width), text) for verb, text in verbs.items() if self.get_command(ctx, verb)]
+            with formatter.section(heading):
+                formatter.write_dl(rows)
+
+
+def echo(text: object, *, nl: bool = True, err: bool = False, exact: bool = False) -> None:
+    """Print a line of ours, whatever is quoted in it; what is `exact` reaches who is no terminal as it is."""
+    stream = sys.stderr if err else sys.stdout
+    click.echo(str(text) if exact and not stream.isatty() else escaped(str(text)), nl=nl, err=err)

@@ -1,0 +1,230 @@
+"""The commands for machines that boot over the network. Each imports what it needs when it runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import click
+from click.shell_completion import CompletionItem
+
+from rootstream.cli.front import echo
+from rootstream.cli.options import (
+    complete_systems,
+    find_project,
+    out_option,
+    progress_options,
+    project_option,
+    reporter,
+)
+
+if TYPE_CHECKING:
+    from rootstream.netboot.dhcp.dnsmasq import Mode
+
+
+def complete_machines(_context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Offer the machines of the project at hand; stay silent on a broken one."""
+    from rootstream.description.load import load
+    from rootstream.errors import UserError
+    from rootstream.project.project import find
+
+    try:
+        names = load(find(Path.cwd()).description).machines
+    except UserError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(start)]
+
+
+ipxe_option = click.option(
+    "--ipxe",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    metavar="DIR",
+    help="Folder with iPXE's programs of your own build.",
+)
+machine_argument = click.argument("machine", shell_complete=complete_machines)
+
+
+@click.command()
+@click.option("-i", "--interface", required=True, help="Serve on this network interface, and on no other.")
+@click.option("--address", help="Its address to serve on, if it has several.")
+@click.option("--proxy", is_flag=True, help="Another DHCP server gives the addresses: only add what to boot.")
+@click.option("--no-dhcp", is_flag=True, help="Another DHCP server says all: only TFTP and HTTP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of HTTP.")
+@ipxe_option
+@project_option
+@out_option
+@progress_options
+def serve(
+    interface: str,
+    address: str | None,
+    proxy: bool,
+    no_dhcp: bool,
+    port: int,
+    ipxe: Path | None,
+    folder: Path,
+    style: str | None,
+) -> None:
+    """Serve the machines of the project: DHCP, TFTP and HTTP, until interrupted.
+
+    Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes. What it
+    keeps (builds, boots, choices, tokens) is in $XDG_STATE_HOME/rootstream/serve/, in a folder for each project,
+    or in ~/.local/state/rootstream/serve/.
+    """
+    import asyncio
+
+    from rootstream.errors import UserError
+    from rootstream.netboot.http.senders import Loop
+    from rootstream.netboot.serve import Server, Wish
+
+    if proxy and no_dhcp:
+        raise UserError("bad-value", "--proxy and --no-dhcp exclude one another")
+    mode: Mode = "proxy" if proxy else "none" if no_dhcp else "full"
+    wish = Wish(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
+    with reporter(style or "plain") as report, asyncio.Runner(loop_factory=Loop) as runner:
+        runner.run(Server(find_project(folder), wish, report).run())
+
+
+@click.command()
+@machine_argument
+@click.option("--system", metavar="SYSTEM", shell_complete=complete_systems, help="What it boots from now on.")
+@click.option("--build", "build_id", metavar="BUILD", help="Which build of it; see `rootstream builds`.")
+@click.option("--once", is_flag=True, help="Choose that for this one boot only.")
+@click.option("--as-described", is_flag=True, help="Take back what was chosen: what system.yaml says.")
+@click.option("--verify", is_flag=True, help="Run the system's checks; exit status 1 if one fails.")
+@click.option("--no-power", is_flag=True, help="Only choose, for the next boot.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@project_option
+@out_option
+@progress_options
+def boot(
+    machine: str,
+    system: str | None,
+    build_id: str | None,
+    once: bool,
+    as_described: bool,
+    verify: bool,
+    no_power: bool,
+    verbose: bool,
+    folder: Path,
+    style: str | None,
+) -> int:
+    """Switch MACHINE off and on, and follow its boot over the network.
+
+    `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in the state
+    folder of the boot server (see `rootstream serve --help`), below machines/MACHINE/.
+    """
+    from rootstream import events
+    from rootstream.description.load import load
+    from rootstream.errors import UserError
+    from rootstream.netboot import boot as netboot
+    from rootstream.netboot import boot_override
+
+    project = find_project(folder)
+    description = load(project.description)
+    netboot.find(description, machine, project)
+    if as_described and (system or build_id):
+        raise UserError("bad-value", "--as-described excludes --system and --build")
+    if system or build_id or as_described:
+        boot_override.choose(project, description, machine, system=system, build=build_id, once=once)
+    if no_power:
+        return 0
+    with reporter(style or ("plain" if verbose else None)) as report:
+
+        def pass_on(event: events.Event) -> None:
+            if verbose or not isinstance(event, events.Console):
+                report(event)
+
+        verdict = netboot.boot(project, description, machine, verify=verify, report=pass_on)
+    if style != "json":
+        for text in netboot.summary(verdict):
+            echo(text)
+    return 0 if verdict.passed else 1
+
+
+@click.command()
+@click.argument("system", required=False, shell_complete=complete_systems)
+@project_option
+@out_option
+def builds(system: str | None, folder: Path) -> None:
+    """List the builds that machines can boot, the newest first; `*` is the current one."""
+    from rootstream.errors import UserError
+    from rootstream.netboot import boot_override
+
+    found = boot_override.builds(find_project(folder))
+    if system and system not in found.targets():
+        names = ", ".join(found.targets()) or "none"
+        raise UserError("unknown-system", f"no build of {system!r} is kept", hint=f"There are builds of: {names}.")
+    for target in [system] if system else found.targets():
+        current = found.current(target)
+        for each in found.of(target):
+            mark = "*" if current and current.id == each.id else " "
+            made = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(each.made))
+            size = sum(file.size for file in each.files) / 1e6
+            echo(f"{mark} {target}  {each.id}  {made}  {size:.1f} MB")
+
+
+@click.command()
+@click.argument("system", shell_complete=complete_systems)
+@click.argument("build_id", metavar="[BUILD]", required=False)
+@project_option
+@out_option
+def rollback(system: str, build_id: str | None, folder: Path) -> None:
+    """Have machines boot an earlier build of SYSTEM: the one before the current, or BUILD."""
+    from rootstream.netboot import boot_override
+
+    build = boot_override.builds(find_project(folder)).select(system, build_id)
+    echo(f"{system}: build {build.id} is what machines boot from now on")
+
+
+@click.command()
+@machine_argument
+@click.argument("action", type=click.Choice(["on", "off", "cycle", "status"]))
+@project_option
+@out_option
+def power(machine: str, action: str, folder: Path) -> None:
+    """Switch MACHINE on or off, or say whether it is on.
+
+    Virtual machines belong to `rootstream serve`, which must run.
+    """
+    from rootstream.description.load import load
+    from rootstream.description.machines import WithQemu
+    from rootstream.netboot import boot as netboot
+    from rootstream.netboot import running
+    from rootstream.netboot.power import control as switches
+
+    project = find_project(folder)
+    found = netboot.find(load(project.description), machine, project)
+    for each in get_args(switches.Action):
+        if each == action:
+            if isinstance(found.power, WithQemu):
+                running.switch(project, machine, each, interface=found.power.qemu.bridge)
+            else:
+                switches.switch(project, machine, found, each, env=os.environ)
+            return
+    echo(switches.state(project, machine, found, env=os.environ))
+
+
+@click.command()
+@click.argument("target", metavar="DIR")
+@click.option("--url", required=True, help="Where a web server shows DIR, such as http://10.8.30.15/boot.")
+@ipxe_option
+@project_option
+@out_option
+@progress_options
+def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str | None) -> None:
+    """Write what the machines boot into DIR, for a web server that is there already.
+
+    Kernels, ramdisks, checksums, iPXE and its scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by
+    rsync.
+    """
+    from rootstream.description.load import load
+    from rootstream.netboot.publish import publish as write
+
+    project = find_project(folder)
+    with reporter(style) as report:
+        paths = write(project, load(project.description), target, url, report, own=ipxe)
+    if style != "json":
+        for path in paths:
+            echo(path)

@@ -1,0 +1,1 @@
+"""`system.yaml`: models, nodes with their places, rules, variants, messages, schema and reference page."""

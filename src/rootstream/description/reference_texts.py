@@ -1,0 +1,517 @@
+"""What the reference page of `system.yaml` has beside the tables: its introduction, and an example a section."""
+
+from __future__ import annotations
+
+INTRODUCTION = """\
+<!-- Written by `python -m rootstream.description.reference`; edit the models or texts there, not this page. -->
+
+# system.yaml
+
+A project is described by one file, `system.yaml`, in YAML 1.2. Paths in it begin at its folder and stay in it.
+All mistakes are told at once, each with its line; `rootstream schema` prints a JSON Schema for editors.
+
+- A word that is not written has its default. A word with nothing after it (`machine:`) is an empty mapping or
+  list, except where the default is *nothing*: there it means just that.
+- Where one of several words is chosen and needs nothing more, the word alone will do: `root: busybox` is
+  `root: {busybox: {}}`, and `- tar` is `- tar: {}`. Layers always have a value.
+- `yes` and `no` are text in YAML 1.2: write `true` and `false`. Text that looks like a number needs quotes:
+  `"1.10"`.
+- Anchors, aliases and merge keys (`&a`, `*a`, `<<: *a`) may share parts of the file.
+
+| value | how it is written |
+|---|---|
+| size | `512M`: a number with K, M, G or T, which are powers of 1024; a number alone is bytes |
+| duration | `90s`: a number with ms, s, m or h; a number alone is seconds |
+| mode | `0755` or `4755`: octal digits, in quotes or not |
+"""
+
+VARIANTS = """\
+A variant is its system with changes, and is built, run and verified as `SYSTEM@VARIANT`. It has the words of a
+system:
+
+- mappings are merged with those of the system, word by word;
+- all else replaces what the system has, lists too;
+- another choice takes the place of the system's: `root: {elements: ...}` leaves nothing of
+  `root: {busybox: ...}`;
+- `kernel: null` takes a word away whose default is nothing;
+- lists below `add` are appended to those of the system, after all that.
+
+A variant is checked as the whole system that it makes. A mistake on its own lines is told there; one that comes of
+the two together names the variant.
+"""
+
+# The mappings whose words are names given by the user, and choices that several words have.
+NAMED = {
+    "systems": "mapping: names to [systems](#a-system)",
+    "variants": "mapping: names to [variants](#variants)",
+    "machines": "mapping: names to [machines](#a-machine)",
+}
+# What a mapping of names holds, where it has a section.
+OF_NAMES = {"systems": "A system", "machines": "A machine"}
+SHARED = {"source": "Where the files of something to compile come from."}
+
+EXAMPLES = {
+    "The file": """\
+debian:
+  suites: [trixie]
+systems:
+  hello:
+    root: busybox
+    kernel: {}
+    images: [initramfs]
+""",
+    "A machine": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    address: 10.8.30.202
+    system_mac: "52:54:00:12:34:57"    # the booted system has another address
+    system_address: 10.8.30.13
+    system: hello
+    kernel_args: hostname={name}
+    power: {qemu: {bridge: br0}}
+""",
+    "power": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: none
+""",
+    "power: none": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {none: {}}
+""",
+    "power: command": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power:
+      command:
+        on: [wakeonlan, "52:54:00:12:34:56"]
+        off: [ssh, root@10.8.30.13, poweroff]
+""",
+    "power: qemu": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {qemu: {bridge: br0, memory: 1G, nic: e1000}}
+""",
+    "ssh": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    ssh: {key_file: secrets/host_key}
+""",
+    "power: ipmi": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {ipmi: {address: 10.8.30.3, user: root, password_file: secrets/host_key}}
+""",
+    "power: redfish": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {redfish: {url: "https://10.8.30.3", user: root, password_file: secrets/host_key}}
+""",
+    "serve": """\
+serve:
+  unknown: menu
+  router: 10.8.30.1
+  keep: 10
+""",
+    "range": """\
+serve:
+  range: {first: 10.8.30.220, last: 10.8.30.240}
+""",
+    "debian": """\
+debian:
+  suites: [trixie, sid]
+  mirrors: [file:///srv/mirror]
+  packages: [libssl-dev]
+systems:
+  hello: {root: busybox, images: [tar]}
+""",
+    "A system": """\
+systems:
+  hello:
+    description: A PC that says hello
+    arch: x86_64
+    root: busybox
+    kernel: {fragments: [linux.config]}
+    layers:
+      - overlay: overlay/
+      - hostname: hello
+    images: [initramfs, disk]
+    machine: {memory: 128M}
+    checks:
+      - console: "hello login:"
+""",
+    "root": "root: busybox",
+    "root: busybox": """\
+root:
+  busybox:
+    fragments: [busybox.config]
+    console: [console, ttyS1]
+    network: none
+""",
+    "root: buildroot": """\
+root:
+  buildroot:
+    tree: {git: {url: "https://git.example.org/buildroot.git", track: 2026.02.3}}
+    defconfig: hello_defconfig
+    fragments: [debug.config]
+    configs:
+      linux: {fragments: [linux.config]}
+kernel: null
+images: [kernel, initramfs]
+""",
+    "tree": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+kernel: null
+images: [files]
+""",
+    "defconfig": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    defconfig: {defconfig: qemu_x86_64_defconfig}
+kernel: null
+images: [files]
+""",
+    "configs": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    configs:
+      busybox: {fragments: [busybox.config]}
+kernel: null
+images: [files]
+""",
+    "linux": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    configs:
+      linux: {base: {file: linux.config}, fragments: [debug.config]}
+kernel: null
+images: [files]
+""",
+    "scripts": """\
+root:
+  buildroot:
+    tree: {local: ../buildroot}
+    scripts: {post_image: [debug.config]}
+kernel: null
+images: [files]
+""",
+    "layers: sshd": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - sshd: {root: prohibit-password, passwords: false}
+""",
+    "layers: services": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - services:
+      - {name: agent, command: "agent --port 9999", restart: always}
+""",
+    "layers: packages": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images: [files]
+layers:
+  - packages:
+      - {name: agent, source: overlay, build: autotools, depends: [zlib], options: [--disable-nls]}
+""",
+    "images: files": """\
+root: {buildroot: {tree: {local: ../buildroot}}}
+kernel: null
+images:
+  - files: {names: {rootfs.cpio.xz: initrd.mistify, bzImage: bzImage.mistify}}
+""",
+    "root: debian": """\
+root:
+  debian:
+    suite: trixie
+    packages: [systemd-sysv, udev, openssh-server, sudo]
+    drop: [/usr/lib/udev/hwdb.bin]
+    mask: [apt-daily.timer]
+kernel: {}
+images: [kernel, initramfs]
+""",
+    "repositories": """\
+root:
+  debian:
+    packages: [systemd-sysv, udev, login, vendor-agent]
+    repositories:
+      vendor: {url: "https://apt.example.org/debian", suites: [stable], key: keys/vendor.asc}
+images: [tar]
+""",
+    "apt": """\
+root:
+  debian:
+    apt: {url: "https://mirror.example.org/debian", security: "https://mirror.example.org/debian-security"}
+""",
+    "layers: python": """\
+root: {debian: {packages: [systemd-sysv, python3]}}
+images: [tar]
+layers:
+  - python:
+      install: [ironic-python-agent==13.0.0]
+      from_source: [docopt]
+      git: [{name: my-manager, url: "https://git.example.org/my-manager.git", track: main, version: "1.0"}]
+""",
+    "git": """\
+root: {debian: {packages: [python3]}}
+kernel: null
+images: [tar]
+layers:
+  - python:
+      git: [{name: my-manager, url: "https://git.example.org/my-manager.git", track: main, version: "1.0"}]
+""",
+    "root: elements": """\
+root:
+  elements: {target: images/base.bst}
+""",
+    "source": """\
+kernel:
+  source: debian
+""",
+    "source: debian": """\
+kernel:
+  source: {debian: {package: linux, suite: trixie}}
+""",
+    "source: tar": """\
+kernel:
+  source: {tar: {url: "https://mirror.example.org/linux-6.12.tar.xz"}}
+""",
+    "source: git": """\
+kernel:
+  source: {git: {url: "https://git.example.org/linux.git", track: v6.12}}
+""",
+    "base": """\
+kernel:
+  base: {defconfig: x86_64_defconfig}
+""",
+    "kernel": """\
+kernel:
+  base: tinyconfig
+  fragments: [linux.config]
+  optional: [CONFIG_DEBUG_INFO]
+  modules: true
+""",
+    "kernel: debian": """\
+kernel:
+  debian: {package: linux-image-cloud-amd64, modules: [virtio_net, ext4]}
+images: [kernel, initramfs]
+""",
+    "images: initrd": """\
+kernel: {debian: linux-image-cloud-amd64}
+images: [kernel, initrd, ext]
+""",
+    "layers": """\
+layers:
+  - overlay: overlay/
+  - hostname: hello
+  - issue: |
+      Hello on \\l
+  - device_table: devices.txt
+""",
+    "layers: users": """\
+layers:
+  - users:
+      - name: admin
+        groups: [wheel]
+        password: {hash: "$6$salt$hash"}
+        authorized_keys: [keys/admin.pub]
+        sudo: true
+      - {name: web, system: true, home: /srv/www, shell: /bin/false}
+""",
+    "password": """\
+layers:
+  - root_login: {password: {hash: "$6$salt$hash"}}
+""",
+    "layers: groups": """\
+layers:
+  - groups:
+      - {name: gpio, gid: 200, system: true}
+""",
+    "layers: root_login": """\
+layers:
+  - root_login: {password: locked, authorized_keys: [keys/admin.pub]}
+""",
+    "layers: secrets": """\
+layers:
+  - secrets:
+      - {path: /etc/ssh/ssh_host_ed25519_key, file: secrets/host_key}
+""",
+    "layers: permissions": """\
+layers:
+  - permissions:
+      - {path: /bin/busybox, mode: 4755}
+      - {path: /bin/ping, capabilities: cap_net_raw+ep}
+      - {path: /srv/www, owner: web, group: web, recursive: true}
+""",
+    "layers: devices": """\
+layers:
+  - devices:
+      - {path: /dev/console, type: char, major: 5, minor: 1, mode: 0600}
+      - {path: /run/commands, type: fifo, group: wheel, mode: 0660}
+""",
+    "images": """\
+images: [kernel, initramfs, disk]
+""",
+    "images: uki": """\
+images:
+  - initramfs
+  - uki: {kernel_args: console=ttyS0}
+""",
+    "images: iso": """\
+images:
+  - initramfs
+  - iso: {kernel_args: console=ttyS0, label: RESCUE}
+""",
+    "images: kernel": """\
+images:
+  - kernel: {name: vmlinuz}
+""",
+    "images: initramfs": """\
+images:
+  - initramfs: {compression: xz, level: 9}
+""",
+    "images: ext": """\
+images:
+  - ext: {type: ext2, size: 64M, gzip: true}
+""",
+    "images: squashfs": """\
+images:
+  - squashfs: {compression: xz}
+""",
+    "images: tar": """\
+images:
+  - tar: {compression: zstd}
+""",
+    "images: disk": """\
+images:
+  - initramfs
+  - disk:
+      kernel_args: console=ttyS0 quiet
+      initramfs: true
+      name: pc.img
+""",
+    "images: capsule": """\
+arch: riscv64
+images:
+  - capsule: {payload: overlay}
+machine: {boot: [capsule]}
+""",
+    "images: firmware": """\
+arch: riscv32
+images: [initramfs, firmware]
+""",
+    "images: uimage": """\
+images:
+  - ext: {type: ext2, gzip: true}
+  - uimage
+  - uimage: {type: ramdisk, title: Root in memory}
+""",
+    "partitions": """\
+images:
+  - disk:
+      partitions:
+        - {filesystem: vfat, mount: /boot, size: 64M}
+        - {filesystem: ext4, mount: /}
+        - {filesystem: swap, size: 256M}
+""",
+    "machine": """\
+machine:
+  memory: 512M
+  boot: [initramfs]
+  timeout: 3m
+""",
+    "disks": """\
+machine:
+  disks: [{size: 1G}, {size: 64M, bus: ide}]
+""",
+    "nics": """\
+machine:
+  nics:
+    - {model: e1000, mac: "52:54:00:12:34:56", forward: {2222: 22, 8080: 80}}
+    - {}
+""",
+    "checks": """\
+checks:
+  - console: "login:"
+  - command: uname -m
+    output: ^x86_64$
+  - poweroff: poweroff
+""",
+    "checks: console": """\
+checks:
+  - {console: "Linux version 6[.]", regex: true, within: 20s}
+""",
+    "checks: login": """\
+checks:
+  - login: {user: root, password: guess, refused: true}
+    name: root cannot log in
+""",
+    "login": """\
+checks:
+  - login: {user: admin, password: secret}
+""",
+    "checks: command": """\
+checks:
+  - command: test -d /srv/missing
+    exit: 1
+""",
+    "checks: port": """\
+checks:
+  - {port: 22, within: 10s}
+""",
+    "checks: http": """\
+checks:
+  - http: {}
+    within: 10s
+""",
+    "http": """\
+checks:
+  - http: {path: /status, port: 8080, body: '"ready": *true'}
+""",
+    "checks: poweroff": """\
+checks:
+  - poweroff: poweroff
+""",
+    "variants": """\
+systems:
+  hello:
+    root: busybox
+    kernel: {fragments: [linux.config]}
+    images: [initramfs]
+    machine: {memory: 128M}
+    variants:
+      debug:                                  # built as hello@debug
+        machine: {kernel_args: loglevel=7}    # memory stays
+        add:
+          kernel: {fragments: [debug.config]} # after linux.config
+          layers:
+            - hostname: debug
+      pc:
+        images: [disk]                        # instead of the initramfs
+""",
+}

@@ -1,0 +1,43 @@
+"""Rules of accounts: none is made twice, and no two have one number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rootstream.description.layers import GroupsLayer, UsersLayer
+from rootstream.description.model import System
+from rootstream.description.yaml_nodes import Node, at
+from rootstream.errors import UserError
+
+
+def check(system: System, node: Node) -> Iterator[UserError]:
+    """Yield accounts made twice, and numbers that two of them have."""
+    users: dict[str | int, str] = {}
+    groups: dict[str | int, str] = {}
+    for number, layer in enumerate(system.layers):
+        if isinstance(layer, UsersLayer):
+            for index, user in enumerate(layer.users):
+                path = ("layers", number, "users", index)
+                if user.name == "root":
+                    message = "root is no account to make"
+                    hint = "Its password and keys are set by `- root_login:`."
+                    yield UserError("bad-value", message, where=at(node, *path, "name"), hint=hint)
+                yield from _once(users, "user", user.name, user.uid, node, (*path, "uid"))
+        if isinstance(layer, GroupsLayer):
+            for index, group in enumerate(layer.groups):
+                path = ("layers", number, "groups", index)
+                yield from _once(groups, "group", group.name, group.gid, node, (*path, "gid"))
+
+
+def _once(
+    taken: dict[str | int, str], kind: str, name: str, number: int | None, node: Node, path: tuple[str | int, ...]
+) -> Iterator[UserError]:
+    if name in taken:
+        where = at(node, *path[:-1], "name")
+        yield UserError("duplicate-name", f"the {kind} {name!r} is made twice", where=where)
+    elif number is not None and number in taken:
+        message = f"{path[-1]}: {number} is the number of {taken[number]!r} already"
+        yield UserError("duplicate-name", message, where=at(node, *path))
+    taken[name] = name
+    if number is not None:
+        taken.setdefault(number, name)

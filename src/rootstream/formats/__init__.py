@@ -1,0 +1,1 @@
+"""File formats and texts as data, on the standard library only: used on both sides of the sandbox."""

@@ -1,0 +1,1 @@
+"""Kconfig fragments and .config files: requests with their places, facts about symbols, reports."""

@@ -1,0 +1,1 @@
+"""DHCP and TFTP by dnsmasq, and the network interface that they use."""

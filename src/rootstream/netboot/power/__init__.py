@@ -1,0 +1,1 @@
+"""Power control: IPMI, Redfish, commands, and virtual machines of this host."""

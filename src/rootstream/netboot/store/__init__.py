@@ -1,0 +1,1 @@
+"""What the boot server keeps: builds, the state of machines and boots, and where that is."""

@@ -1,0 +1,1 @@
+"""Images as elements, each made from the one tar of the finished root."""

@@ -1,0 +1,54 @@
+"""An initramfs of a large root as two elements: the stem, which no layer changes, and the image that grows on it.
+
+The image is made without a tar of the whole root, so that a changed layer costs what is in it.
+"""
+
+from __future__ import annotations
+
+from rootstream.description import images
+from rootstream.plan import programs
+from rootstream.plan.model import Dependency, Element, short_hash
+from rootstream.plan.roots import finished_root as roots
+from rootstream.plan.roots.finished_root import Recipe
+from rootstream.plan.sources import local
+
+STEM = "/stem/archive"
+
+
+def _words(image: images.Initramfs) -> list[str]:
+    return [f"--compression {image.compression}", *([f"--level {image.level}"] if image.level is not None else [])]
+
+
+def _program(*words: str) -> str:
+    return f"{programs.command('images.base_archive')} " + " \\\n  ".join(words)
+
+
+def stem(recipe: Recipe, image: images.Initramfs) -> tuple[Element, dict[str, bytes]]:
+    """Return the element of the archive that is the same for all layers; systems of the same packages share it."""
+    base = {key: recipe.told.get(key, []) for key in ("drop", "identities")}
+    told = roots.text_of({"epoch": recipe.epoch, "debian": recipe.packed, "apt": recipe.told.get("apt"), **base})
+    folder = f"files/stem-{short_hash(told.decode())}"
+    words = ["pack", *recipe.begin(), "--spec stem.json", *_words(image), f'-o "%{{install-root}}{STEM}"']
+    made = Element(
+        name=f"stem-{short_hash(words, folder, [each.element for each in recipe.lasting()])}.bst",
+        kind="manual",
+        description="What an initramfs begins with, whatever the layers are",
+        builds_with=recipe.lasting(),
+        sources=(local(folder),),
+        commands=('mkdir -p "%{install-root}/stem"', _program(*words)),
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(recipe.epoch)},
+    )
+    return made, {f"{folder}/stem.json": told}
+
+
+def grown(recipe: Recipe, image: images.Initramfs, *, output: str, secrets: bool) -> tuple[str, ...]:
+    """Return the commands that write the image to `output`, and notes about the root below /notes."""
+    words = ["grow", *recipe.begin(), *recipe.finish("--over"), *recipe.report(), f"--stem {STEM}", *_words(image)]
+    words += ["--secrets"] if secrets else []
+    return ('mkdir -p "%{install-root}/notes"', _program(*words, f"-o {output}"))
+
+
+def grows_with(recipe: Recipe, stem: Element) -> tuple[Dependency, ...]:
+    """Return what the image is made of."""
+    return (*recipe.needs(), Dependency(element=stem.name))

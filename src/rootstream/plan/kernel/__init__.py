@@ -1,0 +1,1 @@
+"""Kernels as elements: compiled from source, or as Debian built them."""

@@ -1,0 +1,1 @@
+"""Root file systems as elements, and the finished root that layers are laid over."""

@@ -1,0 +1,1 @@
+"""Software of the project as elements: packages, Rust, Python."""

@@ -1,0 +1,1 @@
+"""Programs of the sandbox that configure a tree with Kconfig."""

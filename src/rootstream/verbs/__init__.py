@@ -1,0 +1,1 @@
+"""What each command does, from a project to its results."""

@@ -1,0 +1,1 @@
+"""BuildStream sources for Python packages: resolved by pip, pinned by hash."""
