@@ -34,6 +34,7 @@ from rootstream.formats.kconfig.report import (
     report_of,
     unbuilt_modules,
     unmet_selections,
+    without_modules,
 )
 from rootstream.sandbox.kconfig import configure
 
@@ -337,6 +338,14 @@ def test_a_module_that_nobody_builds_is_an_error_where_it_was_asked_for() -> Non
     assert (problems[0].file, problems[0].line) == ("linux.config", 2)
     assert "CONFIG_DUMMY=y" in problems[0].reason
     assert "modules: true" in problems[0].reason
+
+
+@pytest.mark.parametrize(("asked", "place"), [((), ("", 0)), (("n",), ("linux.config", 3))])
+def test_modules_that_cannot_be_are_an_error(asked: tuple[str, ...], place: tuple[str, int]) -> None:
+    requests = holding(*(request("MODULES", value, "linux.config", 3) for value in asked))
+    (problem,) = without_modules(requests, {"NET": "y", **dict.fromkeys(("MODULES",) * len(asked), "n")})
+    assert (problem.severity, problem.kind, (problem.file, problem.line)) == ("error", "modules-off", place)
+    assert without_modules(requests, {"MODULES": "y"}) == []
 
 
 def test_modules_that_nobody_asked_for_are_one_warning() -> None:

@@ -191,6 +191,26 @@ def unbuilt_modules(
     return [*found, _others_not_built(name, base, others, wanted=wanted)] if others else found
 
 
+def without_modules(requests: Mapping[str, Request], result: Mapping[str, str]) -> list[Problem]:
+    """Return what to tell of a configuration that can have no modules, where modules are to be built."""
+    if result.get("MODULES") == "y":
+        return []
+    request = requests.get("MODULES")
+    return [
+        Problem(
+            severity="error",
+            kind="modules-off",
+            message="`modules: true` builds modules, and this configuration has none",
+            symbol="MODULES",
+            file=request.file if request else "",
+            line=request.line if request else 0,
+            wanted="y",
+            got=result.get("MODULES"),
+            reason=f"{PREFIX}MODULES=y in a fragment lets it have some; without modules, leave `modules` out.",
+        )
+    ]
+
+
 def not_static(name: str, requests: Mapping[str, Request], result: Mapping[str, str]) -> list[Problem]:
     """Return what to tell of programs that would want a C library, where none is in the image.
 

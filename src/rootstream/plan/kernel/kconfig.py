@@ -27,8 +27,9 @@ BASE_FILE = "base.config"
 class Asked:
     """What is asked of a source tree with Kconfig.
 
-    `words` are those of `make` that decide what the tree finds its compiler to be able to. Without `modules` none
-    are built, and a request for one is an error; with `static` programs that want a C library are one.
+    `words` are those of `make` that decide what the tree finds its compiler to be able to. `modules` says whether
+    modules are built, where there can be some: if not, a request for one is an error, and if so, a configuration
+    without any is one. With `static` programs that want a C library are one.
     """
 
     kind: Literal["linux", "busybox"]
@@ -37,7 +38,7 @@ class Asked:
     fragments: tuple[Fragment, ...]
     optional: tuple[str, ...]
     words: tuple[str, ...] = ()
-    modules: bool = True
+    modules: bool | None = None
     static: bool = False
 
 
@@ -65,7 +66,8 @@ def arguments(asked: Asked, *, folder: str, report: str) -> tuple[str, ...]:
         told += ["--optional", symbol]
     if isinstance(asked.base, ConfigFile):
         told += ["--shown-base", asked.base.file]
-    told += [] if asked.modules else ["--no-modules"]
+    if asked.modules is not None:
+        told += ["--modules" if asked.modules else "--no-modules"]
     told += ["--static"] if asked.static else []
     return (*told, "--report", report)
 

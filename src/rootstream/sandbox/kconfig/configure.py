@@ -38,6 +38,7 @@ from rootstream.formats.kconfig.report import (
     report_of,
     unbuilt_modules,
     unmet_selections,
+    without_modules,
 )
 from rootstream.sandbox.kconfig.tree import (
     SMALLEST_BASES,
@@ -75,13 +76,13 @@ def configure(
     optional: frozenset[str],
     *,
     shown_base: str = "",
-    modules: bool = True,
+    modules: bool | None = None,
     static: bool = False,
 ) -> tuple[dict[str, Request], dict[str, str], list[Problem]]:
     """Configure the tree; return the requests that hold, the result and all problems.
 
-    `shown_base` is how messages call a base that is a file. Without `modules` a module is in no image, and with
-    `static` no C library is.
+    `shown_base` is how messages call a base that is a file. `modules` says whether modules are built, where there
+    are some; with `static` no C library is in an image.
     """
     asked: list[Request] = []
     problems: list[Problem] = []
@@ -103,7 +104,9 @@ def configure(
     problems += base_differences(shown_base or base[5:], before, result, holding)
     if static:
         problems += not_static(shown_base or base, holding, result)
-    if not modules:
+    if modules:
+        problems += without_modules(holding, result)
+    if modules is False:
         lines = module_lines(base[5:]) if base.startswith("file:") else {}
         wanted = base not in SMALLEST_BASES
         problems += unbuilt_modules(shown_base or base[5:], lines, holding, result, optional, wanted=wanted)
@@ -175,7 +178,11 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--optional", action="append", default=[], metavar="SYMBOL")
     verb.add_argument("--report", type=Path, help="write requests, results and problems to this JSON file")
     verb.add_argument("--shown-base", default="", help="how messages call a base that is a file")
-    verb.add_argument("--no-modules", action="store_true", help="modules are not built: one is in no image")
+    verb.add_argument(
+        "--modules",
+        action=argparse.BooleanOptionalAction,
+        help="modules are built, or not: then one is in no image",
+    )
     verb.add_argument("--static", action="store_true", help="no C library is in the image")
     verb.set_defaults(run=configure_verb)
     verb = verbs.add_parser("explain", parents=[common], help="print what a configured tree says about symbols")
@@ -213,7 +220,7 @@ def configure_verb(options: argparse.Namespace) -> int:
             options.fragment,
             optional,
             shown_base=options.shown_base,
-            modules=not options.no_modules,
+            modules=options.modules,
             static=options.static,
         )
     except KconfigError as error:
