@@ -111,9 +111,9 @@ def test_modes_of_folders_are_told(folder: Path) -> None:
 
 
 def test_what_the_running_system_hides_is_told(folder: Path) -> None:
-    for name in ("run/app/x", "var/run/y", "dev/z", "etc/run/x", "srv/proc/x"):
+    for name in ("run/app/x", "var/run/y", "dev/z", "tmp/z", "etc/run/x", "srv/proc/x"):
         put(folder, name)
-    assert told(folder) == [("overlay-hidden", name) for name in ("dev/z", "run/app/x", "var/run/y")]
+    assert told(folder) == [("overlay-hidden", name) for name in ("dev/z", "run/app/x", "tmp/z", "var/run/y")]
 
 
 def test_a_home_is_as_it_has_to_be(folder: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.debian import UNITS, Dropped, clean, drop, left_out, warnings
+from rootstream.sandbox.rootfs.debian import TMP_MOUNT, UNITS, Dropped, clean, drop, left_out, warnings
 from rootstream.sandbox.rootfs.services import add_services, set_sshd
 from rootstream.sandbox.rootfs.settings import read_text
 from rootstream.sandbox.rootfs.spec import parse_root_spec
@@ -49,6 +49,17 @@ def test_what_a_root_lacks_for_its_network_and_modules_is_warned_of() -> None:
         "etc/resolv.conf", Inode(kind=Kind.SYMLINK, mode=0o777, target="../run/systemd/resolve/stub-resolv.conf")
     )
     tree.put("usr/sbin/modprobe", text_file(b""))
+    assert warnings(tree) == ()
+
+
+def test_what_a_tmpfs_hides_is_warned_of() -> None:
+    tree = tree_of("tmp/mine", "tmp/yours")
+    assert warnings(tree) == ()
+    tree.put(TMP_MOUNT, Inode(kind=Kind.SYMLINK, mode=0o777, target="../tmp.mount"))
+    tree.put(TMP_MOUNT.replace("local-fs.target.wants/", ""), text_file(b""))
+    (told,) = warnings(tree)
+    assert told.startswith("nothing will see /tmp/mine")
+    tree.put("etc/systemd/system/tmp.mount", Inode(kind=Kind.SYMLINK, mode=0o777, target="/dev/null"))
     assert warnings(tree) == ()
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rootstream.description.layers import DeviceTableLayer, OverlayLayer, PermissionsLayer, UsersLayer
 from rootstream.description.model import System
+from rootstream.description.roots import FromBusybox
 from rootstream.errors import Caution, Where
 from rootstream.host.file_text import text_of
 from rootstream.plan.overlay import walk
@@ -28,7 +29,8 @@ MOST = 20  # cautions of a kind for one overlay
 FILES = frozenset((0o644, 0o755, 0o664, 0o775, 0o444, 0o555))
 FOLDERS = frozenset((0o755, 0o775, 0o555))
 # What every running system mounts something over: an image's own files below are out of reach.
-HIDDEN = re.compile(r"(/(?:proc|sys|dev|run|var/run|var/lock))/")
+HIDDEN = re.compile(r"/(?:proc|sys|dev|run|var/run|var/lock)/")
+HIDDEN_BY_BUSYBOX = re.compile(rf"{HIDDEN.pattern}|/tmp/")
 HOME = 0o700  # of people's homes, whatever a layer says
 # Labels that a host gives by itself.
 LABELS = re.compile(r"security\.(selinux|ima|evm|apparmor|SMACK64.*)|trusted\..*|btrfs\..*|user\.overlay\..*")
@@ -69,8 +71,10 @@ def cautions(system: System, folder: Path) -> tuple[Caution, ...]:
     try:
         rules = tuple(_rules(system, folder))
         owners = _owners(folder)
+        hidden = HIDDEN_BY_BUSYBOX if isinstance(system.root, FromBusybox) else HIDDEN
         overlays = dict.fromkeys(layer.overlay for layer in system.layers if isinstance(layer, OverlayLayer))
-        return tuple(each for overlay in overlays for each in _few(_found(folder / overlay, rules, owners)))
+        found = (_found(folder / overlay, rules, owners, hidden) for overlay in overlays)
+        return tuple(each for every in found for each in _few(every))
     except (OSError, Mistake):
         return ()
 
@@ -125,7 +129,7 @@ def _owners(folder: Path) -> Owners:
     )
 
 
-def _found(overlay: Path, rules: Sequence[Rule], owners: Owners) -> Iterator[Caution]:
+def _found(overlay: Path, rules: Sequence[Rule], owners: Owners, hidden: re.Pattern[str]) -> Iterator[Caution]:
     git = any((above / ".git").exists() for above in (overlay, *overlay.resolve().parents))
     names: dict[tuple[int, int], Path] = {}
     for entry in walk(overlay):
@@ -136,10 +140,10 @@ def _found(overlay: Path, rules: Sequence[Rule], owners: Owners) -> Iterator[Cau
         inside = f"/{path.relative_to(overlay)}"
         given = {word for rule in rules for word in rule.sets(MERGED.sub("", inside))}
         yield from _metadata(path, inside, status, given, owners)
-        if stat.S_ISREG(status.st_mode) and (mounted := HIDDEN.match(inside)):
+        if stat.S_ISREG(status.st_mode) and (mounted := hidden.match(inside)):
             yield Caution(
                 reason="overlay-hidden",
-                message=f"nothing will see it: the running system mounts something over {mounted[1]}",
+                message=f"nothing will see it: the running system mounts something over {mounted[0].rstrip('/')}",
                 where=Where(path=path),
             )
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:

@@ -15,7 +15,7 @@ from pathlib import Path
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import identities
 from rootstream.sandbox.rootfs.settings import DAY, read_text, write_text
-from rootstream.sandbox.tree import Kind, Tree, text_file
+from rootstream.sandbox.tree import Kind, Tree, shown, text_file
 
 # Files that are removed, as patterns whose `*` takes slashes.
 OWN = (
@@ -43,6 +43,7 @@ KEPT = ("var/cache/debconf/config.dat", "var/cache/debconf/templates.dat")
 MACHINE_ID = "etc/machine-id"
 SHADOW_FIELDS = 9
 UNITS = "usr/lib/systemd/system"
+TMP_MOUNT = f"{UNITS}/local-fs.target.wants/tmp.mount"
 DHCP = "etc/systemd/network/80-dhcp.network"  # as debian_configure.sh writes it
 # Host keys are made by the machine when they are missing, not only at a first start, which a ramdisk never has.
 KEYS_UNIT = (
@@ -119,6 +120,11 @@ def warnings(tree: Tree) -> tuple[str, ...]:
         found.append(
             "nobody can log in on a console: it asks for a name, and the program behind it is not there. "
             "Add `login` to the packages, or mask getty@.service and serial-getty@.service"
+        )
+    if tree.find(TMP_MOUNT) is not None and not _masked(tree, "tmp.mount") and (files := tree.children("tmp")):
+        found.append(
+            f"nothing will see {shown(f'tmp/{files[0]}')}: systemd mounts a tmpfs over it. Mask tmp.mount, or "
+            "have systemd-tmpfiles make it (tmpfiles.d(5))"
         )
     return (*found, *identities.databases(tree))
 
