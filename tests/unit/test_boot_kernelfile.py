@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.architectures import Architecture
 from rootstream.boot.kernelfile import kind_of, load_segments, prepared
 from rootstream.boot.media import look
 from rootstream.description.machine import BootImage
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 
 

@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.boot import accel
-from rootstream.boot.boards import BOARDS
 from rootstream.boot.cmdline import kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media, filesystem, look
 from rootstream.boot.monitor import parse_usernet
 from rootstream.boot.qemu import Forward, Host, Sockets, command
 from rootstream.description.machine import BootFrom, BootImage, ExtraDisk, Machine, Nic, firmware_of
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 
-PC = BOARDS["x86_64"]
+PC = ARCHITECTURES["x86_64"].board
 
 
 def image(kind: BootFrom) -> BootImage:

@@ -21,7 +21,7 @@ FLOORS: Sequence[set[str]] = (
     {"sandbox", "recipes", "rootstream_bst"},
     {"archives", "fetch", "host"},
     {"formats"},
-    {"errors", "events", "__init__"},
+    {"architectures", "errors", "events", "__init__"},
 )
 BESIDE = {
     ("netboot", "boot"): "console, checks and QEMU's lifecycle",
@@ -30,9 +30,9 @@ BESIDE = {
 }
 # Rooms that have no use for some of the floors below them.
 ONLY = {
-    "engine": {"errors", "events", "fetch", "formats", "host"},
+    "engine": {"architectures", "errors", "events", "fetch", "formats", "host"},
     "progress": {"errors", "events", "formats", "host"},
-    "boot": {"description", "errors", "events", "formats", "host"},
+    "boot": {"architectures", "description", "errors", "events", "formats", "host"},
     "sandbox": {"formats"},
     "rootstream_bst": {"archives", "fetch", "formats"},
 }

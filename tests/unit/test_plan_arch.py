@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
+from rootstream.architectures import ARCHITECTURES, InstructionSet, Row
 from rootstream.description.model import Debian, Described, Description, System
-from rootstream.description.system import Architecture
 from rootstream.formats.kconfig.fragment import fragment_requests
 from rootstream.plan import base, inputs, make, toolchain
 from rootstream.plan.model import Element, Plan
@@ -71,7 +71,7 @@ def test_a_compiler_for_each_processor(
     assert set(element(plan, "musl-").uses()) == {"base.bst", *compilers}
     for command in (line for line in element(plan, "linux-").commands if "/tree" in line and "make " in line):
         assert f"CROSS_COMPILE={tools.prefix}" in command
-        assert f"ARCH={tools.kernel}" in command or f"--arch {tools.kernel}" in command
+        assert f"ARCH={tools.row.linux}" in command or f"--arch {tools.row.linux}" in command
 
 
 def test_a_cross_compiler_leaves_out_what_the_base_has(tmp_path: Path) -> None:
@@ -82,16 +82,12 @@ def test_a_cross_compiler_leaves_out_what_the_base_has(tmp_path: Path) -> None:
     assert source.locked
 
 
-@pytest.mark.parametrize("target", list(toolchain.TOOLCHAINS))
-def test_every_built_in_fragment_can_be_read(target: tuple[Architecture, Any]) -> None:
-    tools = toolchain.TOOLCHAINS[target]
-    for kind, names in (("linux", tools.recipes), ("busybox", ("default", *tools.busybox_recipes))):
+@pytest.mark.parametrize(("row", "isa"), [(row, isa) for row in ARCHITECTURES.values() for isa in row.isas])
+def test_every_built_in_fragment_can_be_read(row: Row, isa: InstructionSet) -> None:
+    linux = (*toolchain.toolchain(row.name, isa.name).fragments, *([row.uefi.fragment] if row.uefi else []))
+    for kind, names in (("linux", filter(None, linux)), ("busybox", ("default", *row.busybox_fragments))):
         for name in names:
             text = (resources.files("rootstream.recipes") / kind / f"{name}.config").read_text()
             requests, problems = fragment_requests(name, text)
             assert requests
             assert not problems
-
-
-def test_every_architecture_has_a_toolchain() -> None:
-    assert {arch for arch, _ in toolchain.TOOLCHAINS} == set(get_args(Architecture))

@@ -17,10 +17,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from rootstream import events
-from rootstream.boot.boards import BOARDS
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.boot.qemu import Accelerator, quote
 from rootstream.description.machine import Machine
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 from rootstream.host import process, temporary
 
@@ -81,7 +80,7 @@ def prove(arch: Architecture, *, cache: Path, env: Mapping[str, str], again: boo
         return Proof(works=False, why=f"there is no {_DEVICE}")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
         return Proof(works=False, why=f"{_DEVICE} may not be opened by this user (often: the group kvm)")
-    board = BOARDS[arch]
+    board = ARCHITECTURES[arch].board
     program = process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     key = _key(Path(program))
     known = _recall(cache / "kvm.json", key)
@@ -116,7 +115,7 @@ def boot_sector() -> bytes:
 
 
 def _try(program: str, arch: Architecture, *, env: Mapping[str, str]) -> Proof:
-    if arch != "x86_64":
+    if not ARCHITECTURES[arch].board.bios:
         return Proof(works=False, why=f"a proof that it works is not there yet for {arch}")
     with temporary.folder("rootstream-kvm-") as folder:
         sector = folder / "sector"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rootstream.boot.boards import Board
+from rootstream.architectures import Board
 from rootstream.boot.media import Media
 from rootstream.description.machine import BootFrom, Machine
 

@@ -4,44 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
-from rootstream.boot.boards import BOARDS
-from rootstream.description.system import Architecture
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.errors import UserError
 
-# Code and template of variables, below /usr/share: Debian, Fedora, Arch
-_PLACES: Mapping[Architecture, tuple[tuple[str, str], ...]] = MappingProxyType(
-    {
-        "x86_64": (
-            ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),  # 2 MiB: without KVM it is unpacked 0.6 s faster
-            ("OVMF/OVMF_CODE_4M.fd", "OVMF/OVMF_VARS_4M.fd"),
-            ("edk2/ovmf/OVMF_CODE.fd", "edk2/ovmf/OVMF_VARS.fd"),
-            ("edk2/x64/OVMF_CODE.4m.fd", "edk2/x64/OVMF_VARS.4m.fd"),
-        ),
-        "aarch64": (
-            ("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd"),
-            ("edk2/aarch64/QEMU_EFI-pflash.raw", "edk2/aarch64/vars-template-pflash.raw"),
-            ("edk2/aarch64/QEMU_CODE.fd", "edk2/aarch64/QEMU_VARS.fd"),
-        ),
-        "riscv64": (("qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),),
-    }
-)
-# U-Boot knows UEFI, too; OpenSBI starts it. It is there for older QEMUs, which EDK2 does not run on.
-_UBOOT: Mapping[Architecture, str] = MappingProxyType({"riscv64": "lib/u-boot/qemu-riscv64_smode/uboot.elf"})
 _AUTOBOOT = re.compile(rb"\0bootdelay=\d\0")  # U-Boot, doc/usage/environment.rst: seconds it waits for a key
-# OpenSBI, which starts a kernel on RISC-V: QEMU's own, and Debian's, which QEMU must be told of.
-_SBI: Mapping[Architecture, tuple[str, str]] = MappingProxyType(
-    {
-        "riscv32": (
-            "share/qemu/opensbi-riscv32-generic-fw_dynamic.bin",
-            "lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin",
-        ),
-    }
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,32 +23,38 @@ class Firmware:
 
 def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
     """Return the firmware installed, its variables a template. Raises `UserError` firmware-missing."""
-    uboot = share.parent / _UBOOT.get(arch, "")
-    if uboot.is_file():
-        return Firmware(code=uboot, variables=None)
-    for code, variables in _PLACES.get(arch, ()):
-        if (share / code).is_file() and (share / variables).is_file():
-            return Firmware(code=share / code, variables=share / variables)
-    package = BOARDS[arch].uefi_package
-    if package is None:
+    row = ARCHITECTURES[arch].uefi
+    if row is None:
         message = f"there is no UEFI firmware for {arch}"
         raise UserError("firmware-missing", message, hint="Leave `machine: {firmware: ...}` out.")
+    if row.uboot and (share.parent / row.uboot).is_file():
+        return Firmware(code=share.parent / row.uboot, variables=None)
+    for code, variables in row.files:
+        if (share / code).is_file() and (share / variables).is_file():
+            return Firmware(code=share / code, variables=share / variables)
     raise UserError(
         "firmware-missing",
         f"no UEFI firmware for {arch} is installed below {share}",
-        hint=f"Install it (Debian: `apt install {package}`), or set `machine: {{firmware: bios}}`.",
+        hint=f"Install it (Debian: `apt install {row.package}`), or set `machine: {{firmware: bios}}`.",
     )
 
 
 def sbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
     """Return the OpenSBI that QEMU must be given; None where it brings one, or is left to say what is missing."""
-    own, packaged = _SBI.get(arch, ("", ""))
-    return usr / packaged if own and not (usr / own).is_file() and (usr / packaged).is_file() else None
+    found = opensbi(arch, usr=usr)
+    return found if found and found != usr / str(ARCHITECTURES[arch].board.opensbi) else None
 
 
 def opensbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
-    """Return the OpenSBI that starts a kernel, QEMU's own or the one installed; None where there is neither."""
-    return next((usr / path for path in _SBI.get(arch, ()) if (usr / path).is_file()), None)
+    """Return the OpenSBI that starts a kernel, QEMU's own or the one installed.
+
+    None where there is neither, or where every QEMU has it.
+    """
+    row = ARCHITECTURES[arch]
+    if row.board.opensbi is None:
+        return None
+    places = (row.board.opensbi, row.opensbi)
+    return next((usr / path for path in places if path and (usr / path).is_file()), None)
 
 
 def private(firmware: Firmware, folder: Path) -> Firmware:

@@ -10,8 +10,7 @@ import shutil
 import struct
 from pathlib import Path
 
-from rootstream.boot.boards import BOARDS, Board, KernelKind
-from rootstream.description.system import Architecture
+from rootstream.architectures import ARCHITECTURES, Architecture, KernelKind
 from rootstream.errors import UserError, Where
 
 _HEAD = 1024
@@ -40,7 +39,8 @@ def prepared(kernel: Path, arch: Architecture, folder: Path) -> Path:
     A file of no known kind is left to QEMU (it unpacks a gzip'd Image). Raises `UserError` kernel-not-startable,
     image-broken.
     """
-    board = BOARDS[arch]
+    row = ARCHITECTURES[arch]
+    board = row.board
     with kernel.open("rb") as file:
         head = file.read(_HEAD)
     kind = kind_of(head)
@@ -51,29 +51,29 @@ def prepared(kernel: Path, arch: Architecture, folder: Path) -> Path:
             where=Where(path=kernel),
             hint=f"Build one of: {', '.join(board.kernels)}.",
         )
-    if kind != "vmlinux" or not board.ram:
+    if kind != "vmlinux" or not row.linked_to_0:
         return kernel
-    return _moved(kernel, board, folder)
+    return _moved(kernel, row.load, folder)
 
 
-def _moved(kernel: Path, board: Board, folder: Path) -> Path:
-    """Return the vmlinux, or a copy that is loaded `board.ram` bytes higher if it begins below that."""
+def _moved(kernel: Path, load: int, folder: Path) -> Path:
+    """Return the vmlinux, or a copy that is loaded `load` bytes higher if it begins below that."""
     try:
         with kernel.open("rb") as file:
             segments = load_segments(file.read(_HEAD + _MOST_SEGMENTS * 56))
     except (ValueError, IndexError, OverflowError, struct.error) as error:
         message = f"the kernel is no whole ELF file: {error}"
         raise UserError("image-broken", message, where=Where(path=kernel)) from error
-    if not segments or min(address for _, address, _ in segments) >= board.ram:
+    if not segments or min(address for _, address, _ in segments) >= load:
         return kernel
-    if any(address + board.ram >= 1 << 8 * struct.calcsize(form) for _, address, form in segments):
+    if any(address + load >= 1 << 8 * struct.calcsize(form) for _, address, form in segments):
         raise UserError("image-broken", "the kernel has segments beyond the memory", where=Where(path=kernel))
     place = folder / "vmlinux"
     shutil.copyfile(kernel, place)
     with place.open("r+b") as file:
         for offset, address, form in segments:
             file.seek(offset)
-            file.write(struct.pack(form, address + board.ram))
+            file.write(struct.pack(form, address + load))
     return place
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rootstream import events
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.boot import kernelfile
-from rootstream.boot.boards import BOARDS
 from rootstream.boot.console import Console
 from rootstream.boot.firmware import private, sbi, uefi
 from rootstream.boot.media import Media, esp, look
@@ -22,7 +22,6 @@ from rootstream.boot.memory import sized
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
 from rootstream.description.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 from rootstream.host import process, temporary
 
@@ -93,7 +92,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
     kernel-missing, kernel-not-startable, image-broken, firmware-missing, not-enough-memory, and those of
     `qemu.command`.
     """
-    board = BOARDS[arch]
+    board = ARCHITECTURES[arch].board
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     media = look(image)
     machine = sized(machine, image)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.machine import BY_FIRMWARE, BootImage
 from rootstream.errors import UserError, Where
 
@@ -23,7 +24,8 @@ _EXT_HAS_JOURNAL = 0x4  # feature_compat
 _EXT_EXTENTS = 0x40  # feature_incompat
 _GPT = b"EFI PART"
 _HEAD = 2048
-_EFI = {b"\x64\x86": "X64", b"\x64\xaa": "AA64", b"\x64\x50": "RISCV64"}  # PE format, "Machine Types"
+# PE format, "Machine Types"
+_EFI = {row.uefi.machine.to_bytes(2, "little"): row.uefi.program for row in ARCHITECTURES.values() if row.uefi}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from rootstream.boot.boards import BOARDS, Board
+from rootstream.architectures import ARCHITECTURES, Architecture, Board
 from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
 from rootstream.description.machine import BY_FIRMWARE, USUAL_MEMORY, BootImage, Machine, firmware_of
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 
 Accelerator = Literal["kvm", "tcg"]
@@ -98,18 +97,14 @@ def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list
 
 
 def _accelerator(machine: Machine, board: Board, host: Host) -> str:
-    """Return the accelerator; emulated cores of a PC share one thread.
-
-    With a thread each, a core may still run the translation of an instruction that another one has just patched
-    (Linux, arch/x86/kernel/alternative.c, text_poke_bp): the kernel then dies of a breakpoint that nobody set.
-    """
-    shared = host.accelerator == "tcg" and machine.cores > 1 and board.program == "qemu-system-x86_64"
+    """Return the accelerator; emulated cores share one thread where the board wants it."""
+    shared = host.accelerator == "tcg" and machine.cores > 1 and board.one_thread
     return f"{host.accelerator},thread=single" if shared else host.accelerator
 
 
 def _board(machine: Machine, image: BootImage, arch: Architecture) -> Board:
     """Return the architecture's board, or that for UEFI if it has all buses that the description names."""
-    board = BOARDS[arch]
+    board = ARCHITECTURES[arch].board
     if board.uefi is None or not _boots(image) or firmware_of(machine, image) != "uefi":
         return board
     named: set[str] = {disk.bus for disk in machine.disks}

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Literal
 
 from rootstream import events
+from rootstream.architectures import Architecture
 from rootstream.boot import accel
 from rootstream.boot.machine import Prepared, port_in_use, prepare, start
 from rootstream.boot.qemu import Host
 from rootstream.boot.terminal import USUAL_MODES
 from rootstream.description.machine import BootImage, Machine
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 from rootstream.host import process
 

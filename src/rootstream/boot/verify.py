@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rootstream import events
+from rootstream.architectures import Architecture
 from rootstream.boot import accel, checks
 from rootstream.boot.checks import STARTS, Result
 from rootstream.boot.junit import Suite, junit
@@ -19,7 +20,6 @@ from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
 from rootstream.boot.together import Running, Turns, at_once
 from rootstream.description.machine import BootImage, Check, Machine, patience
-from rootstream.description.system import Architecture
 from rootstream.errors import Interrupted, UserError
 
 _END_LINES = 200

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from rootstream.architectures import Isa
 from rootstream.description.system import (
     Account,
     Duration,
     FileName,
-    Isa,
     KernelArgs,
     Means,
     Model,

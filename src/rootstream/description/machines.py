@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
 
+from rootstream.architectures import HOST, Architecture
 from rootstream.description.system import (
-    Architecture,
     Duration,
     KernelArgs,
     Means,
@@ -200,7 +200,7 @@ class NetMachine(Model):
     """Its IPv4 address; without one it gets any of `serve: {range: ...}`."""
     system_address: Ipv4 | None = None
     """IPv4 address of the booted system, where that is another."""
-    arch: Architecture = "x86_64"
+    arch: Architecture = HOST
     """Processor architecture."""
     firmware: Literal["bios", "uefi"] = "bios"
     """Its firmware."""

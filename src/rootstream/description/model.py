@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Isa
 from rootstream.description.images import Image
 from rootstream.description.layers import Layer
 from rootstream.description.machine import Check, Machine
 from rootstream.description.machines import MOST_MACHINES, NetMachine, Serve
 from rootstream.description.roots import Root
-from rootstream.description.system import RISCV, Architecture, Isa, Kernel, Model, Name, PackageName, Suite
+from rootstream.description.system import Kernel, Model, Name, PackageName, Suite
 from rootstream.errors import Caution
 
 # 2025-01-01: any fixed day will do, as long as FAT can hold it.
@@ -22,7 +23,7 @@ MOST_VARIANTS = 100
 class System(Model):
     """What to build: one machine's software, its images and what they must do."""
 
-    arch: Architecture = "x86_64"
+    arch: Architecture = HOST
     """Processor architecture."""
     isa: Isa | None = None
     """Instruction set of a RISC-V processor: `gc`, with floating point, is the default; `imac` is without."""
@@ -46,7 +47,7 @@ class System(Model):
     @property
     def label(self) -> str:
         """Return the architecture with its instruction set, where there is a choice: riscv64gc."""
-        return self.arch + (self.isa or "gc") if self.arch in RISCV else self.arch
+        return ARCHITECTURES[self.arch].isa(self.isa).label
 
 
 class Debian(Model):

@@ -17,9 +17,6 @@ from rootstream.fetch import git_guard
 from rootstream.formats.units import DURATION, SIZE, parse_duration, parse_size
 
 _MODE = r"^(0o)?0*[0-7]{1,4}$"
-Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc"]
-Isa = Literal["gc", "imac"]
-RISCV = ("riscv64", "riscv32")
 
 
 class Model(BaseModel):

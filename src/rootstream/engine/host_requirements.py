@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.engine import tryout
 from rootstream.engine.settings import Settings
 from rootstream.errors import UserError
@@ -72,12 +73,12 @@ def host_needs(settings: Settings, env: Mapping[str, str]) -> tuple[Need, ...]:
 
 
 def _processor(machine: str) -> Need:
-    met = machine in ("x86_64", "amd64")
+    met = machine in (HOST, ARCHITECTURES[HOST].debian)
     return Need(
         name="processor",
         met=met,
-        found=machine if met else f"{machine}; compilers and image tools of the build base are for x86_64",
-        fix=None if met else "Build on an x86_64 machine; it compiles for every processor.",
+        found=machine if met else f"{machine}; compilers and image tools of the build base are for {HOST}",
+        fix=None if met else f"Build on an {HOST} machine; it compiles for every processor.",
     )
 
 

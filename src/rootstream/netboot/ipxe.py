@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.machines import NetMachine
 from rootstream.errors import UserError
-from rootstream.netboot.dhcp.dnsmasq import ARCHITECTURES
+from rootstream.netboot.dhcp.dnsmasq import CLIENTS
 
 FOLDER = Path("/usr/lib/ipxe")
-_TAGS = {"x86_64": "efi64", "aarch64": "arm64", "riscv64": "riscv64"}
 
 
 def programs(place: Path | None) -> dict[str, Path]:
@@ -19,7 +19,7 @@ def programs(place: Path | None) -> dict[str, Path]:
     Raises `UserError` ipxe-missing if there is none at all.
     """
     folder = place or FOLDER
-    names = dict.fromkeys([*(each[2] for each in ARCHITECTURES), "ipxe.efi"])
+    names = dict.fromkeys([*(client.program for client in CLIENTS), "ipxe.efi"])
     found = {name: folder / name for name in names if (folder / name).is_file()}
     if not found:
         hint = "Install it (Debian: `apt install ipxe`), or name the folder of your own with `--ipxe`."
@@ -29,8 +29,8 @@ def programs(place: Path | None) -> dict[str, Path]:
 
 def program(machine: NetMachine) -> str | None:
     """Return the name of the program that a machine's firmware is given; None if there is none for it."""
-    tag = "bios" if machine.firmware == "bios" else _TAGS.get(machine.arch)
-    return next((name for each, _, name, _ in ARCHITECTURES if each == tag), None)
+    clients = ARCHITECTURES[machine.arch].netboot
+    return next((client.program for client in clients if client.firmware == machine.firmware), None)
 
 
 def lacking(machines: Mapping[str, NetMachine], have: Collection[str]) -> dict[str, list[str]]:

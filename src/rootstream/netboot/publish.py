@@ -18,13 +18,13 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 from rootstream import events
-from rootstream.boot.boards import BOARDS
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.machines import NetMachine
 from rootstream.description.model import Description
 from rootstream.errors import UserError, Where
 from rootstream.host import process, temporary
 from rootstream.netboot import ipxe, script
-from rootstream.netboot.dhcp.dnsmasq import ARCHITECTURES, PROGRAMS, host_name
+from rootstream.netboot.dhcp.dnsmasq import CLIENTS, PROGRAMS, host_name
 from rootstream.netboot.script import Served
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Build, Builds
@@ -113,7 +113,7 @@ def contents(
 
 
 def _script(name: str, machine: NetMachine, build: Build, served: Served) -> str:
-    console = BOARDS[machine.arch].console
+    console = ARCHITECTURES[machine.arch].board.console
     args = script.kernel_args(name, machine, build, served, console=console, home=())
     made = script.start(name, build, served, args=args, boot=None, efi=machine.firmware == "uefi")
     if made is None:
@@ -126,10 +126,13 @@ def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
     """Return lines for an existing dnsmasq; its TFTP root needs iPXE's programs."""
     lines = ["# For dnsmasq: where iPXE finds its scripts. The files of ipxe/ belong into its TFTP root."]
     lines += ["dhcp-match=set:ipxe,175", "dhcp-option=encap:175,176,1b"]
-    for tag, numbers, program, http in ARCHITECTURES:
-        lines += [f"dhcp-match=set:{tag},option:client-arch,{number}" for number in numbers]
-        lines.append(f"dhcp-boot=tag:{tag},tag:!ipxe,{served.base + PROGRAMS if http else ''}{program}")
-        lines += [f"dhcp-option-force=tag:{tag},60,HTTPClient"] if http else []
+    for client in CLIENTS:
+        tag = client.tag
+        lines += [f"dhcp-match=set:{tag},option:client-arch,{number}" for number in client.numbers]
+        lines.append(
+            f"dhcp-boot=tag:{tag},tag:!ipxe,{served.base + PROGRAMS if client.http else ''}{client.program}"
+        )
+        lines += [f"dhcp-option-force=tag:{tag},60,HTTPClient"] if client.http else []
     lines.append(f"dhcp-boot=tag:ipxe,{served.base}/boot.ipxe")
     for name, machine in machines.items():
         both = [
@@ -155,12 +158,12 @@ def _dhcpd(machines: Mapping[str, NetMachine], served: Served) -> str:
         'if exists user-class and option user-class = "iPXE" {',
         f'  filename "{served.base}/boot.ipxe";',
     ]
-    for _, numbers, program, http in ARCHITECTURES:
-        for number in numbers:
+    for client in CLIENTS:
+        for number in client.numbers:
             lines.append(f"}} elsif option arch = 00:{number:02x} {{")
-            if http:
+            if client.http:
                 lines.append('  option vendor-class-identifier "HTTPClient";')
-            lines.append(f'  filename "{served.base + PROGRAMS if http else ""}{program}";')
+            lines.append(f'  filename "{served.base + PROGRAMS if client.http else ""}{client.program}";')
     lines.append("}")
     for name, machine in machines.items():
         for number, mac in enumerate(machine.macs):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rootstream import events
-from rootstream.boot.boards import BOARDS
+from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.description.machines import NetMachine
 from rootstream.description.model import Description
 from rootstream.errors import UserError
@@ -180,7 +180,7 @@ class Service:
         boot: int | None,
         home: Sequence[str],
     ) -> str:
-        console = BOARDS[machine.arch].console
+        console = ARCHITECTURES[machine.arch].board.console
         try:
             args = script.kernel_args(name, machine, build, served, console=console, home=home)
         except UserError as error:
@@ -215,14 +215,13 @@ class Service:
         build = self.builds.current(target)
         if self.description.serve.unknown != "menu" or build is None:
             return None
-        arch = build.arch if build.arch in BOARDS else "x86_64"
-        console = next(board.console for name, board in BOARDS.items() if name == arch)
+        row = next((row for name, row in ARCHITECTURES.items() if name == build.arch), ARCHITECTURES[HOST])
         try:
             words = script.own_args(build)
         except UserError as error:
             return script.wait(error.message, served)
         if not any(word.startswith("console=") for word in words):
-            words += ["console=tty0", f"console={console}"]
+            words += ["console=tty0", f"console={row.board.console}"]
         args = " ".join([*words, "BOOTIF=01-${netX/mac:hexhyp}"])
         made = script.start("this machine", build, served, args=args, boot=None, efi=asking_platform == "efi")
         return made or script.wait(f"{target} has nothing for this machine", served)

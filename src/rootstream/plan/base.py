@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.description.model import Debian
 from rootstream.plan.model import Element
 from rootstream.plan.sources import debian_packages
@@ -81,5 +82,5 @@ def element(debian: Debian) -> Element:
         name=NAME,
         kind="import",
         description="Compilers and image tools: a pinned set of Debian packages",
-        sources=(debian_packages(debian, "amd64", packages(debian)),),
+        sources=(debian_packages(debian, ARCHITECTURES[HOST].debian_word, packages(debian)),),
     )

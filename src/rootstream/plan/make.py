@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description import images, layers
 from rootstream.description.model import Debian, Described, Description, System
 from rootstream.description.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
@@ -27,7 +28,6 @@ from rootstream.project.lock import Lock
 
 TREE = "/tree"
 RUN = "/run-"
-EFI_RECIPES = ("aarch64", "riscv64")  # x86_64 is ready for UEFI always
 
 
 @dataclass(slots=True)
@@ -168,7 +168,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         draft.add(boot_programs.opensbi_element(debian))
     if any(image.starts_from_uefi(each) for each in system.images):
         draft.add(boot_programs.stub_element(debian, system.arch))
-    if system.arch == "x86_64" and any(isinstance(each, images.MakeIso) for each in system.images):
+    if ARCHITECTURES[system.arch].board.bios and any(isinstance(each, images.MakeIso) for each in system.images):
         draft.add(boot_programs.isolinux_element(debian))
     return _target(draft, described, context)
 
@@ -299,10 +299,10 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         return _packaged(draft, described, debian, wanted.package)
     tools = _tools(draft, described, debian)
     tree = _source(draft, wanted.source, debian, "linux", read)
-    recipes = tools.recipes
-    arch = described.system.arch
-    if arch in EFI_RECIPES and any(image.starts_from_uefi(each) for each in described.system.images):
-        recipes = (*recipes, f"efi-{arch}")
+    recipes = tools.fragments
+    uefi = ARCHITECTURES[described.system.arch].uefi
+    if uefi and uefi.fragment and any(image.starts_from_uefi(each) for each in described.system.images):
+        recipes = (*recipes, uefi.fragment)
     if isinstance(described.system.root, FromDebianPackages):
         recipes = (*recipes, "systemd")
     builtin = tuple(("linux", recipe) for recipe in recipes) if wanted.builtin else ()
@@ -374,7 +374,7 @@ def _tree(
     tools = _tools(draft, described, debian)
     libc = busybox.musl(_source(draft, options.libc_source, debian, "musl", read), tools, system.epoch)
     tree = _source(draft, options.source, debian, "busybox", read)
-    recipes = ("default", *tools.busybox_recipes) if options.builtin else ()
+    recipes = ("default", *tools.row.busybox_fragments) if options.builtin else ()
     builtin = tuple(("busybox", recipe) for recipe in recipes)
     fragments: tuple[Fragment, ...] = read.fragments(options.base, options.fragments, builtin)
     built = busybox.busybox(options, tools, tree, libc, fragments, system.epoch)

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from rootstream import events
-from rootstream.boot.boards import BOARDS
+from rootstream.architectures import ARCHITECTURES, HOST, Architecture
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
@@ -21,7 +21,7 @@ from rootstream.description.load import load
 from rootstream.description.machine import BY_FIRMWARE, BootFrom, BootImage, Check, Firmware, Machine
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromBuildroot
-from rootstream.description.system import Architecture, Model
+from rootstream.description.system import Model
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.formats import units
@@ -51,7 +51,7 @@ class Trial:
 class Public(Model):
     """What an element of a plain BuildStream project says of itself under `public: rootstream:`."""
 
-    arch: Architecture = "x86_64"
+    arch: Architecture = HOST
     machine: Machine = Machine()
     checks: tuple[Check, ...] = ()
 
@@ -153,7 +153,7 @@ def _kernel_of(system: System, plain: str | None, place: Path) -> str | None:
     """Return the kernel to start: in U-Boot's form where the machine likes that best or there is no other."""
     for image in system.images:
         uimage = isinstance(image, images.MakeUimage) and image.uimage.type == "kernel"
-        if uimage and (plain is None or BOARDS[system.arch].kernels[0] == "uImage"):
+        if uimage and (plain is None or ARCHITECTURES[system.arch].board.kernels[0] == "uImage"):
             return _ours(place, images.file_name(image, None, system.label))
     return plain
 
@@ -226,7 +226,7 @@ def _firmwares(system: System, kind: BootFrom) -> tuple[Firmware, ...]:
     if system.machine.firmware != "auto":
         return (system.machine.firmware,)
     if kind == "iso":
-        return ("bios", "uefi") if system.arch == "x86_64" else ("uefi",)
+        return ("bios", "uefi") if ARCHITECTURES[system.arch].board.bios else ("uefi",)
     disk = next((image.disk for image in system.images if isinstance(image, images.MakeDisk)), None)
     gpt = kind == "disk" and disk is not None and disk.table == "gpt"
     return ("uefi",) if gpt or kind == "uki" else ("bios",)

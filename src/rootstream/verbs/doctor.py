@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rootstream.architectures import ARCHITECTURES, HOST, UEFI, Architecture
 from rootstream.boot import accel, firmware
-from rootstream.boot.boards import BOARDS
 from rootstream.buildroot import confined
 from rootstream.description.load import load
 from rootstream.description.machine import Machine
 from rootstream.description.roots import FromBuildroot
-from rootstream.description.system import Architecture
 from rootstream.engine import Engine
 from rootstream.engine.host_requirements import Need, host_needs, install_command
 from rootstream.errors import UserError
@@ -25,13 +24,13 @@ from rootstream.project.project import find
 
 
 def architectures(folder: Path) -> tuple[Architecture, ...]:
-    """Return the processors that the project at or above a folder has systems for; x86_64 where there is none."""
+    """Return the processors that the project at or above a folder has systems for; `HOST` where there is none."""
     try:
         project = find(folder)
         found = load(project.description).systems if project.kind == "described" else ()
     except UserError:
         found = ()
-    return tuple(sorted({described.system.arch for described in found})) or ("x86_64",)
+    return tuple(sorted({described.system.arch for described in found})) or (HOST,)
 
 
 def workspaces(folder: Path) -> Path | None:
@@ -48,7 +47,7 @@ def check(
     engine: Engine,
     environment: Mapping[str, str],
     *,
-    archs: Sequence[Architecture] = ("x86_64",),
+    archs: Sequence[Architecture] = (HOST,),
     workspace: Path | None = None,
 ) -> tuple[Need, ...]:
     """Look at the host and return every need, met or not; `archs` are those of the systems that it boots.
@@ -67,13 +66,11 @@ def check(
         _mirror(environment),
         _program("gpgv", "verifies signatures of package archives", install, environment),
         *(
-            _program(
-                BOARDS[arch].program, f"boots {arch} systems", install, environment, package=BOARDS[arch].package
-            )
-            for arch in archs
+            _program(board.program, f"boots {arch} systems", install, environment, package=board.package)
+            for arch, board in ((arch, ARCHITECTURES[arch].board) for arch in archs)
         ),
-        *([_opensbi(install)] if "riscv32" in archs else []),
-        *(_uefi(arch, install) for arch in archs if BOARDS[arch].uefi_package),
+        *(_opensbi(arch, install) for arch in archs if ARCHITECTURES[arch].board.opensbi),
+        *(_uefi(arch, install) for arch in archs if arch in UEFI),
         _buildroot(install, environment),
         *_buildroot_sandbox(environment),
         *([_executable(workspace)] if workspace else []),
@@ -171,13 +168,13 @@ def _netboot(install: str, environment: Mapping[str, str]) -> tuple[Need, ...]:
     )
 
 
-def _opensbi(install: str) -> Need:
-    """Return the need for what starts a kernel on riscv32, which not every QEMU brings."""
-    found = firmware.opensbi("riscv32")
+def _opensbi(arch: Architecture, install: str) -> Need:
+    """Return the need for what starts a kernel on an architecture for which not every QEMU brings it."""
+    found = firmware.opensbi(arch)
     return Need(
-        name="OpenSBI for riscv32",
+        name=f"OpenSBI for {arch}",
         met=found is not None,
-        found=str(found) if found else "missing; it starts kernels on riscv32",
+        found=str(found) if found else f"missing; it starts kernels on {arch}",
         fix=None if found else f"{install} opensbi (Debian 13 or later)",
         weight="advised",
     )
@@ -188,7 +185,8 @@ def _uefi(arch: Architecture, install: str) -> Need:
     try:
         found = firmware.uefi(arch)
     except UserError:
-        fix = f"{install} {BOARDS[arch].uefi_package}"
+        uefi = ARCHITECTURES[arch].uefi
+        fix = f"{install} {uefi.package}" if uefi else None
         text = "missing; it boots disks with `table: gpt`"
         return Need(name=f"UEFI for {arch}", met=False, found=text, fix=fix, weight="advised")
     return Need(name=f"UEFI for {arch}", met=True, found=str(found.code), weight="advised")
@@ -215,7 +213,7 @@ def _acceleration(environment: Mapping[str, str]) -> Need:
             told.append(event.text)
 
     try:
-        chosen = accel.choose(Machine(), "x86_64", report=listen, env=environment)
+        chosen = accel.choose(Machine(), HOST, report=listen, env=environment)
     except UserError as error:
         return Need(name="KVM", met=False, found=error.message, weight="advised")
     if chosen == "kvm":

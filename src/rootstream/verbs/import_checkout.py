@@ -12,14 +12,14 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
 
 from rootstream import events
+from rootstream.architectures import ARCHITECTURES
 from rootstream.buildroot.build.opening import Opened
 from rootstream.buildroot.config import config_edit, kconfig, requested
 from rootstream.buildroot.sources import checkout, worktree
 from rootstream.buildroot.sources.checkout import Checkout, own_values
-from rootstream.description.system import Architecture, NamedDefconfig
+from rootstream.description.system import NamedDefconfig
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.events import Reporter
@@ -128,7 +128,7 @@ def _description(
         "systems:",
     ]
     lines += [f"  {system}:"]
-    lines += [f"    arch: {arch}"] if arch in get_args(Architecture) else []
+    lines += [f"    arch: {arch}"] if arch in ARCHITECTURES else []
     lines += ["    root:", "      buildroot:"]
     if cloned:
         url, track = map(json.dumps, cloned)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import events
+from rootstream.architectures import ARCHITECTURES
 from rootstream.buildroot.generate import python_layer
 from rootstream.description.model import Described
 from rootstream.engine import Engine
@@ -29,7 +30,6 @@ from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import wheels
 
 GLIBC = 28  # of every Buildroot that is still cared for, and of the toolchains that people bring along
-MACHINES = {"riscv64gc": "riscv64", "riscv64imac": "riscv64", "powerpc": "ppc"}
 
 
 def _elements(where: project.Project, described: Described) -> tuple[tuple[Element, ...], dict[str, bytes]]:
@@ -40,7 +40,7 @@ def _elements(where: project.Project, described: Described) -> tuple[tuple[Eleme
         paths = (*layer.requirements, *layer.constraints)
         texts = {path: inputs.requirement_text(where.folder / path) for path in paths}
         folder, digest, lists = lists_of(layer, texts)
-        machine = MACHINES.get(described.system.arch, described.system.arch)
+        machine = ARCHITECTURES[described.system.arch].uname
         source = wheels_source(str(layer.version), machine, GLIBC, folder, digest)
         number = len(elements) + 1
         elements.append(

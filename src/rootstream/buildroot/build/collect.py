@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description.images import Files, MakeFiles
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError, Where
 from rootstream.host import process
 
@@ -151,5 +151,5 @@ def first_kernel(names: tuple[str, ...]) -> str | None:
 
 def kernel_names(arch: Architecture) -> tuple[str, ...]:
     """Return the files that Buildroot may call the kernel of an architecture, the usual one first."""
-    usual = {"x86_64": "bzImage"}.get(arch, "Image")
-    return tuple(dict.fromkeys((usual, *KERNEL_ORDER)))
+    usual = ARCHITECTURES[arch].kernel_file
+    return tuple(dict.fromkeys((*([] if usual == KERNEL_ORDER[-1] else [usual]), *KERNEL_ORDER)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import get_args
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.buildroot import confined, outside
 from rootstream.buildroot.config import configuration, kconfig, logins, requested
 from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.workspace import Workspace
-from rootstream.description.system import Architecture
 from rootstream.errors import UserError
 from rootstream.formats.kconfig.facts import Reason, reason_for
 from rootstream.formats.kconfig.fragment import Problem, Request, same
@@ -211,10 +210,9 @@ def _refused(space: Workspace, composed: Composed) -> Iterator[Problem]:
 def _architecture(space: Workspace, composed: Composed) -> Iterator[Problem]:
     """Yield another architecture than the description's: `run` and `verify` would start the wrong machine."""
     got, said = composed.result.get("BR2_ARCH", '""')[1:-1], space.described.system.arch
-    words = get_args(Architecture)
     if not got or got == said:
         return
-    known = got in words
+    known = got in ARCHITECTURES
     yield Problem(
         severity="error" if known else "warning",
         kind="other-architecture",

@@ -6,6 +6,7 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.images import (
     MakeCapsule,
     MakeDisk,
@@ -66,7 +67,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         message = "checks: no image of this system can be booted"
         hint = f"Make one of: {', '.join(kinds)}."
         yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)
-    if system.arch != "x86_64" and system.machine.firmware == "bios":
+    if system.machine.firmware == "bios" and not ARCHITECTURES[system.arch].board.bios:
         message = f"firmware: {system.arch} machines have no BIOS"
         yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.images import (
     MakeCapsule,
     MakeDisk,
@@ -22,12 +23,12 @@ from rootstream.description.images import (
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot
 from rootstream.description.rules import disks
-from rootstream.description.system import RISCV, Model
+from rootstream.description.system import Model
 from rootstream.description.yaml_nodes import Mapping, Node, at
 from rootstream.errors import UserError
 from rootstream.formats.units import show_size
 
-KERNEL_FILES = {"x86_64": "bzImage", "powerpc": "vmlinux"}
+CAPSULES = tuple(name for name, row in ARCHITECTURES.items() if row.capsules)
 RESERVED = ("SHA256SUMS", "manifest.json")
 LEAST_MEMORY = 8 << 20
 LEAST_SIZE = 64 << 10
@@ -55,7 +56,7 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
         where = at(node, "images", number)
         if isinstance(image, MakeFiles) and not ours:
             yield UserError("bad-value", "files: only a buildroot root makes files of its own", where=where)
-        if isinstance(image, MakeFirmware) and system.arch not in RISCV:
+        if isinstance(image, MakeFirmware) and not ARCHITECTURES[system.arch].opensbi:
             yield UserError("bad-value", f"firmware: OpenSBI is for RISC-V, not for {system.arch}", where=where)
         if isinstance(image, _NATIVE) and ours:
             word = next(iter(type(image).model_fields))
@@ -69,7 +70,8 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
     taken: dict[str, int] = {}
     for number, image in enumerate(system.images):
         kind = type(image).__name__.removeprefix("Make").lower()
-        kernel = "vmlinuz" if system.kernel and system.kernel.package else KERNEL_FILES.get(system.arch, "Image")
+        packaged = system.kernel and system.kernel.package
+        kernel = "vmlinuz" if packaged else ARCHITECTURES[system.arch].kernel_file
         name = file_name(image, kernel, system.label)
         where = at(node, "images", number, kind, "name")
         if name in RESERVED:
@@ -90,8 +92,8 @@ def _inside(system: System, node: Node) -> Iterator[UserError]:
                 where = at(node, "images", number, "uimage", "ramdisk")
                 message = f"ramdisk: the system makes no {wanted}"
                 yield UserError("image-needed", message, where=where, hint=f"Add `- {wanted}` to the images.")
-        if isinstance(image, MakeCapsule) and system.arch not in RISCV:
-            message = f"capsule: there is none for {system.arch} yet, only for {' and '.join(RISCV)}"
+        if isinstance(image, MakeCapsule) and system.arch not in CAPSULES:
+            message = f"capsule: there is none for {system.arch} yet, only for {' and '.join(CAPSULES)}"
             yield UserError("not-available", message, where=at(node, "images", number))
 
 

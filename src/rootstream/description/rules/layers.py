@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.layers import PackagesLayer, PythonLayer, SecretsLayer, ServicesLayer, SshdLayer
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot, FromBusybox, FromDebianPackages
@@ -19,9 +20,12 @@ _ROOTS: dict[type[Model], tuple[type[Model], ...]] = {
     PythonLayer: (FromDebianPackages, FromBuildroot),
 }
 PACKAGES = ("make", "autotools", "cmake", "meson", "go", "cargo")  # how software is built on a root of ours
+_ISAS = tuple(isa for row in ARCHITECTURES.values() for isa in row.isas)
 # What there is a compiler for that is not C's.
-_ABLE = ("x86_64", "aarch64", "riscv64gc")
-COMPILERS = {"go": ("Go", _ABLE), "cargo": ("Rust", _ABLE)}
+COMPILERS = {
+    "go": ("Go", tuple(isa.label for isa in _ISAS if isa.go)),
+    "cargo": ("Rust", tuple(isa.label for isa in _ISAS if isa.rust)),
+}
 
 
 def check(system: System, node: Node) -> Iterator[UserError]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator, Sequence
 
+from rootstream.architectures import ARCHITECTURES, HOST, UEFI
 from rootstream.description.images import MakeCapsule, MakeFiles, MakeInitramfs, MakeKernel
 from rootstream.description.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, WithQemu, not_for_ipxe
 from rootstream.description.model import Described, Project, System
@@ -12,8 +13,6 @@ from rootstream.description.roots import FromBuildroot
 from rootstream.description.validation_messages import nearest
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError, Where
-
-UEFI = ("x86_64", "aarch64", "riscv64")
 
 
 def check(project: Project, systems: Sequence[Described], node: Node) -> list[UserError]:
@@ -146,14 +145,14 @@ def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
 
 def _firmware(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
     """Yield a firmware that the machine's processor does not have, and iPXE that it cannot load."""
-    if machine.firmware == "bios" and machine.arch != "x86_64":
+    if machine.firmware == "bios" and not ARCHITECTURES[machine.arch].board.bios:
         message = f"firmware: {machine.arch} machines have no BIOS"
         yield UserError("bad-value", message, where=_place(node, name, "firmware"))
     if machine.firmware == "uefi" and machine.arch not in UEFI:
         message = f"firmware: there is no UEFI for {machine.arch}, only for {', '.join(UEFI)}"
         yield UserError("not-available", message, where=_place(node, name, "firmware"))
-    if machine.ipxe == "own" and machine.arch != "x86_64":
-        message = "ipxe: own is for x86_64 only: elsewhere ours cannot be told from the firmware's"
+    if machine.ipxe == "own" and machine.arch != HOST:
+        message = f"ipxe: own is for {HOST} only: elsewhere ours cannot be told from the firmware's"
         yield UserError("not-available", message, where=_place(node, name, "ipxe"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rootstream.architectures import ARCHITECTURES, HOST, UEFI
 from rootstream.description.images import (
     Disk,
     MakeCapsule,
@@ -18,8 +19,7 @@ from rootstream.description.model import System
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError
 
-UEFI = ("x86_64", "aarch64", "riscv64")
-KERNEL_PACKAGES = ("x86_64", "aarch64", "riscv64")
+KERNEL_PACKAGES = tuple(name for name, row in ARCHITECTURES.items() if row.kernel_package)
 
 
 def check(system: System, node: Node) -> Iterator[UserError]:
@@ -82,8 +82,8 @@ def _started(system: System, disk: Disk, node: Node, path: tuple[str | int, ...]
             message = "firmware: uki starts from UEFI, not from bios"
             yield UserError("bad-value", message, where=at(node, "machine", "firmware"))
     if disk.loader == "syslinux":
-        if system.arch != "x86_64":
-            message = f"syslinux starts x86_64 machines only, not {system.arch}"
+        if system.arch != HOST:
+            message = f"syslinux starts {HOST} machines only, not {system.arch}"
             yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
         if system.machine.firmware == "uefi":
             message = "firmware: syslinux starts from BIOS, not from uefi"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromDebianPackages
 from rootstream.description.rules import accounts, booting, debian, images, layers, logins, starting
-from rootstream.description.system import RISCV
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import Caution, UserError, Where
 
@@ -46,13 +46,14 @@ def cautions(system: System, node: Node, folder: Path) -> tuple[Caution, ...]:
 
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
     """Yield an instruction set for a processor that has no such choice, and programs that do not run here."""
-    if isinstance(system.root, FromDebianPackages) and system.arch != "x86_64":
+    if isinstance(system.root, FromDebianPackages) and system.arch != HOST:
         message = f"arch: a debian root for {system.arch} cannot be configured yet: its programs do not run here"
         hint = (
-            "Its packages' own scripts configure it on the machine that builds, which is x86_64. "
+            f"Its packages' own scripts configure it on the machine that builds, which is {HOST}. "
             "A busybox root is compiled for every processor."
         )
         yield UserError("not-available", message, where=at(node, "arch"), hint=hint)
-    if system.isa and system.arch not in RISCV:
-        message = f"isa: only {' and '.join(RISCV)} have a choice, not {system.arch}"
+    choices = tuple(name for name, row in ARCHITECTURES.items() if row.has_isas)
+    if system.isa and system.arch not in choices:
+        message = f"isa: only {' and '.join(choices)} have a choice, not {system.arch}"
         yield UserError("bad-value", message, where=at(node, "isa"))

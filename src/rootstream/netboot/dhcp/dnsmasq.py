@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from rootstream.architectures import ARCHITECTURES
 from rootstream.description.machines import NetMachine, Serve
 from rootstream.errors import UserError
 from rootstream.netboot.dhcp.interface import Link
@@ -20,17 +21,7 @@ from rootstream.netboot.dhcp.interface import Link
 Mode = Literal["full", "proxy", "none"]
 SCRIPT = "/boot.ipxe"
 PROGRAMS = "/ipxe/"  # where the HTTP server has iPXE itself
-# Client architectures: tag, numbers, iPXE's program, whether it came by HTTP
-ARCHITECTURES: tuple[tuple[str, tuple[int, ...], str, bool], ...] = (
-    ("bios", (0,), "undionly.kpxe", False),
-    ("efi64", (7, 9), "snponly.efi", False),
-    ("efi64http", (16,), "snponly.efi", True),
-    ("arm64", (11,), "ipxe-arm64.efi", False),
-    ("arm64http", (19,), "ipxe-arm64.efi", True),
-    ("riscv64", (27,), "ipxe-riscv64.efi", False),
-    ("riscv64http", (28,), "ipxe-riscv64.efi", True),
-)
-_SERVICES = {"bios": ("X86PC",), "efi64": ("BC_EFI", "X86-64_EFI"), "arm64": ("ARM64_EFI",), "riscv64": ("27",)}
+CLIENTS = tuple(client for row in ARCHITECTURES.values() for client in row.netboot)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +58,8 @@ def configuration(link: Link, port: int, serve: Serve, files: Files, *, mode: Mo
     lines += ["log-dhcp", f"dhcp-leasefile={files.leases}", f"dhcp-hostsfile={files.hosts}"]
     lines += ["dhcp-vendorclass=set:pxe,PXEClient", "dhcp-vendorclass=set:pxe,HTTPClient"]
     lines += ["dhcp-match=set:ipxe,175"]
-    for tag, numbers, _, _ in ARCHITECTURES:
-        lines += [f"dhcp-match=set:{tag},option:client-arch,{number}" for number in numbers]
+    for client in CLIENTS:
+        lines += [f"dhcp-match=set:{client.tag},option:client-arch,{number}" for number in client.numbers]
     lines += _proxy(link, base) if mode == "proxy" else _full(link, base, serve)
     return "\n".join(lines) + "\n"
 
@@ -95,24 +86,23 @@ def _full(link: Link, base: str, serve: Serve) -> list[str]:
     ]
     if serve.domain:
         lines.append(f"domain={serve.domain}")
-    for tag, _, program, http in ARCHITECTURES:
-        if http:
-            lines.append(f"dhcp-boot=tag:{tag},tag:!ipxe,{base}{PROGRAMS}{program}")
-            lines.append(f"dhcp-option-force=tag:{tag},60,HTTPClient")
+    for client in CLIENTS:
+        if client.http:
+            lines.append(f"dhcp-boot=tag:{client.tag},tag:!ipxe,{base}{PROGRAMS}{client.program}")
+            lines.append(f"dhcp-option-force=tag:{client.tag},60,HTTPClient")
         else:
-            lines.append(f"dhcp-boot=tag:{tag},tag:!ipxe,{program},,{link.address}")
+            lines.append(f"dhcp-boot=tag:{client.tag},tag:!ipxe,{client.program},,{link.address}")
     return [*lines, f"dhcp-boot=tag:ipxe,{base}{SCRIPT}"]
 
 
 def _proxy(link: Link, base: str) -> list[str]:
     """Return what answers beside another DHCP server, which gives the addresses."""
     lines = [f"dhcp-range={link.network.network_address},proxy,{link.network.netmask}"]
-    for tag, _, program, http in ARCHITECTURES:
-        if not http:
-            lines += [
-                f'pxe-service=tag:{tag},tag:!ipxe,{service},"Rootstream",{program},{link.address}'
-                for service in _SERVICES[tag]
-            ]
+    for client in CLIENTS:
+        lines += [
+            f'pxe-service=tag:{client.tag},tag:!ipxe,{service},"Rootstream",{client.program},{link.address}'
+            for service in client.services
+        ]
     return [*lines, f"dhcp-boot=tag:ipxe,{base}{SCRIPT},,{link.address}"]
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rootstream import events
+from rootstream.architectures import ARCHITECTURES
 from rootstream.boot import accel
-from rootstream.boot.boards import BOARDS
 from rootstream.boot.firmware import Firmware, private, uefi
 from rootstream.boot.machine import Guest, Launch, launched
 from rootstream.boot.memory import ramdisk as sizes
@@ -45,7 +45,7 @@ def command(
     reboot: bool,
 ) -> tuple[str, ...]:
     """Return the arguments of QEMU, program first; `tap` is the file descriptor of the card's network. Pure."""
-    board = BOARDS[machine.arch]
+    board = ARCHITECTURES[machine.arch].board
     if firmware is not None and board.uefi is not None:
         board = board.uefi
     kind = f"{board.machine},graphics=off" if board.bios else board.machine
@@ -96,7 +96,7 @@ def started(
 
     Raises `UserError` program-missing, firmware-missing, no-interface, no-permission, qemu-failed.
     """
-    board = BOARDS[machine.arch]
+    board = ARCHITECTURES[machine.arch].board
     qemu = qemu.model_copy(update={"memory": qemu.memory or memory(ramdisk)})
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     firmware = uefi(machine.arch) if machine.firmware == "uefi" else None

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
+from rootstream.architectures import ARCHITECTURES, HOST, Architecture
 from rootstream.description.model import Debian
 from rootstream.plan.model import Dependency, Element, Source
 from rootstream.plan.sources import debian_packages
 
 OPENSBI, ISOLINUX = "opensbi.bst", "isolinux.bst"
 FIRMWARE, STUBS, LOADERS = "/opensbi", "/boot-stub", "/boot-loader"
-# Debian's word for an architecture, and systemd's EFI stub for it.
-EFI = {
-    "x86_64": ("amd64", "linuxx64.efi.stub"),
-    "aarch64": ("arm64", "linuxaa64.efi.stub"),
-    "riscv64": ("riscv64", "linuxriscv64.efi.stub"),
-}
 
 
-def stub_element(debian: Debian, arch: str) -> Element:
+def stub_element(debian: Debian, arch: Architecture) -> Element:
     """Return the element with the program that a kernel is joined with for UEFI."""
     return Element(
         name=_stub_name(arch),
         kind="import",
         description=f"The EFI stub of systemd for {arch}",
-        sources=(_plain(debian_packages(debian, EFI[arch][0], ("systemd-boot-efi",))),),
+        sources=(_plain(debian_packages(debian, ARCHITECTURES[arch].debian_word, ("systemd-boot-efi",))),),
     )
 
 
-def stub(arch: str) -> Dependency:
+def stub(arch: Architecture) -> Dependency:
     """Return the dependency on the stub."""
     return Dependency(element=_stub_name(arch), location=STUBS)
 
 
-def stub_path(arch: str) -> str:
+def stub_path(arch: Architecture) -> str:
     """Return where the stub is in the sandbox."""
-    return f"{STUBS}/usr/lib/systemd/boot/efi/{EFI[arch][1]}"
+    uefi = ARCHITECTURES[arch].uefi
+    assert uefi is not None  # noqa: S101  (the description's rules look)
+    return f"{STUBS}/usr/lib/systemd/boot/efi/{uefi.stub}"
 
 
 def opensbi_element(debian: Debian) -> Element:
@@ -42,7 +39,7 @@ def opensbi_element(debian: Debian) -> Element:
         name=OPENSBI,
         kind="import",
         description="OpenSBI, which starts kernels on RISC-V",
-        sources=(_plain(debian_packages(debian, "amd64", ("opensbi",))),),
+        sources=(_plain(debian_packages(debian, ARCHITECTURES[HOST].debian_word, ("opensbi",))),),
     )
 
 
@@ -51,9 +48,9 @@ def opensbi() -> Dependency:
     return Dependency(element=OPENSBI, location=FIRMWARE)
 
 
-def opensbi_path(arch: str) -> str:
+def opensbi_path(arch: Architecture) -> str:
     """Return where OpenSBI is in the sandbox: fw_dynamic, which is told by QEMU what to start."""
-    return f"{FIRMWARE}/usr/lib/{arch}-linux-gnu/opensbi/generic/fw_dynamic.bin"
+    return f"{FIRMWARE}/usr/{ARCHITECTURES[arch].opensbi}"
 
 
 def isolinux_element(debian: Debian) -> Element:
@@ -62,7 +59,7 @@ def isolinux_element(debian: Debian) -> Element:
         name=ISOLINUX,
         kind="import",
         description="isolinux",
-        sources=(_plain(debian_packages(debian, "amd64", ("isolinux",))),),
+        sources=(_plain(debian_packages(debian, ARCHITECTURES[HOST].debian_word, ("isolinux",))),),
     )
 
 
@@ -76,7 +73,7 @@ def isolinux_path() -> str:
     return f"{LOADERS}/usr/lib/ISOLINUX"
 
 
-def _stub_name(arch: str) -> str:
+def _stub_name(arch: Architecture) -> str:
     return f"efi-stub-{arch}.bst"
 
 

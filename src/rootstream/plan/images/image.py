@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description import images
-from rootstream.description.system import Architecture
 from rootstream.host.content import Content
 from rootstream.plan import base, programs
 from rootstream.plan.images import base_archive, boot_programs
@@ -124,7 +124,7 @@ def element(image: images.Image, context: Context, inner: Made | None) -> Made: 
         case images.MakeIso():
             files |= _arguments(image.iso.kernel_args, name, context)
             commands = [_program("iso", *_started(context, inner), *_iso(image.iso, context), _output(name))]
-            extra = (boot_programs.isolinux(),) if context.arch == "x86_64" else ()
+            extra = (boot_programs.isolinux(),) if ARCHITECTURES[context.arch].board.bios else ()
     if inner:
         extra += (Dependency(element=inner.element.name, location=LOADED),)
     if starts_from_uefi(image):
@@ -212,7 +212,7 @@ def _initrd(image: images.Initrd, context: Context, output: str) -> str:
 
 
 def _iso(image: images.Iso, context: Context) -> list[str]:
-    bios = [f"--isolinux {boot_programs.isolinux_path()}"] if context.arch == "x86_64" else []
+    bios = [f"--isolinux {boot_programs.isolinux_path()}"] if ARCHITECTURES[context.arch].board.bios else []
     return [f"--label {image.label}", *bios, "-o"]
 
 
@@ -267,14 +267,14 @@ def _capsule(image: images.Capsule, name: str, context: Context) -> tuple[list[s
     if image.payload is not None:
         files[f"files/payload-{context.slug}-{short_hash(name)}/payload.tar"] = context.payloads[image.payload]
         words.append("--layer spec/payload.tar")
-    load = context.tools.load if image.load is None else image.load
+    load = context.tools.row.load if image.load is None else image.load
     told = ["--link /kernel/link", "--initramfs initramfs", f"--arch {context.arch}", f"--load {load:#x}"]
     told += [f"--entry {image.entry}", "-o", _output(name)]
     return [_program("image", *words, "-o initramfs"), _program("capsule", *told)], files
 
 
 def _uimage(image: images.Uimage, name: str, context: Context, ramdisk: Made | None) -> list[str]:
-    load = context.tools.load if image.load is None else image.load
+    load = context.tools.row.load if image.load is None else image.load
     words = [image.type, f"--arch {context.arch}", f"--load {load:#x}"]
     words.append(f"--name {shlex.quote(image.title or context.slug)}")
     if image.type != "ramdisk":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import resources
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description.model import Debian
 from rootstream.description.system import DebianKernel
 from rootstream.plan import base, programs
@@ -11,8 +12,6 @@ from rootstream.plan.kernel.linux import Built
 from rootstream.plan.model import Dependency, Element, Source, short_hash
 from rootstream.plan.sources import debian_packages, local, with_updates
 
-# Debian's words for architectures; its kernel packages have them in their names.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 # What a kernel package wants on a Debian that updates itself, and an image has no use for.
 BESIDE = ("initramfs-tools", "kmod", "linux-base")
 PACKAGES, BUSYBOX = "/kernel-packages", "/busybox"
@@ -24,7 +23,7 @@ FILES = "files/kernel-package"
 def elements(
     description: DebianKernel,
     debian: Debian,
-    arch: str,
+    arch: Architecture,
     *,
     suites: tuple[str, ...],
     epoch: int,
@@ -34,8 +33,8 @@ def elements(
 
     `suites` are those of the root; with `load`, the root's own init loads no modules and gets a script for it.
     """
-    word = ARCHITECTURES[arch]
-    wanted = description.package or f"linux-image-{word}"
+    word = ARCHITECTURES[arch].debian_word
+    wanted = description.package or str(ARCHITECTURES[arch].kernel_package)
     chosen = with_updates(description.suite, description.also) if description.suite else suites
     kernel = debian_packages(debian, word, (wanted,), suites=chosen, without=BESIDE)
     unpacked = _import(f"kernel-{word}", kernel, f"{wanted} of {'+'.join(chosen)}")

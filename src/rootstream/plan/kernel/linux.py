@@ -14,13 +14,6 @@ from rootstream.plan.model import Dependency, Element, Prepared, short_hash
 from rootstream.plan.sources import WORK, Unpacked, local
 from rootstream.plan.toolchain import Toolchain
 
-# The kernel's word for the architecture: the make target, the file that it makes.
-TARGETS = {
-    "x86": ("bzImage", "arch/x86/boot/bzImage"),
-    "arm64": ("Image", "arch/arm64/boot/Image"),
-    "riscv": ("Image", "arch/riscv/boot/Image"),
-    "powerpc": ("vmlinux", "vmlinux"),
-}
 # What scripts/link-vmlinux.sh reads of its environment.
 LINKING = (
     *("ARCH", "SRCARCH", "CC", "LD", "NM", "OBJCOPY", "CONFIG_SHELL", "KBUILD_LDS", "KBUILD_VMLINUX_LIBS"),
@@ -51,8 +44,8 @@ def kernel(
     linkable: bool = False,
 ) -> Built:
     """Return the element for a kernel; a `linkable` one keeps what it takes to link it again, in /kernel/link."""
-    karch = tools.kernel
-    target, path = TARGETS[karch]
+    karch = tools.row.linux
+    target, path = tools.row.target, tools.row.kernel
     words = " ".join((f"ARCH={karch}", *tools.make_words()))
     folder, files = fragment_files(fragments)
     name = path.rsplit("/", 1)[-1]

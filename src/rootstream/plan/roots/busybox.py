@@ -62,7 +62,7 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
         f'make -C {WORK}/build DESTDIR="%{{install-root}}" install',
         *(_wrapper(tools) if tools.foreign else ()),
         f'cd /usr/include && cp -rL --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
-        f'cp -rL --no-clobber /usr/include/{tools.headers}/asm "%{{install-root}}{SYSROOT}/include/"',
+        f'cp -rL --no-clobber /usr/include/{tools.row.triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
         f'cp -rL --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
     )
     return Element(
@@ -79,15 +79,15 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
 
 def _compiler(tools: Toolchain) -> tuple[str, ...]:
     """Return the commands that make work/cc, the compiler with its flags, and work/target, what it links with."""
-    flags = " ".join((f"{tools.prefix}gcc", *tools.flags))
+    flags = " ".join((f"{tools.prefix}gcc", *tools.isa.flags))
     commands = [
         f"mkdir -p {WORK}/target",
         f"printf '#!/bin/sh\\nexec %s \"$@\"\\n' '{flags}' > {WORK}/cc && chmod +x {WORK}/cc",
     ]
-    if tools.libgcc:
+    if tools.isa.libgcc:
         # Static programs in C need nothing else of what gcc links with.
         commands += [
-            f"cp /usr/lib/gcc/riscv64-unknown-elf/*/{tools.libgcc}/libgcc.a {WORK}/target/",
+            f"cp /usr/lib/gcc/riscv64-unknown-elf/*/{tools.isa.libgcc}/libgcc.a {WORK}/target/",
             f"{WORK}/cc -c -x assembler /dev/null -o {WORK}/target/crtbeginS.o",
             f"{WORK}/cc -c -x assembler /dev/null -o {WORK}/target/crtendS.o",
             f"{tools.prefix}ar rcs {WORK}/target/libgcc_eh.a",
@@ -98,16 +98,16 @@ def _compiler(tools: Toolchain) -> tuple[str, ...]:
 def _foreign_words(tools: Toolchain) -> str:
     if not tools.foreign:
         return ""
-    words = f" --target={tools.target}-linux-musl --disable-wrapper CC=../cc"
+    words = f" --target={tools.row.name}-linux-musl --disable-wrapper CC=../cc"
     words += f" CROSS_COMPILE={tools.prefix}"
-    return words + (" LIBCC=../target/libgcc.a" if tools.libgcc else "")
+    return words + (" LIBCC=../target/libgcc.a" if tools.isa.libgcc else "")
 
 
 def _wrapper(tools: Toolchain) -> tuple[str, ...]:
     """Return the commands that install musl-gcc, which musl itself can make for a compiler without flags only."""
     place = f"%{{install-root}}{SYSROOT}"
-    found = (f"-B{SYSROOT}/lib/target/",) if tools.libgcc else ()
-    words = (f"{tools.prefix}gcc", *tools.flags, *found, "-specs", f"{SYSROOT}/lib/musl-gcc.specs")
+    found = (f"-B{SYSROOT}/lib/target/",) if tools.isa.libgcc else ()
+    words = (f"{tools.prefix}gcc", *tools.isa.flags, *found, "-specs", f"{SYSROOT}/lib/musl-gcc.specs")
     specs = f"{WORK}/tree/tools/musl-gcc.specs.sh {SYSROOT}/include {SYSROOT}/lib {SYSROOT}/lib/ld-musl.so.1"
     return (
         f'cp -r {WORK}/target "{place}/lib/target" && mkdir -p "{place}/bin"',
@@ -132,7 +132,7 @@ def busybox(
     making = f"make -C {WORK}/tree {words}"
     asked = Asked(
         kind="busybox",
-        arch=tools.target,
+        arch=tools.row.name,
         base=description.base,
         fragments=fragments,
         optional=description.optional,

@@ -10,6 +10,7 @@ from importlib import resources
 from pathlib import PurePosixPath
 from types import MappingProxyType
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description.model import Debian
 from rootstream.description.roots import AptArchive, DebianRoot, Repository
 from rootstream.plan import base
@@ -20,8 +21,6 @@ from rootstream.plan.sources import debian_packages as packages_source
 from rootstream.sandbox.rootfs.identities import KNOWN
 
 NOTES = "/.rootstream"
-# Debian's words for architectures.
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "riscv64": "riscv64"}
 DOCS = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/info/*", "/usr/share/lintian/*", "/usr/share/bug/*")
 # apt's examples name the archive (sandbox/aptsources.py, which removes them).
 KEPT_DOCS = ("/usr/share/doc/*/copyright", "/usr/share/doc/apt/examples/*")
@@ -167,7 +166,7 @@ def packages_of(description: DebianRoot, *, suite: str, modules: bool) -> tuple[
 def elements(
     description: DebianRoot,
     debian: Debian,
-    arch: str,
+    arch: Architecture,
     preseed: str,
     epoch: int,
     *,
@@ -179,7 +178,7 @@ def elements(
     `preseed` is the text of its answers for debconf, `keys` are the files with keys of its repositories; with
     `modules` a kernel comes with some.
     """
-    architecture = ARCHITECTURES[arch]
+    architecture = ARCHITECTURES[arch].debian_word
     suites = suites_of(description, debian)
     slug = f"{'-'.join(suites).replace('/', '-')}-{architecture}"
     wanted = packages_source(

@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.description.layers import Layer, PackagesLayer, SourcePackage
 from rootstream.description.model import Debian
 from rootstream.host.content import Content
@@ -28,8 +29,6 @@ INSTALL = 'DESTDIR="%{install-root}"'
 # What each way of building wants beside the base: a package of Debian.
 TOOLS = {"cmake": "cmake", "meson": "meson", "go": "golang-go", "cargo": rust.TOOL}
 WITHOUT_MUSL = ("go", "cargo")
-# What Go calls a processor; it knows no other of ours.
-GO = {"x86_64": "amd64", "aarch64": "arm64", "riscv64gc": "riscv64"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +141,7 @@ def _make(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
 def _autotools(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
     places = ("--prefix=/usr", "--sysconfdir=/etc", "--localstatedir=/var", "--mandir=/usr/share/man")
     kinds = ("--disable-shared", "--enable-static", "--disable-dependency-tracking", "--disable-nls")
-    machines = ("--build=x86_64-linux-gnu", f"--host={tools.target}-linux-musl")
+    machines = (f"--build={ARCHITECTURES[HOST].triplet}", f"--host={tools.row.name}-linux-musl")
     words = shlex.join((*machines, *places, *kinds, *package.options, *_words(tools)))
     lacking = f"{package.source}: there is no configure: run `autoreconf -fi` in the folder, or unpack a release"
     return (
@@ -156,7 +155,7 @@ def _autotools(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
 def _cmake(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
     told = {
         "CMAKE_SYSTEM_NAME": "Linux",
-        "CMAKE_SYSTEM_PROCESSOR": tools.target,
+        "CMAKE_SYSTEM_PROCESSOR": tools.row.name,
         "CMAKE_C_COMPILER": f"{SYSROOT}/bin/musl-gcc",
         "CMAKE_AR": f"/usr/bin/{tools.prefix}ar",
         "CMAKE_RANLIB": f"/usr/bin/{tools.prefix}ranlib",
@@ -178,14 +177,13 @@ def _cmake(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
 
 
 def _meson(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
-    order = "big" if tools.target == "powerpc" else "little"
     binaries = {"c": f"{SYSROOT}/bin/musl-gcc", "ar": f"{tools.prefix}ar", "strip": f"{tools.prefix}strip"}
-    machine = {"system": "linux", "cpu_family": MESON.get(tools.target, tools.target), "cpu": tools.target}
+    machine = {"system": "linux", "cpu_family": tools.row.meson, "cpu": tools.row.name}
     linking = ["-static", f"-L{STAGING}/usr/lib"]
     sections: dict[str, dict[str, Json]] = {
         "binaries": {**binaries, "pkg-config": "pkg-config"},
         "built-in options": {"c_args": f"-I{STAGING}/usr/include", "c_link_args": linking},
-        "host_machine": {**machine, "endian": order},
+        "host_machine": {**machine, "endian": tools.row.endian},
     }
     lines = []
     for section, values in sections.items():
@@ -200,15 +198,12 @@ def _meson(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
     )
 
 
-MESON = {"powerpc": "ppc"}  # meson, "Reference tables": CPU families
-
-
 def _go(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
     """Return how Go builds: without C, so static, and without a network: modules are in vendor/."""
     module = shlex.quote(package.module or package.name)
     settings = {
         "GOOS": "linux",
-        "GOARCH": GO[tools.label],
+        "GOARCH": str(tools.isa.go),
         "CGO_ENABLED": "0",
         "GOTOOLCHAIN": "local",
         "GOPROXY": "off",

@@ -7,12 +7,12 @@ import re
 import shlex
 from collections.abc import Mapping
 
+from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description.layers import PythonPackages
 from rootstream.description.model import Debian
 from rootstream.errors import UserError
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Source, short_hash
-from rootstream.plan.roots.debian import ARCHITECTURES
 from rootstream.plan.sources import debian_packages, git, local
 
 # Suite: the version of its python3, and the minor version of its glibc.
@@ -41,7 +41,7 @@ def element(
     texts: Mapping[str, str],
     *,
     suites: tuple[str, ...],
-    arch: str,
+    arch: Architecture,
     epoch: int,
     debian: Debian,
 ) -> tuple[tuple[Element, ...], dict[str, bytes], str]:
@@ -161,10 +161,10 @@ def _normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _builder(layer: PythonPackages, debian: Debian, suites: tuple[str, ...], arch: str) -> Element:
+def _builder(layer: PythonPackages, debian: Debian, suites: tuple[str, ...], arch: Architecture) -> Element:
     """Return the packages of the root's own suite that sources are built with: its compiler, its Python."""
     packages = (*base.ESSENTIAL, *BUILDING, *layer.build_packages)
-    source = debian_packages(debian, ARCHITECTURES[arch], packages, suites=suites)
+    source = debian_packages(debian, ARCHITECTURES[arch].debian_word, packages, suites=suites)
     return Element(
         name=f"python-builder-{suites[0].replace('/', '-')}-{short_hash(source.request())}.bst",
         kind="import",

@@ -17,19 +17,13 @@ from rootstream.plan.toolchain import Toolchain
 TOOL = "cargo"
 STD = "/rust"  # where the library of another processor is staged
 TREE = f"{WORK}/tree"
-# By toolchain: what Rust calls the processor, and Debian's architecture with its library, none for the base's.
-TARGETS = {
-    "x86_64": ("x86_64-unknown-linux-gnu", None),
-    "aarch64": ("aarch64-unknown-linux-gnu", "arm64"),
-    "riscv64gc": ("riscv64gc-unknown-linux-gnu", "riscv64"),
-}
 
 
 def library(tools: Toolchain, debian: Debian) -> Element | None:
     """Return the element with the libraries for another processor; the base's come with cargo and gcc."""
-    architecture = TARGETS[tools.label][1]
-    if architecture is None:
+    if not tools.foreign:
         return None
+    architecture = tools.row.debian_word
     return Element(
         name=f"rust-{architecture}.bst",
         kind="import",
@@ -48,10 +42,10 @@ def commands(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
 
     `--target` is given always: what runs while building (build scripts, macros) must not be linked statically.
     """
-    target, architecture = TARGETS[tools.label]
+    target = str(tools.isa.rust)
     flags = ["-C target-feature=+crt-static", f"-C linker={tools.prefix}gcc", "--remap-path-prefix=$PWD=/src"]
     sysroot: tuple[str, ...] = ()
-    if architecture:
+    if tools.foreign:
         place = f"$PWD/{WORK}/sysroot"
         sysroot = (
             f'mkdir -p "{place}/lib/rustlib"',
@@ -60,7 +54,7 @@ def commands(package: SourcePackage, tools: Toolchain) -> tuple[str, ...]:
         flags += ["--sysroot=$PWD/../sysroot", f"-C link-arg=--sysroot={STD}"]
     name = target.replace("-", "_")
     told = f'CARGO_HOME=/tmp/cargo CARGO_TARGET_{name.upper()}_RUSTFLAGS="{" ".join(flags)}"'
-    told += f" CC_{name}={tools.prefix}gcc" + (f" CFLAGS_{name}=--sysroot={STD}" if architecture else "")
+    told += f" CC_{name}={tools.prefix}gcc" + (f" CFLAGS_{name}=--sysroot={STD}" if tools.foreign else "")
     words = ["install", "--path", ".", "--frozen", "--no-track", "--target", target, *package.options]
     return (
         *_wanted(package),
