@@ -41,6 +41,19 @@ def test_fstab_of_the_usual_disk() -> None:
     )
 
 
+def test_systemd_does_not_give_up_on_the_disk_that_it_comes_from() -> None:
+    disk = {**DISK, "partitions": [BOOT, ROOT, SWAP, {"mount": "/data"}, {"mount": "/own", "options": "noexec"}]}
+    found = mounts(parse_disk_spec({**disk, "table": "gpt"}), systemd=True)
+    waiting = "defaults,x-systemd.device-timeout=15min"
+    assert {line.target: line.options for line in found} == {
+        "/": "defaults,rw,noatime",
+        "/boot": waiting,
+        "/data": f"{waiting},noatime",
+        "/own": "noexec",
+        "none": waiting,
+    }
+
+
 @pytest.mark.parametrize(
     ("device", "source"),
     [("/dev/vda", "/dev/vda2"), ("/dev/mmcblk0", "/dev/mmcblk0p2"), ("/dev/nvme0n1", "/dev/nvme0n1p2")],

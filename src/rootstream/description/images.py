@@ -120,7 +120,8 @@ class Partition(Model):
     ) = None
     """Volume label."""
     options: Annotated[str, Field(pattern=r"^[^\s#]+$"), Means("mount options without spaces")] | None = None
-    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`."""
+    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`, for which
+    systemd waits 15 minutes."""
 
 
 SEED_PARTITIONS = (

@@ -40,6 +40,7 @@ from rootstream.sandbox.images.sparse import pack_sparse, packed_file, unpack_sp
 from rootstream.sandbox.json_spec import read_spec
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs.settings import fstab_text
+from rootstream.sandbox.rootfs.unit_files import MANAGER
 from rootstream.sandbox.tar_files import lay_path
 from rootstream.sandbox.tree import Content, Inode, Kind, Slice, Tree, directory, text_file
 
@@ -69,7 +70,8 @@ def make_disk(
     `stub` is the program that the kernel is joined with for `bootloader: uki`.
     """
     if not spec.keep_fstab or root.find("etc/fstab") is None:
-        root.put("etc/fstab", text_file(fstab_text(mounts(spec)).encode()))
+        lines = mounts(spec, systemd=root.find(MANAGER) is not None)
+        root.put("etc/fstab", text_file(fstab_text(lines).encode()))
     made = Made(spec=spec, image=image, epoch=epoch, trees=_split(spec, root))
     loader = _loader_partition(spec)
     with tempfile.TemporaryDirectory(dir=image.parent, prefix=".boot.") as scratch:

@@ -34,6 +34,7 @@ BOOT_CODE = 440
 LAST_CYLINDER = 1023
 SMALL_SECTOR = 512
 SMALLEST_SWAP = 10 * GRAIN
+PATIENT = "x-systemd.device-timeout=15min"  # systemd.mount(5): by default 90 s
 DEFAULT_SWAP = 64 * MEBIBYTE
 
 
@@ -246,19 +247,23 @@ def filesystem_uuid(seed: str, number: int, filesystem: str) -> str:
     return str(seeded_uuid(where, "swap" if filesystem == "swap" else "ext"))
 
 
-def mounts(spec: DiskSpec) -> tuple[Mount, ...]:
-    """Return the lines of fstab: the root, other mounts in the order of the partitions, swap."""
+def mounts(spec: DiskSpec, *, systemd: bool = False) -> tuple[Mount, ...]:
+    """Return the lines of fstab: the root, other mounts in the order of the partitions, swap.
+
+    `systemd` gives up a boot where it does not see a partition in time: it has time enough for a busy host.
+    """
+    usual = "defaults" + (f",{PATIENT}" if systemd else "")
     lines = []
     for number, part in enumerate(spec.partitions, 1):
         source = spec.source(number)
         if part.filesystem == "swap":
-            options = part.options or "defaults"
+            options = part.options or usual
             lines.append((2, Mount(source=source, target="none", type="swap", options=options)))
         elif part.mount == "/":
             options = part.options or "defaults,rw,noatime"
             lines.append((0, Mount(source=source, target="/", type=part.filesystem, options=options, check=1)))
         elif part.mount is not None:
-            options = part.options or ("defaults" if part.filesystem == "vfat" else "defaults,noatime")
+            options = part.options or (usual if part.filesystem == "vfat" else f"{usual},noatime")
             lines.append(
                 (1, Mount(source=source, target=part.mount, type=part.filesystem, options=options, check=2))
             )
