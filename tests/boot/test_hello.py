@@ -15,7 +15,8 @@ import pytest
 from tests.conftest import Command
 
 from rootstream.boot.verify import verify
-from rootstream.description.machine import BootImage, ConsoleCheck, Firmware, Machine
+from rootstream.description.images.base import Firmware
+from rootstream.description.machine import BootImage, ConsoleCheck, Machine
 
 pytestmark = pytest.mark.boot
 

@@ -11,7 +11,7 @@ from rootstream import events
 from rootstream.buildroot import contents, info, interactive
 from rootstream.buildroot.build import collect, make_run
 from rootstream.buildroot.build.make_run import Follower, Logs
-from rootstream.description.images import Files, MakeFiles
+from rootstream.description.images.files import Files
 from rootstream.errors import UserError
 
 # Lines of a real build of Buildroot 2026.08-rc1, shortened.
@@ -197,7 +197,7 @@ def images(tmp_path: Path) -> Path:
 
 
 def exported(images: Path, **words: object) -> dict[str, tuple[str, str]]:
-    files = MakeFiles(files=Files.model_validate(words))
+    files = Files.model_validate(words)
     return {each.name: (each.source.name, each.kind) for each in collect.chosen(images, (), (files,))}
 
 
@@ -244,7 +244,7 @@ def test_a_link_out_of_the_images_folder_is_refused(images: Path) -> None:
 
 
 def test_copies_are_whole_and_links_are_files(images: Path, tmp_path: Path) -> None:
-    files = collect.chosen(images, (), (MakeFiles(files=Files()),))
+    files = collect.chosen(images, (), (Files(),))
     collect.copy(files, tmp_path / "copy", os.environ)
     assert (tmp_path / "copy" / "rootfs.ext4").read_text() == "rootfs.ext2"
     assert not (tmp_path / "copy" / "rootfs.ext4").is_symlink()

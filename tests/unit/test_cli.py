@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import get_args
 
+import click
 import pytest
 
 from rootstream.cli.commands_page import page
 from rootstream.cli.front import SECTIONS
 from rootstream.cli.main import cli
-from rootstream.cli.options import BOOTABLE
+from rootstream.cli.options import complete_bootable
+from rootstream.description.images import BOOTABLE
 from rootstream.description.machine import BootFrom
 
 ROOT = Path(__file__).parents[2]
@@ -38,7 +40,9 @@ def test_the_front_page_has_every_command_once_and_whole(tmp_path: Path) -> None
 
 
 def test_images_to_boot_from_are_those_of_the_description() -> None:
+    context, option = click.Context(cli), click.Option(["--boot"])
     assert get_args(BootFrom) == BOOTABLE
+    assert [item.value for item in complete_bootable(context, option, "")] == list(BOOTABLE)
 
 
 def test_an_image_that_no_system_makes_is_told_before_anything_is_built(tmp_path: Path) -> None:

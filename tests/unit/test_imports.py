@@ -54,8 +54,17 @@ STARTS = {
 HEAVY = {"aiohttp", "pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
 
 
-def imports(path: Path, *, top_only: bool = False) -> Iterator[str]:
+class Running(ast.NodeTransformer):
+    """Leaves out what only a type checker imports."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | None:
+        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+
+
+def imports(path: Path, *, top_only: bool = False, types: bool = True) -> Iterator[str]:
     tree = ast.parse(path.read_text())
+    if not types:
+        tree = Running().visit(tree)
     nodes = tree.body if top_only else ast.walk(tree)
     for node in nodes:
         if isinstance(node, ast.Import):
@@ -73,12 +82,12 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def graph() -> dict[str, set[str]]:
-    """Return what each module imports of Rootstream."""
+def graph(*, types: bool = True) -> dict[str, set[str]]:
+    """Return what each module imports of Rootstream; with `types` also what it only names in annotations."""
     known = modules()
     found: dict[str, set[str]] = {}
     for name, path in known.items():
-        wanted = {each if each in known else each.rpartition(".")[0] for each in imports(path)}
+        wanted = {each if each in known else each.rpartition(".")[0] for each in imports(path, types=types)}
         found[name] = {each for each in wanted if each in known} - {name}
     return found
 
@@ -105,7 +114,7 @@ def test_no_import_runs_upward() -> None:
 
 
 def test_no_two_modules_import_each_other() -> None:
-    links = graph()
+    links = graph(types=False)
     left = {module: set(imported) for module, imported in links.items()}
     while ends := {module for module, imported in left.items() if not imported}:
         left = {module: imported - ends for module, imported in left.items() if module not in ends}

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from rootstream.description.images.disk import Disk
 from rootstream.description.model import Described, Description, System
 from rootstream.plan import inputs, make
-from rootstream.plan.images.image import kernel_args
+from rootstream.plan.images.disk import kernel_args
 from rootstream.plan.model import Plan
 from rootstream.sandbox.images import modules
 from rootstream.sandbox.images.cpio import write_cpio
@@ -123,5 +124,6 @@ def test_a_disk_carries_the_initrd_and_finds_its_root_by_its_mark(tmp_path: Path
     assert "--initramfs initrd.img" in disk.commands[2]
     (system,) = (System.model_validate({"root": "busybox", "images": ({"disk": {"table": "gpt"}},)}),)
     (image,) = system.images
-    assert "root=UUID=" in kernel_args(image.disk, "seed", initrd=True)  # type: ignore[union-attr]
-    assert "root=PARTUUID=" in kernel_args(image.disk, "seed")  # type: ignore[union-attr]
+    assert isinstance(image, Disk)
+    assert "root=UUID=" in kernel_args(image, "seed", initrd=True)
+    assert "root=PARTUUID=" in kernel_args(image, "seed")

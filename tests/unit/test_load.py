@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, line, message, one, problems, read, system, write, wrong
 
-from rootstream.description.images import MakeDisk, MakeInitramfs, MakeTar
+from rootstream.description.images.disk import Disk
+from rootstream.description.images.initramfs import Initramfs
+from rootstream.description.images.tar import Tar
 from rootstream.description.layers import DevicesLayer, PermissionsLayer, UsersLayer
 from rootstream.description.load import load
 from rootstream.description.roots import FromBusybox
@@ -314,8 +316,8 @@ def test_anchors_share_words(tmp_path: Path) -> None:
         """,
     )
     assert found.systems[0].system.root == found.systems[1].system.root == found.systems[2].system.root
-    assert isinstance(found.systems[1].system.images[0], MakeTar)
-    assert found.systems[1].system.images[0].tar.compression == "xz"
+    assert isinstance(found.systems[1].system.images[0], Tar)
+    assert found.systems[1].system.images[0].compression == "xz"
 
 
 def test_a_mistake_behind_an_alias_is_told_once(tmp_path: Path) -> None:
@@ -329,7 +331,7 @@ def test_a_project_folder_as_a_source(tmp_path: Path) -> None:
     assert found.kernel is not None
     assert found.kernel.source == FromFolder(local="linux/")
     assert isinstance(found.root, FromBusybox)
-    assert isinstance(found.images[0], MakeInitramfs)
+    assert isinstance(found.images[0], Initramfs)
 
 
 def test_mistakes_of_all_kinds_come_in_the_order_of_the_file(tmp_path: Path) -> None:
@@ -368,8 +370,8 @@ def test_ten_mistakes_as_they_are_printed(tmp_path: Path, monkeypatch: pytest.Mo
 def test_the_seed_of_a_disk(tmp_path: Path) -> None:
     found = system(tmp_path, "images: [disk]")
     (made,) = found.images
-    assert isinstance(made, MakeDisk)
-    assert [partition.mount for partition in made.disk.partitions] == ["/boot", "/"]
+    assert isinstance(made, Disk)
+    assert [partition.mount for partition in made.partitions] == ["/boot", "/"]
 
 
 def test_reading_is_repeatable(tmp_path: Path) -> None:

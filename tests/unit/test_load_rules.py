@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.loading import GOOD, line, message, one, problems, read, system, wrong
 
-from rootstream.description.images import ENDINGS, file_name
+from rootstream.description.images.base import ENDINGS
 
 BOOT = "{filesystem: vfat, mount: /boot}"
 ROOT = "{filesystem: ext4, mount: /}"
@@ -210,7 +210,7 @@ def test_file_names_of_images(tmp_path: Path) -> None:
           [kernel, initramfs, ext, {ext: {type: ext2, gzip: true}}, squashfs, {tar: {compression: gzip}}, disk]
         """,
     )
-    assert [file_name(image, "bzImage", "x86_64") for image in found.images] == [
+    assert [image.file_name("bzImage", "x86_64") for image in found.images] == [
         "bzImage",
         "initramfs.cpio.zst",
         "rootfs.ext4",

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from tests.loading import line, problems, read
 
-from rootstream.description.images import MakeDisk, MakeTar
+from rootstream.description.images.disk import Disk
+from rootstream.description.images.tar import Tar
 from rootstream.description.layers import HostnameLayer
 from rootstream.description.machine import Nic
 from rootstream.description.model import System
@@ -76,7 +77,7 @@ def test_mappings_merge_and_the_rest_is_replaced(tmp_path: Path) -> None:
     assert variant.description == "other"
     assert (variant.machine.memory, variant.machine.nics) == (1 << 30, base.machine.nics)
     assert variant.layers == ()
-    assert [type(image) for image in variant.images] == [MakeTar, MakeDisk]
+    assert [type(image) for image in variant.images] == [Tar, Disk]
     assert isinstance(variant.root, FromBusybox)
     assert (variant.root.busybox.baud, variant.root.busybox.fragments) == (9600, ("two.config",))
     assert isinstance(base.root, FromBusybox)

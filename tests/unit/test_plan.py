@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from rootstream.description import images
+from rootstream.description.images.disk import Disk
 from rootstream.description.model import Debian, Described, Description, System
 from rootstream.errors import UserError
 from rootstream.host.content import chunks
 from rootstream.plan import inputs, make, overlay, text
-from rootstream.plan.images import image
+from rootstream.plan.images.disk import kernel_args, partition_device
 from rootstream.plan.model import Plan
 from rootstream.project.lock import Lock
 
@@ -205,13 +205,13 @@ def test_private_keys_are_refused(folder: Path) -> None:
 def test_a_disk_names_its_root_where_the_arguments_do_not(given: str, expected: str) -> None:
     system = describe(images=({"disk": {"kernel_args": given}},)).systems[0].system
     disk = system.images[0]
-    assert isinstance(disk, images.MakeDisk)
-    assert image.kernel_args(disk.disk, "box/disk.img") == expected
+    assert isinstance(disk, Disk)
+    assert kernel_args(disk, "box/disk.img") == expected
 
 
 def test_partitions_of_disks_whose_name_ends_in_a_digit() -> None:
-    assert image.partition_device("/dev/mmcblk0", 2) == "/dev/mmcblk0p2"
-    assert image.partition_device("/dev/sda", 2) == "/dev/sda2"
+    assert partition_device("/dev/mmcblk0", 2) == "/dev/mmcblk0p2"
+    assert partition_device("/dev/sda", 2) == "/dev/sda2"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rootstream.architectures import Board
 from rootstream.boot.media import Media
+from rootstream.description.images import KINDS
 from rootstream.description.machine import BootFrom, Machine
 
 _KIB = 1024
@@ -28,14 +29,14 @@ def kernel_args(machine: Machine, kind: BootFrom, *, board: Board, media: Media)
     given = {word.partition("=")[0] for word in words}
     if "console" not in given:
         words.append(f"console={console(machine, board)}")
-    if kind not in ("ext", "squashfs"):
+    if not KINDS[kind].mounted:
         return " ".join(words)
     if "root" not in given:
         words.append(f"root={_root_device(machine, board, media)}")
     if "rootfstype" not in given and media.filesystem is not None:
         words.append(f"rootfstype={media.filesystem}")
     if not given & {"ro", "rw"}:
-        words.append("ro" if kind == "squashfs" else "rw")
+        words.append("ro" if KINDS[kind].read_only else "rw")
     if media.ramdisk and "ramdisk_size" not in given:
         words.append(f"ramdisk_size={-(-media.size // _KIB)}")
     return " ".join(words)

@@ -21,7 +21,8 @@ from rootstream.boot.media import Media, esp, look
 from rootstream.boot.memory import sized
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Accelerator, Forward, Host, Sockets, command
-from rootstream.description.machine import BY_FIRMWARE, BootImage, Machine, firmware_of
+from rootstream.description.images import KINDS
+from rootstream.description.machine import BootImage, Machine, firmware_of
 from rootstream.errors import UserError
 from rootstream.host import process, temporary
 
@@ -107,7 +108,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
         )
         if image.kind == "uki":
             image = image.model_copy(update={"file": str(esp(Path(image.file), folder))})
-        elif image.kernel is not None and image.kind not in BY_FIRMWARE:
+        elif image.kernel is not None and not KINDS[image.kind].by_firmware:
             kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))
             image = image.model_copy(update={"kernel": kernel})
         prepared = Prepared(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)

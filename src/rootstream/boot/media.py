@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from rootstream.architectures import ARCHITECTURES
-from rootstream.description.machine import BY_FIRMWARE, BootImage
+from rootstream.description.images import KINDS
+from rootstream.description.machine import BootImage
 from rootstream.errors import UserError, Where
 
 Filesystem = Literal["ext2", "ext4", "squashfs"]
@@ -44,10 +45,11 @@ class Media:
 
 def look(image: BootImage) -> Media:
     """Read what the image is. Raises `UserError` image-missing, kernel-missing."""
-    if image.kind not in BY_FIRMWARE:
+    kind = KINDS[image.kind]
+    if not kind.by_firmware:
         _expect_file(image.kernel, reason="kernel-missing", what="the kernel")
     path = _expect_file(image.file, reason="image-missing", what=f"the {image.kind} image")
-    if image.kind in (*BY_FIRMWARE, "initramfs", "capsule"):
+    if kind.by_firmware or kind.in_memory:
         return Media(size=path.stat().st_size, sector=_sector(path) if image.kind == "disk" else 512)
     with path.open("rb") as file:
         ramdisk = file.read(2) == _GZIP

@@ -11,7 +11,8 @@ from rootstream.architectures import ARCHITECTURES, Architecture, Board
 from rootstream.boot.cmdline import bus, kernel_args
 from rootstream.boot.firmware import Firmware
 from rootstream.boot.media import Media
-from rootstream.description.machine import BY_FIRMWARE, USUAL_MEMORY, BootImage, Machine, firmware_of
+from rootstream.description.images import KINDS
+from rootstream.description.machine import USUAL_MEMORY, BootImage, Machine, firmware_of
 from rootstream.errors import UserError
 
 Accelerator = Literal["kvm", "tcg"]
@@ -167,14 +168,14 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
     words = ["-kernel", image.kernel]
     if image.kind == "initramfs" or (media.ramdisk and image.kind != "capsule"):
         words += ["-initrd", image.file]
-    elif image.initrd is not None and image.kind in ("ext", "squashfs"):
+    elif image.initrd is not None and KINDS[image.kind].mounted:
         words += ["-initrd", image.initrd]
     return [*words, "-append", kernel_args(machine, image.kind, board=board, media=media)]
 
 
 def _boots(image: BootImage) -> bool:
     """Say whether the machine's firmware finds what it starts on a disk."""
-    return image.kind in BY_FIRMWARE
+    return KINDS[image.kind].by_firmware
 
 
 def _medium(image: BootImage) -> tuple[str, str]:
@@ -186,7 +187,7 @@ def _medium(image: BootImage) -> tuple[str, str]:
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
     wanted: list[tuple[str, str, str]] = []  # bus, file, further options
-    if image.kind not in ("initramfs", "capsule") and not media.ramdisk:
+    if not KINDS[image.kind].in_memory and not media.ramdisk:
         wanted.append((bus(machine, board), *_medium(image)))
     wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
     adds_ahci = not board.has_ahci and any(name == "ahci" for name, _, _ in wanted)

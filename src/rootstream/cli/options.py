@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from rootstream.project.project import Project
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-BOOTABLE = ("disk", "iso", "uki", "initramfs", "ext", "squashfs", "capsule")  # those of `machine: boot:`
 OUT = "ROOTSTREAM_OUT"
 
 
@@ -34,6 +33,13 @@ def complete_systems(_context: click.Context, _parameter: click.Parameter, start
     except UserError:
         return []
     return [CompletionItem(name) for name in names if name.startswith(start)]
+
+
+def complete_bootable(_context: click.Context, _parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Offer the kinds of images that a machine boots from."""
+    from rootstream.description.images import BOOTABLE
+
+    return [CompletionItem(kind) for kind in BOOTABLE if kind.startswith(start)]
 
 
 def project_option(command: Command) -> Command:
@@ -75,7 +81,13 @@ def progress_options(command: Command) -> Command:
 
 
 systems_argument = click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
-boot_option = click.option("--boot", "kind", type=click.Choice(BOOTABLE), help="Boot only from this image.")
+boot_option = click.option(
+    "--boot",
+    "kind",
+    metavar="IMAGE",
+    shell_complete=complete_bootable,
+    help="Boot only from this kind of image, such as disk or initramfs.",
+)
 locked_option = click.option(
     "--locked", is_flag=True, help="Fail if the lock lacks anything, instead of pinning it."
 )

@@ -19,6 +19,7 @@ from pydantic import BaseModel, BeforeValidator, Discriminator, Tag
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from rootstream.description.kinds import written
 from rootstream.description.system import Means, word
 
 
@@ -102,7 +103,7 @@ class Field:
     @property
     def description(self) -> str:
         """Return the text below the word."""
-        return _texts(self.model).get(self.word, "")
+        return self.model.model_fields[self.word].description or _texts(self.model).get(self.word, "")
 
 
 @cache
@@ -231,7 +232,7 @@ def _members(hint: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # noqa: ANN
 def _shape(hint: Any) -> Shape:  # noqa: ANN401
     options, metadata = _members(hint)
     if any(isinstance(item, Discriminator) for item in metadata):
-        short = any(isinstance(item, BeforeValidator) and item.func is word for item in metadata)
+        short = any(isinstance(item, BeforeValidator) and item.func in (word, written) for item in metadata)
         return Choice(options=dict(_tagged(option) for option in options), short=short)
     if len(options) > 1:
         return AnyOf(options=tuple(_shape(option) for option in options))

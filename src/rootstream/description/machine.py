@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from rootstream.architectures import Isa
+from rootstream.description.images import BOOTABLE
+from rootstream.description.images.base import Firmware
 from rootstream.description.system import (
     Account,
     Duration,
@@ -21,8 +23,10 @@ from rootstream.description.system import (
     word,
 )
 
-BootFrom = Literal["disk", "iso", "uki", "initramfs", "ext", "squashfs", "capsule"]
-BY_FIRMWARE = ("disk", "iso", "uki")  # what the machine's firmware finds on a medium and starts
+if TYPE_CHECKING:
+    BootFrom = str
+else:
+    BootFrom = Literal[BOOTABLE]
 
 
 class Nic(Model):
@@ -194,9 +198,6 @@ def patience(part: Model, written: Literal["timeout", "within"], *, kvm: bool) -
     """Return how long a boot or a check may take: what is written, else the default, longer without KVM."""
     seconds: float = getattr(part, written)
     return seconds if kvm or written in part.model_fields_set else seconds * WITHOUT_KVM
-
-
-Firmware = Literal["bios", "uefi"]
 
 
 class BootImage(Model):

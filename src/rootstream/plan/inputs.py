@@ -8,7 +8,6 @@ from importlib import resources
 from pathlib import Path
 
 from rootstream.description import layers
-from rootstream.description.images import MakeCapsule
 from rootstream.description.model import Described, Description
 from rootstream.description.roots import FromBusybox, FromDebianPackages, FromElements
 from rootstream.description.system import ConfigBase, ConfigFile, FromFolder, SourceTree
@@ -104,8 +103,7 @@ def gather(  # noqa: C901, PLR0912  (one look at each kind of file)
             for path in _key_files(layer):
                 keys[path] = key_lines(folder / path)
         for image in described.system.images:
-            carried = image.capsule.payload if isinstance(image, MakeCapsule) else None
-            if carried is not None:
+            for carried in image.folders:
                 packed = overlay.archive(folder / carried, epoch=described.system.epoch, prefix="payload/")
                 payloads[carried] = packed
         if isinstance(described.system.root, FromDebianPackages) and described.system.root.debian.preseed:

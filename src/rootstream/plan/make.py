@@ -8,13 +8,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from rootstream.architectures import ARCHITECTURES
-from rootstream.description import images, layers
+from rootstream.description import layers
+from rootstream.description.images import Image
 from rootstream.description.model import Debian, Described, Description, System
 from rootstream.description.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
 from rootstream.description.system import FROM_DEBIAN, DebianKernel, FromFolder, SourceTree
 from rootstream.host.content import Content
 from rootstream.plan import base, inputs, programs, toolchain
-from rootstream.plan.images import boot_programs, image
+from rootstream.plan.images import image
+from rootstream.plan.images.base import Context, Made
 from rootstream.plan.kernel import debian_kernel, linux
 from rootstream.plan.kernel.kconfig import Configured, Fragment
 from rootstream.plan.model import Dependency, Element, Plan
@@ -150,11 +152,12 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         told=told,
         epoch=system.epoch,
     )
-    context = image.Context(
+    context = Context(
         slug=described.slug,
         arch=system.arch,
         label=system.label,
         tools=_tools(draft, described, debian),
+        debian=debian,
         payloads=read.payloads,
         root=finished_root.name_of(described.slug),
         recipe=recipe,
@@ -164,12 +167,6 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         secrets=hidden.secrets,
         initrd=debian_kernel.INITRD if system.kernel and system.kernel.package else None,
     )
-    if any(isinstance(each, images.MakeFirmware) for each in system.images):
-        draft.add(boot_programs.opensbi_element(debian))
-    if any(image.starts_from_uefi(each) for each in system.images):
-        draft.add(boot_programs.stub_element(debian, system.arch))
-    if ARCHITECTURES[system.arch].board.bios and any(isinstance(each, images.MakeIso) for each in system.images):
-        draft.add(boot_programs.isolinux_element(debian))
     return _target(draft, described, context)
 
 
@@ -214,7 +211,7 @@ def _own(system: System, debian: Debian, read: inputs.Inputs, told: dict[str, An
 
 def _xattrs(draft: _Draft, system: System) -> Dependency | None:
     """Return what a Debian in an initramfs sets its capabilities with."""
-    if not any(isinstance(each, images.MakeInitramfs | images.MakeCapsule) for each in system.images):
+    if not any(each.in_memory for each in system.images):
         return None
     program, files = plan_debian.xattr_program(system.epoch)
     draft.add(program)
@@ -243,7 +240,7 @@ def _python(
     return found
 
 
-def _root(draft: _Draft, context: image.Context, made: Sequence[image.Made]) -> tuple[str, ...]:
+def _root(draft: _Draft, context: Context, made: Sequence[Made]) -> tuple[str, ...]:
     """Add the finished root where an image is made from it, and return the element with notes about it, if any."""
     noted = not context.recipe.packed or any(done.notes for done in made)
     if noted and not any(context.root in done.element.uses() for done in made):
@@ -257,10 +254,10 @@ def _root(draft: _Draft, context: image.Context, made: Sequence[image.Made]) -> 
     return (notes.name,)
 
 
-def _target(draft: _Draft, described: Described, context: image.Context) -> Outputs:
-    made: list[image.Made] = []
+def _target(draft: _Draft, described: Described, context: Context) -> Outputs:
+    made: list[Made] = []
     for each in sorted(described.system.images, key=_turn):
-        inner = next((done for done in made if done.kind == image.inner_kind(each)), None)
+        inner = next((done for done in made if done.kind == each.inner), None)
         done = image.element(each, context, inner)
         made.append(done)
         draft.add(*done.beside, done.element)
@@ -273,7 +270,7 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
         needs=(*(done.element.name for done in made), *notes),
     )
     draft.add(target)
-    order = [images.file_name(each, context.kernel_file, context.label) for each in described.system.images]
+    order = [each.file_name(context.kernel_file, context.label) for each in described.system.images]
     files = sorted(((done.kind, done.file) for done in made), key=lambda item: order.index(item[1]))
     return Outputs(
         target=described.target,
@@ -285,11 +282,11 @@ def _target(draft: _Draft, described: Described, context: image.Context) -> Outp
     )
 
 
-def _turn(each: images.Image) -> int:
+def _turn(each: Image) -> int:
     """Return when an image is made: those that others hold come first."""
-    if isinstance(each, images.MakeInitramfs):
+    if each.kind == "initramfs":
         return 0
-    return 2 if isinstance(each, images.MakeUimage) else 1
+    return 2 if each.inner not in (None, "initramfs") else 1
 
 
 def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:
@@ -301,13 +298,13 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     tree = _source(draft, wanted.source, debian, "linux", read)
     recipes = tools.fragments
     uefi = ARCHITECTURES[described.system.arch].uefi
-    if uefi and uefi.fragment and any(image.starts_from_uefi(each) for each in described.system.images):
+    if uefi and uefi.fragment and any(each.uefi for each in described.system.images):
         recipes = (*recipes, uefi.fragment)
     if isinstance(described.system.root, FromDebianPackages):
         recipes = (*recipes, "systemd")
     builtin = tuple(("linux", recipe) for recipe in recipes) if wanted.builtin else ()
     fragments = read.fragments(wanted.base, wanted.fragments, builtin)
-    linkable = any(isinstance(each, images.MakeCapsule) for each in described.system.images)
+    linkable = any(each.compiled_kernel and each.bootable for each in described.system.images)
     return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
 
 

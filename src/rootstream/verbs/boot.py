@@ -16,9 +16,10 @@ from rootstream.architectures import ARCHITECTURES, HOST, Architecture
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
-from rootstream.description import images
+from rootstream.description.images import BOOTABLE, KINDS
+from rootstream.description.images.base import Firmware
 from rootstream.description.load import load
-from rootstream.description.machine import BY_FIRMWARE, BootFrom, BootImage, Check, Firmware, Machine
+from rootstream.description.machine import BootFrom, BootImage, Check, Machine
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromBuildroot
 from rootstream.description.system import Model
@@ -32,7 +33,6 @@ from rootstream.project.project import Project
 from rootstream.verbs import build, selection
 
 _ENDS = {"off": "the machine is off", "deadline": "the time is over"}
-BOOTABLE: tuple[BootFrom, ...] = ("disk", "iso", "uki", "initramfs", "ext", "squashfs")
 KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
 
 
@@ -115,7 +115,7 @@ def _makes(project: Project, wanted: tuple[str, ...], kind: str) -> None:
     chosen = [each.system for each in description.systems if each.target in names]
     if any(isinstance(system.root, FromBuildroot) for system in chosen):
         return  # what these make, Buildroot decides
-    made = sorted({next(iter(type(image).model_fields)) for system in chosen for image in system.images})
+    made = sorted({image.kind for system in chosen for image in system.images})
     if kind not in made:
         raise UserError(
             "not-an-image", f"{' '.join(names)}: there is no image {kind!r}; there is: {', '.join(made)}"
@@ -139,22 +139,22 @@ def _choose(trial: Trial, kind: str | None) -> Trial:
     raise UserError(
         "nothing-to-boot",
         f"{trial.name} has no image that boots",
-        hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`, for the last three also `kernel`.",
+        hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`; all but disk, iso and uki also need `kernel`.",
     )
 
 
 def _bootable(system: System) -> tuple[BootFrom, ...]:
     """Return the kinds that are booted where the description does not say which."""
-    capsule = any(isinstance(image, images.MakeCapsule) for image in system.images)
-    return (*BOOTABLE, "capsule") if capsule else BOOTABLE
+    capsule = any(image.kind == "capsule" for image in system.images)
+    return tuple(kind for kind in BOOTABLE if kind != "capsule" or capsule)
 
 
 def _kernel_of(system: System, plain: str | None, place: Path) -> str | None:
     """Return the kernel to start: in U-Boot's form where the machine likes that best or there is no other."""
     for image in system.images:
-        uimage = isinstance(image, images.MakeUimage) and image.uimage.type == "kernel"
+        uimage = image.kind == "uimage" and not image.roots
         if uimage and (plain is None or ARCHITECTURES[system.arch].board.kernels[0] == "uImage"):
-            return _ours(place, images.file_name(image, None, system.label))
+            return _ours(place, image.file_name(None, system.label))
     return plain
 
 
@@ -174,9 +174,9 @@ def _described(project: Project, described: Described) -> Trial:
         pairs.sort(key=lambda pair: pair[1] != own)
     else:
         # Of several images of a kind the first is booted; a plain file system rather than a ramdisk of it.
-        order = sorted(system.images, key=lambda each: isinstance(each, images.MakeExt) and each.ext.gzip)
-        kinds = [next(iter(type(image).model_fields)) for image in order]
-        names = [images.file_name(image, own, system.label) for image in order]
+        order = sorted(system.images, key=lambda each: getattr(each, "gzip", False))
+        kinds = [image.kind for image in order]
+        names = [image.file_name(own, system.label) for image in order]
         pairs = list(zip(kinds, names, strict=True))
     files: dict[str, str] = {}
     for kind, name in pairs:
@@ -188,7 +188,7 @@ def _described(project: Project, described: Described) -> Trial:
     found = [
         BootImage(
             kind=kind,
-            kernel=None if kind in BY_FIRMWARE else files["capsule"] if kind == "capsule" else kernel,
+            kernel=None if KINDS[kind].by_firmware else files["capsule"] if kind == "capsule" else kernel,
             file=files[kind],
             name=described.target,
             initrd=files.get("initrd"),
@@ -198,7 +198,7 @@ def _described(project: Project, described: Described) -> Trial:
             firmware=firmware,
         )
         for kind in system.machine.boot or _bootable(system)
-        if kind in files and (kind in (*BY_FIRMWARE, "capsule") or kernel)
+        if kind in files and (KINDS[kind].by_firmware or kind == "capsule" or kernel)
         for firmware in _firmwares(system, kind)
     ]
     return Trial(
@@ -213,23 +213,16 @@ def _described(project: Project, described: Described) -> Trial:
 
 def _holds_ramdisk(system: System, kind: BootFrom) -> bool:
     """Say whether a medium starts the system's own initramfs."""
-    if kind == "disk":
-        disks = [image.disk for image in system.images if isinstance(image, images.MakeDisk)]
-        return bool(disks) and disks[0].initramfs
-    if kind == "uki":
-        return any(isinstance(image, images.MakeUki) and image.uki.initramfs for image in system.images)
-    return kind == "iso"
+    first = next((image for image in system.images if image.kind == kind), None)
+    return first.holds_ramdisk if first else kind == "iso"
 
 
 def _firmwares(system: System, kind: BootFrom) -> tuple[Firmware, ...]:
     """Return what the first image of a kind starts from, and is to be started from."""
     if system.machine.firmware != "auto":
         return (system.machine.firmware,)
-    if kind == "iso":
-        return ("bios", "uefi") if ARCHITECTURES[system.arch].board.bios else ("uefi",)
-    disk = next((image.disk for image in system.images if isinstance(image, images.MakeDisk)), None)
-    gpt = kind == "disk" and disk is not None and disk.table == "gpt"
-    return ("uefi",) if gpt or kind == "uki" else ("bios",)
+    first = next((image for image in system.images if image.kind == kind), None)
+    return first.firmware(system.arch) if first else KINDS[kind]().firmware(system.arch)
 
 
 def _kernel(names: Sequence[str]) -> str | None:

@@ -21,7 +21,7 @@ from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.generate import translate
 from rootstream.buildroot.sources import fetching, tree
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.description.images import MakeFiles
+from rootstream.description.images.files import Files
 from rootstream.description.model import Described
 from rootstream.host import temporary
 from rootstream.project import export, placeholders, project
@@ -223,7 +223,7 @@ def _export(where: project.Project, ready: opening.Opened, key: str, report: eve
     space = ready.workspace
     system = space.described.system
     words = translate.image_files(space.described)
-    files = tuple(image for image in system.images if isinstance(image, MakeFiles))
+    files = tuple(image for image in system.images if isinstance(image, Files))
     found = collect.chosen(space.images, words, files)
     facts = export.Facts(
         target=space.described.target,

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.architectures import ARCHITECTURES, Architecture
-from rootstream.description.images import Files, MakeFiles
+from rootstream.description.images.files import Files
+from rootstream.description.images.kernel import KERNELS
 from rootstream.errors import UserError, Where
 from rootstream.host import process
 
@@ -26,8 +26,6 @@ _KINDS = (
     (re.compile(r"rootfs\.iso9660$|.*\.iso$"), "iso"),
     (re.compile(r"(disk|sdcard|emmc)\.img$|.*\.wic$"), "disk"),
 )
-# Of several kernels the first of these is booted.
-KERNEL_ORDER = ("bzImage", "zImage", "Image", "vmlinuz", "uImage", "fitImage", "cuImage", "vmlinux")
 COPY_TIMEOUT = 3600.0
 
 
@@ -68,7 +66,7 @@ def present(images: Path) -> tuple[str, ...]:
 
 
 def chosen(
-    images: Path, words: tuple[tuple[str, tuple[str, ...], str | None], ...], files: tuple[MakeFiles, ...]
+    images: Path, words: tuple[tuple[str, tuple[str, ...], str | None], ...], files: tuple[Files, ...]
 ) -> tuple[Collected, ...]:
     """Return what to export.
 
@@ -84,7 +82,7 @@ def chosen(
             raise missing(images, kind, candidates, there)
         _add(found, Collected(source=images / own, name=name or own, kind=kind), images)
     for each in files:
-        _add_files(found, images, there, each.files)
+        _add_files(found, images, there, each)
     return tuple(found.values())
 
 
@@ -145,11 +143,5 @@ def copy(collected: tuple[Collected, ...], folder: Path, env: Mapping[str, str])
 
 def first_kernel(names: tuple[str, ...]) -> str | None:
     """Return the kernel to boot of several, by their names."""
-    order = [name for prefix in KERNEL_ORDER for name in names if name.rpartition("/")[2].startswith(prefix)]
+    order = [name for prefix in KERNELS for name in names if name.rpartition("/")[2].startswith(prefix)]
     return next(iter(order or names), None)
-
-
-def kernel_names(arch: Architecture) -> tuple[str, ...]:
-    """Return the files that Buildroot may call the kernel of an architecture, the usual one first."""
-    usual = ARCHITECTURES[arch].kernel_file
-    return tuple(dict.fromkeys((*([] if usual == KERNEL_ORDER[-1] else [usual]), *KERNEL_ORDER)))

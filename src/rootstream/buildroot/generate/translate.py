@@ -11,10 +11,9 @@ from importlib import resources
 from pathlib import Path
 
 from rootstream.buildroot import mounts
-from rootstream.buildroot.build import collect
 from rootstream.buildroot.generate import accounts, packages, python_layer
 from rootstream.buildroot.generate.draft import Draft, Generated, Setting, path_value, text
-from rootstream.description import images, layers
+from rootstream.description import layers
 from rootstream.description.model import Described
 
 FINISH = ("post_build", "post_fakeroot")
@@ -36,7 +35,8 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
         _layer(draft, layer)
     for number, each in enumerate(described.system.images):
         draft.line = described.lines.get(f"images/{number}", 0)
-        _image(draft, each)
+        for symbol, value in each.buildroot_symbols().items():
+            draft.set(symbol, value)
     draft.line = 0
     _finish(draft)
     kinds = [type(layer) for layer in described.system.layers]
@@ -156,57 +156,14 @@ def _device(draft: Draft, device: layers.Device) -> None:
         draft.fakeroot.setdefault("permissions", []).append(told)
 
 
-_COMPRESSED = {"none": "NONE", "gzip": "GZIP", "xz": "XZ", "zstd": "ZSTD", "lz4": "LZ4"}
-_EXT = {"ext2": "2r1", "ext4": "4"}
-
-
-def _image(draft: Draft, image: images.Image) -> None:
-    match image:
-        case images.MakeKernel():
-            draft.set("BR2_LINUX_KERNEL", "y")
-        case images.MakeInitramfs():
-            if image.initramfs.level is not None:
-                raise draft.not_possible("initramfs: level: Buildroot has one level for each compression")
-            draft.set("BR2_TARGET_ROOTFS_CPIO", "y")
-            draft.set(f"BR2_TARGET_ROOTFS_CPIO_{_COMPRESSED[image.initramfs.compression]}", "y")
-        case images.MakeExt():
-            draft.set("BR2_TARGET_ROOTFS_EXT2", "y")
-            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{_EXT[image.ext.type]}", "y")
-            draft.set("BR2_TARGET_ROOTFS_EXT2_LABEL", text(image.ext.label))
-            draft.set(f"BR2_TARGET_ROOTFS_EXT2_{'GZIP' if image.ext.gzip else 'NONE'}", "y")
-            if image.ext.size:
-                draft.set("BR2_TARGET_ROOTFS_EXT2_SIZE", text(f"{image.ext.size // 1024}K"))
-        case images.MakeSquashfs():
-            draft.set("BR2_TARGET_ROOTFS_SQUASHFS", "y")
-            draft.set(f"BR2_TARGET_ROOTFS_SQUASHFS4_{_COMPRESSED[image.squashfs.compression]}", "y")
-        case images.MakeTar():
-            draft.set("BR2_TARGET_ROOTFS_TAR", "y")
-            draft.set(f"BR2_TARGET_ROOTFS_TAR_{_COMPRESSED[image.tar.compression]}", "y")
-        case _:
-            pass
-
-
 def image_files(described: Described) -> tuple[tuple[str, tuple[str, ...], str | None], ...]:
     """Return, for each image asked for by kind: the kind, Buildroot's names for its file, and ours."""
-    found: list[tuple[str, tuple[str, ...], str | None]] = []
-    for image in described.system.images:
-        name = images.file_name(image, None, described.system.label)
-        match image:
-            case images.MakeKernel():
-                found.append(("kernel", collect.kernel_names(described.system.arch), image.kernel.name))
-            case images.MakeInitramfs():
-                ending = images.ENDINGS[image.initramfs.compression]
-                found.append(("initramfs", (f"rootfs.cpio{ending}",), name))
-            case images.MakeExt():
-                ending = ".gz" if image.ext.gzip else ""
-                found.append(("ext", (f"rootfs.{image.ext.type}{ending}", f"rootfs.ext2{ending}"), name))
-            case images.MakeSquashfs():
-                found.append(("squashfs", ("rootfs.squashfs",), name))
-            case images.MakeTar():
-                found.append(("tar", (f"rootfs.tar{images.ENDINGS[image.tar.compression]}",), name))
-            case _:
-                pass
-    return tuple(found)
+    system = described.system
+    return tuple(
+        (image.kind, names, image.buildroot_name(system.label))
+        for image in system.images
+        if (names := image.buildroot_files(system.arch))
+    )
 
 
 def _finish(draft: Draft) -> None:

@@ -7,21 +7,10 @@ import warnings
 from collections.abc import Iterator
 
 from rootstream.architectures import ARCHITECTURES
-from rootstream.description.images import (
-    MakeCapsule,
-    MakeDisk,
-    MakeExt,
-    MakeFiles,
-    MakeInitramfs,
-    MakeIso,
-    MakeKernel,
-    MakeSquashfs,
-    MakeUki,
-)
-from rootstream.description.machine import BY_FIRMWARE, CommandCheck, ConsoleCheck, HttpCheck, PortCheck
+from rootstream.description.images import BOOTABLE, KINDS
+from rootstream.description.machine import CommandCheck, ConsoleCheck, HttpCheck, PortCheck
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot
-from rootstream.description.system import Model
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError, Where
 
@@ -34,38 +23,29 @@ def check(system: System, node: Node) -> Iterator[UserError]:
 
 def _collects(system: System) -> bool:
     """Say whether Buildroot decides which files there are."""
-    return any(isinstance(image, MakeFiles) for image in system.images)
+    return any(image.collected for image in system.images)
 
 
 def _boot(system: System, node: Node) -> Iterator[UserError]:
     """Yield what is to be booted but is not made, or cannot boot."""
-    kinds: dict[str, type[Model]] = {
-        "disk": MakeDisk,
-        "iso": MakeIso,
-        "uki": MakeUki,
-        "initramfs": MakeInitramfs,
-        "ext": MakeExt,
-        "squashfs": MakeSquashfs,
-        "capsule": MakeCapsule,
-    }
     for number, kind in enumerate(system.machine.boot or ()):
         where = at(node, "machine", "boot", number)
         if kind == "capsule" and isinstance(system.root, FromBuildroot):
             yield from _capsule(system, where)
             continue
-        made = [image for image in system.images if isinstance(image, kinds[kind])]
+        made = [image for image in system.images if image.kind == kind]
         if not made and not _collects(system):
             hint = f"Add `- {kind}` to the images."
             yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
-        elif kind not in BY_FIRMWARE and system.kernel is None and not isinstance(system.root, FromBuildroot):
+        elif not KINDS[kind].by_firmware and system.kernel is None and not isinstance(system.root, FromBuildroot):
             yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
-        elif made and all(isinstance(image, MakeDisk) and image.disk.loader == "none" for image in made):
+        elif made and not any(image.starts for image in made):
             yield UserError("bad-value", "boot: the disk has no boot loader", where=where)
-    bootable = any(isinstance(image, tuple(kinds.values())) for image in system.images)
+    bootable = any(image.bootable for image in system.images)
     bootable = bootable or "capsule" in (system.machine.boot or ())
     if system.checks and not bootable and not _collects(system):
         message = "checks: no image of this system can be booted"
-        hint = f"Make one of: {', '.join(kinds)}."
+        hint = f"Make one of: {', '.join(BOOTABLE)}."
         yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)
     if system.machine.firmware == "bios" and not ARCHITECTURES[system.arch].board.bios:
         message = f"firmware: {system.arch} machines have no BIOS"
@@ -74,7 +54,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
 
 def _capsule(system: System, where: Where) -> Iterator[UserError]:
     """Yield why there is no kernel of Buildroot's, which may have its root inside."""
-    if not _collects(system) and not any(isinstance(image, MakeKernel) for image in system.images):
+    if not _collects(system) and not any(image.kind == "kernel" for image in system.images):
         message = "boot: the system exports no kernel"
         yield UserError("image-needed", message, where=where, hint="Add `- kernel` to the images.")
 

@@ -5,44 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from rootstream.architectures import ARCHITECTURES
-from rootstream.description.images import (
-    MakeCapsule,
-    MakeDisk,
-    MakeExt,
-    MakeFiles,
-    MakeFirmware,
-    MakeInitramfs,
-    MakeIso,
-    MakeKernel,
-    MakeSquashfs,
-    MakeTar,
-    MakeUimage,
-    MakeUki,
-    file_name,
-)
+from rootstream.description.images.base import LEAST_SIZE
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot
-from rootstream.description.rules import disks
-from rootstream.description.system import Model
 from rootstream.description.yaml_nodes import Mapping, Node, at
 from rootstream.errors import UserError
 from rootstream.formats.units import show_size
 
-CAPSULES = tuple(name for name, row in ARCHITECTURES.items() if row.capsules)
 RESERVED = ("SHA256SUMS", "manifest.json")
 LEAST_MEMORY = 8 << 20
-LEAST_SIZE = 64 << 10
-_WITH_ROOT = (MakeInitramfs, MakeExt, MakeSquashfs, MakeTar, MakeDisk, MakeUki, MakeIso, MakeCapsule)
-_NATIVE = (MakeDisk, MakeUki, MakeIso, MakeCapsule, MakeUimage, MakeFirmware)
 
 
 def check(system: System, node: Node) -> Iterator[UserError]:
     """Yield every rule that a system breaks; `node` is its settled YAML."""
-    for rule in (_made_by, _files, _inside, _kernel, _modules, _sizes):
+    for rule in (_made_by, _files, _kernel, _modules, _sizes):
         yield from rule(system, node)
     for number, image in enumerate(system.images):
-        if isinstance(image, MakeDisk):
-            yield from disks.check(image.disk, node, ("images", number, "disk"))
+        yield from image.problems(system, node, ("images", number))
 
 
 def _made_by(system: System, node: Node) -> Iterator[UserError]:
@@ -53,48 +32,26 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
         hint = "Its version belongs into the defconfig, its configuration below `configs: linux:` of the root."
         yield UserError("bad-value", message, where=at(node, "kernel"), hint=hint)
     for number, image in enumerate(system.images):
-        where = at(node, "images", number)
-        if isinstance(image, MakeFiles) and not ours:
-            yield UserError("bad-value", "files: only a buildroot root makes files of its own", where=where)
-        if isinstance(image, MakeFirmware) and not ARCHITECTURES[system.arch].opensbi:
-            yield UserError("bad-value", f"firmware: OpenSBI is for RISC-V, not for {system.arch}", where=where)
-        if isinstance(image, _NATIVE) and ours:
-            word = next(iter(type(image).model_fields))
-            message = f"{word}: cannot be made from a buildroot root yet"
+        if ours and not image.collected and not image.buildroot_files(system.arch):
+            message = f"{image.kind}: cannot be made from a buildroot root yet"
             hint = "Let Buildroot or a post_image script make it, and export it with `- files`."
-            yield UserError("not-available", message, where=where, hint=hint)
+            yield UserError("not-available", message, where=at(node, "images", number), hint=hint)
 
 
 def _files(system: System, node: Node) -> Iterator[UserError]:
     """Yield images whose file has the name of another."""
     taken: dict[str, int] = {}
     for number, image in enumerate(system.images):
-        kind = type(image).__name__.removeprefix("Make").lower()
         packaged = system.kernel and system.kernel.package
         kernel = "vmlinuz" if packaged else ARCHITECTURES[system.arch].kernel_file
-        name = file_name(image, kernel, system.label)
-        where = at(node, "images", number, kind, "name")
+        name = image.file_name(kernel, system.label)
+        where = at(node, "images", number, image.kind, "name")
         if name in RESERVED:
             yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
         elif name and name in taken:
             message = f"two images are called {name!r}; the other is number {taken[name] + 1}"
-            yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{kind}:`.")
+            yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{image.kind}:`.")
         taken.setdefault(name, number)
-
-
-def _inside(system: System, node: Node) -> Iterator[UserError]:
-    """Yield what is to be inside another image but is not made, and kernels that cannot be linked again."""
-    kinds: dict[str, type[Model]] = {"ext": MakeExt, "initramfs": MakeInitramfs}
-    for number, image in enumerate(system.images):
-        if isinstance(image, MakeUimage) and image.uimage.type != "kernel":
-            wanted = image.uimage.ramdisk
-            if not any(isinstance(other, kinds[wanted]) for other in system.images):
-                where = at(node, "images", number, "uimage", "ramdisk")
-                message = f"ramdisk: the system makes no {wanted}"
-                yield UserError("image-needed", message, where=where, hint=f"Add `- {wanted}` to the images.")
-        if isinstance(image, MakeCapsule) and system.arch not in CAPSULES:
-            message = f"capsule: there is none for {system.arch} yet, only for {' and '.join(CAPSULES)}"
-            yield UserError("not-available", message, where=at(node, "images", number))
 
 
 def _kernel(system: System, node: Node) -> Iterator[UserError]:
@@ -104,17 +61,8 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     empty = isinstance(node, Mapping) and "kernel" in node.entries
     hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
     for number, image in enumerate(system.images):
-        kind = "a kernel" if isinstance(image, MakeKernel) else None
-        kind = "an initramfs" if isinstance(image, MakeInitramfs) else kind
-        kind = "a capsule" if isinstance(image, MakeCapsule) else kind
-        if isinstance(image, MakeUimage) and image.uimage.type != "ramdisk":
-            kind = "a uimage"
-        kind = "an ISO image" if isinstance(image, MakeIso) else kind
-        kind = "a unified kernel image" if isinstance(image, MakeUki) else kind
-        if isinstance(image, MakeDisk) and image.disk.loader != "none":
-            kind = f"a disk with {image.disk.loader}"
-        if kind:
-            message = f"{kind} needs a kernel, and this system has none"
+        if image.needs_kernel:
+            message = f"{image.needs_kernel} needs a kernel, and this system has none"
             yield UserError("kernel-needed", message, where=at(node, "images", number), hint=hint)
 
 
@@ -122,7 +70,7 @@ def _modules(system: System, node: Node) -> Iterator[UserError]:
     """Yield modules that no image has a place for: they are installed in the root."""
     if system.kernel is None or system.kernel.package or not system.kernel.modules:
         return
-    if not any(isinstance(image, _WITH_ROOT) for image in system.images):
+    if not any(image.roots for image in system.images):
         message = "modules: no image of this system holds a root, which they are installed in"
         hint = "Add `- initramfs` or another image with the root, or leave `modules` out."
         yield UserError("image-needed", message, where=at(node, "kernel", "modules"), hint=hint)
@@ -136,12 +84,7 @@ def _sizes(system: System, node: Node) -> Iterator[UserError]:
     for number, drive in enumerate(system.machine.disks):
         sizes.append((drive.size, LEAST_SIZE, ("machine", "disks", number, "size")))
     for number, image in enumerate(system.images):
-        if isinstance(image, MakeExt):
-            sizes.append((image.ext.size, LEAST_SIZE, ("images", number, "ext", "size")))
-        if isinstance(image, MakeDisk):
-            for part, partition in enumerate(image.disk.partitions):
-                steps = ("images", number, "disk", "partitions", part, "size")
-                sizes.append((partition.size, LEAST_SIZE, steps))
+        sizes += [(size, LEAST_SIZE, ("images", number, image.kind, *path)) for size, path in image.sizes()]
     for size, least, path in sizes:
         if size is not None and size < least:
             message = f"{path[-1]}: {show_size(size)} is too little, the least is {show_size(least)}"

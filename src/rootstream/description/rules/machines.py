@@ -6,7 +6,6 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 
 from rootstream.architectures import ARCHITECTURES, HOST, UEFI
-from rootstream.description.images import MakeCapsule, MakeFiles, MakeInitramfs, MakeKernel
 from rootstream.description.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, WithQemu, not_for_ipxe
 from rootstream.description.model import Described, Project, System
 from rootstream.description.roots import FromBuildroot
@@ -107,13 +106,13 @@ def _system(name: str, machine: NetMachine, systems: Sequence[Described], node: 
 
 def netbootable(system: System) -> bool:
     """Say whether a system makes a kernel with its root beside or inside it; Buildroot's files are seen later."""
-    kinds = [type(image) for image in system.images]
-    if MakeFiles in kinds or MakeCapsule in kinds:
+    kinds = {image.kind for image in system.images}
+    if kinds & {"files", "capsule"}:
         return True
-    kernel = MakeKernel in kinds
+    kernel = "kernel" in kinds
     if isinstance(system.root, FromBuildroot) and "capsule" in (system.machine.boot or ()):
         return kernel
-    return kernel and MakeInitramfs in kinds
+    return kernel and "initramfs" in kinds
 
 
 def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:

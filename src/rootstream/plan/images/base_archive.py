@@ -5,8 +5,9 @@ The image is made without a tar of the whole root, so that a changed layer costs
 
 from __future__ import annotations
 
-from rootstream.description import images
+from rootstream.description.images.initramfs import Initramfs
 from rootstream.plan import programs
+from rootstream.plan.images.base import compressed
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.roots import finished_root as roots
 from rootstream.plan.roots.finished_root import Recipe
@@ -15,20 +16,22 @@ from rootstream.plan.sources import local
 STEM = "/stem/archive"
 
 
-def _words(image: images.Initramfs) -> list[str]:
-    return [f"--compression {image.compression}", *([f"--level {image.level}"] if image.level is not None else [])]
-
-
 def _program(*words: str) -> str:
     return f"{programs.command('images.base_archive')} " + " \\\n  ".join(words)
 
 
-def stem(recipe: Recipe, image: images.Initramfs) -> tuple[Element, dict[str, bytes]]:
+def stem(recipe: Recipe, image: Initramfs) -> tuple[Element, dict[str, bytes]]:
     """Return the element of the archive that is the same for all layers; systems of the same packages share it."""
     base = {key: recipe.told.get(key, []) for key in ("drop", "identities")}
     told = roots.text_of({"epoch": recipe.epoch, "debian": recipe.packed, "apt": recipe.told.get("apt"), **base})
     folder = f"files/stem-{short_hash(told.decode())}"
-    words = ["pack", *recipe.begin(), "--spec stem.json", *_words(image), f'-o "%{{install-root}}{STEM}"']
+    words = [
+        "pack",
+        *recipe.begin(),
+        "--spec stem.json",
+        *compressed(image.compression, image.level),
+        f'-o "%{{install-root}}{STEM}"',
+    ]
     made = Element(
         name=f"stem-{short_hash(words, folder, [each.element for each in recipe.lasting()])}.bst",
         kind="manual",
@@ -42,9 +45,16 @@ def stem(recipe: Recipe, image: images.Initramfs) -> tuple[Element, dict[str, by
     return made, {f"{folder}/stem.json": told}
 
 
-def grown(recipe: Recipe, image: images.Initramfs, *, output: str, secrets: bool) -> tuple[str, ...]:
+def grown(recipe: Recipe, image: Initramfs, *, output: str, secrets: bool) -> tuple[str, ...]:
     """Return the commands that write the image to `output`, and notes about the root below /notes."""
-    words = ["grow", *recipe.begin(), *recipe.finish("--over"), *recipe.report(), f"--stem {STEM}", *_words(image)]
+    words = [
+        "grow",
+        *recipe.begin(),
+        *recipe.finish("--over"),
+        *recipe.report(),
+        f"--stem {STEM}",
+        *compressed(image.compression, image.level),
+    ]
     words += ["--secrets"] if secrets else []
     return ('mkdir -p "%{install-root}/notes"', _program(*words, f"-o {output}"))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
+
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture
 from rootstream.description.model import Debian
+from rootstream.plan.images.base import Context, loaded
 from rootstream.plan.model import Dependency, Element, Source
 from rootstream.plan.sources import debian_packages
 
@@ -31,6 +34,18 @@ def stub_path(arch: Architecture) -> str:
     uefi = ARCHITECTURES[arch].uefi
     assert uefi is not None  # noqa: S101  (the description's rules look)
     return f"{STUBS}/usr/lib/systemd/boot/efi/{uefi.stub}"
+
+
+def stub_of(context: Context) -> tuple[tuple[Element, Dependency], ...]:
+    """Return the stub for a system, with where it is staged."""
+    return ((stub_element(context.debian, context.arch), stub(context.arch)),)
+
+
+def started(context: Context) -> list[str]:
+    """Return the words for a program that is a kernel with its arguments, joined with the stub."""
+    words = [f"--stub {stub_path(context.arch)}", f"--kernel /kernel/{context.kernel_file}"]
+    words += ["--arguments spec/arguments", f"--name {shlex.quote(context.slug)}"]
+    return [*words, *loaded(context)]
 
 
 def opensbi_element(debian: Debian) -> Element:

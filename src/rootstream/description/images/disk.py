@@ -1,0 +1,224 @@
+"""Image `disk`: partitions with a boot loader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+from typing_extensions import override
+
+from rootstream.architectures import HOST, Architecture
+from rootstream.description.images.base import Firmware, ImageKind, needs_uefi, not_bios
+from rootstream.description.system import FileName, ImagePath, KernelArgs, Means, Model, Size
+from rootstream.description.yaml_nodes import Node, at
+from rootstream.errors import UserError
+
+if TYPE_CHECKING:
+    from rootstream.description.model import System
+
+Path = tuple[str | int, ...]
+MOST_PARTITIONS = {"mbr": 4, "gpt": 128}
+TABLES = {"syslinux": "mbr", "uki": "gpt"}
+
+
+class Partition(Model):
+    """A partition of a disk."""
+
+    filesystem: Literal["vfat", "ext2", "ext4", "swap"]
+    """What is on it."""
+    mount: ImagePath | None = None
+    """Where it is mounted: `/` is the root, `/boot` the boot loader's."""
+    size: Size | None = None
+    """Size of the partition; by default computed from its contents (swap needs one)."""
+    label: (
+        Annotated[
+            str,
+            Field(pattern=r"^[A-Za-z0-9_.-]{0,11}$"),
+            Means("at most 11 letters, digits, '_', '.' and '-'"),
+        ]
+        | None
+    ) = None
+    """Volume label."""
+    options: Annotated[str, Field(pattern=r"^[^\s#]+$"), Means("mount options without spaces")] | None = None
+    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`, for which
+    systemd waits 15 minutes."""
+
+
+SEED_PARTITIONS = (
+    Partition(filesystem="vfat", mount="/boot"),
+    Partition(filesystem="ext4", mount="/"),
+)
+
+
+class Disk(ImageKind):
+    """A partitioned disk that starts by itself."""
+
+    word: ClassVar[str] = "disk"
+    bootable: ClassVar[bool] = True
+    by_firmware: ClassVar[bool] = True
+
+    table: Literal["mbr", "gpt"] = "mbr"
+    """Partition table: `mbr` starts from BIOS, `gpt` from UEFI."""
+    bootloader: Literal["syslinux", "uki", "none"] | None = None
+    """What starts the kernel: `syslinux` (the default on `mbr`) or `uki` (the default on `gpt`), one EFI program
+    with kernel, arguments and initramfs inside, where UEFI starts it without any settings."""
+    sector_size: Literal[512, 4096] = 512
+    """Size of a sector in bytes."""
+    partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=128)] = SEED_PARTITIONS
+    """Partitions in their order on the disk, at most four on `mbr`."""
+    device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] | None = None
+    """What the machine calls this disk; used in /etc/fstab and for the kernel's root=. By default
+    /dev/sda on `mbr`; on `gpt` partitions are found by their UUIDs, whatever the disk is called."""
+    kernel_args: KernelArgs = ""
+    """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
+    kernel_name: FileName = "vmlinuz"
+    """Name of the kernel on the boot partition (with `uki` it is inside the program)."""
+    initramfs: bool = False
+    """Put the initramfs beside the kernel and let the boot loader load both."""
+    fstab: Literal["write", "keep"] = "write"
+    """Write /etc/fstab from the partitions, or keep the root's own."""
+    name: FileName = "disk.img"
+    """Name of the file."""
+
+    @property
+    def loader(self) -> Literal["syslinux", "uki", "none"]:
+        """What starts the kernel, the table's own loader where nothing is said."""
+        return self.bootloader or ("syslinux" if self.table == "mbr" else "uki")
+
+    @override
+    def file_name(self, kernel_file: str | None, label: str) -> str:
+        return self.name
+
+    @property
+    @override
+    def roots(self) -> int:
+        return 2 if self.initramfs else 1
+
+    @property
+    @override
+    def inner(self) -> str | None:
+        return "initramfs" if self.initramfs else None
+
+    @property
+    @override
+    def needs_kernel(self) -> str | None:
+        return f"a disk with {self.loader}" if self.starts else None
+
+    @property
+    @override
+    def uefi(self) -> bool:
+        return self.loader == "uki"
+
+    @property
+    @override
+    def starts(self) -> bool:
+        return self.loader != "none"
+
+    @property
+    @override
+    def holds_ramdisk(self) -> bool:
+        return self.initramfs
+
+    @override
+    def firmware(self, arch: Architecture) -> tuple[Firmware, ...]:
+        return ("uefi",) if self.table == "gpt" else ("bios",)
+
+    @override
+    def sizes(self) -> Iterator[tuple[int | None, tuple[str | int, ...]]]:
+        for number, partition in enumerate(self.partitions):
+            yield partition.size, ("partitions", number, "size")
+
+    @override
+    def problems(self, system: System, node: Node, path: Path) -> Iterator[UserError]:
+        path = (*path, self.kind)
+        yield from _partitions(self, node, path)
+        yield from _loader(self, system, node, path)
+
+
+def _partitions(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
+    """Yield every rule that a disk breaks; `path` leads to it in the system's YAML."""
+    mounts: dict[str, int] = {}
+    for number, partition in enumerate(disk.partitions):
+        here = (*path, "partitions", number)
+        yield from _partition(partition, node, here)
+        if partition.mount is not None:
+            mount = partition.mount
+            if mount in mounts:
+                message = f"mount: two partitions are mounted at {mount}"
+                yield UserError("duplicate-name", message, where=at(node, *here, "mount"))
+            mounts.setdefault(mount, number)
+    if "/" not in mounts:
+        message = "partitions: none is mounted at /, where the root file system goes"
+        hint = "Give one of them `mount: /`."
+        yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
+    most = MOST_PARTITIONS[disk.table]
+    if len(disk.partitions) > most:
+        message = f"partitions: an {disk.table} table holds {most}, not {len(disk.partitions)}"
+        hint = "Write `table: gpt`; it starts from UEFI." if disk.table == "mbr" else ""
+        yield UserError("bad-value", message, where=at(node, *path, "partitions"), hint=hint or None)
+    loader = TABLES.get(disk.loader, disk.table)
+    if loader != disk.table:
+        message = f"bootloader: {disk.loader} needs `table: {loader}`, not {disk.table}"
+        yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
+    if disk.loader == "uki":
+        yield from _uki(disk, node, path)
+    if disk.loader == "syslinux":
+        yield from _syslinux(disk, mounts.get("/boot"), node, path)
+
+
+def _partition(partition: Partition, node: Node, path: Path) -> Iterator[UserError]:
+    if partition.filesystem == "swap":
+        if partition.mount is not None:
+            yield UserError("bad-value", "mount: swap is not mounted anywhere", where=at(node, *path, "mount"))
+        if partition.size is None:
+            message = "a swap partition needs a size"
+            yield UserError("missing-key", message, where=at(node, *path), hint="Add `size: 256M`, for example.")
+    elif partition.mount is None and partition.size is None:
+        message = "a partition that is mounted nowhere needs a size"
+        yield UserError("missing-key", message, where=at(node, *path), hint="Add `mount:` or `size:`.")
+    if partition.filesystem == "vfat" and partition.mount == "/":
+        message = "filesystem: vfat keeps neither owners nor links, so it cannot hold the root"
+        yield UserError("bad-value", message, where=at(node, *path, "filesystem"), hint="Write `ext4`.")
+
+
+def _uki(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
+    """UEFI reads its program from FAT: UEFI specification, 13.3."""
+    if not any(part.filesystem == "vfat" for part in disk.partitions):
+        message = "UEFI starts from a vfat partition, and this disk has none"
+        hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."
+        yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
+
+
+def _syslinux(disk: Disk, boot: int | None, node: Node, path: Path) -> Iterator[UserError]:
+    """Syslinux reads its files from FAT: https://wiki.syslinux.org/wiki/index.php?title=SYSLINUX."""
+    if boot is None:
+        message = "syslinux needs a partition for /boot"
+        hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."
+        yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
+    elif disk.partitions[boot].filesystem != "vfat":
+        message = f"filesystem: syslinux reads /boot from vfat only, not from {disk.partitions[boot].filesystem}"
+        where = at(node, *path, "partitions", boot, "filesystem")
+        yield UserError("bad-value", message, where=where)
+
+
+def _loader(disk: Disk, system: System, node: Node, path: Path) -> Iterator[UserError]:
+    """Yield what a disk's boot loader lacks in the rest of the system."""
+    if disk.initramfs:
+        where = at(node, *path, "initramfs")
+        if disk.loader == "none":
+            message = "initramfs: there is no boot loader on this disk that could load it"
+            yield UserError("bad-value", message, where=where)
+        elif not any(image.kind == "initramfs" for image in system.images):
+            message = "initramfs: the system makes no initramfs"
+            yield UserError("image-needed", message, where=where, hint="Add `- initramfs` to the images.")
+    if disk.loader == "uki":
+        yield from needs_uefi("bootloader", system, node, (*path, "bootloader"))
+        yield from not_bios("uki", system, node)
+    if disk.loader == "syslinux":
+        if system.arch != HOST:
+            message = f"syslinux starts {HOST} machines only, not {system.arch}"
+            yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
+        if system.machine.firmware == "uefi":
+            message = "firmware: syslinux starts from BIOS, not from uefi"
+            yield UserError("bad-value", message, where=at(node, "machine", "firmware"))

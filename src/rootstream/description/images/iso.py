@@ -1,0 +1,68 @@
+"""Image `iso`: a CD, or USB stick, that starts the system."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from pydantic import Field
+from typing_extensions import override
+
+from rootstream.architectures import ARCHITECTURES, Architecture
+from rootstream.description.images.base import Firmware, ImageKind, needs_initramfs, needs_uefi
+from rootstream.description.system import FileName, KernelArgs, Means
+from rootstream.description.yaml_nodes import Node
+from rootstream.errors import UserError
+
+if TYPE_CHECKING:
+    from rootstream.description.model import System
+
+
+class Iso(ImageKind):
+    """A CD, also for USB sticks, that starts from BIOS (x86_64) and UEFI: kernel and initramfs, all in memory."""
+
+    word: ClassVar[str] = "iso"
+    bootable: ClassVar[bool] = True
+    by_firmware: ClassVar[bool] = True
+
+    kernel_args: KernelArgs = ""
+    """Kernel arguments."""
+    label: Annotated[
+        str, Field(pattern=r"^[A-Z0-9_]{1,32}$"), Means("1 to 32 capital letters, digits and '_'")
+    ] = "ROOTSTREAM"
+    """Volume label."""
+    name: FileName = "boot.iso"
+    """Name of the file."""
+
+    @override
+    def file_name(self, kernel_file: str | None, label: str) -> str:
+        return self.name
+
+    @property
+    @override
+    def inner(self) -> str:
+        return "initramfs"
+
+    @property
+    @override
+    def needs_kernel(self) -> str:
+        return "an ISO image"
+
+    @property
+    @override
+    def uefi(self) -> bool:
+        return True
+
+    @property
+    @override
+    def holds_ramdisk(self) -> bool:
+        return True
+
+    @override
+    def firmware(self, arch: Architecture) -> tuple[Firmware, ...]:
+        return ("bios", "uefi") if ARCHITECTURES[arch].board.bios else ("uefi",)
+
+    @override
+    def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
+        yield from needs_uefi(self.kind, system, node, path)
+        yield from needs_initramfs(self, system, node, path)

@@ -1,0 +1,110 @@
+"""Kinds of one thing (an image, a check, a power control): a class each, found by its word in system.yaml.
+
+Rootstream's own are the modules of one package, so that another one is another module; installed packages bring
+theirs through an entry point, whose value is the class.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Annotated, Any, ClassVar, TypeVar, Union, cast
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    SerializationInfo,
+    Tag,
+    create_model,
+)
+
+from rootstream.description.system import Model, first_of, word
+from rootstream.errors import UserError
+
+
+class Kind(Model):
+    """One kind; a subclass with a `word` of its own is one that descriptions may name."""
+
+    word: ClassVar[str]
+    """What system.yaml calls it."""
+
+    @property
+    def kind(self) -> str:
+        """The word of its kind."""
+        return type(self).word
+
+
+K = TypeVar("K", bound=Kind)
+
+
+def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict[str, type[K]]:
+    """Return the kinds that are subclasses of `base`, by word: a package's modules, then an entry-point group.
+
+    `order` are words that come first where kinds are listed. Raises `UserError` bad-plugin.
+    """
+    ours: dict[str, type[K]] = {}
+    for module in pkgutil.iter_modules(importlib.import_module(package).__path__, f"{package}."):
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, base) and "word" in vars(value):
+                ours[value.word] = value
+    kinds = {name: ours[name] for name in (*order, *sorted(ours.keys() - set(order)))}
+    for point in entry_points(group=group):
+        kind = point.load()
+        if not isinstance(kind, type) or not issubclass(kind, base) or getattr(kind, "word", None) != point.name:
+            raise UserError(
+                "bad-plugin", f"{point.value} ({group}): no subclass of {base.__name__} for {point.name!r}"
+            )
+        if point.name in kinds:
+            raise UserError("bad-plugin", f"{point.value} ({group}): there is a kind {point.name!r} already")
+        kinds[point.name] = kind
+    return kinds
+
+
+def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
+    """Return the type of what is `{word: {...}}` or `word` in YAML, and an instance of its kind here."""
+    wrapped = [_wrapped(kind) for kind in kinds.values()]
+    return Annotated[
+        _either(kinds, wrapped),
+        BeforeValidator(written),
+        AfterValidator(lambda value: getattr(value, next(iter(type(value).model_fields)))),
+        PlainSerializer(_dumped),
+    ]
+
+
+def flat_choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
+    """Return the type of a mapping that has the word of its kind among its words, as checks have."""
+    return Annotated[_either(kinds, tuple(kinds.values())), BeforeValidator(word)]
+
+
+def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]]) -> Any:  # noqa: ANN401
+    options = tuple(Annotated[model, Tag(name)] for name, model in zip(kinds, models, strict=True))
+    return Annotated[
+        Union[options],  # noqa: UP007  (of as many as there are)
+        Discriminator(
+            first_of(*kinds),
+            custom_error_type="choice",
+            custom_error_message=f"expected one of: {', '.join(kinds)}",
+        ),
+    ]
+
+
+def _wrapped(kind: type[Kind]) -> type[Model]:
+    """Return the model of a mapping whose only word is that of a kind."""
+    about = " ".join((kind.__doc__ or "").split())
+    fields = cast("Mapping[str, Any]", {kind.word: (kind, Field(description=about))})
+    return create_model(f"{kind.__name__}Word", __base__=Model, **fields)
+
+
+def written(value: object) -> object:
+    """Return a value as YAML has it, also where it is an instance already."""
+    return {value.kind: value} if isinstance(value, Kind) else word(value)
+
+
+def _dumped(value: Kind, info: SerializationInfo) -> dict[str, Any]:
+    dumped = value.model_dump(mode=info.mode, exclude_unset=info.exclude_unset, exclude_none=info.exclude_none)
+    return {value.kind: dumped}

@@ -1,0 +1,81 @@
+"""Image `disk`."""
+
+from __future__ import annotations
+
+import json
+
+from rootstream.description.images.disk import Disk
+from rootstream.host.content import Content
+from rootstream.plan.images import boot_programs
+from rootstream.plan.images.base import SPARSE, Context, Making, loaded, mounting, output, program
+from rootstream.plan.model import Json, short_hash
+from rootstream.plan.roots import finished_root as roots
+from rootstream.sandbox.images.disk_layout import filesystem_uuid, partition_uuid
+
+
+def plan(image: Disk, context: Context) -> Making:
+    """Write the partitions, and what starts the kernel from one of them."""
+    words = ["make", "--spec spec/disk.json", f"--root {roots.PATH}"]
+    if context.kernel:
+        words.append(f"--kernel /kernel/{context.kernel_file}")
+    words += loaded(context)
+    if image.uefi:
+        words.append(f"--stub {boot_programs.stub_path(context.arch)}")
+    if any(partition.filesystem == "vfat" for partition in image.partitions):
+        words.append(f'--warnings "%{{install-root}}/notes/warnings-disk-{short_hash(context.name)[:4]}.json"')
+    made = program("disk", *words, "--packed", "-o", output(context.name + SPARSE))
+    told = json.dumps(_disk_spec(image, context.name, context), indent=1, sort_keys=True) + "\n"
+    files: dict[str, Content] = {f"files/disk-{context.slug}-{short_hash(context.name)}/disk.json": told.encode()}
+    return Making(
+        commands=[*(mounting(context) if context.kernel else ()), made],
+        files=files,
+        kernel=True,
+        sets=boot_programs.stub_of(context) if image.uefi else (),
+    )
+
+
+def _disk_spec(image: Disk, name: str, context: Context) -> dict[str, Json]:
+    told: dict[str, Json] = image.model_dump(exclude={"initramfs", "fstab"}, exclude_none=True)
+    told["name"] = name
+    told["bootloader"] = image.loader
+    told["keep_fstab"] = image.fstab == "keep"
+    told["kernel_args"] = kernel_args(image, seed(name, context), initrd=context.initrd is not None)
+    if image.table == "gpt":
+        told |= {"arch": context.arch, "seed": seed(name, context)}
+    return told
+
+
+def seed(name: str, context: Context) -> str:
+    """Return what all identities of a GPT disk come from: no two systems have the same."""
+    return f"{context.slug}/{name}"
+
+
+def kernel_args(image: Disk, seed: str, *, initrd: bool = False) -> str:
+    """Return the kernel arguments of a disk: the given ones, with the root named where they do not.
+
+    With `initrd`, one that mounts the root is on the disk.
+    """
+    words = image.kernel_args.split()
+    have = {word.split("=", 1)[0] for word in words}
+    for number, partition in enumerate(image.partitions, 1):
+        if partition.mount == "/" and "root" not in have:
+            words.append(f"root={_root(image, number, seed, initrd=initrd)}")
+            if "rootfstype" not in have:
+                words.append(f"rootfstype={partition.filesystem}")
+            if not have & {"ro", "rw"}:
+                words.append("rw")
+    return " ".join(words)
+
+
+def _root(image: Disk, number: int, seed: str, *, initrd: bool) -> str:
+    """Return what finds the root: the kernel knows PARTUUID only, an initramfs's findfs UUID."""
+    if image.device or image.table == "mbr":
+        return partition_device(image.device or "/dev/sda", number)
+    if image.initramfs or initrd:
+        return f"UUID={filesystem_uuid(seed, number, image.partitions[number - 1].filesystem)}"
+    return f"PARTUUID={partition_uuid(seed, number)}"
+
+
+def partition_device(disk: str, number: int) -> str:
+    """Return what Linux calls a partition: a `p` stands between when the disk's name ends in a digit."""
+    return f"{disk}p{number}" if disk[-1].isdigit() else f"{disk}{number}"
