@@ -18,6 +18,7 @@ from rootstream.sandbox.json_spec import read_spec
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs import (
     apt_sources,
+    caches,
     debian,
     identities,
     needed,
@@ -88,6 +89,7 @@ def complete(
             f"python: the root has no Python {spec.python}; add python3 to its packages, or set `version:`"
         )
     apply_spec(tree, spec, epoch)
+    caches.expire(tree)
     libraries = needed.libraries(tree) if report is not None else frozenset()
     dropped = debian.drop(tree, spec.drop)
     if report is not None:
@@ -99,6 +101,7 @@ def complete(
                 *warned,
                 *replaced.lost(tree),
                 *private.exposed(tree),
+                *caches.unmade(tree),
                 *debian.warnings(tree),
                 *(apt_sources.warnings(tree, spec.apt) if spec.apt else ()),
                 *needed.lacking(tree, libraries - needed.libraries(tree)),

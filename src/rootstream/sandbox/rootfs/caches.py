@@ -1,0 +1,52 @@
+"""What programs make of files that a layer brings: at the first start where systemd does it, else it is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from rootstream.sandbox.tree import BASE, Kind, Tree, shown
+
+# Stamps that say that all has been made (systemd-update-done.service(8)), and what makes them wrong.
+STAMPS = (
+    (
+        "etc/.updated",
+        re.compile(
+            r"(etc|usr/lib|usr/local/lib)/sysusers\.d/[^/]+\.conf|(etc|usr/lib)/udev/hwdb\.d/[^/]+\.hwdb|"
+            r"etc/ld\.so\.conf\.d/[^/]+\.conf|usr/local/lib/([^/]+-linux-gnu[^/]*/)?[^/]+\.so(\.[^/]+)?"
+        ),
+    ),
+    ("var/.updated", re.compile(r"(etc|usr/lib)/systemd/catalog/[^/]+\.catalog")),
+)
+# What nothing makes by itself, and the program that does.
+MADE_BY = (
+    (re.compile(r"usr/local/share/ca-certificates/.+\.crt|etc/ca-certificates\.conf"), "update-ca-certificates"),
+    (re.compile(r"etc/locale\.gen"), "locale-gen"),
+    (re.compile(r"usr/share/glib-2\.0/schemas/[^/]+\.(xml|override)"), "glib-compile-schemas"),
+    (re.compile(r"etc/dconf/db/[^/]+\.d/.+"), "dconf update"),
+)
+
+
+def expire(tree: Tree) -> None:
+    """Have systemd make at the machine's start what a layer's files are for: accounts, caches."""
+    for stamp, pattern in STAMPS:
+        if tree.get(stamp) is not None and any(pattern.fullmatch(path) for path in _brought(tree)):
+            tree.remove(stamp)
+
+
+def unmade(tree: Tree) -> Iterator[str]:
+    """Yield what to warn of: files of layers that do nothing before a program has run."""
+    for pattern, program in MADE_BY:
+        path = next((path for path in _brought(tree) if pattern.fullmatch(path)), None)
+        if path is not None:
+            yield (
+                f"{shown(path)} does nothing yet: `{program}` makes of it what programs read, and no build runs "
+                "that. Run it in a service, or put what it makes into a layer"
+            )
+
+
+def _brought(tree: Tree) -> Iterator[str]:
+    """Yield the paths of files that are not the root's own."""
+    for path, _, inode in tree.walk():
+        if inode.kind in (Kind.FILE, Kind.SYMLINK) and inode.origin != BASE:
+            yield path
