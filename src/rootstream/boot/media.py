@@ -15,10 +15,11 @@ from rootstream.description.images import KINDS
 from rootstream.description.machine import BootImage
 from rootstream.errors import UserError, Where
 
-Filesystem = Literal["ext2", "ext4", "squashfs"]
+Filesystem = Literal["ext2", "ext4", "squashfs", "erofs"]
 
 _GZIP = b"\x1f\x8b"
 _SQUASHFS = b"hsqs"
+_EROFS = b"\xe2\xe1\xf5\xe0"
 _EXT_SUPER = 1024
 _EXT_MAGIC = b"\x53\xef"
 _EXT_HAS_JOURNAL = 0x4  # feature_compat
@@ -92,10 +93,12 @@ def esp(program: Path, folder: Path) -> Path:
 
 
 def filesystem(head: bytes) -> Filesystem | None:
-    """Tell a file system by its first 2048 bytes (Linux: Documentation/filesystems/ext4, fs/squashfs)."""
+    """Tell a file system by its first 2048 bytes (Linux: fs/squashfs, fs/erofs, Documentation/filesystems)."""
     if head.startswith(_SQUASHFS):
         return "squashfs"
     superblock = head[_EXT_SUPER:]
+    if superblock.startswith(_EROFS):
+        return "erofs"
     if superblock[56:58] != _EXT_MAGIC or len(head) < _HEAD:
         return None
     compat, incompat = struct.unpack_from("<II", superblock, 92)

@@ -302,6 +302,8 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         recipes = (*recipes, uefi.fragment)
     if isinstance(described.system.root, FromDebianPackages):
         recipes = (*recipes, "systemd")
+    mounted = (recipe for each in described.system.images for recipe in each.kernel_fragments)
+    recipes = tuple(dict.fromkeys((*recipes, *mounted)))
     builtin = tuple(("linux", recipe) for recipe in recipes) if wanted.builtin else ()
     fragments = read.fragments(wanted.base, wanted.fragments, builtin)
     linkable = any(each.compiled_kernel and each.bootable for each in described.system.images)

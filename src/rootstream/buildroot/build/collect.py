@@ -22,6 +22,7 @@ _KINDS = (
     (re.compile(r"rootfs\.(cpio\.uboot|initramfs)$"), "file"),
     (re.compile(r"rootfs\.ext[234](\.(gz|bz2|lz4|lzma|lzo|xz|zst))?$"), "ext"),
     (re.compile(r"rootfs\.squashfs$"), "squashfs"),
+    (re.compile(r"rootfs\.erofs$"), "erofs"),
     (re.compile(r"rootfs\.tar(\.(gz|bz2|lz4|lzma|lzo|xz|zst))?$"), "tar"),
     (re.compile(r"rootfs\.iso9660$|.*\.iso$"), "iso"),
     (re.compile(r"(disk|sdcard|emmc)\.img$|.*\.wic$"), "disk"),

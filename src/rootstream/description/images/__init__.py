@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rootstream.description import kinds
 from rootstream.description.images.base import ImageKind
 
-ORDER = ("kernel", "initramfs", "initrd", "ext", "squashfs", "tar", "disk", "iso", "uki")
+ORDER = ("kernel", "initramfs", "initrd", "ext", "squashfs", "erofs", "tar", "disk", "iso", "uki")
 KINDS = kinds.found(ImageKind, __name__, ORDER, "rootstream.images")
 # In the order in which they are tried: what starts by itself, what is given a kernel, a kernel with a root in it.
 BOOTABLE = tuple(

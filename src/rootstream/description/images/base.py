@@ -90,6 +90,11 @@ class ImageKind(Kind):
         return False
 
     @property
+    def kernel_fragments(self) -> tuple[str, ...]:
+        """What a kernel from source needs to mount it: fragments of recipes/linux."""
+        return ()
+
+    @property
     def folders(self) -> tuple[str, ...]:
         """Folders of the project whose files it carries beside the root."""
         return ()

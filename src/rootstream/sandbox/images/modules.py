@@ -26,7 +26,7 @@ ALL = "all"
 # What a root is reached through, as far as a kernel has it as a module.
 USUAL = (
     *("virtio_pci", "virtio_mmio", "virtio_blk", "virtio_scsi", "virtio_net", "e1000", "e1000e"),
-    *("ext4", "squashfs", "vfat", "nls_ascii", "nls_cp437", "isofs", "overlay", "loop"),
+    *("ext4", "squashfs", "erofs", "vfat", "nls_ascii", "nls_cp437", "isofs", "overlay", "loop"),
     *("nvme", "ahci", "ata_piix", "sd_mod", "sr_mod", "megaraid_sas", "mpt3sas", "hv_storvsc", "xen_blkfront"),
     *("xhci_pci", "ehci_pci", "usb_storage", "uas", "sdhci_pci", "mmc_block"),
 )

@@ -1,0 +1,58 @@
+"""Image `erofs`: the root as a file system that is only read, compressed in blocks of a fixed size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from typing_extensions import override
+
+from rootstream.architectures import Architecture
+from rootstream.description.images.base import ImageKind
+from rootstream.description.roots import FromBuildroot
+from rootstream.description.system import FileName
+from rootstream.description.yaml_nodes import Node, at
+from rootstream.errors import UserError
+
+if TYPE_CHECKING:
+    from rootstream.description.model import System
+
+BUILDROOT = {"none": "NONE", "lz4": "LZ4HC", "lzma": "LZMA"}
+
+
+class Erofs(ImageKind):
+    """The root as a read-only file system that reads fast: EROFS, in Linux since 5.4."""
+
+    word: ClassVar[str] = "erofs"
+    bootable: ClassVar[bool] = True
+    mounted: ClassVar[bool] = True
+    read_only: ClassVar[bool] = True
+    compression: Literal["none", "lz4", "lzma", "zstd"] = "lz4"
+    """How it is compressed; `lzma` needs Linux 5.16, `zstd` Linux 6.10. A kernel from source is given what it
+    takes. It is made by erofs-utils 1.8, which Debian has since trixie."""
+    name: FileName | None = None
+    """Name of the file; by default rootfs.erofs."""
+
+    @override
+    def file_name(self, kernel_file: str | None, label: str) -> str:
+        return self.name or "rootfs.erofs"
+
+    @property
+    @override
+    def kernel_fragments(self) -> tuple[str, ...]:
+        return ("erofs", *((f"erofs-{self.compression}",) if self.compression in ("lzma", "zstd") else ()))
+
+    @override
+    def buildroot_files(self, arch: Architecture) -> tuple[str, ...]:
+        return ("rootfs.erofs",)
+
+    @override
+    def buildroot_symbols(self) -> Mapping[str, str]:
+        packed = f"BR2_TARGET_ROOTFS_EROFS_{BUILDROOT.get(self.compression, 'LZ4HC')}"
+        return {"BR2_TARGET_ROOTFS_EROFS": "y", packed: "y"}
+
+    @override
+    def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
+        if isinstance(system.root, FromBuildroot) and self.compression not in BUILDROOT:
+            message = f"compression: Buildroot has no {self.compression} for erofs, only {', '.join(BUILDROOT)}"
+            yield UserError("not-possible", message, where=at(node, *path, self.kind, "compression"))
