@@ -25,7 +25,7 @@ FLOORS: Sequence[set[str]] = (
 )
 BESIDE = {
     ("netboot", "boot"): "console, checks and QEMU's lifecycle",
-    ("project", "description"): "what a placeholder stands for, and places in a project.conf",
+    ("project", "description"): "what its system.yaml says, and places in a project.conf",
     ("host", "fetch"): "the pipes of processes, which the plugins need, too",
 }
 # Rooms that have no use for some of the floors below them.

@@ -116,13 +116,12 @@ def boot(
     folder of the boot server (see `rootstream serve --help`), below machines/MACHINE/.
     """
     from rootstream import events
-    from rootstream.description.load import load
     from rootstream.errors import UserError
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import boot_override
 
     project = find_project(folder)
-    description = load(project.description)
+    description = project.read()
     netboot.find(description, machine, project)
     if as_described and (system or build_id):
         raise UserError("bad-value", "--as-described excludes --system and --build")
@@ -188,14 +187,13 @@ def power(machine: str, action: str, folder: Path) -> None:
 
     Virtual machines belong to `rootstream serve`, which must run.
     """
-    from rootstream.description.load import load
     from rootstream.description.machines import WithQemu
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import running
     from rootstream.netboot.power import control as switches
 
     project = find_project(folder)
-    found = netboot.find(load(project.description), machine, project)
+    found = netboot.find(project.read(), machine, project)
     for each in get_args(switches.Action):
         if each == action:
             if isinstance(found.power, WithQemu):
@@ -219,12 +217,11 @@ def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str |
     Kernels, ramdisks, checksums, iPXE and its scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by
     rsync.
     """
-    from rootstream.description.load import load
     from rootstream.netboot.publish import publish as write
 
     project = find_project(folder)
     with reporter(style) as report:
-        paths = write(project, load(project.description), target, url, report, own=ipxe)
+        paths = write(project, project.read(), target, url, report, own=ipxe)
     if style != "json":
         for path in paths:
             echo(path)

@@ -12,11 +12,13 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from rootstream import events
+from rootstream.description.load import load
+from rootstream.description.model import Description
 from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, temporary
 from rootstream.host.content import Content, chunks
@@ -39,13 +41,24 @@ class Project:
     """A folder with a system.yaml, or with a BuildStream project.conf and no system.yaml (`plain`).
 
     `scratch` is where a command that only reads puts what it derives, `elsewhere` the folder that holds results
-    instead of the project's own.
+    instead of the project's own; `memory` is what `read` has read, for copies, too.
     """
 
     folder: Path
     kind: Literal["described", "plain"]
     scratch: Path | None = None
     elsewhere: Path | None = None
+    memory: list[Description] = field(default_factory=list, compare=False, repr=False)
+
+    def read(self) -> Description:
+        """Return what its system.yaml says, which is read once in a command. Raises as `load` does."""
+        if not self.memory:
+            self.memory.append(load(self.description))
+        return self.memory[0]
+
+    def forget(self) -> None:
+        """Have system.yaml read again, for who changed it."""
+        self.memory.clear()
 
     @property
     def description(self) -> Path:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rootstream.description.load import load
 from rootstream.project import host_code
 from rootstream.project.project import Project
 from rootstream.verbs import build
@@ -14,7 +13,7 @@ def found(project: Project) -> tuple[host_code.HostCode, ...]:
     """Return the code of a project that would run here. Raises `UserError` for a description with mistakes."""
     if project.kind == "plain":
         return build.host_code(project)
-    description = load(project.description)
+    description = project.read()
     names = dict.fromkeys(each.name for each in description.systems if each.system.machine.extra_args)
     return (
         *build.host_code(project, description.systems),

@@ -18,7 +18,6 @@ from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
 from rootstream.description.images import BOOTABLE, KINDS
 from rootstream.description.images.base import Firmware
-from rootstream.description.load import load
 from rootstream.description.machine import BootFrom, BootImage, Check, Machine
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromBuildroot
@@ -76,7 +75,7 @@ def prepare(
     if project.kind == "plain":
         trials = [_plain(project, element, engine) for element in wanted]
     else:
-        description = load(project.description)
+        description = project.read()
         names = selection.choose(description, wanted, project.description)
         trials = [_described(project, each) for each in description.systems if each.target in names]
     ready = [_choose(trial, kind) for trial in trials if trial.images or len(trials) == 1]
@@ -89,7 +88,7 @@ def _tell_arguments(project: Project, wanted: tuple[str, ...], report: events.Re
     """Warn of arguments of QEMU that the user has not accepted; some of them start programs."""
     if project.kind == "plain":
         return
-    description = load(project.description)
+    description = project.read()
     names = selection.choose(description, wanted, project.description)
     chosen = {
         each.name: None for each in description.systems if each.target in names and each.system.machine.extra_args
@@ -110,7 +109,7 @@ def _part(report: events.Reporter) -> events.Reporter:
 
 def _makes(project: Project, wanted: tuple[str, ...], kind: str) -> None:
     """Raise `UserError` not-an-image, before anything is built, for a kind that no wanted system makes."""
-    description = load(project.description)
+    description = project.read()
     names = selection.choose(description, wanted, project.description)
     chosen = [each.system for each in description.systems if each.target in names]
     if any(isinstance(system.root, FromBuildroot) for system in chosen):

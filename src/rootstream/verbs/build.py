@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import __version__, events
-from rootstream.description.load import load
 from rootstream.description.model import Described, Description
 from rootstream.description.roots import FromElements
 from rootstream.engine import Engine
@@ -75,7 +74,7 @@ def read(where: project.Project, wanted: tuple[str, ...]) -> Prepared:
 
     Raises `UserError` for every mistake in the project, and no-lock or lock-outdated.
     """
-    description = load(where.description)
+    description = where.read()
     targets = choose(description, wanted, where.description)
     return planned(where, description, targets, update.known(where))
 
@@ -108,7 +107,7 @@ def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of the wanted systems that Buildroot builds, as their workspaces have them."""
     if where.kind == "plain":
         return ()
-    description = load(where.description)
+    description = where.read()
     targets = choose(description, wanted, where.description)
     return tuple(each.slug for each in of_buildroot(description, targets))
 
@@ -155,7 +154,7 @@ def _build_described(
     *,
     locked: bool,
 ) -> tuple[Path, ...]:
-    description = load(where.description)
+    description = where.read()
     targets = choose(description, wanted, where.description)
     caution(description, targets, where.folder, report)
     pinned = update.pins(where, targets, engine, report, locked=locked)
@@ -239,7 +238,7 @@ def fetch(
             hostcode.tell(where.folder, host_code(where), os.environ, report)
             engine.fetch(where.plan, wanted, report)
             return
-        description = load(where.description)
+        description = where.read()
         targets = choose(description, wanted, where.description)
         pinned = update.pins(where, targets, engine, report, locked=locked)
         if native(description, targets):

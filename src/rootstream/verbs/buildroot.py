@@ -13,7 +13,6 @@ from rootstream.buildroot.build import build, notes, opening, target
 from rootstream.buildroot.config import configuration
 from rootstream.buildroot.sources import tree
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.description.load import load
 from rootstream.description.model import Described
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -56,7 +55,7 @@ def named(where: project.Project, wanted: str | None) -> Described:
     """Return the Buildroot system that a verb works on. Raises `UserError` not-buildroot, several-systems."""
     if where.kind == "plain":
         raise UserError("not-buildroot", "this is a plain BuildStream project", where=Where(path=where.folder))
-    description = load(where.description)
+    description = where.read()
     if wanted:
         selection.choose(description, (wanted,), where.description)
     found = [each for each in selection.of_buildroot(description) if wanted in (None, each.target)]
@@ -121,7 +120,7 @@ def of_package(where: project.Project, name: str) -> tuple[Work, str | None] | N
     """
     if where.kind == "plain" or name.endswith(".bst"):
         return None
-    description = load(where.description)
+    description = where.read()
     ours = selection.of_buildroot(description)
     if not ours:
         return None

@@ -25,7 +25,6 @@ from rootstream.buildroot.config.config_edit import Saved
 from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import Workspace
-from rootstream.description.load import load
 from rootstream.engine import Engine
 from rootstream.errors import Problems, UserError, Where
 from rootstream.events import Reporter
@@ -230,11 +229,11 @@ def _work(where: project.Project, name: str | None, report: Reporter) -> buildro
 
 def _of_buildroot(where: project.Project, name: str) -> bool:
     """Say whether a system itself is Buildroot's, and not only a variant of it."""
-    return any(each.target == name for each in of_buildroot(load(where.description)))
+    return any(each.target == name for each in of_buildroot(where.read()))
 
 
 def _only_variant(where: project.Project, variant: str) -> str:
-    names = [each.target for each in of_buildroot(load(where.description)) if each.variant == variant]
+    names = [each.target for each in of_buildroot(where.read()) if each.variant == variant]
     if len(names) != 1:
         message = f"{'no system has' if not names else 'several systems have'} a variant {variant!r}"
         raise UserError("unknown-system", message, where=Where(path=where.description), hint="Name it: --system.")
@@ -270,13 +269,14 @@ def opened(
             yield _open(where, name, report, hold.paused)
             return
         base = buildroot.choose(where, system, Engine.of(os.environ), report).described
-        if f"{base.name}@{create}" in load(where.description).names():
+        if f"{base.name}@{create}" in where.read().names():
             hint = f"`--variant {create}` opens it."
             message = f"{base.name} has a variant {create!r} already"
             raise UserError("variant-exists", message, where=Where(path=where.description), hint=hint)
         before = where.description.read_bytes()
         new = saving.with_variant(before.decode(), base.name, create).encode()
         write_atomically(where.description, new)
+        where.forget()
         try:
             yield _open(where, f"{base.name}@{create}", report, hold.paused)
         finally:

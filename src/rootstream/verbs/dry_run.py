@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from rootstream import events
-from rootstream.description.load import load
 from rootstream.engine import ElementState, Engine
 from rootstream.project import export
 from rootstream.project.project import Project, read_state, reading
@@ -19,7 +18,7 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
         if project.kind == "plain":
             _plain(project, wanted, engine, report)
             return
-        description = load(project.description)
+        description = project.read()
         targets = choose(description, wanted, project.description)
         caution(description, targets, project.folder, report)
         pinned = update.known(project)

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rootstream.description.load import load
 from rootstream.description.model import Description
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
@@ -46,7 +45,7 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
 
 
 def _chosen(project: Project, wanted: tuple[str, ...]) -> tuple[Description, tuple[str, ...]]:
-    description = load(project.description)
+    description = project.read()
     return description, selection.choose(description, wanted, project.description)
 
 
@@ -88,7 +87,7 @@ def _table(target: str, told: dict[str, Any]) -> str:
 def _meant(project: Project, name: str) -> tuple[tuple[str, ...], str]:
     """Return the systems that a name is about, and what remains of it: an element or a package of theirs."""
     system, colon, package = name.partition(":")
-    described = load(project.description)
+    described = project.read()
     if colon and system in described.names():
         return (system,), package
     wanted = selection.native(described, selection.choose(described, (), project.description))
@@ -230,7 +229,7 @@ def in_prepared_tree(element: Element, prepared: Prepared, command: tuple[str, .
 
 def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:
     """Return the Buildroot system, and the package of it, that a user means, or None for an element."""
-    if project.kind == "plain" or not selection.of_buildroot(load(project.description)):
+    if project.kind == "plain" or not selection.of_buildroot(project.read()):
         return None
     from rootstream.verbs import buildroot  # noqa: PLC0415  (only these projects wait for it)
 
@@ -250,7 +249,7 @@ def _by_hand(project: Project) -> tuple[str, ...]:
     if project.kind == "plain" or not (project.work / "buildroot").is_dir():
         return ()
     try:
-        description = load(project.description)
+        description = project.read()
     except UserError:
         return ()
     from rootstream.verbs import buildroot  # noqa: PLC0415  (only these projects wait for it)

@@ -12,7 +12,6 @@ from pathlib import Path
 from rootstream.buildroot.config import file_edits, saving
 from rootstream.buildroot.config.config_edit import Saved
 from rootstream.buildroot.config.saving import Place
-from rootstream.description.load import load
 from rootstream.description.model import Described, Description
 from rootstream.description.roots import FromBuildroot, FromBusybox
 from rootstream.description.system import ConfigFile
@@ -252,7 +251,7 @@ def found(
     where = project.find(folder)
     if where.kind == "plain":
         return None
-    description = load(where.description)
+    description = where.read()
     described = _chosen(description, system, variant, where.description)
     if described is None:
         return None

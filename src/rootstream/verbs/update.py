@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 from rootstream import events
-from rootstream.description.load import load
 from rootstream.description.model import Described, Description
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -33,7 +32,7 @@ def pins(
     What it has stays as it is, and what is pinned now keeps the versions that it shares with that. Raises
     `UserError` pinned-versions where that cannot be; no-lock, lock-outdated with `locked` if anything is lacking.
     """
-    description = load(where.description)
+    description = where.read()
     old = lock.read(where.lock)
     pinned = old or lock.Lock()
     lacking = _lacking(where, description, targets, pinned)
@@ -89,7 +88,7 @@ def update(
     Where only some systems are wanted, what the lock holds for others stays. Entries that no system has a use for
     go when all are pinned anew.
     """
-    description = load(where.description)
+    description = where.read()
     targets = choose(description, wanted, where.description, variants=True)
     old = lock.read(where.lock)
     if missing_only:
