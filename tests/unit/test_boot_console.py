@@ -66,6 +66,11 @@ PANIC = (
         ("[    2.000001] Internal error: Oops: 96000004 [#1] SMP\n", "kernel-oops"),
         ("[    2.000001] BUG: x\n" + PANIC, "kernel-panic"),
         ("Booting from Hard Disk...\nBoot failed\nNo bootable device.\n", "no-bootable-device"),
+        (
+            "[DEPEND] Dependency failed for boot.mount\n\nYou are in emergency mode. After logging in, type",
+            "emergency-mode",
+        ),
+        ("$ echo 'You are in emergency mode.'\n", None),
         ("DEBUG: fine\nthe test of BUG: and Oops is over\n[    2.0] watchdog: BUG: soft lockup", None),
     ],
 )

@@ -35,6 +35,7 @@ _MESSAGES: dict[Fault, str] = {
     "kernel-panic": "the kernel panicked",
     "kernel-oops": "the kernel reported an error of its own (BUG or Oops)",
     "no-bootable-device": "the firmware found no disk that it can start",
+    "emergency-mode": "systemd is in its emergency mode: something that it needs did not come, such as a disk",
     "console-flood": "the machine floods its console",
 }
 
@@ -99,7 +100,7 @@ class Console:
     def fault(self) -> UserError | None:
         """Return why nothing more can be expected of the machine, or None while it runs.
 
-        Reasons: kernel-panic, kernel-oops, no-bootable-device, console-flood, machine-exited.
+        Reasons: kernel-panic, kernel-oops, no-bootable-device, emergency-mode, console-flood, machine-exited.
         """
         with self._changed:
             known, since, ended = self.transcript.fault, self._fault_at, self._ended

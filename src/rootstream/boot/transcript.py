@@ -11,10 +11,11 @@ LIMIT = 16 << 20  # characters; a console that prints more is broken or hostile
 _OPEN_LINE = 512
 _PIECE = 4096
 
-Fault = Literal["kernel-panic", "kernel-oops", "no-bootable-device", "console-flood"]
+Fault = Literal["kernel-panic", "kernel-oops", "no-bootable-device", "emergency-mode", "console-flood"]
 Mark = Literal["kernel", "init", "login"]
 
-# Printed by Linux: kernel/panic.c, arch/*/mm/fault.c, arch/*/kernel/traps.c, init/main.c; by SeaBIOS and OVMF
+# Printed by Linux: kernel/panic.c, arch/*/mm/fault.c, arch/*/kernel/traps.c, init/main.c; by SeaBIOS and OVMF;
+# by systemd's emergency.service.
 _STAMP = r"(?:^|\[ *\d+\.\d{6}\](?:\[[^\]\n]*\])? )"
 _FAULTS: tuple[tuple[Fault, re.Pattern[str]], ...] = (
     ("kernel-panic", re.compile(r"Kernel panic - not syncing|Attempted to kill init")),
@@ -27,6 +28,7 @@ _FAULTS: tuple[tuple[Fault, re.Pattern[str]], ...] = (
         ),
     ),
     ("no-bootable-device", re.compile(r"^No bootable device|^BdsDxe: No bootable option or device", re.MULTILINE)),
+    ("emergency-mode", re.compile(r"^You are in emergency mode\.", re.MULTILINE)),
 )
 LOGIN_PROMPT = re.compile(r"^(?![^\n]*Last login)[^\n]*\blogin: ", re.MULTILINE | re.IGNORECASE)
 _MARKS: tuple[tuple[Mark, re.Pattern[str]], ...] = (
