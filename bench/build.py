@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import re
 import shutil
 import statistics
 import subprocess
@@ -28,7 +27,6 @@ from rootstream.engine.settings import configuration
 
 ROOT = Path(__file__).resolve().parents[1]
 HELLO = ROOT / "examples" / "hello"
-KERNEL_CLOCK = re.compile(r"\[\s*(\d+\.\d+)\]")
 
 
 def timed(argv: list[str], cwd: Path, env: Mapping[str, str] | None = None) -> float:

@@ -23,7 +23,6 @@ from tests import little
 
 from rootstream.buildroot import confined
 
-SOURCE = Path(__file__).parents[2] / "src/rootstream"
 LONG = 120.0  # seconds
 SYSTEM = """\
 systems:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -32,7 +32,6 @@ TARGET = "image"
 # 130 for a shell, both: Python ends itself by SIGINT where that came while it executed text (pythonrun.c)
 INTERRUPTED = (130, -signal.SIGINT)
 TOO_EARLY = b"Could not import runpy module"  # Python's own start was interrupted, which ends it with status 1
-Follow = Callable[[Scene, str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,6 @@ from rootstream.errors import UserError
 
 MARKER = b"$rssecret$"
 LEAST, MOST = 24, 32 << 10  # bytes: fewer would not be unique, more might not lie in one piece on a file system
-DEFAULT_MODE = 0o600
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
