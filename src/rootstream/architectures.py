@@ -90,7 +90,9 @@ class InstructionSet:
 
     `label` names the architecture with it; `name` is the description's word, where there is a choice.
     `fragments` are for the kernel, over the architecture's. `libgcc` is the folder of multilib to take libgcc.a
-    from, instead of the compiler's own. `rust` and `go` are their words for it, none where Debian has no compiler.
+    from, instead of the compiler's own. `cpu` is for QEMU, after the board's: a processor without what programs
+    must not use proves that they do not. `rust` and `go` are their words for it, none where Debian has no such
+    compiler.
     """
 
     label: str
@@ -98,6 +100,7 @@ class InstructionSet:
     fragments: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
     libgcc: str | None = None
+    cpu: str = ""
     rust: str | None = None
     go: str | None = None
 
@@ -258,6 +261,7 @@ _RISCV64 = Row(
             label="riscv64imac",
             name="imac",
             fragments=("riscv-imac",),
+            cpu=",f=off,d=off",
             flags=("-march=rv64imac_zicsr_zifencei", "-mabi=lp64"),
             libgcc="rv64imac/lp64",
         ),
@@ -308,6 +312,7 @@ _RISCV32 = Row(
             label="riscv32imac",
             name="imac",
             fragments=("riscv-imac",),
+            cpu=",f=off,d=off",
             flags=("-march=rv32imac_zicsr_zifencei", "-mabi=ilp32", "-Wl,-melf32lriscv"),
             libgcc="rv32imac/ilp32",
         ),

@@ -69,7 +69,7 @@ def command(
     """
     board = _board(machine, image, arch)
     return (
-        *_basis(machine, board, image, host),
+        *_basis(machine, board, image, host, cpu=board.cpu + ARCHITECTURES[arch].isa(image.isa).cpu),
         *_firmware(machine, board, image, host),
         *_start(machine, board, image, media),
         *_disks(machine, board, image, media, host),
@@ -84,13 +84,13 @@ def first_nic(machine: Machine) -> int | None:
     return next((index for index, nic in enumerate(machine.nics) if nic.model != "none"), None)
 
 
-def _basis(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
+def _basis(machine: Machine, board: Board, image: BootImage, host: Host, *, cpu: str) -> list[str]:
     words = [board.program, "-name", quote(image.name), "-no-user-config", "-nodefaults", "-display", "none"]
     kind = board.machine
     if board.bios and _boots(image):
         kind += ",graphics=off"  # SeaBIOS and boot loaders then speak on the serial port
     words += ["-machine", kind, "-accel", _accelerator(machine, board, host)]
-    words += ["-cpu", "host" if host.accelerator == "kvm" else _cpu(board, image)]
+    words += ["-cpu", "host" if host.accelerator == "kvm" else cpu]
     memory = machine.memory or USUAL_MEMORY
     words += ["-m", f"{max(1, memory // _KIB)}K", "-smp", str(machine.cores)]
     words += ["-device", "virtio-rng-pci"]
@@ -112,11 +112,6 @@ def _board(machine: Machine, image: BootImage, arch: Architecture) -> Board:
     if "bus" in machine.model_fields_set:
         named.add(machine.bus)
     return board.uefi if named <= set(board.uefi.buses) else board
-
-
-def _cpu(board: Board, image: BootImage) -> str:
-    """Return the processor; one without floating point proves that nothing in the image needs it."""
-    return board.cpu + (",f=off,d=off" if image.isa == "imac" else "")
 
 
 def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> list[str]:
