@@ -19,11 +19,13 @@ from pathlib import Path
 
 from aiohttp.http_exceptions import HttpProcessingError
 
-from rootstream.description.machines import Redfish
+from rootstream.description.power.redfish import Redfish
+from rootstream.description.power.tasmota import Tasmota
 from rootstream.errors import UserError
 from rootstream.netboot.http.senders import Loop
-from rootstream.netboot.power import redfish
+from rootstream.netboot.power import redfish, tasmota
 from tests.netsite import MACHINES, SYSTEM, Site
+from tests.powered import switched
 
 QUIET = 0.05  # seconds without a byte after which an answer is taken as whole
 MOST = 1 << 20  # bytes of an answer
@@ -75,6 +77,12 @@ ANSWERS = (
     b'HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nETag: W/"1"\r\nConnection: close\r\n\r\n' + SYSTEM_ANSWER,
     b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 2\r\n\r\nno",
     b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/x\r\nContent-Length: 0\r\n\r\n",
+)
+
+PLUGS = (
+    b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{"POWER":"ON"}',
+    b'HTTP/1.1 200 OK\r\nServer: Tasmota\r\nConnection: close\r\n\r\n{"POWER1":"OFF","POWER2":"OFF"}',
+    b'HTTP/1.1 401 Unauthorized\r\nConnection: close\r\n\r\n{"WARNING":"Need user=<username>"}',
 )
 
 
@@ -171,10 +179,30 @@ def bmc(path: Path) -> None:
         for system in ("1", None):
             words = Redfish(url=f"http://127.0.0.1:{port}", system=system, timeout=1.0)
             try:
-                assert redfish.state("box", words, path.parent) in ("on", "off", "unknown")
-                redfish.switch("box", words, path.parent, "cycle")
+                context = switched(path.parent, words)
+                assert redfish.state(words, context) in ("on", "off", "unknown")
+                redfish.switch(words, context, "cycle")
             except UserError as error:
                 refusal = error
+    _refuse(refusal)
+
+
+def plug(path: Path) -> None:
+    """Ask and switch a plug that answers what a file holds."""
+    refusal: UserError | None = None
+    with _answering(path.read_bytes()) as port:
+        for outlet in (None, 2):
+            words = Tasmota(url=f"http://127.0.0.1:{port}", outlet=outlet, timeout=1.0, pause=0.01)
+            try:
+                context = switched(path.parent, words)
+                assert tasmota.state(words, context) in ("on", "off")
+                tasmota.switch(words, context, "cycle")
+            except UserError as error:
+                refusal = error
+    _refuse(refusal)
+
+
+def _refuse(refusal: UserError | None) -> None:
     if refusal is not None:
         assert all(char.isprintable() or char == "\n" for char in str(refusal)), repr(refusal)
         raise refusal

@@ -258,6 +258,7 @@ READERS = {
         run=lambda path: buildroot_tree.unpack(path, _folder(path)), seeds=seeds.packed_tars, tar=True
     ),
     "bmc": Reader(run=network.bmc, seeds=lambda: network.ANSWERS),
+    "plug": Reader(run=network.plug, seeds=lambda: network.PLUGS),
     "console": Reader(run=_console, seeds=lambda: CONSOLES),
     "control": Reader(run=deb.control, seeds=seeds.debs),
     "deb": Reader(run=_deb, seeds=seeds.debs),

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.powered import switched
 
-from rootstream.description.machines import Redfish
+from rootstream.description.power.redfish import Redfish
 from rootstream.errors import UserError
 from rootstream.host.file_text import bytes_of, key_lines, text_of
 from rootstream.netboot.power import redfish
@@ -33,7 +34,7 @@ def test_what_is_no_text_or_no_file(tmp_path: Path) -> None:
     asked: tuple[Callable[[], object], ...] = (
         lambda: text_of(path),
         lambda: text_of(tmp_path),
-        lambda: redfish.state("box", bmc, tmp_path),
+        lambda: redfish.state(bmc, switched(tmp_path, bmc)),
     )
     for ask in asked:
         with pytest.raises(UserError) as caught:

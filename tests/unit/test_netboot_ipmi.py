@@ -6,8 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.powered import switched
 
-from rootstream.description.machines import Ipmi
+from rootstream.description.power.ipmi import Ipmi
 from rootstream.errors import UserError
 from rootstream.netboot.power import ipmi
 
@@ -28,7 +29,7 @@ def tool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("uefi", "options"), [(True, " options=efiboot"), (False, "")])
 def test_the_next_boot_is_from_the_network(tmp_path: Path, tool: Path, uefi: bool, options: str) -> None:
-    ipmi.switch("box", WORDS, tmp_path, "cycle", uefi=uefi, env=os.environ)
+    ipmi.switch(WORDS, switched(tmp_path, WORDS, firmware="uefi" if uefi else "bios"), "cycle")
     begin = f"-I lanplus -H 10.0.0.3 -p 623 -U root -f {tmp_path}/secret chassis "
     said = [f"bootdev pxe{options}", "power status", "power on"]
     assert tool.read_text().splitlines() == [begin + words for words in said]
@@ -38,7 +39,7 @@ def test_the_next_boot_is_from_the_network(tmp_path: Path, tool: Path, uefi: boo
 def test_what_it_says_when_it_fails(tmp_path: Path, tool: Path) -> None:
     (tmp_path / "bin" / "ipmitool").write_text("#!/bin/sh\necho no session >&2\nexit 1\n")
     with pytest.raises(UserError) as caught:
-        ipmi.state("box", WORDS, tmp_path, env=os.environ)
+        ipmi.state(WORDS, switched(tmp_path, WORDS))
     assert caught.value.reason == "power-failed"
     assert "no session" in caught.value.message
     assert not tool.exists()

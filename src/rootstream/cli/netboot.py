@@ -187,17 +187,17 @@ def power(machine: str, action: str, folder: Path) -> None:
 
     Virtual machines belong to `rootstream serve`, which must run.
     """
-    from rootstream.description.machines import WithQemu
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import running
     from rootstream.netboot.power import control as switches
+    from rootstream.netboot.power.base import Action
 
     project = find_project(folder)
     found = netboot.find(project.read(), machine, project)
-    for each in get_args(switches.Action):
+    for each in get_args(Action):
         if each == action:
-            if isinstance(found.power, WithQemu):
-                running.switch(project, machine, each, interface=found.power.qemu.bridge)
+            if found.power.virtual:
+                running.switch(project, machine, each, interface=found.power.interface)
             else:
                 switches.switch(project, machine, found, each, env=os.environ)
             return

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
-from importlib.metadata import entry_points
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, cast
 
 from pydantic import (
@@ -54,7 +55,7 @@ def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict
                 ours[value.word] = value
     kinds = {name: ours[name] for name in (*order, *sorted(ours.keys() - set(order)))}
     for point in entry_points(group=group):
-        kind = point.load()
+        kind = _loaded(point, group)
         if not isinstance(kind, type) or not issubclass(kind, base) or getattr(kind, "word", None) != point.name:
             raise UserError(
                 "bad-plugin", f"{point.value} ({group}): no subclass of {base.__name__} for {point.name!r}"
@@ -63,6 +64,30 @@ def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict
             raise UserError("bad-plugin", f"{point.value} ({group}): there is a kind {point.name!r} already")
         kinds[point.name] = kind
     return kinds
+
+
+def _loaded(point: EntryPoint, group: str) -> object:
+    try:
+        return point.load()
+    except Exception as error:  # whatever a module does when it is imported
+        why = f"{type(error).__name__}: {error}"
+        raise UserError(
+            "bad-plugin",
+            f"{point.value} ({group}) cannot be loaded: {why}",
+            hint=f"It comes with the package {point.dist.name}." if point.dist else None,
+        ) from error
+
+
+def module(kind: Kind, name: str, *functions: str) -> ModuleType:
+    """Return the module that does what a kind is for, which has these functions. Raises `UserError` bad-plugin."""
+    try:
+        found = importlib.import_module(name)
+    except ImportError as error:
+        raise UserError("bad-plugin", f"{kind.kind}: {name} cannot be imported: {error}") from error
+    missing = [each for each in functions if not callable(getattr(found, each, None))]
+    if missing:
+        raise UserError("bad-plugin", f"{kind.kind}: {name} has no function {', '.join(missing)}")
+    return found
 
 
 def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
@@ -86,11 +111,17 @@ def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]]) -> A
     return Annotated[
         Union[options],  # noqa: UP007  (of as many as there are)
         Discriminator(
-            first_of(*kinds),
+            _word_of(kinds),
             custom_error_type="choice",
             custom_error_message=f"expected one of: {', '.join(kinds)}",
         ),
     ]
+
+
+def _word_of(kinds: Mapping[str, type[Kind]]) -> Callable[[Any], str | None]:
+    """Return a discriminator: the word of an instance, or the first one that is a key of the mapping."""
+    first = first_of(*kinds)
+    return lambda value: value.kind if isinstance(value, Kind) else first(value)
 
 
 def _wrapped(kind: type[Kind]) -> type[Model]:

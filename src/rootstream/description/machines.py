@@ -7,21 +7,13 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 
 from rootstream.architectures import HOST, Architecture
-from rootstream.description.system import (
-    Duration,
-    KernelArgs,
-    Means,
-    Model,
-    Port,
-    ProjectFile,
-    Size,
-    Terminal,
-    first_of,
-    word,
-)
+from rootstream.description.power import Power
+from rootstream.description.power.base import Command
+from rootstream.description.power.none import NoPower
+from rootstream.description.system import Duration, KernelArgs, Means, Model, Port, ProjectFile, Terminal
 
 # What kernel arguments may name in braces.
 PLACEHOLDERS = ("name", "mac", "address", "system_mac", "system_address", "server", "system", "build")
@@ -55,125 +47,7 @@ Target = Annotated[
     Means("a system of the project, or SYSTEM@VARIANT"),
 ]
 BuildId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{8}$"), Means("a build that is kept")]
-Argument = Annotated[str, Field(pattern=r"^[^\x00\n]+$"), Means("a word of a command")]
-Command = Annotated[tuple[Argument, ...], Field(min_length=1, max_length=100)]
-Interface = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$"), Means("a network interface of this host such as br0")
-]
 Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,250}$"), Means("a domain such as lab.example")]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$"), Means("an address such as https://10.0.0.9")]
-
-
-class NoPower(Model):
-    """Nobody here can switch the machine: a person does."""
-
-
-class PowerCommand(Model):
-    """Commands that switch the machine. They are started as they are, without a shell."""
-
-    on: Command
-    """Switches the machine on, such as `[wakeonlan, "52:54:00:12:34:56"]`."""
-    off: Command | None = None
-    """Switches it off."""
-    cycle: Command | None = None
-    """Switches it off and on; by default `off`, then `on`."""
-    status: Command | None = None
-    """Exit status 0 while the machine is on."""
-    once: Command | None = None
-    """Has the machine boot from the network the next time."""
-    timeout: Duration = 60.0
-    """How long each may take."""
-
-
-class Qemu(Model):
-    """A virtual machine of this host."""
-
-    bridge: Interface
-    """Bridge that its network card is attached to: the interface that `rootstream serve` is told."""
-    memory: Size | None = None
-    """Memory; by default what the root that it boots takes unpacked, 512M at least."""
-    cores: Annotated[int, Field(ge=1, le=256)] = 1
-    """Number of processors."""
-    nic: Literal["virtio", "e1000", "rtl8139"] = "virtio"
-    """Network card."""
-    rom: Literal["ipxe", "firmware"] = "ipxe"
-    """What boots from the card: QEMU's own iPXE, or (with UEFI) the firmware itself, by PXE or HTTP boot."""
-    http: bool = False
-    """UEFI boots by HTTP, not PXE (with `rom: firmware`)."""
-    extra_args: tuple[str, ...] = ()
-    """Further arguments for QEMU."""
-
-
-class Ipmi(Model):
-    """IPMI 2.0 over the network, by ipmitool."""
-
-    address: Annotated[str, Field(pattern=r"^[A-Za-z0-9.:-]{1,250}$"), Means("the name or address of the BMC")]
-    """The machine's BMC."""
-    port: Port = 623
-    """Its port."""
-    user: Annotated[str, Field(pattern=r"^[!-~]{1,16}$"), Means("the name of a user")] = "ADMIN"
-    """Who logs in."""
-    password_file: ProjectFile
-    """File with the password; keep it out of version control."""
-    timeout: Duration = 30.0
-    """How long a command may take."""
-
-
-class Redfish(Model):
-    """Redfish, the successor of IPMI, over HTTP."""
-
-    url: Url
-    """The machine's BMC, such as `https://10.0.0.9`."""
-    system: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{1,128}$"), Means("the name of a system")] | None = None
-    """Which of its systems; by default the only one."""
-    user: Annotated[str, Field(pattern=r"^[!-9;-~]{1,64}$"), Means("the name of a user")] | None = None
-    """Who logs in."""
-    password_file: ProjectFile | None = None
-    """File with the password; keep it out of version control."""
-    verify: bool = True
-    """Check the BMC's certificate."""
-    timeout: Duration = 30.0
-    """How long an answer may take."""
-
-
-class WithNone(Model):
-    none: NoPower
-    """Nobody here can switch it."""
-
-
-class WithCommand(Model):
-    command: PowerCommand
-    """Commands of this host."""
-
-
-class WithQemu(Model):
-    qemu: Qemu
-    """A virtual machine of this host."""
-
-
-class WithIpmi(Model):
-    ipmi: Ipmi
-    """IPMI."""
-
-
-class WithRedfish(Model):
-    redfish: Redfish
-    """Redfish."""
-
-
-Power = Annotated[
-    Annotated[WithNone, Tag("none")]
-    | Annotated[WithCommand, Tag("command")]
-    | Annotated[WithQemu, Tag("qemu")]
-    | Annotated[WithIpmi, Tag("ipmi")]
-    | Annotated[WithRedfish, Tag("redfish")],
-    Discriminator(
-        first_of("none", "command", "qemu", "ipmi", "redfish"),
-        custom_error_type="choice",
-        custom_error_message="expected one of: none, command, qemu, ipmi, redfish",
-    ),
-    BeforeValidator(word),
-]
 
 
 class Ssh(Model):
@@ -219,7 +93,7 @@ class NetMachine(Model):
     """Command whose standard input and output are the serial console, such as `[ipmitool, ..., sol, activate]`."""
     ssh: Ssh | None = None
     """How checks log in where there is no serial console: console texts and logins are then left out."""
-    power: Power = WithNone(none=NoPower())
+    power: Power = NoPower()
     """How it is switched on and off."""
     phone_home: bool = False
     """The system tells the server that it is up, with a token made for this one boot."""
@@ -275,17 +149,7 @@ def commands_of(machines: Mapping[str, NetMachine]) -> str:
     """Return in a sentence which power controls start programs that the description names; empty if none does."""
     found: dict[str, list[str]] = {}
     for name, machine in machines.items():
-        match machine.power:
-            case WithCommand():
-                found.setdefault("power: command", []).append(name)
-            case WithQemu(qemu=words) if words.extra_args:
-                found.setdefault("power: qemu: extra_args", []).append(name)
-            case _:
-                pass
+        if machine.power.programs:
+            found.setdefault(machine.power.programs, []).append(name)
     what = "; ".join(f"`{word}` of {', '.join(names)}" for word, names in found.items())
     return f"system.yaml has programs of its own run on this host, as you: {what}" if what else ""
-
-
-def power_kind(machine: NetMachine) -> str:
-    """Return the word of the power control that a machine has."""
-    return next(iter(type(machine.power).model_fields))

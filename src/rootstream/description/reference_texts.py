@@ -123,6 +123,13 @@ machines:
     system: hello
     power: {redfish: {url: "https://10.8.30.3", user: root, password_file: secrets/host_key}}
 """,
+    "power: tasmota": """\
+machines:
+  box:
+    macs: ["52:54:00:12:34:56"]
+    system: hello
+    power: {tasmota: {url: "http://10.8.30.40", outlet: 2, password_file: secrets/host_key}}
+""",
     "serve": """\
 serve:
   unknown: menu

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, TypeAdapter
 
 from rootstream.description.grammar import AnyOf, Choice, Field, Leaf, ListOf, Record, Shape, Table, grows, record
+from rootstream.description.kinds import Kind
 from rootstream.description.model import Project, System, Variants
 from rootstream.description.system import Duration, Mode, Size
 from rootstream.description.variants import ADD
@@ -91,6 +92,13 @@ def written(shape: Shape, value: Any) -> Any:  # noqa: ANN401  (any default of a
 
 def _written_model(shape: Shape, value: BaseModel) -> Any:  # noqa: ANN401
     """Return the words of a model that are not its defaults; a choice with defaults only is its word."""
+    if (
+        isinstance(value, Kind)
+        and isinstance(shape, Choice)
+        and type(value) is not shape.options[value.kind].model
+    ):
+        inner = _written_model(record(type(value)), value)
+        return {value.kind: inner} if inner else value.kind
     if isinstance(shape, Choice):
         shape = record(type(value))
         inner = {name: written(each.shape, getattr(value, name)) for name, each in shape.fields.items()}

@@ -26,13 +26,14 @@ from rootstream.description.machine import (
     PoweroffCheck,
     patience,
 )
-from rootstream.description.machines import NetMachine, Ssh, WithNone, WithQemu
+from rootstream.description.machines import NetMachine, Ssh
 from rootstream.description.model import Described, Description
 from rootstream.description.validation_messages import nearest
 from rootstream.errors import UserError, Where
 from rootstream.netboot import boot_override, running, ssh
 from rootstream.netboot.line import opened
-from rootstream.netboot.power import control, qemu
+from rootstream.netboot.power import control
+from rootstream.netboot.power.base import Context, held, is_on, virtual_driver
 from rootstream.netboot.service import Service
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.state import BootRecord, CheckResult, State, Timed
@@ -89,7 +90,7 @@ def boot(
     A server must run for the project. Raises `UserError` unknown-machine, no-server, and those of `power`.
     """
     machine = find(description, name, project)
-    bridge = machine.power.qemu.bridge if isinstance(machine.power, WithQemu) else None
+    bridge = machine.power.interface
     running.server(project, bridge)
     state_folder.made(project)
     state = State(state_folder.state(project))
@@ -125,16 +126,16 @@ class _Job:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._log = self._folder / "console.log"
         self._kvm = True
-        if isinstance(machine.power, WithQemu):
+        if machine.power.virtual:
             self._kvm = accel.choose(Machine(), machine.arch, env=env) == "kvm"
         self._patience = patience(machine, "timeout", kvm=self._kvm)
 
     def run(self, *, verify: bool) -> Verdict:
         """Boot, while nobody else boots the machine; a virtual one that the server runs is switched off first."""
-        words = self._machine.power
-        if isinstance(words, WithQemu) and control.is_on(self._project, self._name):
-            running.switch(self._project, self._name, "off", interface=words.qemu.bridge)
-        with control.held(self._project, self._name):
+        power = self._machine.power
+        if power.virtual and is_on(self._project, self._name):
+            running.switch(self._project, self._name, "off", interface=power.interface)
+        with held(self._project, self._name):
             return self._run(verify=verify)
 
     def _run(self, *, verify: bool) -> Verdict:
@@ -180,22 +181,20 @@ class _Job:
     @contextlib.contextmanager
     def _switched_on(self, number: int) -> Iterator[Guest | None]:
         """Switch the machine on and give its console, if it has one; a virtual machine is off after the block."""
-        words = self._machine.power
-        if isinstance(words, WithQemu):
-            with qemu.started(
-                self._name,
-                self._machine,
-                words.qemu,
+        power = self._machine.power
+        if power.virtual:
+            with virtual_driver(power).started(
+                power,
+                Context(name=self._name, machine=self._machine, project=self._project, env=self._env),
                 ramdisk=boot_override.ramdisk(self._service, self._name),
                 log=self._log,
                 report=self._report,
-                env=self._env,
             ) as guest:
                 self._state.stage(number, "power-on", ended=time.time())
                 yield guest
             return
         with self._by_command() as guest_or_none:
-            if isinstance(words, WithNone):
+            if power.by_hand:
                 text = f"{self._name} cannot be switched from here: switch it on now"
                 self._report(events.Notice(level="info", text=text))
             else:
@@ -258,7 +257,7 @@ class _Job:
             time.sleep(_PAUSE)
             boot = self._boot(number)
         wanted: tuple[Check, ...] = self._described(boot.system).system.checks
-        if not isinstance(self._machine.power, WithQemu):
+        if not self._machine.power.virtual:
             # whether another machine is off is not seen on its console
             wanted = tuple(each for each in wanted if not isinstance(each, PoweroffCheck))
         began = time.time()

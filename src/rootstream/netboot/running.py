@@ -65,7 +65,7 @@ def server(project: Project, interface: str | None = None) -> Running:
     raise UserError("no-server", f"no `rootstream serve` runs for this project{where}", hint=_HINT)
 
 
-def switch(project: Project, name: str, action: str, *, interface: str) -> None:
+def switch(project: Project, name: str, action: str, *, interface: str | None) -> None:
     """Have the server switch a virtual machine, which it owns. Raises `UserError` as `ask`."""
     ask(project, server(project, interface), f"{BASE}/machines/{name}/power", {"action": action})
 

@@ -45,7 +45,7 @@ class ImageKind(Kind):
     """A kind of image. How it is made is told by the module `planner`: plan/images/WORD.py, or a plugin's own."""
 
     planner: ClassVar[str | None] = None
-    """Module with `commands`; by default that of its word in rootstream.plan.images."""
+    """Module with `plan`; by default that of its word in rootstream.plan.images."""
     bootable: ClassVar[bool] = False
     """Whether a machine can boot from it."""
     by_firmware: ClassVar[bool] = False

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 
 from rootstream.architectures import ARCHITECTURES, HOST, UEFI
-from rootstream.description.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, WithQemu, not_for_ipxe
+from rootstream.description.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, not_for_ipxe
 from rootstream.description.model import Described, Project, System
 from rootstream.description.roots import FromBuildroot
 from rootstream.description.validation_messages import nearest
@@ -129,14 +129,7 @@ def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
             message = f"kernel_args: {match[0]} is used, and the machine has no `{match[1]}:`"
             yield UserError("bad-value", message, where=_place(node, name, "kernel_args"))
     yield from _firmware(name, machine, node)
-    if isinstance(machine.power, WithQemu):
-        qemu = machine.power.qemu
-        if qemu.rom == "firmware" and machine.firmware == "bios":
-            message = "rom: QEMU's BIOS boots from a network by iPXE only"
-            yield UserError("bad-value", message, where=_place(node, name, "power", "qemu", "rom"))
-        if qemu.http and qemu.rom != "firmware":
-            message = "http: only the firmware itself boots so: add `rom: firmware`"
-            yield UserError("bad-value", message, where=_place(node, name, "power", "qemu", "http"))
+    yield from machine.power.problems(machine, node, ("machines", name, "power", machine.power.kind))
     if machine.system_mac is not None and machine.system_mac in machine.macs:
         message = "system_mac: it is one of `macs:`, so it need not be written"
         yield UserError("bad-value", message, where=_place(node, name, "system_mac"))

@@ -21,12 +21,12 @@ from typing import Any, get_args
 from aiohttp import hdrs, web
 
 from rootstream import __version__
-from rootstream.description.machines import power_kind
 from rootstream.errors import UserError, Where
 from rootstream.netboot import phone_home
 from rootstream.netboot.http import requests
 from rootstream.netboot.http.site import SERVICE, Routes
-from rootstream.netboot.power.control import Action, Switchboard
+from rootstream.netboot.power.base import Action
+from rootstream.netboot.power.control import Switchboard
 from rootstream.netboot.service import Service
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Build
@@ -127,7 +127,7 @@ def machine_data(service: Service, name: str) -> Json:
         "system_mac": machine.system_mac,
         "address": machine.address,
         "system_address": machine.system_address,
-        "power": power_kind(machine),
+        "power": machine.power.kind,
         "phone_home": machine.phone_home,
         "system": machine.system,
         "pinned": machine.build,

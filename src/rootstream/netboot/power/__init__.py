@@ -1,1 +1,1 @@
-"""Power control: IPMI, Redfish, commands, and virtual machines of this host."""
+"""Power control: a driver for each kind, which control.py finds by its word."""

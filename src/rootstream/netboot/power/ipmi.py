@@ -2,55 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal
-
-from rootstream.description.machines import Ipmi
+from rootstream.description.power.ipmi import Ipmi
 from rootstream.errors import UserError
 from rootstream.host import process
+from rootstream.netboot.power.base import Action, Context, State
 
 _PROGRAM = "ipmitool"
 
 
-def switch(
-    name: str,
-    words: Ipmi,
-    folder: Path,
-    action: Literal["on", "off", "cycle"],
-    *,
-    uefi: bool,
-    env: Mapping[str, str],
-) -> None:
+def switch(power: Ipmi, context: Context, action: Action) -> None:
     """Switch a machine; it is told to boot from the network first. Raises `UserError` power-failed.
 
-    With `uefi` its BMC is told so: without that, many have the machine boot as with a BIOS.
+    The BMC of a machine with UEFI is told so: without that, many have the machine boot as with a BIOS.
     """
     if action != "off":
-        _run(name, words, folder, ("chassis", "bootdev", "pxe", *(["options=efiboot"] if uefi else [])), env)
-    if action == "cycle" and state(name, words, folder, env=env) == "off":
+        efi = ["options=efiboot"] if context.machine.firmware == "uefi" else []
+        _run(power, context, "chassis", "bootdev", "pxe", *efi)
+    if action == "cycle" and state(power, context) == "off":
         action = "on"  # a cycle of a machine that is off is an error to most BMCs
-    _run(name, words, folder, ("chassis", "power", "reset" if action == "cycle" else action), env)
+    _run(power, context, "chassis", "power", "reset" if action == "cycle" else action)
 
 
-def state(name: str, words: Ipmi, folder: Path, *, env: Mapping[str, str]) -> Literal["on", "off"]:
+def state(power: Ipmi, context: Context) -> State:
     """Return whether a machine is on. Raises `UserError` power-failed."""
-    said = _run(name, words, folder, ("chassis", "power", "status"), env)
+    said = _run(power, context, "chassis", "power", "status")
     return "on" if said.strip().lower().endswith("on") else "off"
 
 
-def _run(name: str, words: Ipmi, folder: Path, what: tuple[str, ...], env: Mapping[str, str]) -> str:
+def _run(power: Ipmi, context: Context, *what: str) -> str:
     process.require(_PROGRAM, hint="Install it (Debian: `apt install ipmitool`).")
     argv = (
-        *(_PROGRAM, "-I", "lanplus", "-H", words.address, "-p", str(words.port), "-U", words.user),
+        *(_PROGRAM, "-I", "lanplus", "-H", power.address, "-p", str(power.port), "-U", power.user),
         # the file, not the password: a command line can be seen by others
-        *("-f", str(folder / words.password_file), *what),
+        *("-f", str(context.folder / power.password_file), *what),
     )
-    done = process.run(argv, env=env, timeout=words.timeout, check=False)
+    done = process.run(argv, env=context.env, timeout=power.timeout, check=False)
     if done.status != 0:
         raise UserError(
             "power-failed",
-            f"{name}: IPMI at {words.address} says: {process.tail(done.stderr or done.stdout, 1)}",
+            f"{context.name}: IPMI at {power.address} says: {process.tail(done.stderr or done.stdout, 1)}",
             hint=f"To try it by hand: {process.paste(argv)}",
         )
     return done.stdout

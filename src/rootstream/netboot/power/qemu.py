@@ -7,7 +7,7 @@ import fcntl
 import os
 import socket
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 
 from rootstream import events
@@ -18,9 +18,11 @@ from rootstream.boot.machine import Guest, Launch, launched
 from rootstream.boot.memory import ramdisk as sizes
 from rootstream.boot.qemu import Accelerator, Sockets, edk2, quote
 from rootstream.description.machine import Machine
-from rootstream.description.machines import NetMachine, Qemu
+from rootstream.description.machines import NetMachine
+from rootstream.description.power.qemu import Qemu
 from rootstream.errors import UserError
 from rootstream.host import process, temporary
+from rootstream.netboot.power.base import Action, Context, State, is_on, not_from_here
 
 # <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
 _TUNSETIFF = 0x400454CA
@@ -80,35 +82,44 @@ def memory(ramdisk: Path | None) -> int:
     return max(LEAST_MEMORY, found.wanted + found.packed)
 
 
+def switch(power: Qemu, context: Context, action: Action) -> None:  # noqa: ARG001
+    """Raise `UserError` no-power-control: it is the server's, which keeps what `started` gives."""
+    raise not_from_here(context)
+
+
+def state(power: Qemu, context: Context) -> State:  # noqa: ARG001
+    """Return whether it runs, in whichever process."""
+    return "on" if is_on(context.project, context.name) else "off"
+
+
 @contextlib.contextmanager
 def started(
-    name: str,
-    machine: NetMachine,
-    qemu: Qemu,
+    power: Qemu,
+    context: Context,
     *,
     ramdisk: Path | None,
     log: Path | None,
     report: events.Reporter,
-    env: Mapping[str, str] = os.environ,
     reboot: bool = False,
 ) -> Iterator[Guest]:
     """Switch the machine on; it is switched off with the block. `ramdisk` is the root that it will boot, if known.
 
     Raises `UserError` program-missing, firmware-missing, no-interface, no-permission, qemu-failed.
     """
+    name, machine, env = context.name, context.machine, context.env
     board = ARCHITECTURES[machine.arch].board
-    qemu = qemu.model_copy(update={"memory": qemu.memory or memory(ramdisk)})
+    power = power.model_copy(update={"memory": power.memory or memory(ramdisk)})
     process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     firmware = uefi(machine.arch) if machine.firmware == "uefi" else None
     accelerator = accel.choose(Machine(), machine.arch, report=report, env=env)
-    with temporary.folder("rootstream-machine-") as folder, tap(qemu.bridge) as handle:
+    with temporary.folder("rootstream-machine-") as folder, tap(power.bridge) as handle:
         own = private(firmware, folder) if firmware else None
 
         def argv(sockets: Sockets | None) -> tuple[str, ...]:
             return command(
                 name,
                 machine,
-                qemu,
+                power,
                 accelerator=accelerator,
                 tap=handle,
                 firmware=own,

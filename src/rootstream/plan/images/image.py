@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import replace
 from pathlib import PurePosixPath
 
+from rootstream.description import kinds
 from rootstream.description.images import Image
 from rootstream.plan import base, programs
 from rootstream.plan.images.base import LOADED, Context, Made, Making
@@ -17,7 +17,7 @@ def element(image: Image, context: Context, inner: Made | None) -> Made:
     """Return an image's element; `inner` is the image inside it, or that a disk's boot loader loads, if any."""
     name = image.file_name(context.kernel_file, context.label)
     context = replace(context, name=name, inner=inner)
-    planner = importlib.import_module(image.planner or f"rootstream.plan.images.{image.kind}")
+    planner = kinds.module(image, image.planner or f"rootstream.plan.images.{image.kind}", "plan")
     making: Making = planner.plan(image, context)
     folders = [(path.rsplit("/", 1)[0], "spec") for path in making.files]
     if making.layers:
