@@ -29,15 +29,17 @@ MADE_BY = (
 
 def expire(tree: Tree) -> None:
     """Have systemd make at the machine's start what a layer's files are for: accounts, caches."""
+    brought = _brought(tree)
     for stamp, pattern in STAMPS:
-        if tree.get(stamp) is not None and any(pattern.fullmatch(path) for path in _brought(tree)):
+        if tree.get(stamp) is not None and any(pattern.fullmatch(path) for path in brought):
             tree.remove(stamp)
 
 
 def unmade(tree: Tree) -> Iterator[str]:
     """Yield what to warn of: files of layers that do nothing before a program has run."""
+    brought = _brought(tree)
     for pattern, program in MADE_BY:
-        path = next((path for path in _brought(tree) if pattern.fullmatch(path)), None)
+        path = next((path for path in brought if pattern.fullmatch(path)), None)
         if path is not None:
             yield (
                 f"{shown(path)} does nothing yet: `{program}` makes of it what programs read, and no build runs "
@@ -45,8 +47,7 @@ def unmade(tree: Tree) -> Iterator[str]:
             )
 
 
-def _brought(tree: Tree) -> Iterator[str]:
-    """Yield the paths of files that are not the root's own."""
-    for path, _, inode in tree.walk():
-        if inode.kind in (Kind.FILE, Kind.SYMLINK) and inode.origin != BASE:
-            yield path
+def _brought(tree: Tree) -> tuple[str, ...]:
+    """Return the paths of files that are not the root's own."""
+    kinds = (Kind.FILE, Kind.SYMLINK)
+    return tuple(path for path, _, inode in tree.walk() if inode.kind in kinds and inode.origin != BASE)
