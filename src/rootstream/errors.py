@@ -41,7 +41,7 @@ class Caution:
 
 
 class UserError(Exception):
-    """Something the user can mend.
+    """Something the user can fix.
 
     `reason` is a stable kebab-case word that tests and scripts go by, `message` says what failed and what was
     expected, `where` the place, `hint` the next command or edit, `detail` longer text such as the end of a log.

@@ -40,7 +40,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "env": "Print the cross environment of a system.",
     },
     "This host, and help": {
-        "doctor": "Check what this host must have, and say how to mend it.",
+        "doctor": "Check what this host must have, and say how to fix it.",
         "passwd": "Ask for a password and print its hash.",
         "schema": "Print the JSON Schema of system.yaml, for editors.",
         "completion": "Print the completion script for a shell.",

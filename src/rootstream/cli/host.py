@@ -15,7 +15,7 @@ from rootstream.cli.options import engine
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.option("--quiet", is_flag=True, help="Say only what is missing for a build.")
 def doctor(as_json: bool, quiet: bool) -> int:
-    """Check what this host must have, with the command that mends each gap.
+    """Check what this host must have, with the command that fixes each gap.
 
     In a project, QEMU for the processors of its systems is looked for.
     Exit status 2 if nothing can be built here.

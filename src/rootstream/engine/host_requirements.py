@@ -1,4 +1,4 @@
-"""What building needs of the host, each with a check and the command that mends it; for `rootstream doctor`."""
+"""What building needs of the host, each with a check and the command that fixes it; for `rootstream doctor`."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ class Builds:
                 "cannot-write",
                 f"the build could not be kept for machines that boot over the network: {error.strerror}",
                 where=Where(path=self.folder),
-                hint="What they boot is unchanged. Make room or mend the permissions, then build again.",
+                hint="What they boot is unchanged. Make room or fix the permissions, then build again.",
             ) from error
 
     def _record(self, target: str, exported: Manifest, files: tuple[File, ...], *, args: str) -> Build:

@@ -24,7 +24,7 @@ LAST = 98
 
 
 class Mistake(Exception):  # noqa: N818  (the user's)
-    """Something the user has to mend; the message says what."""
+    """Something the user has to fix; the message says what."""
 
 
 def inside(target: Path, name: str) -> Path:

@@ -16,7 +16,7 @@ from typing import Any
 
 
 class Mistake(Exception):  # noqa: N818  (the user's)
-    """Something the user has to mend; the message says what."""
+    """Something the user has to fix; the message says what."""
 
 
 def numbers(target: Path, name: str) -> dict[str, tuple[int, int]]:
