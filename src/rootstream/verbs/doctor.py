@@ -1,4 +1,4 @@
-"""`rootstream doctor`: what the host must have for building, booting and locking, and the command that fixes each gap."""
+"""`rootstream doctor`: what the host must have for building, booting and locking, and what fixes each gap."""
 
 from __future__ import annotations
 
