@@ -15,7 +15,7 @@ import pytest
 from rootstream.description import layers
 from rootstream.errors import UserError
 from rootstream.project.placeholders import LEAST, MARKER, MOST, Secret, has_secrets, hide, mark
-from rootstream.project.secret_injection import fill
+from rootstream.project.secret_injection import CHUNK, fill
 from rootstream.sandbox.images.cpio import write_cpio
 from rootstream.sandbox.images.secrets import PLACEHOLDER, bearing, raw_xz, raw_zstd, write_around
 from rootstream.sandbox.tree import Tree, text_file
@@ -142,6 +142,25 @@ def test_sparse_images_are_filled_wherever_the_placeholder_lies(tmp_path: Path) 
             file.seek(place)
             assert file.read(len(secret.content)) == secret.content
     assert image.stat().st_blocks * 512 < 1 << 20
+
+
+@pytest.mark.parametrize("before", range(len(MARKER) + 2))
+def test_a_marker_on_the_edge_of_what_is_read_at_once_is_found(before: int, tmp_path: Path) -> None:
+    (secret, *_) = hidden()
+    image = tmp_path / "dense"
+    image.write_bytes(b"x" * (CHUNK - before) + secret.placeholder + b"y" * CHUNK)
+    fill(image, (secret,), 1)
+    assert image.read_bytes() == b"x" * (CHUNK - before) + secret.content + b"y" * CHUNK
+
+
+def test_a_secret_that_is_there_more_often_than_it_should_be_is_an_error(tmp_path: Path) -> None:
+    (secret, *_) = hidden()
+    image = tmp_path / "image"
+    image.write_bytes(secret.placeholder + b"-" + secret.placeholder)
+    with pytest.raises(UserError) as caught:
+        fill(image, (secret,), 1)
+    assert caught.value.reason == "secret-not-placed"
+    assert "1 times, and there is room for it 2 times" in caught.value.message
 
 
 def test_what_is_not_where_it_should_be_is_an_error(tmp_path: Path) -> None:

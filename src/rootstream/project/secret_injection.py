@@ -68,12 +68,12 @@ def _filled(path: Path, secrets: Sequence[Secret]) -> dict[str, int]:
                 file.write(secret.content)
                 places[secret.what] += 1
                 if any(piece.head == XZ and piece.begin <= place < piece.end for piece in pieces):
-                    _mend_xz(file, place, secret.content)
+                    _refresh_xz(file, place, secret.content)
         for piece in pieces if found else ():
             if piece.head.startswith(GZIP) and any(piece.begin <= place < piece.end for place in found):
-                _mend_gzip(file, piece)
+                _refresh_gzip(file, piece)
         if found:
-            _mend_uimage(file)
+            _refresh_uimage(file)
     return places
 
 
@@ -133,7 +133,7 @@ def _pieces(file: IO[bytes]) -> tuple[_Piece, ...]:
     return tuple(found)
 
 
-def _mend_uimage(file: IO[bytes]) -> None:
+def _refresh_uimage(file: IO[bytes]) -> None:
     """Write the checksums of a uImage anew, that of the data and then that of the header."""
     file.seek(0)
     head = bytearray(file.read(UIMAGE_HEADER))
@@ -149,7 +149,7 @@ def _mend_uimage(file: IO[bytes]) -> None:
     file.write(head)
 
 
-def _mend_gzip(file: IO[bytes], piece: _Piece) -> None:
+def _refresh_gzip(file: IO[bytes], piece: _Piece) -> None:
     """Write the checksum of what is packed (RFC 1952) anew."""
     file.seek(piece.begin + 10)
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
@@ -163,7 +163,7 @@ def _mend_gzip(file: IO[bytes], piece: _Piece) -> None:
     file.write(struct.pack("<I", state))
 
 
-def _mend_xz(file: IO[bytes], place: int, content: bytes) -> None:
+def _refresh_xz(file: IO[bytes], place: int, content: bytes) -> None:
     """Write the checksum of a block that holds nothing but the secret (The .xz File Format, 3.4)."""
     length = XZ_BLOCK + len(content) + 1
     file.seek(place - XZ_BLOCK + length + -length % 4)
