@@ -1,4 +1,4 @@
-"""How long a boot may be silent before what comes next is another one: after power-on a firmware takes its time."""
+"""How long a boot may be silent before what comes is another one: after power-on a firmware takes its time."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from rootstream.architectures import ARCHITECTURES
@@ -392,8 +392,3 @@ def _source(draft: _Draft, tree: SourceTree, debian: Debian, package: str, read:
     path = f"files/tree-{package}/source.tar"
     draft.files[path] = read.trees[tree.local]
     return source_tree(tree, debian, package=package, folder=PurePosixPath(path))
-
-
-def folder_of(path: Path) -> Path:
-    """Return the folder where a project's plan is written."""
-    return path / ".rootstream" / "plan"
