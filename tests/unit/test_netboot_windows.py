@@ -11,7 +11,7 @@ from tests.loading import read
 from rootstream import events
 from rootstream.netboot.service import POWER_ON, SAME_BOOT, Service
 from rootstream.netboot.store.builds import Builds
-from rootstream.netboot.store.state import State
+from rootstream.netboot.store.state import Stage, State
 
 MAC = "52:54:00:00:00:01"
 TEXT = f"""
@@ -34,7 +34,7 @@ machines:
         (("dhcp",), SAME_BOOT + 1, False),
     ],
 )
-def test_a_boot_goes_on(tmp_path: Path, stages: tuple[str, ...], after: float, *, same: bool) -> None:
+def test_a_boot_goes_on(tmp_path: Path, stages: tuple[Stage, ...], after: float, *, same: bool) -> None:
     state = State(tmp_path / "state.db")
     now = time.time()
     service = Service(
