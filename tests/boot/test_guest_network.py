@@ -11,7 +11,10 @@ import pytest
 from boxes import LOGIN, NETWORK
 
 from rootstream.boot.verify import verify
-from rootstream.description.machine import BootImage, Check, CommandCheck, Http, HttpCheck, Machine
+from rootstream.description.checks import Check
+from rootstream.description.checks.command import CommandCheck
+from rootstream.description.checks.http import Http, HttpCheck
+from rootstream.description.machine import BootImage, Machine
 
 pytestmark = pytest.mark.boot
 MakeImage = Callable[..., BootImage]

@@ -15,8 +15,9 @@ import pytest
 from tests.conftest import Command
 
 from rootstream.boot.verify import verify
+from rootstream.description.checks.console import ConsoleCheck
 from rootstream.description.images.base import Firmware
-from rootstream.description.machine import BootImage, ConsoleCheck, Machine
+from rootstream.description.machine import BootImage, Machine
 
 pytestmark = pytest.mark.boot
 

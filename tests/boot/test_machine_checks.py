@@ -12,21 +12,14 @@ from boxes import LOGIN, NETWORK
 
 from rootstream import events
 from rootstream.boot.verify import Verdict, verify
-from rootstream.description.machine import (
-    BootImage,
-    Check,
-    CommandCheck,
-    ConsoleCheck,
-    ExtraDisk,
-    Http,
-    HttpCheck,
-    Login,
-    LoginCheck,
-    Machine,
-    Nic,
-    PortCheck,
-    PoweroffCheck,
-)
+from rootstream.description.checks import Check
+from rootstream.description.checks.command import CommandCheck
+from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.checks.http import Http, HttpCheck
+from rootstream.description.checks.login import Login, LoginCheck
+from rootstream.description.checks.port import PortCheck
+from rootstream.description.checks.poweroff import PoweroffCheck
+from rootstream.description.machine import BootImage, ExtraDisk, Machine, Nic
 
 pytestmark = pytest.mark.boot
 

@@ -17,17 +17,12 @@ from boxes import LOGIN
 from rootstream.boot.machine import Guest, prepare, run_host, start
 from rootstream.boot.transcript import LIMIT
 from rootstream.boot.verify import verify
-from rootstream.description.machine import (
-    BootImage,
-    CommandCheck,
-    ConsoleCheck,
-    Http,
-    HttpCheck,
-    Login,
-    LoginCheck,
-    Machine,
-    PoweroffCheck,
-)
+from rootstream.description.checks.command import CommandCheck
+from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.checks.http import Http, HttpCheck
+from rootstream.description.checks.login import Login, LoginCheck
+from rootstream.description.checks.poweroff import PoweroffCheck
+from rootstream.description.machine import BootImage, Machine
 from rootstream.errors import UserError
 
 pytestmark = pytest.mark.boot

@@ -22,7 +22,10 @@ from rootstream.boot import accel
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Host
 from rootstream.boot.verify import Verdict, verify
-from rootstream.description.machine import BootImage, CommandCheck, ConsoleCheck, Http, HttpCheck, Machine, Nic
+from rootstream.description.checks.command import CommandCheck
+from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.checks.http import Http, HttpCheck
+from rootstream.description.machine import BootImage, Machine, Nic
 from rootstream.errors import UserError
 
 QEMU = "qemu-system-x86_64"
@@ -55,7 +58,8 @@ HOLD_TWO = """
 import sys
 from pathlib import Path
 from rootstream.boot.verify import verify
-from rootstream.description.machine import BootImage, ConsoleCheck, Machine
+from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.machine import BootImage, Machine
 images = [BootImage(kind="disk", kernel=None, file=sys.argv[1], name=name) for name in ("one", "two")]
 machine = Machine(accelerator="tcg", timeout=1000.0)
 wanted = [ConsoleCheck(console="never", within=1000.0)]

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.boot import checks
-from rootstream.description.machine import CommandCheck
+from rootstream.boot.checks import runner
+from rootstream.description.checks.command import CommandCheck
 from rootstream.description.machines import Ssh
 from rootstream.errors import UserError
 from rootstream.netboot import ssh
@@ -92,7 +92,7 @@ def test_commands_and_what_they_print(port: int, tmp_path: Path) -> None:
             CommandCheck(command="false", exit=1),
             CommandCheck(command="true", exit=1),
         ]
-        results = checks.run(wanted, shell, deadline=time.monotonic() + 60)
+        results = runner.run(wanted, shell, deadline=time.monotonic() + 60)
     assert [result.passed for result in results] == [True, True, False], results
     assert "two  words 42" in (tmp_path / "ssh.log").read_text()
 

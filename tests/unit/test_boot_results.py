@@ -13,26 +13,21 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rootstream.boot import network
-from rootstream.boot.checks import STARTS, Result, forwards, name_of
+from rootstream.boot.checks.runner import STARTS, Result, forwards, name_of
 from rootstream.boot.console import Console
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
 from rootstream.boot.monitor import Monitor
 from rootstream.boot.qemu import Forward
 from rootstream.boot.verify import up_after
-from rootstream.description.machine import (
-    Check,
-    CommandCheck,
-    ConsoleCheck,
-    Http,
-    HttpCheck,
-    Login,
-    LoginCheck,
-    Machine,
-    PortCheck,
-    PoweroffCheck,
-    patience,
-)
+from rootstream.description.checks import Check
+from rootstream.description.checks.command import CommandCheck
+from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.checks.http import Http, HttpCheck
+from rootstream.description.checks.login import Login, LoginCheck
+from rootstream.description.checks.port import PortCheck
+from rootstream.description.checks.poweroff import PoweroffCheck
+from rootstream.description.machine import Machine, patience
 from rootstream.description.system import Model
 
 

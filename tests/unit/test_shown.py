@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from rootstream.__main__ import main
-from rootstream.boot.checks import Result
+from rootstream.boot.checks.runner import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.cli.front import echo
 from rootstream.errors import UserError, Where

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
-from rootstream.boot.checks import STARTS, Result
+from rootstream.boot.checks.runner import STARTS, Result
 from rootstream.host.escape import escaped
 
 # Characters that XML 1.0 allows (section 2.2); nothing can escape the others

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rootstream.boot.machine import Guest
-from rootstream.description.machine import Http
+from rootstream.description.checks.http import Http
 
 _HOST = "127.0.0.1"
 _PAUSE = 0.2

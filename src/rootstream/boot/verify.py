@@ -13,13 +13,15 @@ from pathlib import Path
 
 from rootstream import events
 from rootstream.architectures import Architecture
-from rootstream.boot import accel, checks
-from rootstream.boot.checks import STARTS, Result
+from rootstream.boot import accel
+from rootstream.boot.checks import runner
+from rootstream.boot.checks.runner import STARTS, Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
 from rootstream.boot.together import Running, Turns, at_once
-from rootstream.description.machine import BootImage, Check, Machine, patience
+from rootstream.description.checks import Check
+from rootstream.description.machine import BootImage, Machine, patience
 from rootstream.errors import Interrupted, UserError
 
 _END_LINES = 200
@@ -133,7 +135,7 @@ def verify(
                 image=image,
                 wanted=tuple(wanted),
                 log=folder / f"console-{image.label}.log",
-                forwards=checks.forwards(wanted),
+                forwards=runner.forwards(wanted),
             )
             for image in images
         ]
@@ -240,7 +242,7 @@ def _boot(
         kvm = accelerator == "kvm"
         deadline = guest.console.started + patience(job.machine, "timeout", kvm=kvm)
         before = time.monotonic() - guest.console.started
-        results = checks.run(job.wanted, guest, deadline=deadline, kvm=kvm, image=job.image.label, report=report)
+        results = runner.run(job.wanted, guest, deadline=deadline, kvm=kvm, image=job.image.label, report=report)
         transcript = guest.console.transcript
     return Boot(
         kind=job.image.label,

@@ -177,8 +177,10 @@ def _either(shape: AnyOf) -> str:
 
 @cache
 def _fields(model: type[BaseModel]) -> dict[str, Field]:
+    """Return the words of a model, its own before those that it inherits."""
     hints = get_type_hints(model, include_extras=True)
-    return {name: _field(model, name, hints[name]) for name in model.model_fields}
+    own = [name for name in inspect.get_annotations(model) if name in model.model_fields]
+    return {name: _field(model, name, hints[name]) for name in dict.fromkeys((*own, *model.model_fields))}
 
 
 @cache

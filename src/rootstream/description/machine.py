@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag
+from pydantic import Field
 
 from rootstream.architectures import Isa
 from rootstream.description.images import BOOTABLE
 from rootstream.description.images.base import Firmware
 from rootstream.description.system import (
-    Account,
     Duration,
     FileName,
     KernelArgs,
@@ -19,8 +18,6 @@ from rootstream.description.system import (
     Port,
     Size,
     Terminal,
-    first_of,
-    word,
 )
 
 if TYPE_CHECKING:
@@ -92,102 +89,6 @@ class Machine(Model):
     timeout: Duration = 120.0
     """How long a boot with all its checks may take. Like `within` of a check, it is five times as long without KVM
     where nothing is written."""
-
-
-class ConsoleCheck(Model):
-    console: str
-    """Text that the console must show."""
-    regex: bool = False
-    """The text is a regular expression."""
-    within: Duration = 60.0
-    """How long to wait for it."""
-    name: str | None = None
-    """Name in the report."""
-
-
-class Login(Model):
-    user: Account = "root"
-    """Who logs in on the console."""
-    password: str | None = None
-    """The password, where one is asked for."""
-    refused: bool = False
-    """The login must be refused."""
-
-
-class LoginCheck(Model):
-    login: Login
-    """Log in on the console; the commands after it run in that session."""
-    within: Duration = 60.0
-    """How long the login may take."""
-    name: str | None = None
-    """Name in the report."""
-
-
-class CommandCheck(Model):
-    command: str
-    """A command for the shell on the console; root is logged in first if nobody is."""
-    exit: Annotated[int, Field(ge=0, le=255)] = 0
-    """Exit status that it must have."""
-    output: str | None = None
-    """Regular expression that its output must match somewhere."""
-    within: Duration = 30.0
-    """How long it may take."""
-    name: str | None = None
-    """Name in the report."""
-
-
-class PortCheck(Model):
-    port: Port
-    """TCP port of the system that must accept a connection."""
-    within: Duration = 60.0
-    """How long to wait for it."""
-    name: str | None = None
-    """Name in the report."""
-
-
-class Http(Model):
-    path: Annotated[str, Field(pattern=r"^/[^\s]*$"), Means("a path that begins with '/'")] = "/"
-    """Path to ask for."""
-    port: Port = 80
-    """Port of the system."""
-    status: Annotated[int, Field(ge=100, le=599)] = 200
-    """Status that the answer must have."""
-    body: str | None = None
-    """Regular expression that the body must match somewhere."""
-
-
-class HttpCheck(Model):
-    http: Http
-    """An HTTP answer of the system."""
-    within: Duration = 60.0
-    """How long to wait for it."""
-    name: str | None = None
-    """Name in the report."""
-
-
-class PoweroffCheck(Model):
-    poweroff: Annotated[str, Field(min_length=1)]
-    """Command that switches the machine off; the machine must then end by itself."""
-    within: Duration = 30.0
-    """How long it may take."""
-    name: str | None = None
-    """Name in the report."""
-
-
-Check = Annotated[
-    Annotated[ConsoleCheck, Tag("console")]
-    | Annotated[LoginCheck, Tag("login")]
-    | Annotated[CommandCheck, Tag("command")]
-    | Annotated[PortCheck, Tag("port")]
-    | Annotated[HttpCheck, Tag("http")]
-    | Annotated[PoweroffCheck, Tag("poweroff")],
-    Discriminator(
-        first_of("console", "login", "command", "port", "http", "poweroff"),
-        custom_error_type="choice",
-        custom_error_message="expected one of: console, login, command, port, http, poweroff",
-    ),
-    BeforeValidator(word),
-]
 
 
 USUAL_MEMORY = 256 << 20

@@ -7,9 +7,10 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Isa
+from rootstream.description.checks import Check
 from rootstream.description.images import Image
 from rootstream.description.layers import Layer
-from rootstream.description.machine import Check, Machine
+from rootstream.description.machine import Machine
 from rootstream.description.machines import MOST_MACHINES, NetMachine, Serve
 from rootstream.description.roots import Root
 from rootstream.description.system import Kernel, Model, Name, PackageName, Suite

@@ -487,6 +487,11 @@ checks:
   - command: test -d /srv/missing
     exit: 1
 """,
+    "checks: file": """\
+checks:
+  - {file: /etc/shadow, mode: "0640", owner: "root:shadow"}
+  - {file: /etc/os-release, content: "^ID=debian$"}
+""",
     "checks: port": """\
 checks:
   - {port: 22, within: 10s}

@@ -13,19 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from rootstream import events
-from rootstream.boot import accel, checks
-from rootstream.boot.checks import Result
+from rootstream.boot import accel
+from rootstream.boot.checks import runner
+from rootstream.boot.checks.runner import Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import Guest
-from rootstream.description.machine import (
-    Check,
-    CommandCheck,
-    HttpCheck,
-    Machine,
-    PortCheck,
-    PoweroffCheck,
-    patience,
-)
+from rootstream.description.checks import Check
+from rootstream.description.machine import Machine, patience
 from rootstream.description.machines import NetMachine, Ssh
 from rootstream.description.model import Described, Description
 from rootstream.description.validation_messages import nearest
@@ -259,13 +253,13 @@ class _Job:
         wanted: tuple[Check, ...] = self._described(boot.system).system.checks
         if not self._machine.power.virtual:
             # whether another machine is off is not seen on its console
-            wanted = tuple(each for each in wanted if not isinstance(each, PoweroffCheck))
+            wanted = tuple(each for each in wanted if not each.needs_virtual)
         began = time.time()
         if self._machine.ssh is not None:
             results, console = self._over_ssh(self._machine.ssh, boot, wanted, deadline)
         else:
             found = self._with_console(guest)
-            results = checks.run(wanted, found, deadline=deadline, kvm=self._kvm, report=self._report)
+            results = runner.run(wanted, found, deadline=deadline, kvm=self._kvm, report=self._report)
             console = found.console.transcript.last_lines(_END_LINES)
         self._state.stage(number, "checks", began=began, ended=time.time())
         return results, console
@@ -274,8 +268,8 @@ class _Job:
         self, words: Ssh, boot: BootRecord, wanted: tuple[Check, ...], deadline: float
     ) -> tuple[tuple[Result, ...], str]:
         """Make the checks that a shell is enough for; that one can log in is the first."""
-        possible = tuple(each for each in wanted if isinstance(each, (CommandCheck, PortCheck, HttpCheck)))
-        others = [checks.name_of(each) for each in wanted if each not in possible]
+        possible = tuple(each for each in wanted if not each.needs_console)
+        others = [runner.name_of(each) for each in wanted if each not in possible]
         if others:
             text = f"{self._name}: not checked over SSH: {', '.join(others)}"
             self._report(events.Notice(level="warning", text=text))
@@ -308,7 +302,7 @@ class _Job:
             )
             more: tuple[Result, ...] = ()
             if possible:
-                more = checks.run(possible, shell, deadline=deadline, kvm=self._kvm, report=self._report)
+                more = runner.run(possible, shell, deadline=deadline, kvm=self._kvm, report=self._report)
             return (first, *more), shell.console.transcript.last_lines(_END_LINES)
 
     def _described(self, target: str) -> Described:

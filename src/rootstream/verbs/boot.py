@@ -16,9 +16,10 @@ from rootstream.architectures import ARCHITECTURES, HOST, Architecture
 from rootstream.boot.run import run as attend
 from rootstream.boot.verify import Verdict
 from rootstream.boot.verify import verify as judge
+from rootstream.description.checks import Check
 from rootstream.description.images import BOOTABLE, KINDS
 from rootstream.description.images.base import Firmware
-from rootstream.description.machine import BootFrom, BootImage, Check, Machine
+from rootstream.description.machine import BootFrom, BootImage, Machine
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromBuildroot
 from rootstream.description.system import Model

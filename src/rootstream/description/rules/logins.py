@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from rootstream.description.checks.login import Login, LoginCheck
 from rootstream.description.layers import (
     Password,
     RootLogin,
@@ -19,7 +20,6 @@ from rootstream.description.layers import (
     User,
     UsersLayer,
 )
-from rootstream.description.machine import CommandCheck, Login, LoginCheck, PoweroffCheck
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot, FromBusybox, FromDebianPackages, FromElements
 from rootstream.description.rules import software
@@ -186,13 +186,12 @@ def _checks(system: System, node: Node, found: dict[str, _Account]) -> Iterator[
             if check.login.refused and account and account.console and account.password == "empty":  # noqa: S105
                 message = f"login: {account.name} needs no password, so the login is not refused"
                 yield Caution(reason="login-not-refused", message=message, where=where)
-        elif isinstance(check, CommandCheck | PoweroffCheck) and not inside and software.asks(system):
+        elif check.logs_in and not inside and software.asks(system):
             why = _refused(system, Login(), found)
             if why:
-                word = "command" if isinstance(check, CommandCheck) else "poweroff"
                 yield Caution(
                     reason="login-not-possible",
-                    message=f"{word}: it runs as root where nobody is logged in before, and {why}",
+                    message=f"{check.kind}: it runs as root where nobody is logged in before, and {why}",
                     where=at(node, "checks", number),
                     hint="Put a `login:` with an account that can log in before it.",
                 )

@@ -1,0 +1,70 @@
+"""Check `file`: by `ls` and `head`, which every root with a shell has."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+
+from rootstream.boot.checks.base import Context
+from rootstream.boot.network import Answer
+from rootstream.description.checks.file import FileCheck
+
+_MOST = 64 << 10
+_SHOWN = 300
+_LISTED = re.compile(r"^-([r-][w-][xsS-][r-][w-][xsS-][r-][w-][xtT-])\S? +\d+ +(\S+) +(\S+) ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """What `ls -l` says of a file."""
+
+    mode: int
+    user: str
+    group: str
+
+
+def run(check: FileCheck, context: Context, *, limit: float) -> Answer:
+    """Look at a file in the shell that is there, or root's."""
+    path = shlex.quote(check.file)
+    context.session.ensure(deadline=limit)
+    # a backslash before a command keeps it from being an alias
+    ran = context.session.run(f"[ -f {path} ] && \\ls -ldL {path}", deadline=limit)
+    found = listed(ran.output)
+    if ran.status != 0 or found is None:
+        shown = ran.output[-_SHOWN:].strip()
+        return Answer(good=False, detail=f"there is no file {check.file}{': ' if shown else ''}{shown}")
+    owner = f"{found.user}:{found.group}" if ":" in (check.owner or "") else found.user
+    if check.mode is not None and found.mode != check.mode:
+        return Answer(good=False, detail=f"{check.file} has mode {found.mode:04o}, not {check.mode:04o}")
+    if check.owner is not None and owner != check.owner:
+        return Answer(good=False, detail=f"{check.file} belongs to {owner}, not {check.owner}")
+    seen = f"{found.mode:04o} {found.user}:{found.group}"
+    return (
+        Answer(good=True, detail=seen) if check.content is None else _content(check.content, path, context, limit)
+    )
+
+
+def _content(pattern: str, path: str, context: Context, limit: float) -> Answer:
+    ran = context.session.run(f"\\head -c {_MOST} {path}", deadline=limit)
+    shown = ran.output[:_SHOWN].strip()
+    if ran.status != 0:
+        return Answer(good=False, detail=f"it can't be read: {shown}")
+    found = re.search(pattern, ran.output, re.MULTILINE)
+    if found is None:
+        return Answer(good=False, detail=f"the content doesn't match {pattern!r}: {shown}")
+    return Answer(good=True, detail=found[0][:_SHOWN])
+
+
+def listed(text: str) -> Listed | None:
+    """Return what a line of `ls -l` says of a plain file; None if there is no such line."""
+    match = _LISTED.search(text)
+    if match is None:
+        return None
+    mode = 0
+    for letter in match[1]:
+        mode = mode << 1 | (letter not in "-ST")
+    special = [letter in "sStT" for letter in match[1][2::3]]
+    for number, bit in enumerate(special):
+        mode |= bit << (11 - number)
+    return Listed(mode=mode, user=match[2], group=match[3])

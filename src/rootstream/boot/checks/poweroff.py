@@ -1,0 +1,21 @@
+"""Check `poweroff`."""
+
+from __future__ import annotations
+
+from rootstream.boot.checks.base import Context
+from rootstream.boot.network import Answer
+from rootstream.description.checks.poweroff import PoweroffCheck
+
+
+def run(check: PoweroffCheck, context: Context, *, limit: float) -> Answer:
+    """Type the command, and wait for QEMU to end."""
+    context.session.ensure(deadline=limit)
+    context.session.type(check.poweroff)
+    console = context.guest.console
+    if not console.wait_end(limit):
+        return Answer(
+            good=False,
+            detail="the machine is still on; a kernel without ACPI or such can only halt or restart itself",
+        )
+    context.dead = console.fault()
+    return Answer(good=context.guest.status() == 0, detail=context.dead.message if context.dead else "")
