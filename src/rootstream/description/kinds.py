@@ -90,6 +90,20 @@ def module(kind: Kind, name: str, *functions: str) -> ModuleType:
     return found
 
 
+def when_asked(namespace: dict[str, Any], **tables: Callable[[], object]) -> Callable[[str], object]:
+    """Return a package's `__getattr__`, which makes each of its tables when it is asked for.
+
+    A package that brings kinds can then be imported before: its modules import bases, which are in these packages.
+    """
+
+    def get(name: str) -> object:
+        if name not in tables:
+            raise AttributeError(f"no {name!r} in {namespace['__name__']}", name=name)
+        return namespace.setdefault(name, tables[name]())
+
+    return get
+
+
 def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
     """Return the type of what is `{word: {...}}` or `word` in YAML, and an instance of its kind here."""
     wrapped = [_wrapped(kind) for kind in kinds.values()]

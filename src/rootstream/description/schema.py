@@ -123,14 +123,22 @@ class _Writer:
     """Collects the definitions that the schema refers to."""
 
     definitions: dict[str, Schema] = field(default_factory=dict)
+    models: dict[str, type[BaseModel]] = field(default_factory=dict)
 
     def record(self, shape: Record, form: _Form) -> Schema:
         """Return a reference to the definition of a model."""
-        name = shape.model.__name__ + form.value
+        name = self._name(shape.model) + form.value
         if name not in self.definitions:
             self.definitions[name] = {}  # so that it ends
             self.definitions[name] = self._define(shape, form)
         return {"$ref": f"#/definitions/{name}"}
+
+    def _name(self, model: type[BaseModel]) -> str:
+        """Return a model's name, with its module's where a plugin has called one as another is called."""
+        name = model.__name__
+        if self.models.setdefault(name, model) is not model:
+            name = f"{model.__module__.replace('.', '_')}_{name}"
+        return name
 
     def _define(self, shape: Record, form: _Form) -> Schema:
         fields = {

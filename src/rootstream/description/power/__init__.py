@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 from rootstream.description import kinds
 from rootstream.description.power.base import PowerKind
 
 ORDER = ("none", "command", "qemu", "ipmi", "redfish")
-KINDS = kinds.found(PowerKind, __name__, ORDER, "rootstream.power")
 if TYPE_CHECKING:
     Power = PowerKind
+    KINDS: dict[str, type[PowerKind]]
 else:
-    Power = kinds.choice(KINDS)
+    _this = sys.modules[__name__]
+    __getattr__ = kinds.when_asked(
+        globals(),
+        KINDS=lambda: kinds.found(PowerKind, __name__, ORDER, "rootstream.power"),
+        Power=lambda: kinds.choice(_this.KINDS),
+    )
