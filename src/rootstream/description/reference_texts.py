@@ -410,6 +410,10 @@ images:
 images:
   - squashfs: {compression: xz}
 """,
+    "images: erofs": """\
+images:
+  - erofs: {compression: zstd}
+""",
     "images: tar": """\
 images:
   - tar: {compression: zstd}
