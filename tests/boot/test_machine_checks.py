@@ -15,6 +15,7 @@ from rootstream.boot.verify import Verdict, verify
 from rootstream.description.checks import Check
 from rootstream.description.checks.command import CommandCheck
 from rootstream.description.checks.console import ConsoleCheck
+from rootstream.description.checks.file import FileCheck
 from rootstream.description.checks.http import Http, HttpCheck
 from rootstream.description.checks.login import Login, LoginCheck
 from rootstream.description.checks.port import PortCheck
@@ -53,7 +54,10 @@ def test_every_kind_of_check_passes(image: MakeImage, tmp_path: Path) -> None:
         CommandCheck(command="pwd; nproc", output=r"^/tmp\n2$"),
         CommandCheck(command=ODD, output=r"a\tb\nit's 100% \$HOME ! é\nx{1500}\nlast"),
         CommandCheck(command="if true", exit=2),
+        FileCheck(file="/etc/passwd", content="^admin:", owner="root"),
         LoginCheck(login=Login(user="root")),
+        CommandCheck(command="echo 'on one' > '/www/a  $HOME'; chmod 4751 /www/a*"),
+        FileCheck.model_validate({"file": "/www/a  $HOME", "content": "^on one$", "mode": "4751"}),
         CommandCheck(command="cat /sys/bus/pci/devices/*/device", output="(?s)0x100e.*0x1001|0x1001.*0x100e"),
         PortCheck(port=80),
         HttpCheck(http=Http(body="It works")),
