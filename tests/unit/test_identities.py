@@ -124,10 +124,19 @@ def test_a_machine_says_what_it_could_not_make(tmp_path: Path) -> None:
     assert str(path) in done.stderr
 
 
-def test_a_database_is_settled_and_told(tree: Tree) -> None:
-    path = "var/lib/postgresql/17/main/global/pg_control"
+@pytest.mark.parametrize(
+    ("mark", "beside"),
+    [
+        ("var/lib/postgresql/17/main/global/pg_control", "var/lib/postgresql/17/main/pg_wal/1"),
+        ("var/lib/mysql/ibdata1", "var/lib/mysql/mysql/db.MAI"),
+        ("var/lib/ldap/data.mdb", "var/lib/ldap/lock.mdb"),
+        ("etc/ldap/slapd.d/cn=config.ldif", "etc/ldap/slapd.d/cn=config/olcDatabase={1}mdb.ldif"),
+    ],
+)
+def test_a_database_is_settled_and_told(tree: Tree, mark: str, beside: str) -> None:
     assert list(databases(tree)) == []
-    tree.put(path, text_file(b"id"))
-    settle(tree, [path, "var/lib/postgresql/17/main/pg_wal/1"], [])
+    for path in (mark, beside):
+        tree.put(path, text_file(b"id"))
+    settle(tree, [mark, beside], [])
     (warning,) = databases(tree)
-    assert "/var/lib/postgresql/" in warning
+    assert warning.partition(" holds a database of ")[0] in f"/{mark}"

@@ -31,6 +31,8 @@ KNOWN = (*(path for path, _ in MADE), *CERTIFICATE)
 DATABASES = (
     ("var/lib/postgresql/*/*/global/pg_control", "var/lib/postgresql/", "PostgreSQL"),
     ("var/lib/mysql/ibdata1", "var/lib/mysql/", "MariaDB"),
+    ("var/lib/ldap/data.mdb", "var/lib/ldap/", "OpenLDAP"),
+    ("etc/ldap/slapd.d/cn=config.ldif", "etc/ldap/slapd.d/", "OpenLDAP"),
 )
 # Berkeley DB writes where and when it made a file into it: nothing that a machine shows to another.
 HARMLESS = ("etc/aliases.db",)
