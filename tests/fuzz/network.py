@@ -188,21 +188,30 @@ def bmc(path: Path) -> None:
 
 
 def plug(path: Path) -> None:
-    """Ask and switch a plug that answers what a file holds."""
+    """Ask and switch a plug that answers what a file holds; it cannot be on and off, so switching fails."""
     refusal: UserError | None = None
     with _answering(path.read_bytes()) as port:
         for outlet in (None, 2):
             words = Tasmota(url=f"http://127.0.0.1:{port}", outlet=outlet, timeout=1.0, pause=0.01)
+            context = switched(path.parent, words)
             try:
-                context = switched(path.parent, words)
                 assert tasmota.state(words, context) in ("on", "off")
-                tasmota.switch(words, context, "cycle")
             except UserError as error:
                 refusal = error
+            try:
+                tasmota.switch(words, context, "cycle")
+            except UserError as error:
+                _require_printable(error)
+            else:
+                raise AssertionError("on and off at once")
     _refuse(refusal)
 
 
 def _refuse(refusal: UserError | None) -> None:
     if refusal is not None:
-        assert all(char.isprintable() or char == "\n" for char in str(refusal)), repr(refusal)
+        _require_printable(refusal)
         raise refusal
+
+
+def _require_printable(error: UserError) -> None:
+    assert all(char.isprintable() or char == "\n" for char in str(error)), repr(error)
