@@ -17,11 +17,11 @@ from typing import Any
 
 from rootstream.sandbox.images import image
 from rootstream.sandbox.images.cpio import write_cpio
-from rootstream.sandbox.images.ext import Ext, fit, is_full, make_ext
+from rootstream.sandbox.images.ext import ExtOptions, fit, is_full, make_ext
 from rootstream.sandbox.images.squashfs import SquashfsOptions, make_squashfs
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tar_files import write_tar
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, encoded, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, encoded, text_file
 
 EPOCH = 1_700_000_000
 MASK = 0xFFFFFFFF
@@ -29,7 +29,14 @@ ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ
 CAPABILITY = ("security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
 LETTERS = {b"c": "char", b"b": "block", b"p": "fifo"}
 TYPES = {1: "fifo", 2: "char", 4: "dir", 6: "block", 8: "file", 10: "link"}
-KINDS = {Kind.FILE: 8, Kind.DIRECTORY: 4, Kind.SYMLINK: 10, Kind.CHAR: 2, Kind.BLOCK: 6, Kind.FIFO: 1}
+KINDS = {
+    InodeKind.FILE: 8,
+    InodeKind.DIRECTORY: 4,
+    InodeKind.SYMLINK: 10,
+    InodeKind.CHAR: 2,
+    InodeKind.BLOCK: 6,
+    InodeKind.FIFO: 1,
+}
 LINES = {"newline": " a\nb\n", "quotes": "\"a\\\\'"}
 Row = tuple[Any, ...]
 
@@ -94,13 +101,13 @@ def tree(*, lines: bool = True, attributes: bool = True) -> Tree:
         **LINES,
     }.items():
         if lines or name not in LINES:
-            made.put(f"links/{name}", Inode(kind=Kind.SYMLINK, mode=0o777, target=target))
-    made.put("links/raw", Inode(kind=Kind.SYMLINK, mode=0o777, target="\udcff"))
-    made.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
-    made.put("dev/high", Inode(kind=Kind.CHAR, mode=0o660, gid=6, device=(4095, 1_048_575)))
-    made.put("dev/block", Inode(kind=Kind.BLOCK, mode=0o660, device=(259, 70_000)))
-    made.put("dev/pipe", Inode(kind=Kind.FIFO, mode=0o644))
-    made.put("sparse", Inode(kind=Kind.FILE, mode=0o644, content=Sparse((9 << 20) + 4097)))
+            made.put(f"links/{name}", Inode(kind=InodeKind.SYMLINK, mode=0o777, target=target))
+    made.put("links/raw", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="\udcff"))
+    made.put("dev/console", Inode(kind=InodeKind.CHAR, mode=0o600, device=(5, 1)))
+    made.put("dev/high", Inode(kind=InodeKind.CHAR, mode=0o660, gid=6, device=(4095, 1_048_575)))
+    made.put("dev/block", Inode(kind=InodeKind.BLOCK, mode=0o660, device=(259, 70_000)))
+    made.put("dev/pipe", Inode(kind=InodeKind.FIFO, mode=0o644))
+    made.put("sparse", Inode(kind=InodeKind.FILE, mode=0o644, content=Sparse((9 << 20) + 4097)))
     made.put("empty", text_file(b""))
     made.put("whole", text_file(bytes(range(256)) * 1024))
     for name, attributes_of in _attributes().items() if attributes else ():
@@ -129,9 +136,9 @@ def wanted(made: Tree) -> dict[bytes, Row]:
     for path, number, inode in made.walk():
         links.setdefault(number, []).append(encoded(path))
         content = b"".join(inode.content.chunks()) if inode.content else b""
-        holds: object = hashlib.sha256(content).hexdigest() if inode.kind is Kind.FILE else None
-        holds = encoded(inode.target) if inode.kind is Kind.SYMLINK else holds
-        holds = inode.device if inode.kind in (Kind.CHAR, Kind.BLOCK) else holds
+        holds: object = hashlib.sha256(content).hexdigest() if inode.kind is InodeKind.FILE else None
+        holds = encoded(inode.target) if inode.kind is InodeKind.SYMLINK else holds
+        holds = inode.device if inode.kind in (InodeKind.CHAR, InodeKind.BLOCK) else holds
         rows[encoded(path)] = (TYPES[KINDS[inode.kind]], inode.mode, inode.uid, inode.gid, holds, inode.xattrs)
     return {path: (*row, _group(path, links)) for path, row in rows.items()}
 
@@ -321,19 +328,19 @@ def ext_differs(scratch: Path, kind: str) -> list[str]:
     path = scratch / "ext.img"
     made = tree()
 
-    def make(tried: Ext, contents: Tree = made) -> None:
+    def make(tried: ExtOptions, contents: Tree = made) -> None:
         with path.open("wb") as file:
             file.truncate(tried.size)
         make_ext(contents, tried, path, epoch=EPOCH)
 
-    def empty(tried: Ext) -> None:
+    def empty(tried: ExtOptions) -> None:
         make(tried, Tree())
 
-    fit(Tree(), Ext(type=kind, label="x", seed="x", size=0), empty, free=0)
+    fit(Tree(), ExtOptions(type=kind, label="x", seed="x", size=0), empty, free=0)
     journal = b"has_journal" in Debugfs(path).ask("features")
     if journal is not (kind == "ext4"):
         return [f"an empty {kind} has a journal: {journal}"]
-    fit(made, Ext(type=kind, label="x", seed="x", size=0), make, free=0)
+    fit(made, ExtOptions(type=kind, label="x", seed="x", size=0), make, free=0)
     run("e2fsck", "-fn", str(path))
     return different(Debugfs(path).rows(), wanted(made))
 
@@ -346,7 +353,7 @@ def too_small_differs(scratch: Path) -> list[str]:
         with path.open("wb") as file:
             file.truncate(size)
         try:
-            make_ext(tree(), Ext(type=kind, label="x", seed="x", size=size), path, epoch=EPOCH)
+            make_ext(tree(), ExtOptions(type=kind, label="x", seed="x", size=size), path, epoch=EPOCH)
         except Mistake as mistake:
             said += [] if is_full(mistake) else [f"{kind} of {size}: {mistake}"]
         else:

@@ -18,7 +18,7 @@ from rootstream.netboot.http import api
 from rootstream.netboot.http.senders import Loop
 from rootstream.netboot.http.site import LIMITS, Routes, application
 from rootstream.netboot.power.control import Switchboard
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Builds
 from rootstream.netboot.store.state import State
@@ -48,7 +48,7 @@ class Site:
         self.builds = Builds(state_folder.builds(self.project), state_folder.content(self.project))
         self.state = State(state_folder.state(self.project))
         self.told: list[events.Event] = []
-        self.service = Service(description, self.builds, self.state, self.told.append)
+        self.service = BootService(description, self.builds, self.state, self.told.append)
         self.switchboard = Switchboard(self.project, self.service)
         self.port = 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from rootstream.archives import compression, deb, tar_stream
-from rootstream.archives.tree import Tree
+from rootstream.archives.tree import UnpackedTree
 from rootstream.boot import kernelfile, media, memory, terminal, transcript
 from rootstream.buildroot.sources import tree as buildroot_tree
 from rootstream.description import load
@@ -68,7 +68,7 @@ def _archive(path: Path) -> None:
     folder.mkdir()
     with path.open("rb") as file:
         blocks = compression.blocks(file.read, compression.suffix_of(file))
-        tar_stream.members(tar_stream.Stream(blocks), Tree(str(folder)).take)
+        tar_stream.members(tar_stream.Stream(blocks), UnpackedTree(str(folder)).take)
 
 
 def _layer(path: Path) -> None:

@@ -28,7 +28,7 @@ from rootstream.netboot.http import api
 from rootstream.netboot.http.site import LIMITS, Routes, application
 from rootstream.netboot.phone_home import signature
 from rootstream.netboot.power.control import Switchboard
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Build, Builds
 from rootstream.netboot.store.state import CheckResult, Stage, State
@@ -98,7 +98,7 @@ class Site:
 
     async def _serve(self, started: threading.Event) -> None:
         state = State(state_folder.state(self.project))
-        service = Service(load(self.project.description), self.builds, state, events.ignore)
+        service = BootService(load(self.project.description), self.builds, state, events.ignore)
         self.app = application(service, {})
         switchboard = Switchboard(self.project, service)
         api.add(self.app, self.project, switchboard)

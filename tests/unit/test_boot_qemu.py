@@ -13,7 +13,7 @@ import pytest
 from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.boot import accel
 from rootstream.boot.cmdline import kernel_args
-from rootstream.boot.firmware import Firmware
+from rootstream.boot.firmware import FirmwareFiles
 from rootstream.boot.media import Media, filesystem, look
 from rootstream.boot.monitor import parse_usernet
 from rootstream.boot.qemu import Forward, Host, Sockets, command
@@ -111,7 +111,7 @@ def test_other_boards_have_their_own_names() -> None:
 )
 def test_what_a_board_cannot_do(machine: Machine, arch: Architecture, reason: str) -> None:
     disks = tuple(Path(f"/run/{index}") for index in range(len(machine.disks)))
-    firmware = Firmware(code=Path("/code"), variables=Path("/variables"))
+    firmware = FirmwareFiles(code=Path("/code"), variables=Path("/variables"))
     with pytest.raises(UserError) as caught:
         argv(machine, arch=arch, host=Host(disks=disks, firmware=firmware))
     assert caught.value.reason == reason
@@ -161,7 +161,7 @@ def test_buses_firmware_accelerator_and_lines() -> None:
         accelerator="kvm",
         sockets=Sockets(console=7, monitor=8),
         disks=(Path("/run/a"), Path("/run/b")),
-        firmware=Firmware(code=Path("/code"), variables=Path("/variables")),
+        firmware=FirmwareFiles(code=Path("/code"), variables=Path("/variables")),
         reboot=True,
     )
     words = argv(machine, host=host)
@@ -254,7 +254,7 @@ def test_firmware_follows_the_image_where_the_machine_does_not_say() -> None:
 
 
 def test_a_pc_with_uefi_has_its_disks_on_ahci_unless_ide_is_asked_for() -> None:
-    host = Host(firmware=Firmware(code=Path("/code"), variables=Path("/variables")), disks=(Path("/run/a"),))
+    host = Host(firmware=FirmwareFiles(code=Path("/code"), variables=Path("/variables")), disks=(Path("/run/a"),))
     more = (ExtraDisk(size=1 << 20),)
     words = argv(Machine(firmware="uefi", disks=more), host=host)
     assert values(words, "-machine") == ["q35,graphics=off"]
@@ -275,14 +275,14 @@ def test_a_pc_with_uefi_has_its_disks_on_ahci_unless_ide_is_asked_for() -> None:
 
 
 def test_media_that_the_firmware_starts() -> None:
-    host = Host(firmware=Firmware(code=Path("/code"), variables=Path("/variables")))
+    host = Host(firmware=FirmwareFiles(code=Path("/code"), variables=Path("/variables")))
     disc = argv(Machine(), kind="iso")
     assert "if=none,id=disk0,format=raw,file=/out/root,,1,readonly=on" in values(disc, "-drive")
     assert "ide-cd,bus=ide.0,unit=0,drive=disk0,bootindex=0" in values(disc, "-device")
     assert values(disc, "-kernel") == []
     stick = argv(Machine(bus="virtio", firmware="uefi"), kind="iso", host=host)
     assert "virtio-blk-pci,drive=disk0,bootindex=0" in values(stick, "-device")
-    uboot = Host(firmware=Firmware(code=Path("/uboot.elf"), variables=None))
+    uboot = Host(firmware=FirmwareFiles(code=Path("/uboot.elf"), variables=None))
     with pytest.raises(UserError) as caught:
         argv(Machine(firmware="uefi", memory=128 << 20), arch="riscv64", host=uboot)
     assert caught.value.reason == "not-enough-memory"

@@ -19,7 +19,7 @@ from rootstream.formats.faults import Fault
 from rootstream_bst.debian import dpkg
 from rootstream_bst.debian.unpack import Archive, unpack
 
-DOCS = dpkg.Choice(exclude=("/usr/share/doc/*",), include=("/usr/share/doc/*/copyright",))
+DOCS = dpkg.DatabaseChoice(exclude=("/usr/share/doc/*",), include=("/usr/share/doc/*/copyright",))
 Member = tuple[
     str, bytes, int, int, int
 ]  # name, content, mode, uid, gid; a name with a slash at its end: a folder

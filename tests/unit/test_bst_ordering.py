@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from rootstream_bst.debian.dpkg import Contents, Unpacked
+from rootstream_bst.debian.dpkg import Contents, UnpackedPackage
 from rootstream_bst.debian.ordering import first
 
 
-def package(name: str, fields: str = "", *, preinst: bool = False) -> Unpacked:
+def package(name: str, fields: str = "", *, preinst: bool = False) -> UnpackedPackage:
     control = {"control": f"Package: {name}\n{fields}".encode()}
-    return Unpacked(control=control | ({"preinst": b""} if preinst else {}), contents=Contents(), conffiles=())
+    return UnpackedPackage(
+        control=control | ({"preinst": b""} if preinst else {}), contents=Contents(), conffiles=()
+    )
 
 
 def test_what_others_rely_on_comes_first() -> None:

@@ -11,10 +11,10 @@ import pytest
 from rootstream.formats.faults import Fault
 from rootstream.formats.records import Item
 from rootstream_bst.debian import repositories
-from rootstream_bst.debian.repositories import Repository
+from rootstream_bst.debian.repositories import PinnedRepository
 
 SHA = "ab" * 32
-ONE = Repository(
+ONE = PinnedRepository(
     name="one",
     url="http://v.invalid/A/",
     suites=("s",),
@@ -22,7 +22,9 @@ ONE = Repository(
     key=SHA,
     key_file=Path("/keys") / SHA,
 )
-FLAT = Repository(name="flat", url="file:///srv/F", suites=("./",), components=(), key=SHA, key_file=Path(SHA))
+FLAT = PinnedRepository(
+    name="flat", url="file:///srv/F", suites=("./",), components=(), key=SHA, key_file=Path(SHA)
+)
 NO_KEY = """\
 W: An error occurred during the signature verification. The repository is not updated and the previous index \
 files will be used. GPG error: file:/srv/F ./ InRelease: The following signatures couldn't be verified because \
@@ -97,7 +99,7 @@ def test_an_index_that_is_not_there() -> None:
         ("http://m.invalid/debian/pool/t_1%2bb.deb", None),
     ],
 )
-def test_where_a_package_is_from(address: str, found: Repository | None) -> None:
+def test_where_a_package_is_from(address: str, found: PinnedRepository | None) -> None:
     item = Item(path="pool/t_1+b.deb", size=1, sha256=SHA)
     assert repositories.origin(address, item, (ONE, FLAT)) == found
 

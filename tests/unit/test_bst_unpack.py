@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.archives import compression, tar_stream
-from rootstream.archives.tree import Tree
+from rootstream.archives.tree import UnpackedTree
 from rootstream.formats.faults import Fault
 from rootstream_bst.debian.unpack import Archive, unpack
 
@@ -192,7 +192,7 @@ def test_several_streams_behind_each_other(tmp_path: Path) -> None:
     data = tar([file("a", b"1" * 5000)])
     packed = lzma.compress(data[:700]) + b"\0" * 8 + lzma.compress(data[700:])
     tar_stream.members(
-        tar_stream.Stream(compression.blocks(io.BytesIO(packed).read, "xz")), Tree(str(tmp_path)).take
+        tar_stream.Stream(compression.blocks(io.BytesIO(packed).read, "xz")), UnpackedTree(str(tmp_path)).take
     )
     assert (tmp_path / "a").stat().st_size == 5000
 
@@ -361,7 +361,7 @@ def test_claimed_sizes_are_bounded(tmp_path: Path) -> None:
         member.size = size
         header = member.tobuf(tarfile.GNU_FORMAT)
         with pytest.raises(Fault) as caught:
-            tar_stream.members(tar_stream.Stream(iter([header])), Tree(str(tmp_path)).take)
+            tar_stream.members(tar_stream.Stream(iter([header])), UnpackedTree(str(tmp_path)).take)
         assert caught.value.reason == "unsafe-archive"
 
 

@@ -115,7 +115,7 @@ def test_other_addresses_are_refused(url: str, tmp_path: Path) -> None:
     assert reason(url, tmp_path / "x") == "bad-url"
 
 
-def package(name: str, source: str, *uris: str, hashes: tuple[str, ...] = ()) -> info.Package:
+def package(name: str, source: str, *uris: str, hashes: tuple[str, ...] = ()) -> info.BuildrootPackage:
     told = {
         "version": "1",
         "package_dir": f"package/{name}",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from rootstream.buildroot.build import keys, stale
 from rootstream.buildroot.build.decision import explain
 from rootstream.buildroot.build.notes import Known
-from rootstream.buildroot.info import Info, Package, of_no_machine
+from rootstream.buildroot.info import BuildrootPackage, Info, of_no_machine
 
 CONFIG = {"BR2_x86_64": "y", "BR2_PACKAGE_TOOL_TLS": "y", "BR2_OPTIMIZE_2": "y"}
 NAMES = {"package/tool": ("BR2_PACKAGE_TOOL_TLS",)}
@@ -24,8 +24,8 @@ NEEDS = {
 }
 
 
-def package(name: str, needs: tuple[str, ...], version: str = "1") -> Package:
-    return Package(
+def package(name: str, needs: tuple[str, ...], version: str = "1") -> BuildrootPackage:
+    return BuildrootPackage(
         name=name,
         kind="host" if name.startswith("host-") else "target",
         version=version,
@@ -40,7 +40,7 @@ def package(name: str, needs: tuple[str, ...], version: str = "1") -> Package:
     )
 
 
-def told(**changed: Package) -> Info:
+def told(**changed: BuildrootPackage) -> Info:
     packages = {name: package(name, needs) for name, needs in NEEDS.items()} | changed
     return Info(packages=packages, variables={name: {} for name in packages})
 
@@ -133,7 +133,7 @@ def test_other_rules_of_buildroot_itself() -> None:
 
 
 def test_a_note_without_parts_still_says_that_something_changed() -> None:
-    bare = {name: replace(key, parts=keys.Parts()) for name, key in KNOWN.keys.items()}
+    bare = {name: replace(key, parts=keys.KeyParts()) for name, key in KNOWN.keys.items()}
     info = told(library=package("library", NEEDS["library"]))
     found = lines(info, computed(info, files={"package/library": "changed"}), replace(KNOWN, keys=bare))
     assert found[:2] == (

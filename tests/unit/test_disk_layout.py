@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.sandbox.images.disk_layout import (
-    Placed,
+    PlacedPartition,
     aligned,
     disk_id,
     kernel_arguments,
@@ -24,7 +24,7 @@ from rootstream.sandbox.images.disk_layout import (
 from rootstream.sandbox.images.fat import auto_size, fat_bits, fat_files
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.settings import fstab_text
-from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Literal, Tree, text_file
 
 MIB = 1 << 20
 BOOT: dict[str, object] = {"name": "boot", "filesystem": "vfat", "mount": "/boot", "size": 258048000}
@@ -127,8 +127,8 @@ def test_partitions_begin_at_whole_mebibytes() -> None:
 
 def test_partition_table() -> None:
     placed = (
-        Placed(start=MIB, size=258048000, type=0x0E, active=True),
-        Placed(start=248 * MIB, size=4096 * MIB, type=0x83, active=False),
+        PlacedPartition(start=MIB, size=258048000, type=0x0E, active=True),
+        PlacedPartition(start=248 * MIB, size=4096 * MIB, type=0x83, active=False),
     )
     block = mbr(placed, sector_size=512, disk_id=0x12345678, code=b"\xfa" * 440)
     assert len(block) == 512
@@ -147,15 +147,25 @@ def test_partition_table() -> None:
 
 def test_far_sectors_get_the_last_cylinder() -> None:
     block = mbr(
-        (Placed(start=100 << 30, size=MIB, type=0x83, active=False),), sector_size=512, disk_id=1, code=b""
+        (PlacedPartition(start=100 << 30, size=MIB, type=0x83, active=False),),
+        sector_size=512,
+        disk_id=1,
+        code=b"",
     )
     assert block[447:450] == block[451:454] == bytes([254, 255, 255])
 
 
 def test_what_a_table_cannot_say() -> None:
     with pytest.raises(Mistake, match="larger than an MBR"):
-        mbr((Placed(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=512, disk_id=1, code=b"")
-    assert mbr((Placed(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=4096, disk_id=1, code=b"")
+        mbr(
+            (PlacedPartition(start=MIB, size=1 << 41, type=0x83, active=False),),
+            sector_size=512,
+            disk_id=1,
+            code=b"",
+        )
+    assert mbr(
+        (PlacedPartition(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=4096, disk_id=1, code=b""
+    )
     with pytest.raises(Mistake, match="boot code"):
         mbr((), sector_size=512, disk_id=1, code=bytes(441))
 
@@ -164,8 +174,8 @@ def test_what_a_table_cannot_say() -> None:
 def test_sfdisk_reads_the_table(tmp_path: Path) -> None:
     disk = tmp_path / "disk.img"
     placed = (
-        Placed(start=MIB, size=16 * MIB, type=0x0E, active=True),
-        Placed(start=17 * MIB, size=64 * MIB, type=0x83, active=False),
+        PlacedPartition(start=MIB, size=16 * MIB, type=0x0E, active=True),
+        PlacedPartition(start=17 * MIB, size=64 * MIB, type=0x83, active=False),
     )
     with disk.open("wb") as file:
         file.write(mbr(placed, sector_size=512, disk_id=0xABCD, code=b""))
@@ -207,7 +217,7 @@ def test_fat_types(size: int, sector: int, bits: int) -> None:
 def test_what_fat_can_hold() -> None:
     tree = Tree()
     tree.put("boot/vmlinuz-6", text_file(b"k"))
-    tree.put("boot/vmlinuz", Inode(kind=Kind.SYMLINK, mode=0o777, target="vmlinuz-6"))
+    tree.put("boot/vmlinuz", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="vmlinuz-6"))
     tree.put("boot/grub/x", text_file(b"x"))
     files = fat_files(tree, "boot")
     assert [path for path, _, _ in files.walk()] == ["", "grub", "grub/x", "vmlinuz", "vmlinuz-6"]
@@ -219,8 +229,12 @@ def test_what_fat_can_hold() -> None:
 @pytest.mark.parametrize(
     ("path", "inode", "message"),
     [
-        ("boot/link", Inode(kind=Kind.SYMLINK, mode=0o777, target="/absent"), "symlink to no file"),
-        ("boot/dev", Inode(kind=Kind.CHAR, mode=0o600), "is a character device; FAT holds files and folders only"),
+        ("boot/link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/absent"), "symlink to no file"),
+        (
+            "boot/dev",
+            Inode(kind=InodeKind.CHAR, mode=0o600),
+            "is a character device; FAT holds files and folders only",
+        ),
     ],
 )
 def test_what_fat_cannot_hold(path: str, inode: Inode, message: str) -> None:

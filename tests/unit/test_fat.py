@@ -13,7 +13,7 @@ from rootstream.sandbox.images.disk import lost, make_disk
 from rootstream.sandbox.images.disk_layout import DiskSpec, parse_disk_spec
 from rootstream.sandbox.images.fat import ENTRIES, LARGEST_FILE, fat_files, make_fat, require_possible
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
 
 EPOCH = 1_700_000_000
 MIB = 1 << 20
@@ -33,7 +33,7 @@ class Large:
 
 
 def large(size: int) -> Inode:
-    return Inode(kind=Kind.FILE, mode=0o644, content=Large(size))  # type: ignore[arg-type]
+    return Inode(kind=InodeKind.FILE, mode=0o644, content=Large(size))  # type: ignore[arg-type]
 
 
 def tools(*argv: str) -> bytes:
@@ -139,9 +139,9 @@ def test_what_fat_cannot_hold_is_one_sentence(path: str, inode: Inode, message: 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     tree = Tree()
-    tree.put("boot/dev", Inode(kind=Kind.CHAR, mode=0o600))
-    tree.put("boot/pipe", Inode(kind=Kind.FIFO, mode=0o600))
-    tree.put("boot/up", Inode(kind=Kind.SYMLINK, mode=0o777, target=".."))
+    tree.put("boot/dev", Inode(kind=InodeKind.CHAR, mode=0o600))
+    tree.put("boot/pipe", Inode(kind=InodeKind.FIFO, mode=0o600))
+    tree.put("boot/up", Inode(kind=InodeKind.SYMLINK, mode=0o777, target=".."))
     tree.put("boot/what?", text_file(b""))
     with pytest.raises(Mistake) as caught:
         fat_files(tree, "boot")
@@ -186,11 +186,11 @@ def test_what_a_disk_does_not_keep_is_told() -> None:
     root.put("boot/grub/tool", text_file(b"t", 0o755))
     root.put("etc/shadow", text_file(b"", 0o640, 0, 42))
     assert lost(disk(), root) == ()
-    root.put("boot/vmlinuz", Inode(kind=Kind.SYMLINK, mode=0o777, target="vmlinuz-6"))
+    root.put("boot/vmlinuz", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="vmlinuz-6"))
     root.put("boot/key", text_file(b"", 0o600))
     root.put("boot/of", text_file(b"", 0o644, 33, 33))
     root.put("boot/private", directory(0o700))
-    root.put("boot/cap", Inode(kind=Kind.FILE, mode=0o755, xattrs=(("security.capability", b"x"),)))
+    root.put("boot/cap", Inode(kind=InodeKind.FILE, mode=0o755, xattrs=(("security.capability", b"x"),)))
     root.link("boot/hard", "boot/vmlinuz-6")
     told = lost(disk(), root)
     assert [text.split(": ")[2].split(" ")[0] for text in told] == [

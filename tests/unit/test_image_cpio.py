@@ -16,7 +16,7 @@ from rootstream.sandbox.images.compress import compressor
 from rootstream.sandbox.images.cpio import write_cpio
 from rootstream.sandbox.images.image import XATTR_PROGRAM, prepare_initramfs, xattr_table
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
 SOURCE = Path(rootstream.sandbox.rootfs.__file__).with_name("apply_xattrs.c")
 MTIME = 1_700_000_000
@@ -26,12 +26,12 @@ CAPABILITY = ("security.capability", bytes.fromhex("0100000200200000000000000000
 def sample() -> Tree:
     tree = Tree()
     tree.put("sbin/init", text_file(b"#!/bin/sh\n", 0o755))
-    tree.put("bin/a", Inode(kind=Kind.FILE, mode=0o4755, uid=1, gid=2, content=text_file(b"linked").content))
+    tree.put("bin/a", Inode(kind=InodeKind.FILE, mode=0o4755, uid=1, gid=2, content=text_file(b"linked").content))
     tree.link("bin/b", "bin/a")
     tree.link("zz", "bin/a")
-    tree.put("link", Inode(kind=Kind.SYMLINK, mode=0o777, target="bin/a"))
-    tree.put("dev/null", Inode(kind=Kind.CHAR, mode=0o666, device=(1, 3)))
-    tree.put("pipe", Inode(kind=Kind.FIFO, mode=0o600))
+    tree.put("link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="bin/a"))
+    tree.put("dev/null", Inode(kind=InodeKind.CHAR, mode=0o666, device=(1, 3)))
+    tree.put("pipe", Inode(kind=InodeKind.FIFO, mode=0o600))
     return tree
 
 
@@ -137,7 +137,7 @@ def test_the_kernel_gets_init_and_console() -> None:
     assert init is not None
     assert init.target == "sbin/init"
     assert console is not None
-    assert (console.kind, console.device) == (Kind.CHAR, (5, 1))
+    assert (console.kind, console.device) == (InodeKind.CHAR, (5, 1))
     assert tree.get("etc/rootstream/xattrs") is None
     plain = sample()
     prepare_initramfs(plain, link_init=False)
@@ -151,14 +151,14 @@ def test_a_root_without_init_is_refused() -> None:
 
 def test_extended_attributes_travel_in_a_table() -> None:
     tree = sample()
-    tree.put("bin/my ping", Inode(kind=Kind.FILE, mode=0o755, xattrs=(CAPABILITY, ("user.empty", b""))))
+    tree.put("bin/my ping", Inode(kind=InodeKind.FILE, mode=0o755, xattrs=(CAPABILITY, ("user.empty", b""))))
     tree.put(XATTR_PROGRAM, text_file(b"", 0o755))
     prepare_initramfs(tree, link_init=False)
     assert xattr_table(tree) == (
         b"0100000200200000000000000000000000000000 security.capability /bin/my ping\n- user.empty /bin/my ping\n"
     )
     assert tree.get("etc/rootstream/xattrs") is not None
-    tree.put("bad\nname", Inode(kind=Kind.FILE, mode=0o755, xattrs=(CAPABILITY,)))
+    tree.put("bad\nname", Inode(kind=InodeKind.FILE, mode=0o755, xattrs=(CAPABILITY,)))
     with pytest.raises(Mistake, match="cannot carry"):
         xattr_table(tree)
 
@@ -174,7 +174,7 @@ def test_the_table_is_applied(tmp_path: Path) -> None:
         pytest.skip("the temporary folder holds no extended attributes")
     tree = Tree()
     xattrs = (("user.bytes", bytes(range(256))), ("user.empty", b""))
-    tree.put(str(target), Inode(kind=Kind.FILE, mode=0o644, xattrs=xattrs))
+    tree.put(str(target), Inode(kind=InodeKind.FILE, mode=0o644, xattrs=xattrs))
     table.write_bytes(xattr_table(tree))
     subprocess.run([program, table], check=True, timeout=10)
     assert os.getxattr(target, "user.bytes") == bytes(range(256))

@@ -12,9 +12,9 @@ import pytest
 
 from rootstream.sandbox.images.disk import make_disk
 from rootstream.sandbox.images.disk_layout import parse_disk_spec
-from rootstream.sandbox.images.ext import Ext, fit, make_ext
+from rootstream.sandbox.images.ext import ExtOptions, fit, make_ext
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Inode, Kind, Literal, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Literal, Tree, text_file
 
 EPOCH = 1_700_000_000
 MIB = 1 << 20
@@ -40,13 +40,15 @@ pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 def root() -> Tree:
     tree = Tree()
     capability = ("security.capability", bytes.fromhex("0100000200200000000000000000000000000000"))
-    tree.put("usr/bin/su", Inode(kind=Kind.FILE, mode=0o4755, uid=3, gid=70_000, content=Literal(b"su")))
+    tree.put("usr/bin/su", Inode(kind=InodeKind.FILE, mode=0o4755, uid=3, gid=70_000, content=Literal(b"su")))
     tree.put(
         "usr/bin/ping",
-        Inode(kind=Kind.FILE, mode=0o755, content=Literal(b"p"), xattrs=(capability, ("user.note", b"\x01\xff"))),
+        Inode(
+            kind=InodeKind.FILE, mode=0o755, content=Literal(b"p"), xattrs=(capability, ("user.note", b"\x01\xff"))
+        ),
     )
     tree.link("usr/bin/ping6", "usr/bin/ping")
-    tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
+    tree.put("dev/console", Inode(kind=InodeKind.CHAR, mode=0o600, device=(5, 1)))
     tree.put("lib/ünï", text_file(b"name"))
     tree.put("boot/config", text_file(b"config"))
     return tree
@@ -64,12 +66,12 @@ def test_rights_reach_the_file_system(tmp_path: Path, kind: str) -> None:
     image = tmp_path / "root.img"
     image.write_bytes(b"")
 
-    def make(ext: Ext) -> None:
+    def make(ext: ExtOptions) -> None:
         with image.open("wb") as file:
             file.truncate(ext.size)
         make_ext(root(), ext, image, epoch=EPOCH)
 
-    made = fit(root(), Ext(type=kind, label="x", seed="x", size=0), make, free=0)
+    made = fit(root(), ExtOptions(type=kind, label="x", seed="x", size=0), make, free=0)
     assert image.stat().st_size == made.size
     subprocess.run(["e2fsck", "-fn", image], check=True, capture_output=True, timeout=60)
     listing = debugfs(image, "ls -l /usr/bin")
@@ -83,11 +85,11 @@ def test_rights_reach_the_file_system(tmp_path: Path, kind: str) -> None:
 
 def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
     tree = root()
-    tree.put("big", Inode(kind=Kind.FILE, mode=0o644, content=Literal(b"x" * (3 * MIB))))
+    tree.put("big", Inode(kind=InodeKind.FILE, mode=0o644, content=Literal(b"x" * (3 * MIB))))
     image = tmp_path / "root.img"
     image.write_bytes(bytes(2 * MIB))
     with pytest.raises(Mistake, match="mke2fs"):
-        make_ext(tree, Ext(type="ext2", label="x", seed="x", size=2 * MIB), image, epoch=EPOCH)
+        make_ext(tree, ExtOptions(type="ext2", label="x", seed="x", size=2 * MIB), image, epoch=EPOCH)
 
 
 def disk(tmp_path: Path, **change: object) -> Path:
@@ -166,11 +168,11 @@ def test_the_computed_size_fits_at_once(tmp_path: Path, kind: str) -> None:
     for number in range(300):
         tree.put(f"d{number % 7}/{number}", text_file(bytes([number % 255 + 1]) * 50_000))
 
-    def make(ext: Ext) -> None:
+    def make(ext: ExtOptions) -> None:
         tried.append(ext.size)
         with image.open("wb") as file:
             file.truncate(ext.size)
         make_ext(tree, ext, image, epoch=EPOCH)
 
-    fit(tree, Ext(type=kind, label="x", seed="x", size=0), make, free=0)
+    fit(tree, ExtOptions(type=kind, label="x", seed="x", size=0), make, free=0)
     assert len(tried) == 1

@@ -11,23 +11,23 @@ import pytest
 
 from rootstream.boot.media import esp
 from rootstream.errors import UserError
-from rootstream.formats.iso9660 import BIOS, EFI, SECTOR, VOLUME, Boot, Placed, first_free, head
+from rootstream.formats.iso9660 import BIOS, EFI, SECTOR, VOLUME, BootEntry, PlacedFile, first_free, head
 from rootstream.sandbox.images.iso import with_boot_info
 
 EPOCH = 1735689600
 FREE = first_free(2)
 FILES = {
-    "ISOLINUX/ISOLINUX.BIN": Placed(start=FREE, size=3000),
-    "BOOT/EFI.IMG": Placed(start=FREE + 2 * SECTOR, size=8 * SECTOR),
-    "BOOT/VMLINUZ": Placed(start=FREE + 4 * SECTOR, size=5000),
+    "ISOLINUX/ISOLINUX.BIN": PlacedFile(start=FREE, size=3000),
+    "BOOT/EFI.IMG": PlacedFile(start=FREE + 2 * SECTOR, size=8 * SECTOR),
+    "BOOT/VMLINUZ": PlacedFile(start=FREE + 4 * SECTOR, size=5000),
 }
 BOOTS = (
-    Boot(platform=BIOS, start=FREE, count=4),
-    Boot(platform=EFI, start=FREE + 2 * SECTOR, count=32),
+    BootEntry(platform=BIOS, start=FREE, count=4),
+    BootEntry(platform=EFI, start=FREE + 2 * SECTOR, count=32),
 )
 
 
-def image(boots: tuple[Boot, ...] = BOOTS) -> bytes:
+def image(boots: tuple[BootEntry, ...] = BOOTS) -> bytes:
     size = FREE + 10 * SECTOR
     data = bytes(VOLUME * SECTOR) + head(FILES, boots, label="TEST", size=size, epoch=EPOCH)
     assert len(data) == FREE
@@ -57,7 +57,7 @@ def test_the_catalog_has_an_entry_for_each_platform() -> None:
     assert (found[1], found[32], struct.unpack_from("<HI", found, 38)) == (BIOS, 0x88, (4, FREE // SECTOR))
     assert (found[64], found[65], found[96]) == (0x91, EFI, 0x88)
     assert struct.unpack_from("<HI", found, 102) == (32, FREE // SECTOR + 2)
-    alone = catalog(image((Boot(platform=EFI, start=FREE, count=1 << 20),)))
+    alone = catalog(image((BootEntry(platform=EFI, start=FREE, count=1 << 20),)))
     assert (alone[1], struct.unpack_from("<H", alone, 38)[0], alone[64]) == (EFI, 0, 0)
 
 
@@ -75,7 +75,7 @@ def test_another_program_reads_the_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["vmlinuz", "BOOT/vmlinuz", "A/B/C", "BOOT/../X", "TOOLONGNAME/X"])
 def test_other_names_are_refused(name: str) -> None:
     with pytest.raises(ValueError, match="is no name"):
-        head({name: Placed(start=FREE, size=1)}, BOOTS, label="X", size=FREE, epoch=EPOCH)
+        head({name: PlacedFile(start=FREE, size=1)}, BOOTS, label="X", size=FREE, epoch=EPOCH)
 
 
 def test_isolinux_is_told_where_it_is() -> None:

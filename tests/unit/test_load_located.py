@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.description.yaml_nodes import MAX_BYTES, MAX_DEPTH, MAX_NODES, Mapping, at, parse, places, plain
+from rootstream.description.yaml_nodes import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_NODES,
+    MappingNode,
+    at,
+    parse,
+    places,
+    plain,
+)
 from rootstream.errors import Problems
 
 PATH = Path("system.yaml")
@@ -71,7 +80,7 @@ def test_an_anchor_may_be_used_anew() -> None:
 
 def test_places() -> None:
     node, _ = parse(b"a:\n  - b: 1\n    c: [x, y]\n", PATH)
-    assert isinstance(node, Mapping)
+    assert isinstance(node, MappingNode)
     where = at(node, "a", 0, "c", 1)
     assert (where.line, where.column) == (3, 12)
     assert at(node, "a", 0, "nothing", 4) == at(node, "a", 0)

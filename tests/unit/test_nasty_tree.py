@@ -18,7 +18,7 @@ from rootstream.engine import said
 from rootstream.sandbox import limits
 from rootstream.sandbox.images import capsule, ext, image, uimage
 from rootstream.sandbox.program import Mistake, command, feed, run_main
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Large:
 
 
 def large(size: int) -> Tree:
-    return one("f", Inode(kind=Kind.FILE, mode=0o644, content=Large(size)))
+    return one("f", Inode(kind=InodeKind.FILE, mode=0o644, content=Large(size)))
 
 
 def attribute(size: int) -> Tree:
@@ -72,7 +72,7 @@ def one(path: str, inode: Inode) -> Tree:
 
 
 def symlink(length: int) -> Inode:
-    return Inode(kind=Kind.SYMLINK, mode=0o777, target="t" * length)
+    return Inode(kind=InodeKind.SYMLINK, mode=0o777, target="t" * length)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +138,12 @@ def folders(count: int) -> Tree:
     [
         (
             "ext2",
-            one("f", Inode(kind=Kind.FILE, mode=0o644, content=Large(1 << 41))),
+            one("f", Inode(kind=InodeKind.FILE, mode=0o644, content=Large(1 << 41))),
             "^/f has 2199023255552 bytes; ext2",
         ),
         (
             "ext4",
-            one("f", Inode(kind=Kind.FILE, mode=0o644, content=Large(1 << 44))),
+            one("f", Inode(kind=InodeKind.FILE, mode=0o644, content=Large(1 << 44))),
             "^/f has 17592186044416 bytes; ext4",
         ),
         (
@@ -164,7 +164,7 @@ def test_what_ext_cannot_hold(kind: str, tree: Tree, message: str) -> None:
 def test_an_ext4_has_a_journal_or_is_refused(tmp_path: Path) -> None:
     assert ext.auto_size(Tree(), "ext4", 0) == ext.SMALLEST_JOURNALED
     assert ext.auto_size(Tree(), "ext2", 0) < ext.SMALLEST_JOURNALED
-    small = ext.Ext(type="ext4", label="x", seed="x", size=ext.SMALLEST_JOURNALED - ext.BLOCK)
+    small = ext.ExtOptions(type="ext4", label="x", seed="x", size=ext.SMALLEST_JOURNALED - ext.BLOCK)
     with pytest.raises(Mistake, match="too small for the journal") as caught:
         ext.make_ext(Tree(), small, tmp_path / "image", epoch=0)
     assert ext.is_full(caught.value)

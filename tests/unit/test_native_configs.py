@@ -15,7 +15,7 @@ from rootstream.plan.kernel import config_sandbox
 from rootstream.plan.model import Plan
 from rootstream.sandbox.kconfig import config_edit
 from rootstream.verbs import native_config
-from rootstream.verbs.kconfig_run import State, missing_kind
+from rootstream.verbs.kconfig_run import KconfigState, missing_kind
 from rootstream.verbs.native_config import menu_changes, places
 
 YAML = """\
@@ -121,10 +121,12 @@ def test_a_configuration_that_a_system_does_not_have(kind: str) -> None:
 
 
 def test_the_changes_of_a_menu() -> None:
-    before = State(
+    before = KconfigState(
         values={"NET": "y", "USB": "n", "HID": "y", "BITS": "32"}, minimal={"NET": "y", "HID": "y", "GONE": "y"}
     )
-    after = State(values={"NET": "y", "USB": "y", "HID": "n", "BITS": "64"}, minimal={"NET": "y", "USB": "y"})
+    after = KconfigState(
+        values={"NET": "y", "USB": "y", "HID": "n", "BITS": "64"}, minimal={"NET": "y", "USB": "y"}
+    )
     assert menu_changes(before, after, whole=False) == {"USB": "y", "HID": "n", "GONE": None}
     assert menu_changes(before, after, whole=True) == {"USB": "y", "HID": None, "GONE": None}
     assert menu_changes(before, before, whole=False) == {}

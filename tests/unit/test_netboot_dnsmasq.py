@@ -13,11 +13,11 @@ from rootstream.description.machines import AddressRange, NetMachine, Serve
 from rootstream.errors import UserError
 from rootstream.netboot.dhcp.advertise import asker
 from rootstream.netboot.dhcp.dnsmasq import (
-    Files,
+    DhcpMessage,
+    DnsmasqFiles,
     Mode,
-    Sent,
-    Spoken,
-    Vendor,
+    TftpTransfer,
+    VendorClass,
     complaint,
     configuration,
     hosts,
@@ -29,7 +29,9 @@ LINK = Link(
     name="br0", index=3, address=ipaddress.IPv4Address("10.0.2.1"), network=ipaddress.IPv4Network("10.0.2.0/24")
 )
 RUN = Path("/run/x")
-FILES = Files(hosts=RUN / "hosts", leases=RUN / "leases", pid=RUN / "pid", tftp=RUN / "tftp", user="dnsmasq")
+FILES = DnsmasqFiles(
+    hosts=RUN / "hosts", leases=RUN / "leases", pid=RUN / "pid", tftp=RUN / "tftp", user="dnsmasq"
+)
 MAC, OTHER = "52:54:00:12:34:56", "52:54:00:12:34:57"
 
 
@@ -142,26 +144,32 @@ def test_an_address_that_no_machine_can_have_here(address: str) -> None:
     [
         (
             "dnsmasq-dhcp: 3312415 DHCPDISCOVER(br0) 52:54:00:12:34:56 ",
-            Spoken(verb="DHCPDISCOVER", mac=MAC, address=None, xid="3312415"),
+            DhcpMessage(verb="DHCPDISCOVER", mac=MAC, address=None, xid="3312415"),
         ),
         (
             "dnsmasq-dhcp: 77 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56 box",
-            Spoken(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
+            DhcpMessage(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
         ),
         (
             "dnsmasq-dhcp: 77 PXE(br0) 52:54:00:12:34:56 proxy",
-            Spoken(verb="PXE", mac=MAC, address=None, xid="77"),
+            DhcpMessage(verb="PXE", mac=MAC, address=None, xid="77"),
         ),
         (
             "dnsmasq-dhcp: 77 vendor class: PXEClient:Arch:00000:UNDI:002001",
-            Vendor(name="PXEClient:Arch:00000:UNDI:002001", xid="77"),
+            VendorClass(name="PXEClient:Arch:00000:UNDI:002001", xid="77"),
         ),
         (
             "Nov  7 23:31:26 dnsmasq-dhcp[15222]: 77 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56 ",
-            Spoken(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
+            DhcpMessage(verb="DHCPACK", mac=MAC, address="10.0.2.15", xid="77"),
         ),
-        ("Nov 27 23:31:26 dnsmasq-tftp[9]: sent /x/a.efi to 10.0.2.15", Sent(name="a.efi", address="10.0.2.15")),
-        ("dnsmasq-tftp: sent /run/x/tftp/snponly.efi to 10.0.2.15", Sent(name="snponly.efi", address="10.0.2.15")),
+        (
+            "Nov 27 23:31:26 dnsmasq-tftp[9]: sent /x/a.efi to 10.0.2.15",
+            TftpTransfer(name="a.efi", address="10.0.2.15"),
+        ),
+        (
+            "dnsmasq-tftp: sent /run/x/tftp/snponly.efi to 10.0.2.15",
+            TftpTransfer(name="snponly.efi", address="10.0.2.15"),
+        ),
         ("dnsmasq-dhcp: DHCP, static leases only on 10.0.2.0, lease time 1h", None),
         ("dnsmasq: started, version 2.90 DNS disabled", None),
         ("dnsmasq-dhcp: 7 client provides name: dnsmasq-dhcp: 7 DHCPACK(br0) 10.0.2.15 52:54:00:12:34:56", None),

@@ -12,7 +12,7 @@ from rootstream.errors import UserError
 from rootstream.netboot import script
 from rootstream.netboot.script import Served
 from rootstream.netboot.store.builds import Build
-from rootstream.project.manifest import Entry
+from rootstream.project.manifest import ExportedFile
 
 SERVED = Served(server="10.0.2.1", base="http://10.0.2.1:8080")
 MACHINE = NetMachine(macs=("52:54:00:00:00:01",), system="it")
@@ -21,7 +21,7 @@ FINE = ("a|b", "a||b", "x=#1", "a&&b", "a;b", "$HOME", "{name}", 'dm="0 1 linear
 
 
 def build(args: str = "", **names: str) -> Build:
-    files = tuple(Entry(name=name, kind=kind, size=1, sha256="0" * 64) for kind, name in names.items())
+    files = tuple(ExportedFile(name=name, kind=kind, size=1, sha256="0" * 64) for kind, name in names.items())
     return Build(target="it", id="20260101-000000-00000000", made=0.0, arch="x86_64", args=args, files=files)
 
 

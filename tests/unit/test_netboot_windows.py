@@ -9,7 +9,7 @@ import pytest
 from tests.loading import read
 
 from rootstream import events
-from rootstream.netboot.service import POWER_ON, SAME_BOOT, Service
+from rootstream.netboot.service import POWER_ON, SAME_BOOT, BootService
 from rootstream.netboot.store.builds import Builds
 from rootstream.netboot.store.state import Stage, State
 
@@ -37,7 +37,7 @@ machines:
 def test_a_boot_goes_on(tmp_path: Path, stages: tuple[Stage, ...], after: float, *, same: bool) -> None:
     state = State(tmp_path / "state.db")
     now = time.time()
-    service = Service(
+    service = BootService(
         read(tmp_path, TEXT),
         Builds(tmp_path / "builds", tmp_path / "content"),
         state,
@@ -54,7 +54,7 @@ def test_a_boot_goes_on(tmp_path: Path, stages: tuple[Stage, ...], after: float,
 def test_a_boot_that_has_an_outcome_does_not_go_on(tmp_path: Path) -> None:
     state = State(tmp_path / "state.db")
     builds = Builds(tmp_path / "builds", tmp_path / "content")
-    service = Service(read(tmp_path, TEXT), builds, state, events.ignore)
+    service = BootService(read(tmp_path, TEXT), builds, state, events.ignore)
     number = state.begin("rack", MAC, stage="power-on")
     state.update(number, outcome="up")
     assert service._going_on("rack") is None

@@ -19,7 +19,7 @@ from rootstream.host import process
 class Way:
     """One of the two functions."""
 
-    run: Callable[..., process.Completed | plugin.Completed]
+    run: Callable[..., process.Completed | plugin.CompletedTool]
 
     def python(self, code: str, *, timeout: float = 60, stdin: str | None = None) -> str:
         done = self.run([sys.executable, "-c", code], env=os.environ, timeout=timeout, stdin=stdin)

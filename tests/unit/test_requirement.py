@@ -150,7 +150,7 @@ def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-TARGET = wheels.Target(python="3.13", machine="x86_64", glibc=41)
+TARGET = wheels.TargetPython(python="3.13", machine="x86_64", glibc=41)
 
 
 @pytest.mark.parametrize("needs", ["evil @ {url}", "evil"])

@@ -9,7 +9,7 @@ from rootstream.sandbox.rootfs.debian import TMP_MOUNT, UNITS, Dropped, clean, d
 from rootstream.sandbox.rootfs.services import add_services, set_sshd
 from rootstream.sandbox.rootfs.settings import read_text
 from rootstream.sandbox.rootfs.spec import parse_root_spec
-from rootstream.sandbox.tree import Inode, Kind, Tree, directory, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
 
 EPOCH = 86400 * 20000
 
@@ -22,7 +22,7 @@ def tree_of(*paths: str) -> Tree:
 
 
 def files(tree: Tree) -> set[str]:
-    return {path for path, _, inode in tree.walk() if inode.kind is not Kind.DIRECTORY}
+    return {path for path, _, inode in tree.walk() if inode.kind is not InodeKind.DIRECTORY}
 
 
 def test_what_belongs_to_a_machine_or_a_moment_goes() -> None:
@@ -46,7 +46,8 @@ def test_what_a_root_lacks_for_its_network_and_modules_is_warned_of() -> None:
     assert [text for text in warnings(tree) if "resolved" in text]
     assert [text for text in warnings(tree) if "kmod" in text]
     tree.put(
-        "etc/resolv.conf", Inode(kind=Kind.SYMLINK, mode=0o777, target="../run/systemd/resolve/stub-resolv.conf")
+        "etc/resolv.conf",
+        Inode(kind=InodeKind.SYMLINK, mode=0o777, target="../run/systemd/resolve/stub-resolv.conf"),
     )
     tree.put("usr/sbin/modprobe", text_file(b""))
     assert warnings(tree) == ()
@@ -55,11 +56,11 @@ def test_what_a_root_lacks_for_its_network_and_modules_is_warned_of() -> None:
 def test_what_a_tmpfs_hides_is_warned_of() -> None:
     tree = tree_of("tmp/mine", "tmp/yours")
     assert warnings(tree) == ()
-    tree.put(TMP_MOUNT, Inode(kind=Kind.SYMLINK, mode=0o777, target="../tmp.mount"))
+    tree.put(TMP_MOUNT, Inode(kind=InodeKind.SYMLINK, mode=0o777, target="../tmp.mount"))
     tree.put(TMP_MOUNT.replace("local-fs.target.wants/", ""), text_file(b""))
     (told,) = warnings(tree)
     assert told.startswith("nothing will see /tmp/mine")
-    tree.put("etc/systemd/system/tmp.mount", Inode(kind=Kind.SYMLINK, mode=0o777, target="/dev/null"))
+    tree.put("etc/systemd/system/tmp.mount", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/dev/null"))
     assert warnings(tree) == ()
 
 
@@ -94,7 +95,7 @@ def test_a_login_on_a_console_waits_for_udev_as_long_as_it_takes() -> None:
 
 def test_a_console_that_is_masked_asks_for_nothing() -> None:
     tree = tree_of("usr/sbin/agetty", "usr/lib/systemd/system/getty@.service")
-    tree.put("etc/systemd/system/getty@.service", Inode(kind=Kind.SYMLINK, mode=0o777, target="/dev/null"))
+    tree.put("etc/systemd/system/getty@.service", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/dev/null"))
     assert warnings(tree) == ()
 
 
@@ -115,7 +116,7 @@ def test_a_machine_makes_its_own_host_keys(units: tuple[str, ...], changed: str 
 
 def test_dropping_takes_folders_with_all_below_and_says_how_much() -> None:
     tree = tree_of("usr/share/doc/a/x", "usr/share/doc/b", "usr/lib/a/__pycache__/m.pyc", "usr/lib/a/m.py")
-    tree.put("lib", Inode(kind=Kind.SYMLINK, mode=0o777, target="usr/lib"))
+    tree.put("lib", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="usr/lib"))
     done = drop(tree, ("/usr/share/doc", "/lib/*/__pycache__", "/nothing"))
     assert done == (
         Dropped(pattern="/usr/share/doc", files=2, size=10),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rootstream.sandbox.rootfs.private import exposed
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
 
 @pytest.mark.parametrize(
@@ -34,13 +34,13 @@ def test_what_nobody_refuses_is_not_told() -> None:
     tree.put("var/spool/cron/crontabs/folder/root", text_file(b"x"))
     tree.put("home/me/.ssh/id_ed25519.pub", text_file(b"x"))
     tree.put("etc/ssh/ssh_host_rsa_key.pub", text_file(b"x"))
-    tree.put("etc/ssh/ssh_host_rsa_key", Inode(kind=Kind.SYMLINK, mode=0o777, target="/run/key"))
+    tree.put("etc/ssh/ssh_host_rsa_key", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/run/key"))
     assert list(exposed(tree)) == []
 
 
 def test_it_is_found_behind_a_link() -> None:
     tree = Tree()
     tree.put("data/home/me/.pgpass", text_file(b"x"))
-    tree.put("home", Inode(kind=Kind.SYMLINK, mode=0o777, target="data/home"))
+    tree.put("home", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="data/home"))
     (told,) = exposed(tree)
     assert told.startswith("/data/home/me/.pgpass has mode 644")

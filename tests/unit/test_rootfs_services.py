@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.services import Service, add_services, script_text
+from rootstream.sandbox.rootfs.services import ServiceSpec, add_services, script_text
 from rootstream.sandbox.tree import Tree, text_file
 
 
-def service(name: str = "web", **words: object) -> Service:
+def service(name: str = "web", **words: object) -> ServiceSpec:
     usual = {"command": "true", "user": None, "after": (), "restart": "always", "enabled": True}
-    return Service(name=name, **{**usual, **words})  # type: ignore[arg-type]
+    return ServiceSpec(name=name, **{**usual, **words})  # type: ignore[arg-type]
 
 
 @pytest.fixture

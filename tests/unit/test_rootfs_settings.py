@@ -7,7 +7,7 @@ import pytest
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.settings import apply_spec, read_text
 from rootstream.sandbox.rootfs.spec import parse_root_spec
-from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, text_file
+from rootstream.sandbox.tree import BASE, Inode, InodeKind, Tree, directory, text_file
 
 EPOCH = 1_700_000_000
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHyVdQ me@desk"
@@ -22,8 +22,8 @@ def root() -> Tree:
     tree.put("etc/skel/.profile", text_file(b"# profile\n"))
     tree.put("usr/bin/ping", text_file(b"elf", 0o755))
     tree.put("usr/bin/pong", text_file(b"elf", 0o755))
-    tree.put("usr/bin/sh", Inode(kind=Kind.SYMLINK, mode=0o777, target="ping"))
-    tree.put("bin", Inode(kind=Kind.SYMLINK, mode=0o777, target="usr/bin"))
+    tree.put("usr/bin/sh", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="ping"))
+    tree.put("bin", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="usr/bin"))
     return tree
 
 
@@ -240,10 +240,10 @@ def test_devices() -> None:
     )
     loop = tree.get("dev/loop2")
     assert loop is not None
-    assert (loop.kind, loop.device, loop.gid, loop.mode) == (Kind.BLOCK, (7, 2), 27, 0o660)
+    assert (loop.kind, loop.device, loop.gid, loop.mode) == (InodeKind.BLOCK, (7, 2), 27, 0o660)
     pipe = tree.get("run/pipe")
     assert pipe is not None
-    assert pipe.kind is Kind.FIFO
+    assert pipe.kind is InodeKind.FIFO
     tree.put("dev/file", text_file(b""))
     with pytest.raises(Mistake, match="device /dev/file: there is a file already"):
         applied({"devices": [{"path": "/dev/file", "type": "fifo"}]}, tree)
@@ -309,9 +309,9 @@ def test_account_files_behind_a_link_are_followed() -> None:
     tree = root()
     tree.put("etc/real", directory())
     tree.put("etc/real/passwd", text_file(b"root:x:0:0::/root:/bin/sh\n"))
-    tree.put("etc/passwd", Inode(kind=Kind.SYMLINK, mode=0o777, target="real/passwd"))
+    tree.put("etc/passwd", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="real/passwd"))
     applied({"users": [{"name": "a"}]}, tree)
     assert "a:x:1000" in (read_text(tree, "etc/real/passwd") or "")
     link = tree.get("etc/passwd")
     assert link is not None
-    assert link.kind is Kind.SYMLINK
+    assert link.kind is InodeKind.SYMLINK

@@ -18,7 +18,7 @@ from rootstream.sandbox.rootfs.assemble import begun
 from rootstream.sandbox.rootfs.capability import capability_xattr
 from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.tar_files import lay_path, write_tar
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
 
 def member(
@@ -85,18 +85,18 @@ def test_the_result_does_not_depend_on_order_times_or_names_of_owners(tmp_path: 
 
 def test_a_tar_read_again_is_the_same(tmp_path: Path) -> None:
     tree = Tree()
-    tree.change("", Inode(kind=Kind.DIRECTORY, mode=0o711, uid=1, gid=2))
-    tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
-    tree.put("dev/sda", Inode(kind=Kind.BLOCK, mode=0o660, gid=6, device=(8, 0)))
-    tree.put("run/pipe", Inode(kind=Kind.FIFO, mode=0o644))
+    tree.change("", Inode(kind=InodeKind.DIRECTORY, mode=0o711, uid=1, gid=2))
+    tree.put("dev/console", Inode(kind=InodeKind.CHAR, mode=0o600, device=(5, 1)))
+    tree.put("dev/sda", Inode(kind=InodeKind.BLOCK, mode=0o660, gid=6, device=(8, 0)))
+    tree.put("run/pipe", Inode(kind=InodeKind.FIFO, mode=0o644))
     tree.put(
         "usr/bin/su",
-        Inode(kind=Kind.FILE, mode=0o4755, uid=3_000_000, gid=70_000, content=text_file(b"x" * 600).content),
+        Inode(kind=InodeKind.FILE, mode=0o4755, uid=3_000_000, gid=70_000, content=text_file(b"x" * 600).content),
     )
     tree.put(
         "usr/bin/ping",
         Inode(
-            kind=Kind.FILE,
+            kind=InodeKind.FILE,
             mode=0o755,
             content=text_file(b"p").content,
             xattrs=(("security.capability", b"\x01\xff\n=\0"),),
@@ -105,7 +105,7 @@ def test_a_tar_read_again_is_the_same(tmp_path: Path) -> None:
     tree.link("usr/bin/ping6", "usr/bin/ping")
     tree.put("\udcff\udcfe", text_file(b"not UTF-8"))
     tree.put("ünï/" + "long" * 40, text_file(b"long"))
-    tree.put("link", Inode(kind=Kind.SYMLINK, mode=0o777, target="ünï/" + "long" * 40))
+    tree.put("link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="ünï/" + "long" * 40))
     path = tmp_path / "root.tar"
     path.write_bytes(written(tree))
     again = Tree()
@@ -148,7 +148,9 @@ SPECIAL = {"": (0o711, 0, 0), "root": (0o700, 0, 0), "tmp": (0o1777, 0, 0), "var
 
 def owners(tree: Tree) -> dict[str, tuple[int, int, int]]:
     return {
-        path: (inode.mode, inode.uid, inode.gid) for path, _, inode in tree.walk() if inode.kind is Kind.DIRECTORY
+        path: (inode.mode, inode.uid, inode.gid)
+        for path, _, inode in tree.walk()
+        if inode.kind is InodeKind.DIRECTORY
     }
 
 
@@ -215,7 +217,7 @@ def test_merged_usr_takes_what_layers_put_below_its_links(tmp_path: Path) -> Non
     assert data_of(tree, "usr/lib64/ld.so") == b"ld"
     link, lib = tree.get("lib"), tree.get("usr/lib")
     assert link is not None
-    assert link.kind is Kind.SYMLINK
+    assert link.kind is InodeKind.SYMLINK
     assert lib is not None
     assert lib.mode == 0o755, "an overlay's lib says nothing about /usr/lib"
 

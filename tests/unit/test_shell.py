@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.plan.model import Element, Prepared
+from rootstream.plan.model import Element, PreparedPlan
 from rootstream.verbs.inspect import in_prepared_tree
 
-TREE = Prepared(commands=2, folder="work/tree", make='make -j"$JOBS"')
+TREE = PreparedPlan(commands=2, folder="work/tree", make='make -j"$JOBS"')
 
 
 def enter(folder: Path, configure: str, *command: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from rootstream.sandbox.images.delta import changed
 from rootstream.sandbox.tar_files import write_tar
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
 EPOCH = 1_700_000_000
 
@@ -22,8 +22,8 @@ def sample() -> Tree:
     tree.put("etc/motd", text_file(b"old\n"))
     tree.put("bin/a", text_file(b"linked", 0o755))
     tree.link("bin/b", "bin/a")
-    tree.put("link", Inode(kind=Kind.SYMLINK, mode=0o777, target="bin/a"))
-    tree.put("dev/null", Inode(kind=Kind.CHAR, mode=0o666, device=(1, 3)))
+    tree.put("link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="bin/a"))
+    tree.put("dev/null", Inode(kind=InodeKind.CHAR, mode=0o666, device=(1, 3)))
     return tree
 
 
@@ -41,7 +41,7 @@ def test_what_differs_is_written_again() -> None:
     after = sample()
     after.put("etc/motd", text_file(b"new\n"))
     after.put("srv/data/file", text_file(b"x"))
-    after.put("link", Inode(kind=Kind.SYMLINK, mode=0o777, target="bin/b"))
+    after.put("link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="bin/b"))
     assert changed(sample(), after) == frozenset({"etc/motd", "srv", "srv/data", "srv/data/file", "link"})
 
 
@@ -58,7 +58,7 @@ def test_what_an_archive_cannot_say() -> None:
     gone, parted, renumbered = sample(), sample(), sample()
     gone.remove("link")
     parted.put("bin/a", text_file(b"linked", 0o755))
-    renumbered.put("dev/null", Inode(kind=Kind.CHAR, mode=0o666, device=(1, 5)))
+    renumbered.put("dev/null", Inode(kind=InodeKind.CHAR, mode=0o666, device=(1, 5)))
     assert [changed(sample(), after) for after in (gone, parted, renumbered)] == [None, None, None]
 
 

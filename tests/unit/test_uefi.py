@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.formats.gpt import EFI_SYSTEM, ROOTS, Entry, gpt, room
+from rootstream.formats.gpt import EFI_SYSTEM, ROOTS, GptEntry, gpt, room
 from rootstream.sandbox.images.disk_layout import filesystem_uuid, mounts, parse_disk_spec, partition_uuid
 from rootstream.sandbox.images.fat import auto_size, fat_bits
 from rootstream.sandbox.images.uki import efi_name, parts, program, write_uki
@@ -32,9 +32,9 @@ DISK: dict[str, object] = {
 }
 
 
-def entries() -> list[Entry]:
-    first = Entry(start=MIB, size=64 * MIB, type=EFI_SYSTEM, guid=uuid.UUID(int=1), name="boot")
-    second = Entry(start=65 * MIB, size=8 * MIB, type=ROOTS["x86_64"], guid=uuid.UUID(int=2), name="root")
+def entries() -> list[GptEntry]:
+    first = GptEntry(start=MIB, size=64 * MIB, type=EFI_SYSTEM, guid=uuid.UUID(int=1), name="boot")
+    second = GptEntry(start=65 * MIB, size=8 * MIB, type=ROOTS["x86_64"], guid=uuid.UUID(int=2), name="root")
     return [first, second]
 
 

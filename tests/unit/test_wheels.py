@@ -116,7 +116,7 @@ def test_two_wheels_do_not_overwrite_each_other(tmp_path: Path, monkeypatch: pyt
 
 
 def test_pip_is_told_of_the_other_python() -> None:
-    target = wheels.Target(python="3.13", machine="aarch64", glibc=36)
+    target = wheels.TargetPython(python="3.13", machine="aarch64", glibc=36)
     options = target.options()
     assert "--python-version=3.13" in options
     assert "--abi=cp313" in options

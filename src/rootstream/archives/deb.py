@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from rootstream.archives import chroot_paths, compression, tar_stream
-from rootstream.archives.tar_stream import Kind, Member
-from rootstream.archives.tree import Tree
+from rootstream.archives.tar_stream import Member, MemberKind
+from rootstream.archives.tree import UnpackedTree
 from rootstream.formats.faults import Fault
 
 AR_MAGIC = b"!<arch>\n"
@@ -62,7 +62,7 @@ def unpack(path: Path, folder: str, note: Callable[[Member], bool] | None = None
     `note` sees every member and tells whether it is wanted. Raises `Fault` broken-archive, unsupported-archive,
     unsafe-archive or program-missing.
     """
-    tree = Tree(folder)
+    tree = UnpackedTree(folder)
 
     def take(member: Member, content: Iterator[memoryview]) -> None:
         if note is None or note(member):
@@ -82,7 +82,7 @@ def control(path: Path) -> dict[str, bytes]:
         if size > MAX_CONTROL:
             raise Fault("unsafe-archive", f"the package's control files have more than {MAX_CONTROL} bytes")
         name = "/".join(chroot_paths.parts(member.name))
-        if member.kind is Kind.FILE and "/" not in name:
+        if member.kind is MemberKind.FILE and "/" not in name:
             found[name] = b"".join(content)
 
     _read(path, "control", take)

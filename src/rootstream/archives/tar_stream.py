@@ -22,7 +22,7 @@ MAX_MEMBERS = 4_000_000
 MAX_BYTES = 1 << 37  # 128 GiB unpacked
 
 
-class Kind(Enum):
+class MemberKind(Enum):
     """What a member is; devices and pipes are `OTHER`."""
 
     FILE = "file"
@@ -33,15 +33,15 @@ class Kind(Enum):
 
 
 KINDS = {
-    b"0": Kind.FILE,
-    b"\0": Kind.FILE,
-    b"7": Kind.FILE,
-    b"1": Kind.HARDLINK,
-    b"2": Kind.SYMLINK,
-    b"5": Kind.DIRECTORY,
-    b"3": Kind.OTHER,
-    b"4": Kind.OTHER,
-    b"6": Kind.OTHER,
+    b"0": MemberKind.FILE,
+    b"\0": MemberKind.FILE,
+    b"7": MemberKind.FILE,
+    b"1": MemberKind.HARDLINK,
+    b"2": MemberKind.SYMLINK,
+    b"5": MemberKind.DIRECTORY,
+    b"3": MemberKind.OTHER,
+    b"4": MemberKind.OTHER,
+    b"6": MemberKind.OTHER,
 }
 
 
@@ -50,7 +50,7 @@ class Member:
     """One entry of an archive; size in bytes, target of a link as written, `mode` the permission bits."""
 
     name: str
-    kind: Kind
+    kind: MemberKind
     mode: int
     size: int
     target: str
@@ -217,14 +217,14 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     if len(_bytes(name)) > MAX_PATH or any(len(part) > MAX_NAME for part in _bytes(name).split(b"/")):
         raise Fault("unsafe-archive", f"the name {name[:40]!r}... is longer than a file system takes")
     form = KINDS[kind]
-    if form is Kind.FILE and name.endswith("/"):
-        form = Kind.DIRECTORY
+    if form is MemberKind.FILE and name.endswith("/"):
+        form = MemberKind.DIRECTORY
     size = _size(records["size"]) if "size" in records else _number(header[124:136])
     return Member(
         name=name,
         kind=form,
         mode=_number(header[100:108]) & 0o7777,
-        size=size if form is Kind.FILE else 0,
+        size=size if form is MemberKind.FILE else 0,
         target=records.get("linkpath", _text(header[157:257])),
         uid=_number(header[108:116]),
         gid=_number(header[116:124]),

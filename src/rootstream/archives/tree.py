@@ -12,13 +12,13 @@ import os
 from collections.abc import Iterator
 
 from rootstream.archives import chroot_paths
-from rootstream.archives.tar_stream import Kind, Member
+from rootstream.archives.tar_stream import Member, MemberKind
 from rootstream.formats.faults import Fault
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Tree:
+class UnpackedTree:
     """A folder being filled from an archive; `strip` leading components of every name are left out."""
 
     def __init__(self, root: str, *, strip: int = 0) -> None:
@@ -34,15 +34,15 @@ class Tree:
         pieces = chroot_paths.parts(member.name)[self._strip :]
         if not pieces:
             return
-        if member.kind is Kind.DIRECTORY:
+        if member.kind is MemberKind.DIRECTORY:
             self._folder(chroot_paths.walk(pieces, self._links.get))
             return
-        if member.kind is Kind.OTHER:
+        if member.kind is MemberKind.OTHER:
             return
         path = self._place(pieces)
-        if member.kind is Kind.FILE:
+        if member.kind is MemberKind.FILE:
             self._file(path, member, content)
-        elif member.kind is Kind.SYMLINK:
+        elif member.kind is MemberKind.SYMLINK:
             self._symlink(path, member)
         else:
             self._hardlink(path, member)

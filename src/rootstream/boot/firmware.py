@@ -14,24 +14,24 @@ _AUTOBOOT = re.compile(rb"\0bootdelay=\d\0")  # U-Boot, doc/usage/environment.rs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Firmware:
+class FirmwareFiles:
     """UEFI firmware: its code, and the file that holds its variables; None for one that is started as a kernel."""
 
     code: Path
     variables: Path | None
 
 
-def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> Firmware:
+def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> FirmwareFiles:
     """Return the firmware installed, its variables a template. Raises `UserError` firmware-missing."""
     row = ARCHITECTURES[arch].uefi
     if row is None:
         message = f"there is no UEFI firmware for {arch}"
         raise UserError("firmware-missing", message, hint="Leave `machine: {firmware: ...}` out.")
     if row.uboot and (share.parent / row.uboot).is_file():
-        return Firmware(code=share.parent / row.uboot, variables=None)
+        return FirmwareFiles(code=share.parent / row.uboot, variables=None)
     for code, variables in row.files:
         if (share / code).is_file() and (share / variables).is_file():
-            return Firmware(code=share / code, variables=share / variables)
+            return FirmwareFiles(code=share / code, variables=share / variables)
     raise UserError(
         "firmware-missing",
         f"no UEFI firmware for {arch} is installed below {share}",
@@ -57,7 +57,7 @@ def opensbi(arch: Architecture, *, usr: Path = Path("/usr")) -> Path | None:
     return next((usr / path for path in places if path and (usr / path).is_file()), None)
 
 
-def private(firmware: Firmware, folder: Path) -> Firmware:
+def private(firmware: FirmwareFiles, folder: Path) -> FirmwareFiles:
     """Return the firmware with variables of its own in `folder`: a boot leaves the template as it was.
 
     U-Boot's are text within its code: of that a copy is made, which waits for no key before it boots.
@@ -65,7 +65,7 @@ def private(firmware: Firmware, folder: Path) -> Firmware:
     if firmware.variables is None:
         code = folder / firmware.code.name
         code.write_bytes(_AUTOBOOT.sub(b"\0bootdelay=0\0", firmware.code.read_bytes()))
-        return Firmware(code=code, variables=None)
+        return FirmwareFiles(code=code, variables=None)
     variables = folder / "variables.fd"
     shutil.copyfile(firmware.variables, variables)
-    return Firmware(code=firmware.code, variables=variables)
+    return FirmwareFiles(code=firmware.code, variables=variables)

@@ -38,7 +38,7 @@ _ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedMachine:
     """What is needed to start QEMU, checked and in place: files of the run are in `folder`."""
 
     machine: Machine
@@ -86,7 +86,7 @@ class Launch:
 
 
 @contextlib.contextmanager
-def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Host) -> Iterator[Prepared]:
+def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Host) -> Iterator[PreparedMachine]:
     """Check images, program and firmware, and make the files of one run; they are gone after the block.
 
     `disks` and `firmware` of the host are filled in. Raises `UserError` program-missing, image-missing,
@@ -111,7 +111,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
         elif image.kernel is not None and not KINDS[image.kind].by_firmware:
             kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))
             image = image.model_copy(update={"kernel": kernel})
-        prepared = Prepared(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)
+        prepared = PreparedMachine(machine=machine, image=image, arch=arch, media=media, host=host, folder=folder)
         prepared.argv(None)  # raises here what cannot be asked of QEMU
         yield prepared
 
@@ -122,7 +122,7 @@ def _sbi(machine: Machine, arch: Architecture) -> Path | None:
 
 @contextlib.contextmanager
 def start(
-    prepared: Prepared,
+    prepared: PreparedMachine,
     *,
     log: Path | None = None,
     report: events.Reporter = events.ignore,

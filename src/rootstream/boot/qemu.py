@@ -9,7 +9,7 @@ from typing import Literal
 
 from rootstream.architectures import ARCHITECTURES, Architecture, Board
 from rootstream.boot.cmdline import bus, kernel_args
-from rootstream.boot.firmware import Firmware
+from rootstream.boot.firmware import FirmwareFiles
 from rootstream.boot.media import Media
 from rootstream.description.images import KINDS
 from rootstream.description.machine import USUAL_MEMORY, BootImage, Machine, firmware_of
@@ -53,7 +53,7 @@ class Host:
     forwards: tuple[Forward, ...] = ()
     declared: bool = True
     disks: tuple[Path, ...] = ()
-    firmware: Firmware | None = None
+    firmware: FirmwareFiles | None = None
     sbi: Path | None = None
     reboot: bool = False
 
@@ -131,7 +131,7 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
     return edk2(host.firmware)
 
 
-def edk2(firmware: Firmware) -> list[str]:
+def edk2(firmware: FirmwareFiles) -> list[str]:
     """Return a firmware of EDK2 in flash, whose boot menu waits for nobody.
 
     Only a menu that is switched on has its time told by QEMU; else EDK2 for ARM waits its own 3 seconds
@@ -144,7 +144,7 @@ def edk2(firmware: Firmware) -> list[str]:
     ]
 
 
-def _uboot(machine: Machine, firmware: Firmware) -> list[str]:
+def _uboot(machine: Machine, firmware: FirmwareFiles) -> list[str]:
     if (machine.memory or USUAL_MEMORY) < _UBOOT_MEMORY:
         raise UserError(
             "not-enough-memory",

@@ -13,7 +13,7 @@ from typing import Literal
 from rootstream import events
 from rootstream.architectures import Architecture
 from rootstream.boot import accel
-from rootstream.boot.machine import Prepared, port_in_use, prepare, start
+from rootstream.boot.machine import PreparedMachine, port_in_use, prepare, start
 from rootstream.boot.qemu import Host
 from rootstream.boot.terminal import USUAL_MODES
 from rootstream.description.machine import BootImage, Machine
@@ -61,7 +61,7 @@ def run(
             return "off"
 
 
-def _attend(prepared: Prepared, *, env: Mapping[str, str]) -> None:
+def _attend(prepared: PreparedMachine, *, env: Mapping[str, str]) -> None:
     """Give the terminal to QEMU, and take it back as it was."""
     argv = prepared.argv(None)
     before = termios.tcgetattr(sys.stdin)

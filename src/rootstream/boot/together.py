@@ -23,7 +23,7 @@ def at_once(machine: Machine, count: int) -> int:
     return max(1, min(count, cores, memory))
 
 
-class Running:
+class RunningBoot:
     """The machines that are on; `end` switches them off, and whatever is started after it."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from rootstream.boot.checks.runner import STARTS, Result
 from rootstream.boot.junit import Suite, junit
 from rootstream.boot.machine import prepare, run_host, start
 from rootstream.boot.qemu import Accelerator, Forward
-from rootstream.boot.together import Running, Turns, at_once
+from rootstream.boot.together import RunningBoot, Turns, at_once
 from rootstream.description.checks import Check
 from rootstream.description.machine import BootImage, Machine, patience
 from rootstream.errors import Interrupted, UserError
@@ -208,7 +208,7 @@ def _boots(
     """Boot several times at once; give the boots in their order. All end with the first that cannot start."""
     if not jobs:
         return
-    running, turns = Running(), Turns(report, len(jobs))
+    running, turns = RunningBoot(), Turns(report, len(jobs))
 
     def one(number: int, job: _Job) -> Boot:
         told = turns.of(number)
@@ -229,7 +229,7 @@ def _boots(
 
 
 def _boot(
-    job: _Job, accelerator: Accelerator, running: Running, *, report: events.Reporter, env: Mapping[str, str]
+    job: _Job, accelerator: Accelerator, running: RunningBoot, *, report: events.Reporter, env: Mapping[str, str]
 ) -> Boot:
     begun = time.monotonic()
     started = datetime.now(UTC).isoformat(timespec="seconds")

@@ -55,7 +55,7 @@ _NO_PACKAGE = ("rootfs",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class BuildrootPackage:
     """A package of a configuration.
 
     Paths are those of Buildroot: `folder` below the tree or absolute, `build` below the output folder.
@@ -83,7 +83,7 @@ class Package:
 class Info:
     """All packages by name, and the expanded make variables of each; of NO_PACKAGE symbols that name paths."""
 
-    packages: Mapping[str, Package]
+    packages: Mapping[str, BuildrootPackage]
     variables: Mapping[str, Mapping[str, str]]
 
 
@@ -92,7 +92,7 @@ def prefix_of(name: str) -> str:
     return re.sub(r"[-.]", "_", name).upper() + "_"
 
 
-def package(name: str, told: Mapping[str, Any], variables: Mapping[str, str]) -> Package:
+def package(name: str, told: Mapping[str, Any], variables: Mapping[str, str]) -> BuildrootPackage:
     """Return a package from its part of `make show-info`; variables have what that of older trees does not tell.
 
     Before 2026 it named no hashes, before 2025 neither the package's folder nor patches from elsewhere
@@ -105,7 +105,7 @@ def package(name: str, told: Mapping[str, Any], variables: Mapping[str, str]) ->
     downloads = tuple(
         (str(each["source"]), tuple(map(str, each.get("uris", ())))) for each in told.get("downloads", ())
     )
-    return Package(
+    return BuildrootPackage(
         name=name,
         kind=str(told.get("type", "")),
         version=str(told.get("version", "")),
@@ -151,7 +151,9 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     return told, found
 
 
-def packages_of(told: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]) -> dict[str, Package]:
+def packages_of(
+    told: Mapping[str, Any], variables: Mapping[str, Mapping[str, str]]
+) -> dict[str, BuildrootPackage]:
     """Return the packages of Buildroot's answer, in its order."""
     return {
         name: package(name, each, variables.get(name, {}))
@@ -224,7 +226,7 @@ def _info(kept: Mapping[str, Any]) -> Info:
     return Info(packages=packages_of(kept["packages"], kept["variables"]), variables=kept["variables"])
 
 
-def known(space: Workspace) -> dict[str, Package]:
+def known(space: Workspace) -> dict[str, BuildrootPackage]:
     """Return the packages that Buildroot named last, or none."""
     kept = _kept(space)
     return dict(_info(kept).packages) if kept else {}
@@ -235,13 +237,13 @@ def variables(space: Workspace, name: str) -> dict[str, str]:
     return dict(_kept(space).get("variables", {}).get(name, {}))
 
 
-def overridden(space: Workspace, each: Package) -> bool:
+def overridden(space: Workspace, each: BuildrootPackage) -> bool:
     """Say whether a package is built from a folder of the user's, without any download (Buildroot's local.mk)."""
     variables = _kept(space).get("variables", {}).get(each.name, {})
     return bool(str(variables.get(f"{each.prefix}OVERRIDE_SRCDIR", "")).strip())
 
 
-def is_installed(space: Workspace, each: Package) -> bool:
+def is_installed(space: Workspace, each: BuildrootPackage) -> bool:
     """Say whether a package has been built and installed (Buildroot, pkg-generic.mk, .stamp_installed)."""
     folder = space.output / each.build
     names = (".stamp_installed", ".stamp_host_installed")

@@ -9,7 +9,7 @@ from pathlib import Path
 from rootstream.buildroot import confined, info
 from rootstream.buildroot.build import failure, notes
 from rootstream.buildroot.config import kconfig
-from rootstream.buildroot.info import Package
+from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError, Where
 
@@ -91,7 +91,7 @@ def downloads_only(words: Iterable[str]) -> bool:
     return bool(targets) and all(_DOWNLOADS.fullmatch(target) for target in targets)
 
 
-def wanted_by(words: Iterable[str], known: Mapping[str, Package]) -> frozenset[str]:
+def wanted_by(words: Iterable[str], known: Mapping[str, BuildrootPackage]) -> frozenset[str]:
     """Return the packages that targets name, and all that those depend on; all of them where in doubt."""
     targets = [word for word in words if not word.startswith("-") and "=" not in word]
     waiting = []

@@ -76,12 +76,12 @@ def serve(
 
     from rootstream.errors import UserError
     from rootstream.netboot.http.senders import Loop
-    from rootstream.netboot.serve import Server, Wish
+    from rootstream.netboot.serve import ServeOptions, Server
 
     if proxy and no_dhcp:
         raise UserError("bad-value", "--proxy and --no-dhcp exclude one another")
     mode: Mode = "proxy" if proxy else "none" if no_dhcp else "full"
-    wish = Wish(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
+    wish = ServeOptions(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
     with reporter(style or "plain") as report, asyncio.Runner(loop_factory=Loop) as runner:
         runner.run(Server(find_project(folder), wish, report).run())
 

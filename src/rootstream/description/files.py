@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from rootstream.description.grammar import AnyOf, Leaf, ListOf, Shape, Table, below, record
 from rootstream.description.validation_messages import nearest
 from rootstream.description.variants import narrow
-from rootstream.description.yaml_nodes import Mapping, Node, Scalar, Sequence
+from rootstream.description.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 from rootstream.errors import UserError
 
 _NEAR = 1000
@@ -47,22 +47,22 @@ def check(shape: Shape, node: Node, folder: Path) -> list[UserError]:
     return [problem for problem in found if problem]
 
 
-def _named(shape: Shape | None, node: Node) -> Iterator[tuple[Leaf, Scalar]]:
+def _named(shape: Shape | None, node: Node) -> Iterator[tuple[Leaf, ScalarNode]]:
     """Return every value that names a file or folder."""
     shape = narrow(shape, node) or shape
-    if isinstance(shape, AnyOf) and isinstance(node, Scalar):
+    if isinstance(shape, AnyOf) and isinstance(node, ScalarNode):
         shape = next((each for each in shape.options if isinstance(each, Leaf) and each.path), None)
-    if isinstance(shape, Leaf) and shape.path and isinstance(node, Scalar) and isinstance(node.value, str):
+    if isinstance(shape, Leaf) and shape.path and isinstance(node, ScalarNode) and isinstance(node.value, str):
         yield shape, node
-    elif isinstance(shape, ListOf) and isinstance(node, Sequence):
+    elif isinstance(shape, ListOf) and isinstance(node, SequenceNode):
         for item in node.items:
             yield from _named(shape.item, item)
-    elif shape and isinstance(node, Mapping):
+    elif shape and isinstance(node, MappingNode):
         for key, entry in node.entries.items():
             yield from _named(below(shape, key), entry.value)
 
 
-def _problem(leaf: Leaf, named: Scalar, folder: Path) -> UserError | None:
+def _problem(leaf: Leaf, named: ScalarNode, folder: Path) -> UserError | None:
     path = folder / named.text
     try:
         real = path.resolve()
@@ -86,7 +86,7 @@ def _problem(leaf: Leaf, named: Scalar, folder: Path) -> UserError | None:
     return None
 
 
-def _missing(leaf: Leaf, named: Scalar, folder: Path) -> UserError:
+def _missing(leaf: Leaf, named: ScalarNode, folder: Path) -> UserError:
     """Return the mistake of a name that is not there, with the nearest one that is."""
     above = folder
     guess = ""

@@ -10,13 +10,31 @@ from pydantic import ValidationError
 
 from rootstream.description import files
 from rootstream.description.grammar import record
-from rootstream.description.model import MOST_VARIANTS, Debian, Described, Description, Project, System, Variants
+from rootstream.description.model import (
+    MOST_VARIANTS,
+    Debian,
+    Described,
+    Description,
+    ProjectFile,
+    System,
+    Variants,
+)
 from rootstream.description.rules import machines as machine_rules
 from rootstream.description.rules import systems as system_rules
 from rootstream.description.system import Model
 from rootstream.description.validation_messages import identity, mistakes
 from rootstream.description.variants import ADD, resolve, settle
-from rootstream.description.yaml_nodes import MAX_BYTES, Entry, Mapping, Node, Scalar, lines, parse, places, plain
+from rootstream.description.yaml_nodes import (
+    MAX_BYTES,
+    MappingEntry,
+    MappingNode,
+    Node,
+    ScalarNode,
+    lines,
+    parse,
+    places,
+    plain,
+)
 from rootstream.errors import Caution, Problems, UserError, Where
 
 VARIANTS = "variants"
@@ -29,7 +47,7 @@ def load(path: Path) -> Description:
     Raises `UserError` no-project or file-unreadable, and `Problems` with every mistake, in the order of the file.
     """
     node, found = parse(_read(path), path)
-    if isinstance(node, Scalar) and node.value is None:
+    if isinstance(node, ScalarNode) and node.value is None:
         hint = "`rootstream init` in an empty folder makes a first one."
         raise Problems((UserError("empty-file", "there is nothing in this file", where=node.where, hint=hint),))
     reading = _Reading(folder=path.parent, problems=list(found))
@@ -68,50 +86,56 @@ class _Reading:
     told: set[tuple[Where | None, str]] = field(default_factory=set)
 
     def project(self, node: Node) -> Description:
-        node = settle(record(Project), node)
-        project = self._valid(Project, node, title="system.yaml")
+        node = settle(record(ProjectFile), node)
+        project = self._valid(ProjectFile, node, title="system.yaml")
         systems: list[Described] = []
-        named = node.get("systems") if isinstance(node, Mapping) else None
+        named = node.get("systems") if isinstance(node, MappingNode) else None
         begins: dict[str, Where] = {}
-        for entry in named.entries.values() if isinstance(named, Mapping) else ():
+        for entry in named.entries.values() if isinstance(named, MappingNode) else ():
             begins[entry.key.text] = entry.key.where
-            if isinstance(entry.value, Mapping):
+            if isinstance(entry.value, MappingNode):
                 systems += self._systems(entry.key, entry.value)
         self.problems += system_rules.names(systems, begins)
-        machines = (node.get("machines") if isinstance(node, Mapping) else None) or Mapping(
+        machines = (node.get("machines") if isinstance(node, MappingNode) else None) or MappingNode(
             where=node.where, entries={}
         )
         if project is None:
             return Description.model_construct(debian=Debian(), systems=tuple(systems))
         self.problems += machine_rules.check(project, tuple(systems), node)
-        self.problems += files.check(record(Project).fields["machines"].shape, machines, self.folder)
+        self.problems += files.check(record(ProjectFile).fields["machines"].shape, machines, self.folder)
         reporting = {machine.system for machine in project.machines.values() if machine.phone_home}
         told = (each.model_copy(update={"reports": each.target in reporting}) for each in systems)
         return Description.model_construct(
             debian=project.debian, systems=tuple(told), machines=project.machines, serve=project.serve
         )
 
-    def _systems(self, name: Scalar, written: Mapping) -> list[Described]:
+    def _systems(self, name: ScalarNode, written: MappingNode) -> list[Described]:
         """Return a system and its variants, as far as they are right."""
-        own: dict[str | int, Entry] = {key: entry for key, entry in written.entries.items() if key != VARIANTS}
-        system = settle(record(System), Mapping(where=written.where, entries=own))
+        own: dict[str | int, MappingEntry] = {
+            key: entry for key, entry in written.entries.items() if key != VARIANTS
+        }
+        system = settle(record(System), MappingNode(where=written.where, entries=own))
         found = [self._system(name, None, system, places(system))]
         for entry in self._variants(written):
-            if not isinstance(entry.value, Mapping):
+            if not isinstance(entry.value, MappingNode):
                 continue
             resolved, problems = resolve(system, entry.value, record(System))
             self.problems += problems
             found.append(self._system(name, entry.key, resolved, places(entry.value)))
         return [described for described in found if described]
 
-    def _variants(self, written: Mapping) -> tuple[Entry, ...]:
-        only: dict[str | int, Entry] = {key: entry for key, entry in written.entries.items() if key == VARIANTS}
-        node = settle(record(Variants), Mapping(where=written.where, entries=only))
+    def _variants(self, written: MappingNode) -> tuple[MappingEntry, ...]:
+        only: dict[str | int, MappingEntry] = {
+            key: entry for key, entry in written.entries.items() if key == VARIANTS
+        }
+        node = settle(record(Variants), MappingNode(where=written.where, entries=only))
         self._valid(Variants, node, title=VARIANTS)
         variants = node.get(VARIANTS)
-        return tuple(variants.entries.values())[:MOST_VARIANTS] if isinstance(variants, Mapping) else ()
+        return tuple(variants.entries.values())[:MOST_VARIANTS] if isinstance(variants, MappingNode) else ()
 
-    def _system(self, name: Scalar, variant: Scalar | None, node: Mapping, own: set[Where]) -> Described | None:
+    def _system(
+        self, name: ScalarNode, variant: ScalarNode | None, node: MappingNode, own: set[Where]
+    ) -> Described | None:
         """Return one target; a mistake that its base made already is not told again."""
         reading = _Reading(folder=self.folder)
         also = (ADD,) if variant else (VARIANTS,)

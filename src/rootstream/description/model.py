@@ -101,7 +101,7 @@ class Description(Model):
         return tuple(described.target for described in self.systems)
 
 
-class Project(Model):
+class ProjectFile(Model):
     """A description of systems."""
 
     debian: Debian = Debian()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from rootstream.description.grammar import AnyOf, Choice, Field, Leaf, ListOf, Record, Shape, Table, record
-from rootstream.description.model import Project, System, Variants
+from rootstream.description.model import ProjectFile, System, Variants
 from rootstream.description.reference_texts import EXAMPLES, INTRODUCTION, NAMED, OF_NAMES, SHARED, VARIANTS
 from rootstream.description.schema import written
 
@@ -24,7 +24,7 @@ def main() -> None:
 
 def page() -> str:
     """Return the page as Markdown."""
-    project, variants = record(Project), record(Variants)
+    project, variants = record(ProjectFile), record(Variants)
     writer = _Page()
     writer.section("The file", project, "", level=2)
     writer.section("A system", record(System), "", level=2)

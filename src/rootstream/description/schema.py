@@ -13,7 +13,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from rootstream.description.grammar import AnyOf, Choice, Field, Leaf, ListOf, Record, Shape, Table, grows, record
 from rootstream.description.kinds import Kind
-from rootstream.description.model import Project, System, Variants
+from rootstream.description.model import ProjectFile, System, Variants
 from rootstream.description.system import Duration, Mode, Size
 from rootstream.description.variants import ADD
 
@@ -33,7 +33,7 @@ class _Form(Enum):
 def json_schema() -> Schema:
     """Return the schema of a whole file."""
     writer = _Writer()
-    project = record(Project).fields
+    project = record(ProjectFile).fields
     names = project["systems"].shape
     variants = record(Variants).fields["variants"]
     if not isinstance(names, Table) or not isinstance(variants.shape, Table):

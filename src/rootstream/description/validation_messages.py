@@ -11,7 +11,7 @@ from pydantic_core import ErrorDetails
 from rootstream.description.grammar import AnyOf, Choice, Leaf, ListOf, Record, Shape, Table, below, expected
 from rootstream.description.variants import container
 from rootstream.description.word_paths import right_places
-from rootstream.description.yaml_nodes import Mapping, Node, Scalar, Sequence
+from rootstream.description.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode
 from rootstream.errors import UserError, Where
 
 _SWITCH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
@@ -42,15 +42,15 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 def show(node: Node | None) -> str:
     """Return what was written, briefly and with control characters escaped."""
     match node:
-        case Scalar(value=None):
+        case ScalarNode(value=None):
             return "nothing"
-        case Scalar(value=str()):
+        case ScalarNode(value=str()):
             return repr(node.text if len(node.text) <= _LONGEST else node.text[:_LONGEST] + "...")
-        case Scalar():
+        case ScalarNode():
             return node.text
-        case Sequence():
+        case SequenceNode():
             return "a list"
-        case Mapping():
+        case MappingNode():
             return "a mapping"
         case None:
             return "nothing"
@@ -125,7 +125,7 @@ def _wrong(error: ErrorDetails, spot: _Spot) -> UserError:
         message = f"{spot.title}: {error['ctx']['error']}"
         if isinstance(spot.shape, Record):
             return UserError("bad-value", message, where=spot.begin)
-        if isinstance(spot.node, Scalar) and spot.node.value is not None and len(spot.node.text) <= _LONGEST:
+        if isinstance(spot.node, ScalarNode) and spot.node.value is not None and len(spot.node.text) <= _LONGEST:
             return UserError("bad-value", message, where=spot.where)
     return _value(spot, wrong_type=kind.endswith("_type"))
 
@@ -158,15 +158,15 @@ def _labelled(shape: Shape, label: str) -> bool:
 def _down(spot: _Spot, step: int | str) -> _Spot:
     inner: Shape | None
     if isinstance(spot.shape, ListOf) and isinstance(step, int):
-        inside = isinstance(spot.node, Sequence) and step < len(spot.node.items)
-        item = spot.node.items[step] if inside and isinstance(spot.node, Sequence) else None
+        inside = isinstance(spot.node, SequenceNode) and step < len(spot.node.items)
+        item = spot.node.items[step] if inside and isinstance(spot.node, SequenceNode) else None
         where = item.where if item else spot.where
         title = f"{spot.title}[{step}]"
         return _Spot(shape=spot.shape.item, node=item, where=where, begin=where, title=title, above=spot)
     inner = below(spot.shape, step)
     if inner is None:
         return spot
-    entry = spot.node.entries.get(step) if isinstance(spot.node, Mapping) else None
+    entry = spot.node.entries.get(step) if isinstance(spot.node, MappingNode) else None
     return _Spot(
         shape=inner,
         node=entry.value if entry else None,
@@ -179,7 +179,7 @@ def _down(spot: _Spot, step: int | str) -> _Spot:
 
 def _unknown(spot: _Spot, key: int | str) -> UserError | None:
     """Return the mistake of a word that has no meaning where it stands."""
-    if not isinstance(spot.node, Mapping):
+    if not isinstance(spot.node, MappingNode):
         return None
     entry = spot.node.entries.get(key)
     where = entry.key.where if entry else spot.where
@@ -231,7 +231,7 @@ def _key(spot: _Spot, key: int | str) -> UserError | None:
     if not isinstance(spot.above, _Spot) or not isinstance(spot.above.shape, Table):
         return None
     table, node = spot.above.shape, spot.above.node
-    entry = node.entries.get(key) if isinstance(node, Mapping) else None
+    entry = node.entries.get(key) if isinstance(node, MappingNode) else None
     where = entry.key.where if entry else spot.where
     shown = show(entry.key) if entry else show_word(key)
     message = f"{spot.above.title}: expected {table.key.expected}, not {shown}"
@@ -243,12 +243,12 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
     """Return the mistake of an item with none of the words that it may begin with."""
     hint = f"Expected {expected(choice)}."
     node = spot.node
-    if isinstance(node, Scalar) and not choice.short and isinstance(node.value, str):
+    if isinstance(node, ScalarNode) and not choice.short and isinstance(node.value, str):
         if node.text in choice.options:
             return UserError("wrong-type", f"{node.text!r} needs a value: `{node.text}: ...`", where=spot.where)
         message = f"{spot.title}: expected a word with a value, not {show(node)}"
         return UserError("wrong-type", message + nearest(node.text, choice.options), where=spot.where, hint=hint)
-    if not isinstance(node, Mapping) or not node.entries:
+    if not isinstance(node, MappingNode) or not node.entries:
         message = f"{spot.title}: expected {expected(choice)}, not {show(node)}"
         return UserError("wrong-type", message, where=spot.where)
     shared = {name for option in choice.options.values() for name in option.fields}
@@ -262,7 +262,13 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
 
 def _count(spot: _Spot) -> UserError:
     node, most = spot.node, spot.shape.most if isinstance(spot.shape, ListOf | Table) else None
-    size = len(node.items) if isinstance(node, Sequence) else len(node.entries) if isinstance(node, Mapping) else 0
+    size = (
+        len(node.items)
+        if isinstance(node, SequenceNode)
+        else len(node.entries)
+        if isinstance(node, MappingNode)
+        else 0
+    )
     allowed = f"{size} are written, but at most {most} are allowed" if size else "at least one is needed"
     return UserError("bad-value", f"{spot.title}: {allowed}", where=spot.where)
 
@@ -272,7 +278,7 @@ def _value(spot: _Spot, *, wrong_type: bool) -> UserError:
     node, shape = spot.node, spot.shape
     words = [str(word) for word in _words(shape)]
     guess = ""
-    if isinstance(node, Scalar) and isinstance(node.value, str):
+    if isinstance(node, ScalarNode) and isinstance(node.value, str):
         guess = nearest(node.text, words) if len(words) > 1 else ""
         if _is_switch(shape) and node.text.lower() in _SWITCH:
             guess = f"; write {_SWITCH[node.text.lower()]}"
@@ -283,7 +289,7 @@ def _value(spot: _Spot, *, wrong_type: bool) -> UserError:
 
 def _other_type(shape: Shape, node: Node | None, *, wrong_type: bool) -> bool:
     """Say whether a value is of another type than any that is expected."""
-    if not isinstance(node, Scalar) or node.value is None:
+    if not isinstance(node, ScalarNode) or node.value is None:
         return True
     if isinstance(shape, AnyOf):
         kinds = [option.kind or str for option in shape.options if isinstance(option, Leaf)]
@@ -308,7 +314,7 @@ def _is_switch(shape: Shape) -> bool:
 
 def _type_hint(shape: Shape, node: Node | None) -> str | None:
     """Return how to write what was probably meant."""
-    if not isinstance(node, Scalar):
+    if not isinstance(node, ScalarNode):
         return None
     if isinstance(shape, ListOf) and isinstance(node.value, str):
         return f"A list of one: [{show(node)[1:-1]}]."
@@ -319,7 +325,7 @@ def _type_hint(shape: Shape, node: Node | None) -> str | None:
     return None
 
 
-def _quotes(node: Scalar) -> str | None:
+def _quotes(node: ScalarNode) -> str | None:
     if isinstance(node.value, str) or node.value is None or len(node.text) > _LONGEST:
         return None
     return f'Put it in quotes: "{node.text}".'

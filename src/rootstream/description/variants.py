@@ -9,47 +9,47 @@ from __future__ import annotations
 from typing import overload
 
 from rootstream.description.grammar import AnyOf, Choice, ListOf, Record, Shape, Table, below, grows
-from rootstream.description.yaml_nodes import Entry, Mapping, Node, Scalar, Sequence
+from rootstream.description.yaml_nodes import MappingEntry, MappingNode, Node, ScalarNode, SequenceNode
 from rootstream.errors import UserError
 
 ADD = "add"
 
 
 @overload
-def settle(shape: Shape | None, node: Mapping) -> Mapping: ...
+def settle(shape: Shape | None, node: MappingNode) -> MappingNode: ...
 @overload
 def settle(shape: Shape | None, node: Node) -> Node: ...
 def settle(shape: Shape | None, node: Node) -> Node:
     """Return the long form of a node: `tar` becomes `{tar: {}}`, a word left empty an empty mapping or list."""
-    if isinstance(shape, Choice) and shape.short and isinstance(node, Scalar) and isinstance(node.value, str):
-        entry = Entry(key=node, value=Mapping(where=node.where, entries={}))
-        return Mapping(where=node.where, entries={node.value: entry})
-    if isinstance(node, Scalar) and node.value is None:
+    if isinstance(shape, Choice) and shape.short and isinstance(node, ScalarNode) and isinstance(node.value, str):
+        entry = MappingEntry(key=node, value=MappingNode(where=node.where, entries={}))
+        return MappingNode(where=node.where, entries={node.value: entry})
+    if isinstance(node, ScalarNode) and node.value is None:
         if isinstance(shape, ListOf):
-            return Sequence(where=node.where)
-        return Mapping(where=node.where, entries={}) if isinstance(shape, Record | Table) else node
+            return SequenceNode(where=node.where)
+        return MappingNode(where=node.where, entries={}) if isinstance(shape, Record | Table) else node
     shape = narrow(shape, node)
-    if isinstance(shape, ListOf) and isinstance(node, Sequence):
-        return Sequence(where=node.where, items=tuple(settle(shape.item, item) for item in node.items))
-    if isinstance(node, Mapping) and shape is not None:
+    if isinstance(shape, ListOf) and isinstance(node, SequenceNode):
+        return SequenceNode(where=node.where, items=tuple(settle(shape.item, item) for item in node.items))
+    if isinstance(node, MappingNode) and shape is not None:
         entries = {key: _settled(shape, key, entry) for key, entry in node.entries.items()}
-        return Mapping(where=node.where, entries=entries)
+        return MappingNode(where=node.where, entries=entries)
     return node
 
 
-def _settled(shape: Shape, key: str | int, entry: Entry) -> Entry:
-    empty = isinstance(entry.value, Scalar) and entry.value.value is None
+def _settled(shape: Shape, key: str | int, entry: MappingEntry) -> MappingEntry:
+    empty = isinstance(entry.value, ScalarNode) and entry.value.value is None
     if empty and isinstance(shape, Record) and str(key) in shape.fields and shape.fields[str(key)].nullable:
         return entry
-    return Entry(key=entry.key, value=settle(below(shape, key), entry.value))
+    return MappingEntry(key=entry.key, value=settle(below(shape, key), entry.value))
 
 
 def container(shape: AnyOf, node: Node | None) -> Shape | None:
     """Return the option that can hold a mapping or list such as this one."""
     for option in shape.options:
-        if isinstance(node, Mapping) and isinstance(option, Record | Choice | Table):
+        if isinstance(node, MappingNode) and isinstance(option, Record | Choice | Table):
             return option
-        if isinstance(node, Sequence) and isinstance(option, ListOf):
+        if isinstance(node, SequenceNode) and isinstance(option, ListOf):
             return option
     return None
 
@@ -60,22 +60,22 @@ def narrow(shape: Shape | None, node: Node | None) -> Shape | None:
         shape = container(shape, node)
     if isinstance(shape, Choice):
         # in the order of the model, as validation chooses
-        chosen = (word for word in shape.options if isinstance(node, Mapping) and word in node.entries)
+        chosen = (word for word in shape.options if isinstance(node, MappingNode) and word in node.entries)
         word = next(chosen, None)
         return shape.options[word] if word else None
     return shape
 
 
-def resolve(system: Mapping, change: Mapping, shape: Shape) -> tuple[Mapping, list[UserError]]:
+def resolve(system: MappingNode, change: MappingNode, shape: Shape) -> tuple[MappingNode, list[UserError]]:
     """Return a settled system with a variant's changes laid over it, and the mistakes made below `add`."""
     own = {key: entry for key, entry in change.entries.items() if key != ADD}
-    settled = settle(shape, Mapping(where=change.where, entries=own))
+    settled = settle(shape, MappingNode(where=change.where, entries=own))
     merged = _merge(system, settled, shape)
     problems: list[UserError] = []
     addition = change.get(ADD)
-    if isinstance(addition, Scalar) and addition.value is None:
+    if isinstance(addition, ScalarNode) and addition.value is None:
         addition = None
-    if isinstance(addition, Mapping):
+    if isinstance(addition, MappingNode):
         merged = _append(merged, settle(shape, addition), shape, problems)
     elif addition is not None:
         message = "add: expected a mapping with lists to append to those of the system"
@@ -83,7 +83,7 @@ def resolve(system: Mapping, change: Mapping, shape: Shape) -> tuple[Mapping, li
     return merged, problems
 
 
-def _merge(node: Mapping, change: Mapping, shape: Shape | None) -> Mapping:
+def _merge(node: MappingNode, change: MappingNode, shape: Shape | None) -> MappingNode:
     """Return `change` laid over `node`; another choice than the node's takes its place."""
     chosen = narrow(shape, change)
     if chosen != narrow(shape, node):
@@ -91,15 +91,17 @@ def _merge(node: Mapping, change: Mapping, shape: Shape | None) -> Mapping:
     entries = dict(node.entries)
     for key, entry in change.entries.items():
         old = entries.get(key)
-        if old is not None and isinstance(old.value, Mapping) and isinstance(entry.value, Mapping):
+        if old is not None and isinstance(old.value, MappingNode) and isinstance(entry.value, MappingNode):
             inner = below(chosen, key) if chosen else None
-            entries[key] = Entry(key=old.key, value=_merge(old.value, entry.value, inner))
+            entries[key] = MappingEntry(key=old.key, value=_merge(old.value, entry.value, inner))
         else:
             entries[key] = entry
-    return Mapping(where=node.where, entries=entries)
+    return MappingNode(where=node.where, entries=entries)
 
 
-def _append(node: Mapping, addition: Mapping, shape: Shape | None, problems: list[UserError]) -> Mapping:
+def _append(
+    node: MappingNode, addition: MappingNode, shape: Shape | None, problems: list[UserError]
+) -> MappingNode:
     chosen = narrow(shape, node)
     entries = dict(node.entries)
     for key, entry in addition.entries.items():
@@ -109,29 +111,29 @@ def _append(node: Mapping, addition: Mapping, shape: Shape | None, problems: lis
         except UserError as error:
             problems.append(error)
         else:
-            entries[key] = Entry(key=old.key if old else entry.key, value=value)
-    return Mapping(where=node.where, entries=entries)
+            entries[key] = MappingEntry(key=old.key if old else entry.key, value=value)
+    return MappingNode(where=node.where, entries=entries)
 
 
-def _longer(old: Node | None, entry: Entry, shape: Shape | None, problems: list[UserError]) -> Node:
+def _longer(old: Node | None, entry: MappingEntry, shape: Shape | None, problems: list[UserError]) -> Node:
     """Return a value with what `add` says appended to it."""
     name, more = entry.key.text, entry.value
     inner = below(shape, name) if shape else None
     where = entry.key.where
-    if isinstance(more, Scalar) or (inner is not None and not grows(inner)):
+    if isinstance(more, ScalarNode) or (inner is not None and not grows(inner)):
         message = f"{name}: `add` takes lists only"
         hint = f"To replace {name}, write it in the variant itself, not below `add`."
         raise UserError("wrong-type", message, where=more.where, hint=hint)
     if old is None:
         field = shape.fields.get(name) if isinstance(shape, Record) else None
-        if isinstance(more, Sequence) and field and field.default:
+        if isinstance(more, SequenceNode) and field and field.default:
             message = f"{name}: the system does not write this list, so it has its default"
             hint = f"Write the whole list in the variant, or `{name}` in the system, too."
             raise UserError("add-to-default", message, where=where, hint=hint)
-        return more if isinstance(more, Sequence) else _append(_empty(more), more, inner, problems)
-    if isinstance(old, Sequence) and isinstance(more, Sequence):
-        return Sequence(where=old.where, items=old.items + more.items)
-    if isinstance(old, Mapping) and isinstance(more, Mapping):
+        return more if isinstance(more, SequenceNode) else _append(_empty(more), more, inner, problems)
+    if isinstance(old, SequenceNode) and isinstance(more, SequenceNode):
+        return SequenceNode(where=old.where, items=old.items + more.items)
+    if isinstance(old, MappingNode) and isinstance(more, MappingNode):
         if narrow(inner, old) != narrow(inner, more):
             words = ", ".join(map(str, old.entries))
             raise UserError("bad-value", f"{name}: the system has {words} here", where=more.where)
@@ -139,5 +141,5 @@ def _longer(old: Node | None, entry: Entry, shape: Shape | None, problems: list[
     raise UserError("wrong-type", f"{name}: there is no list to append to", where=where)
 
 
-def _empty(node: Mapping) -> Mapping:
-    return Mapping(where=node.where, entries={})
+def _empty(node: MappingNode) -> MappingNode:
+    return MappingNode(where=node.where, entries={})

@@ -8,8 +8,8 @@ from functools import cache
 from pydantic import BaseModel
 
 from rootstream.description.grammar import AnyOf, Choice, ListOf, Record, Shape, Table, record
-from rootstream.description.model import Project, System
-from rootstream.description.yaml_nodes import Mapping, Node, Sequence
+from rootstream.description.model import ProjectFile, System
+from rootstream.description.yaml_nodes import MappingNode, Node, SequenceNode
 
 MOST_SHOWN = 3
 _ITEM, _NAME = "[]", "NAME"
@@ -22,7 +22,7 @@ def right_places(word: str, model: type[BaseModel], node: Node) -> tuple[str, ..
     Only those that the description has, if it has one; else at most three, the nearest first.
     """
     own = {path: _show(path, "the system itself") for path in index(System).get(word, ())}
-    top = {path: _show(path, "the top of the file") for path in index(Project).get(word, ())}
+    top = {path: _show(path, "the top of the file") for path in index(ProjectFile).get(word, ())}
     if model is System:
         top = {path: text if not path else f"{text} at the top of the file" for path, text in top.items()}
         written = [text for path, text in own.items() if _is_written(node, path)]
@@ -68,11 +68,11 @@ def _words(shape: Shape, path: Path, above: tuple[type[BaseModel], ...]) -> Iter
 def _is_written(node: Node | None, path: Path) -> bool:
     """Say whether a description has the mapping that a path leads to."""
     if not path:
-        return isinstance(node, Mapping)
+        return isinstance(node, MappingNode)
     step, rest = path[0], path[1:]
     if step == _ITEM:
-        return isinstance(node, Sequence) and any(_is_written(item, rest) for item in node.items)
-    if not isinstance(node, Mapping):
+        return isinstance(node, SequenceNode) and any(_is_written(item, rest) for item in node.items)
+    if not isinstance(node, MappingNode):
         return False
     if step == _NAME:
         return any(_is_written(entry.value, rest) for entry in node.entries.values())

@@ -76,7 +76,7 @@ class Written(int):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scalar:
+class ScalarNode:
     """A single value; `text` is what was written, without quotes."""
 
     where: Where
@@ -85,7 +85,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sequence:
+class SequenceNode:
     """A list."""
 
     where: Where
@@ -93,19 +93,19 @@ class Sequence:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class MappingEntry:
     """A word of a mapping and what stands after it."""
 
-    key: Scalar
+    key: ScalarNode
     value: Node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mapping:
+class MappingNode:
     """Words with values, in their order."""
 
     where: Where
-    entries: dict[str | int, Entry]
+    entries: dict[str | int, MappingEntry]
 
     def get(self, key: str | int) -> Node | None:
         """Return the value of a word, or None."""
@@ -113,17 +113,17 @@ class Mapping:
         return entry.value if entry else None
 
 
-Node: TypeAlias = Scalar | Sequence | Mapping
+Node: TypeAlias = ScalarNode | SequenceNode | MappingNode
 
 
 def plain(node: Node) -> object:
     """Return what a node holds: dict, tuple, str, Written, float, bool or None."""
     match node:
-        case Mapping():
+        case MappingNode():
             return {key: plain(entry.value) for key, entry in node.entries.items()}
-        case Sequence():
+        case SequenceNode():
             return tuple(plain(item) for item in node.items)
-        case Scalar():
+        case ScalarNode():
             return node.value
 
 
@@ -153,9 +153,9 @@ def at(node: Node, *steps: str | int) -> Where:
     """Return the place of what the steps lead to, or of the last of them that is written."""
     where = node.where
     for step in steps:
-        if isinstance(node, Mapping) and step in node.entries:
+        if isinstance(node, MappingNode) and step in node.entries:
             node = node.entries[step].value
-        elif isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.items):
             node = node.items[step]
         else:
             break
@@ -166,10 +166,10 @@ def at(node: Node, *steps: str | int) -> Where:
 def places(node: Node) -> set[Where]:
     """Return the places of everything in a node."""
     found = {node.where}
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         for item in node.items:
             found |= places(item)
-    elif isinstance(node, Mapping):
+    elif isinstance(node, MappingNode):
         for entry in node.entries.values():
             found |= {entry.key.where} | places(entry.value)
     return found
@@ -178,9 +178,9 @@ def places(node: Node) -> set[Where]:
 def lines(node: Node, depth: int = 5) -> dict[str, int]:
     """Return the lines of what is in a node, by path such as `layers/0`, down to a depth."""
     found: dict[str, int] = {}
-    if depth and isinstance(node, Mapping):
+    if depth and isinstance(node, MappingNode):
         parts = [(str(key), entry.key.where.line, entry.value) for key, entry in node.entries.items()]
-    elif depth and isinstance(node, Sequence):
+    elif depth and isinstance(node, SequenceNode):
         parts = [(str(number), item.where.line, item) for number, item in enumerate(node.items)]
     else:
         return found
@@ -300,7 +300,7 @@ class _Composer:
             self._stop("yaml-syntax", message, self._where(event))
         return tag.removeprefix(_TAG)
 
-    def _scalar(self, event: Any) -> Scalar:  # noqa: ANN401
+    def _scalar(self, event: Any) -> ScalarNode:  # noqa: ANN401
         text: str = event.value
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
             self._stop("yaml-syntax", "text holds a character that no text may have", self._where(event))
@@ -308,7 +308,7 @@ class _Composer:
         value: str | float | bool | None = text
         if tag not in ("!", "str") and (event.implicit[0] or tag):
             value = _core(text)
-        return Scalar(where=self._where(event), text=text, value=value)
+        return ScalarNode(where=self._where(event), text=text, value=value)
 
     def _sequence(self, event: Any, depth: int) -> tuple[Node, int, int]:  # noqa: ANN401
         self._tag(event, "seq")
@@ -319,18 +319,18 @@ class _Composer:
             items.append(item)
             size += inner
             height = max(height, below + 1)
-        return Sequence(where=self._where(event), items=tuple(items)), size, height
+        return SequenceNode(where=self._where(event), items=tuple(items)), size, height
 
     def _mapping(self, event: Any, depth: int) -> tuple[Node, int, int]:  # noqa: ANN401
         self._tag(event, "map")
-        entries: dict[str | int, Entry] = {}
-        merged: list[Mapping] = []
+        entries: dict[str | int, MappingEntry] = {}
+        merged: list[MappingNode] = []
         size = height = 1
         while not isinstance(found := self._next(), MappingEndEvent):
             merge = isinstance(found, ScalarEvent) and found.value == "<<" and found.implicit[0]
             key, _, _ = self._node(found, depth + 1)
             value, inner, below = self._node(self._next(), depth + 1)
-            if isinstance(value, Scalar) and value.value is None and not value.text:
+            if isinstance(value, ScalarNode) and value.value is None and not value.text:
                 value = replace(value, where=key.where)  # nothing was written: its place is the word before it
             size += 1 + inner
             height = max(height, below + 1)
@@ -340,20 +340,20 @@ class _Composer:
                 self._enter(entries, key, value)
         for other in merged:
             entries = {**other.entries, **entries}
-        return Mapping(where=self._where(event), entries=entries), size, height
+        return MappingNode(where=self._where(event), entries=entries), size, height
 
-    def _merged(self, value: Node) -> list[Mapping]:
+    def _merged(self, value: Node) -> list[MappingNode]:
         """Return the mappings that `<<` names (https://yaml.org/type/merge.html), the weightiest first."""
-        found = value.items if isinstance(value, Sequence) else (value,)
-        mappings = [item for item in found if isinstance(item, Mapping)]
+        found = value.items if isinstance(value, SequenceNode) else (value,)
+        mappings = [item for item in found if isinstance(item, MappingNode)]
         if len(mappings) != len(found):
             self._stop("yaml-syntax", "'<<' takes a mapping, or a list of mappings", value.where)
         return mappings
 
-    def _enter(self, entries: dict[str | int, Entry], key: Node, value: Node) -> None:
-        if not isinstance(key, Scalar) or isinstance(key.value, bool) or not isinstance(key.value, str | int):
+    def _enter(self, entries: dict[str | int, MappingEntry], key: Node, value: Node) -> None:
+        if not isinstance(key, ScalarNode) or isinstance(key.value, bool) or not isinstance(key.value, str | int):
             message = "a word was expected before the ':'"
-            if isinstance(key, Mapping):
+            if isinstance(key, MappingNode):
                 message += "; text that begins with '{' must be in quotes"
             self.problems.append(UserError("wrong-type", message, where=key.where))
             return
@@ -362,7 +362,7 @@ class _Composer:
             message = f"the word {key.text!r} is here twice; the first is on line {first.line}"
             self.problems.append(UserError("yaml-duplicate-key", message, where=key.where))
             return
-        entries[key.value] = Entry(key=key, value=value)
+        entries[key.value] = MappingEntry(key=key, value=value)
 
 
 def _core(text: str) -> str | float | bool | None:

@@ -60,7 +60,7 @@ def checked(url: str, where: str) -> str:
     return url.rstrip("/")
 
 
-def from_targets(targets: Sequence[apt_index.Target]) -> tuple[Mirror, ...]:
+def from_targets(targets: Sequence[apt_index.IndexTarget]) -> tuple[Mirror, ...]:
     """Return the archives of Debian among the indexes that the host's apt knows."""
     found: dict[str, Mirror] = {}
     for target in targets:

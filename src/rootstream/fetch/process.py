@@ -20,7 +20,7 @@ TAIL_LINES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class CompletedTool:
     """A process that ended: its exit status (negative: the signal) and its output."""
 
     status: int
@@ -40,7 +40,7 @@ def run(
     timeout: float,
     stdin: str | None = None,
     cwd: str | None = None,
-) -> Completed:
+) -> CompletedTool:
     """Run a program to its end, whatever its exit status.
 
     `timeout` is in seconds. Raises `Fault` program-missing, program-unusable or process-timeout.
@@ -72,4 +72,4 @@ def run(
     if said is None:
         raise Fault("process-timeout", f"{argv[0]} did not end within {timeout:g} seconds")
     stdout, stderr = map(pipes.text_of, said)
-    return Completed(status=status, stdout=stdout, stderr=stderr)
+    return CompletedTool(status=status, stdout=stdout, stderr=stderr)

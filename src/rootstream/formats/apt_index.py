@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from rootstream.formats.faults import Fault
-from rootstream.formats.records import Item, Package, architecture, item, name, version
+from rootstream.formats.records import DebianPackage, Item, architecture, item, name, version
 
 _FETCHED = re.compile(r"'([^']*)' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb \d+")
 _PROXY = re.compile(r'Acquire::(https?)::Proxy(::[^ ]+)? "(.*)";')
@@ -21,7 +21,7 @@ TARGET_FORMAT = "$(ORIGIN)|$(RELEASE)|$(REPO_URI)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class IndexTarget:
     """An index that the host's apt knows: who publishes it, the suite, the root of the archive."""
 
     origin: str
@@ -29,15 +29,15 @@ class Target:
     root: str
 
 
-def targets(text: str) -> tuple[Target, ...]:
+def targets(text: str) -> tuple[IndexTarget, ...]:
     """Return the index targets printed with `TARGET_FORMAT`, each once."""
-    found: dict[Target, None] = {}
+    found: dict[IndexTarget, None] = {}
     for line in text.splitlines():
         fields = line.split("|")
         if len(fields) == 3:  # noqa: PLR2004  (the fields of TARGET_FORMAT)
             origin, suite, root = fields
             origin = "" if origin.startswith("$(") else origin
-            found[Target(origin=origin, suite=suite, root=root.rstrip("/"))] = None
+            found[IndexTarget(origin=origin, suite=suite, root=root.rstrip("/"))] = None
     return tuple(found)
 
 
@@ -85,13 +85,13 @@ def addresses(text: str) -> dict[tuple[str, str], str]:
     return {(match[2], unquote(match[3])): match[1] for match in matches if match}
 
 
-def packages(text: str) -> dict[tuple[str, str], Package]:
+def packages(text: str) -> dict[tuple[str, str], DebianPackage]:
     """Return the packages of `apt-cache show` by name and version; raises `Fault` invalid-index."""
-    found: dict[tuple[str, str], Package] = {}
+    found: dict[tuple[str, str], DebianPackage] = {}
     for stanza in stanzas(text):
         where = f"index entry of {stanza.get('Package', '?')}"
         try:
-            package = Package(
+            package = DebianPackage(
                 name=name(stanza["Package"], where),
                 version=version(stanza["Version"], where),
                 architecture=architecture(stanza["Architecture"], where),

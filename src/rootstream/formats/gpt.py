@@ -24,7 +24,7 @@ ROOTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class GptEntry:
     """A partition: where it lies in bytes, what it is, its own GUID, its name."""
 
     start: int
@@ -39,7 +39,7 @@ def room(sector_size: int) -> int:
     return 2 * sector_size + ENTRIES * ENTRY
 
 
-def gpt(entries: Sequence[Entry], *, size: int, sector_size: int, guid: uuid.UUID) -> tuple[bytes, bytes]:
+def gpt(entries: Sequence[GptEntry], *, size: int, sector_size: int, guid: uuid.UUID) -> tuple[bytes, bytes]:
     """Return the bytes at the beginning of a disk of `size` bytes and those at its end."""
     last = size // sector_size - 1
     rows = b"".join(_entry(entry, sector_size) for entry in entries).ljust(ENTRIES * ENTRY, b"\0")
@@ -57,7 +57,7 @@ def protective_mbr(last: int) -> bytes:
     return bytes(446) + entry.ljust(64, b"\0") + b"\x55\xaa"
 
 
-def _entry(entry: Entry, sector_size: int) -> bytes:
+def _entry(entry: GptEntry, sector_size: int) -> bytes:
     first, count = entry.start // sector_size, entry.size // sector_size
     name = entry.name[:MOST_NAME].encode("utf-16-le")
     places = struct.pack("<QQQ", first, first + count - 1, 0)

@@ -21,7 +21,7 @@ MOST_COUNT = 0xFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedFile:
     """Where a file lies in the image, in bytes; it begins at a whole sector."""
 
     start: int
@@ -29,7 +29,7 @@ class Placed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
+class BootEntry:
     """What firmware of a platform starts: `count` sectors of 512 bytes from a byte on, 0 for all there are."""
 
     platform: int
@@ -42,7 +42,9 @@ def first_free(folders: int) -> int:
     return (ROOT + folders + 2) * SECTOR
 
 
-def head(files: Mapping[str, Placed], boots: tuple[Boot, ...], *, label: str, size: int, epoch: int) -> bytes:
+def head(
+    files: Mapping[str, PlacedFile], boots: tuple[BootEntry, ...], *, label: str, size: int, epoch: int
+) -> bytes:
     """Return the image up to `first_free`, without its first 16 sectors; `size` is that of the whole, in bytes.
 
     `files` have names such as BOOT/VMLINUZ; every folder must fit into one sector.
@@ -123,7 +125,7 @@ def _volume(label: str, sectors: int, table: int, root: bytes, epoch: int) -> by
     return made + b"\x01\0"
 
 
-def _catalog(boots: tuple[Boot, ...]) -> bytes:
+def _catalog(boots: tuple[BootEntry, ...]) -> bytes:
     """Return the boot catalog: the first entry, and a section for each other."""
     start = struct.pack("<BBH24sHBB", 1, boots[0].platform, 0, b"", 0, 0x55, 0xAA)
     total = sum(struct.unpack("<16H", start)) & 0xFFFF
@@ -134,6 +136,6 @@ def _catalog(boots: tuple[Boot, ...]) -> bytes:
     return made
 
 
-def _entry(boot: Boot) -> bytes:
+def _entry(boot: BootEntry) -> bytes:
     count = boot.count if boot.count <= MOST_COUNT else 0
     return struct.pack("<BBHBBHI20x", BOOTABLE, 0, 0, 0, 0, count, boot.start // SECTOR)

@@ -39,7 +39,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class DebianPackage:
     """A binary package at one version; `repository` is the name of the further one that it is from."""
 
     name: str

@@ -28,7 +28,7 @@ from rootstream.netboot import boot_override, running, ssh
 from rootstream.netboot.line import opened
 from rootstream.netboot.power import control
 from rootstream.netboot.power.base import Context, held, is_on, virtual_driver
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.state import BootRecord, CheckResult, State, Timed
 from rootstream.project.lock import write_atomically
@@ -39,7 +39,7 @@ _END_LINES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class NetbootVerdict:
     """A boot of a machine: `elapsed` in seconds; without checks `results` is empty."""
 
     machine: str
@@ -78,7 +78,7 @@ def boot(
     verify: bool,
     report: events.Reporter,
     env: Mapping[str, str] = os.environ,
-) -> Verdict:
+) -> NetbootVerdict:
     """Switch a machine on (off before, if it is on) and follow its boot; with `verify` run its system's checks.
 
     A server must run for the project. Raises `UserError` unknown-machine, no-server, and those of `power`.
@@ -113,7 +113,7 @@ class _Job:
         self._name = name
         self._machine = machine
         self._state = state
-        self._service = Service(description, boot_override.builds(project), state, events.ignore)
+        self._service = BootService(description, boot_override.builds(project), state, events.ignore)
         self._report = report
         self._env = env
         self._folder = state_folder.machine(project, name)
@@ -124,7 +124,7 @@ class _Job:
             self._kvm = accel.choose(Machine(), machine.arch, env=env) == "kvm"
         self._patience = patience(machine, "timeout", kvm=self._kvm)
 
-    def run(self, *, verify: bool) -> Verdict:
+    def run(self, *, verify: bool) -> NetbootVerdict:
         """Boot, while nobody else boots the machine; a virtual one that the server runs is switched off first."""
         power = self._machine.power
         if power.virtual and is_on(self._project, self._name):
@@ -132,7 +132,7 @@ class _Job:
         with held(self._project, self._name):
             return self._run(verify=verify)
 
-    def _run(self, *, verify: bool) -> Verdict:
+    def _run(self, *, verify: bool) -> NetbootVerdict:
         begun = time.monotonic()
         deadline = begun + self._patience
         started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -151,7 +151,7 @@ class _Job:
                 raise
             fault = error
         boot = self._end(number, results, fault)
-        verdict = Verdict(
+        verdict = NetbootVerdict(
             machine=self._name,
             boot=boot,
             results=results,
@@ -335,7 +335,7 @@ class _Job:
             self._state.tell(outcome, f"{self._name}: the boot {outcome}", machine=self._name)
         return self._boot(number)
 
-    def _write(self, verdict: Verdict, started: str, console: str) -> None:
+    def _write(self, verdict: NetbootVerdict, started: str, console: str) -> None:
         boot = verdict.boot
         times = {f"time.{each.name}": f"{(each.ended or each.began) - boot.began:.3f}" for each in boot.stages}
         suite = Suite(
@@ -366,7 +366,7 @@ def line(boot: BootRecord, stage: Timed) -> str:
     return f"{stage.name:<12} after {after:6.2f} s{took}{size}{f' ({stage.detail})' if stage.detail else ''}"
 
 
-def summary(verdict: Verdict) -> tuple[str, ...]:
+def summary(verdict: NetbootVerdict) -> tuple[str, ...]:
     """Return a verdict as lines for people."""
     boot = verdict.boot
     failed = [result for result in verdict.results if not result.passed]

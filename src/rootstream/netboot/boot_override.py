@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rootstream import events
 from rootstream.description.model import Description
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Builds
 from rootstream.netboot.store.state import State
@@ -18,7 +18,7 @@ def builds(project: Project) -> Builds:
     return Builds(state_folder.builds(project), state_folder.content(project))
 
 
-def ramdisk(service: Service, name: str) -> Path | None:
+def ramdisk(service: BootService, name: str) -> Path | None:
     """Return the file of the root that a machine boots next, if it is one that is unpacked into memory."""
     target, wanted, _ = service.wanted(name)
     build = service.build(target, wanted)
@@ -33,7 +33,7 @@ def choose(
     state_folder.made(project)
     state = State(state_folder.state(project))
     try:
-        Service(description, builds(project), state, events.ignore).choose(
+        BootService(description, builds(project), state, events.ignore).choose(
             name, system=system, build=build, once=once
         )
     finally:

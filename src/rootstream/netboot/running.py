@@ -23,7 +23,7 @@ _HINT = "`rootstream serve --interface IF` serves the machines of the project."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class RunningServer:
     """A server that runs: `url` is the beginning of its addresses."""
 
     interface: str
@@ -32,7 +32,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def noted(project: Project, running: Running) -> Iterator[None]:
+def noted(project: Project, running: RunningServer) -> Iterator[None]:
     """Say that a server runs, for as long as the block lasts. Raises `UserError` cannot-write."""
     path = state_folder.servers(project) / f"{running.interface}.json"
     with hold(path) as handle:
@@ -42,20 +42,20 @@ def noted(project: Project, running: Running) -> Iterator[None]:
         yield
 
 
-def servers(project: Project) -> tuple[Running, ...]:
+def servers(project: Project) -> tuple[RunningServer, ...]:
     """Return the servers that run."""
     found = (_read(path) for path in sorted(state_folder.servers(project).glob("*.json")))
     return tuple(each for each in found if each)
 
 
-def _read(path: Path) -> Running | None:
+def _read(path: Path) -> RunningServer | None:
     try:
-        return Running(**json.loads(path.read_text())) if is_held(path) else None
+        return RunningServer(**json.loads(path.read_text())) if is_held(path) else None
     except (OSError, ValueError, TypeError):
         return None
 
 
-def server(project: Project, interface: str | None = None) -> Running:
+def server(project: Project, interface: str | None = None) -> RunningServer:
     """Return the server of an interface, or any. Raises `UserError` no-server."""
     found = servers(project)
     for each in found:
@@ -70,7 +70,7 @@ def switch(project: Project, name: str, action: str, *, interface: str | None) -
     ask(project, server(project, interface), f"{BASE}/machines/{name}/power", {"action": action})
 
 
-def ask(project: Project, which: Running, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401  (JSON)
+def ask(project: Project, which: RunningServer, path: str, body: dict[str, Any]) -> Any:  # noqa: ANN401  (JSON)
     """Have a server change something and return its answer. Raises `UserError` no-server, and what it answers."""
     token = next(iter(read_tokens(state_folder.tokens(project))), "")
     request = urllib.request.Request(  # noqa: S310  (the address is that of our own server)

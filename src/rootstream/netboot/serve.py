@@ -27,7 +27,7 @@ from rootstream.netboot.dhcp.interface import Link
 from rootstream.netboot.http import api, listening, log
 from rootstream.netboot.http.site import CONNECTIONS, LIMITS, Routes, application
 from rootstream.netboot.power.control import Switchboard
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Builds
 from rootstream.netboot.store.record import adopt
@@ -39,7 +39,7 @@ _LOOK = 1.0  # seconds between two looks at the interface and at system.yaml
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ServeOptions:
     """What the command line asks for."""
 
     interface: str
@@ -53,7 +53,7 @@ class Server:
     """The boot server of a project, once. Make it, `await run()`."""
 
     def __init__(
-        self, project: Project, wish: Wish, report: events.Reporter, *, env: Mapping[str, str] = os.environ
+        self, project: Project, wish: ServeOptions, report: events.Reporter, *, env: Mapping[str, str] = os.environ
     ) -> None:
         self._project = project
         self._wish = wish
@@ -81,7 +81,7 @@ class Server:
             adopt(self._project, description, builds, self._report)
             state = State(state_folder.state(self._project))
             stack.callback(state.close)
-            service = Service(description, builds, state, self._report)
+            service = BootService(description, builds, state, self._report)
             found = ipxe.programs(wish.ipxe)
             self._warn(description, found)
             runtime = daemon.prepare(_runtime(self._project, wish.interface, self._env), found)
@@ -112,7 +112,7 @@ class Server:
         """Have `run` return."""
         self._ended.set()
 
-    async def _serve(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> None:
+    async def _serve(self, link: Link, service: BootService, own: daemon.Daemon, runner: web.AppRunner) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             with contextlib.suppress(ValueError, RuntimeError):  # not in the main thread
@@ -123,7 +123,7 @@ class Server:
         machines = f"{count} machine{'' if count == 1 else 's'}"
         self._report(events.Notice(level="info", text=f"serving {machines} on {link.name}, {where}"))
         now: Link | None = link
-        note = running.Running(interface=link.name, url=where, pid=os.getpid())
+        note = running.RunningServer(interface=link.name, url=where, pid=os.getpid())
         with running.noted(self._project, note):
             while not self._ended.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -136,7 +136,7 @@ class Server:
                     self._once(f"{link.name} cannot be looked at: {error.strerror}; what is served goes on")
         await opened.close()
 
-    async def _open(self, link: Link, service: Service, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
+    async def _open(self, link: Link, service: BootService, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
         """Listen, and start dnsmasq."""
         if runner.server is None:
             raise RuntimeError("the runner is not set up")
@@ -157,7 +157,7 @@ class Server:
     async def _follow(
         self,
         before: Link | None,
-        service: Service,
+        service: BootService,
         own: daemon.Daemon,
         runner: web.AppRunner,
         opened: _Opened,
@@ -186,7 +186,7 @@ class Server:
         self._report(events.Notice(level="info", text=f"{link.name} is served again, {_url(link, self._wish)}"))
         return link
 
-    async def _renew(self, link: Link, service: Service, own: daemon.Daemon, opened: _Opened) -> Link | None:
+    async def _renew(self, link: Link, service: BootService, own: daemon.Daemon, opened: _Opened) -> Link | None:
         """Take a system.yaml that changed; one with mistakes is told, and the old one goes on.
 
         Returns the link, or None if it is not served any more and is to be opened again.
@@ -262,7 +262,7 @@ class _Opened:
         self.advertisers.clear()
 
 
-def _url(link: Link, wish: Wish) -> str:
+def _url(link: Link, wish: ServeOptions) -> str:
     return f"http://{link.address}:{wish.port}"
 
 

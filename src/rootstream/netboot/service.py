@@ -19,7 +19,7 @@ from rootstream.description.machines import NetMachine
 from rootstream.description.model import Description
 from rootstream.errors import UserError
 from rootstream.netboot import ipxe, phone_home, script
-from rootstream.netboot.dhcp.dnsmasq import Sent, Spoken, Vendor, complaint, understood
+from rootstream.netboot.dhcp.dnsmasq import DhcpMessage, TftpTransfer, VendorClass, complaint, understood
 from rootstream.netboot.event_log import Teller
 from rootstream.netboot.phone_home import Report
 from rootstream.netboot.script import Served
@@ -36,7 +36,7 @@ Part = Literal["kernel", "initramfs"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asking:
+class BootRequest:
     """Who asks for a script, as its iPXE says: `chip` is the driver of the card."""
 
     mac: str
@@ -45,7 +45,7 @@ class Asking:
     chip: str
 
 
-class Service:
+class BootService:
     """The state of a boot server; all calls come from one thread."""
 
     def __init__(
@@ -117,7 +117,7 @@ class Service:
         what = f"{target}{f', build {build}' if build else ''}" if system or build else "what system.yaml says"
         self.state.tell("choice", f"{name} boots {what}{' once' if once else ''}", machine=name)
 
-    def script(self, asking: Asking, served: Served) -> str | None:
+    def script(self, asking: BootRequest, served: Served) -> str | None:
         """Return the script for who asks; None where nothing is to be said to it. Raises what the state raises."""
         if not _MAC.fullmatch(asking.mac):
             return None
@@ -131,7 +131,7 @@ class Service:
             self._teller.cannot_note(error)
         return self._unrecorded(name, machine, served)
 
-    def _recorded(self, name: str, machine: NetMachine, asking: Asking, served: Served) -> str:
+    def _recorded(self, name: str, machine: NetMachine, asking: BootRequest, served: Served) -> str:
         """Return the script of a machine, and note its boot."""
         boot = self._opened(name, asking)
         own = ipxe.program(machine)
@@ -195,7 +195,7 @@ class Service:
             return script.wait(f"build {build.id} of {build.target} has nothing for this machine", served)
         return made
 
-    def _stranger(self, asking: Asking, served: Served) -> str | None:
+    def _stranger(self, asking: BootRequest, served: Served) -> str | None:
         now = self._clock()
         if now - self._strangers.get(asking.mac, 0) > SAME_BOOT:
             text = f"a machine that is not in `machines:` asks: {asking.mac.replace('-', ':')} at {asking.address}"
@@ -228,7 +228,7 @@ class Service:
 
     # --- how far it has come -----------------------------------------------------------------------------------
 
-    def _opened(self, name: str, asking: Asking) -> BootRecord:
+    def _opened(self, name: str, asking: BootRequest) -> BootRecord:
         """Return the boot that goes on, or a new one."""
         mac = asking.mac.replace("-", ":")
         found = self._going_on(name)
@@ -253,20 +253,20 @@ class Service:
         told = understood(line)
         with self._teller.noting():
             match told:
-                case Vendor():
+                case VendorClass():
                     self._vendors[told.xid] = told.name
                     while len(self._vendors) > _REMEMBERED:
                         self._vendors.popitem(last=False)
-                case Spoken():
+                case DhcpMessage():
                     self._spoken(told)
-                case Sent():
+                case TftpTransfer():
                     self._sent(told)
                 case None:
                     text = complaint(line)
                     if text:
                         self._teller.tell_some("warning", f"dnsmasq: {text}")
 
-    def _spoken(self, told: Spoken) -> None:
+    def _spoken(self, told: DhcpMessage) -> None:
         found = self.known(told.mac)
         if found is None:
             return
@@ -295,7 +295,7 @@ class Service:
                 if told.verb == "DHCPACK":
                     self.state.update(current.id, address=told.address or "")
 
-    def _sent(self, told: Sent) -> None:
+    def _sent(self, told: TftpTransfer) -> None:
         boot = self.state.booting_at(told.address)
         if boot is not None and boot == self._going_on(boot.machine):
             now = self._clock()

@@ -16,7 +16,7 @@ from rootstream.description.system import FROM_DEBIAN, DebianKernel, FromFolder,
 from rootstream.host.content import Content
 from rootstream.plan import base, inputs, programs, toolchain
 from rootstream.plan.images import image
-from rootstream.plan.images.base import Context, Made
+from rootstream.plan.images.base import Context, PlannedImage
 from rootstream.plan.kernel import debian_kernel, linux
 from rootstream.plan.kernel.kconfig import Configured, Fragment
 from rootstream.plan.model import Dependency, Element, Plan
@@ -240,7 +240,7 @@ def _python(
     return found
 
 
-def _root(draft: _Draft, context: Context, made: Sequence[Made]) -> tuple[str, ...]:
+def _root(draft: _Draft, context: Context, made: Sequence[PlannedImage]) -> tuple[str, ...]:
     """Add the finished root where an image is made from it, and return the element with notes about it, if any."""
     noted = not context.recipe.packed or any(done.notes for done in made)
     if noted and not any(context.root in done.element.uses() for done in made):
@@ -255,7 +255,7 @@ def _root(draft: _Draft, context: Context, made: Sequence[Made]) -> tuple[str, .
 
 
 def _target(draft: _Draft, described: Described, context: Context) -> Outputs:
-    made: list[Made] = []
+    made: list[PlannedImage] = []
     for each in sorted(described.system.images, key=_turn):
         inner = next((done for done in made if done.kind == each.inner), None)
         done = image.element(each, context, inner)
@@ -289,7 +289,7 @@ def _turn(each: Image) -> int:
     return 2 if each.inner not in (None, "initramfs") else 1
 
 
-def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.Built:
+def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> linux.KernelBuild:
     wanted = described.system.kernel
     assert wanted is not None  # noqa: S101  (the caller looked)
     if wanted.package:
@@ -310,7 +310,7 @@ def _kernel(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     return linux.kernel(wanted, tools, tree, fragments, described.system.epoch, linkable=linkable)
 
 
-def _packaged(draft: _Draft, described: Described, debian: Debian, wanted: DebianKernel) -> linux.Built:
+def _packaged(draft: _Draft, described: Described, debian: Debian, wanted: DebianKernel) -> linux.KernelBuild:
     system = described.system
     suites = suites_with_updates(debian.suites, wanted.also)
     if isinstance(system.root, FromDebianPackages):

@@ -46,7 +46,7 @@ class Dependency:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedPlan:
     """How to get at an element's configured source tree: the first so many of its commands make it, in `folder`.
 
     `make` is the command that goes on from there, for people.
@@ -71,7 +71,7 @@ class Element:
     builds_with: tuple[Dependency, ...] = ()
     needs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
-    prepared: Prepared | None = None
+    prepared: PreparedPlan | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)

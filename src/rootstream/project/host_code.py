@@ -18,7 +18,7 @@ from pathlib import Path
 
 from rootstream import events
 from rootstream.description import yaml_nodes
-from rootstream.description.yaml_nodes import Node, Scalar, Sequence
+from rootstream.description.yaml_nodes import Node, ScalarNode, SequenceNode
 from rootstream.errors import UserError, Where
 from rootstream.project.lock import write_atomically
 
@@ -63,9 +63,9 @@ def arguments(description: Path, systems: Iterable[str]) -> tuple[HostCode, ...]
     data = description.read_bytes()
     node, _ = yaml_nodes.parse(data, description)
     found: list[HostCode] = []
-    every = node.get("systems") if isinstance(node, yaml_nodes.Mapping) else None
+    every = node.get("systems") if isinstance(node, yaml_nodes.MappingNode) else None
     for name in systems:
-        system = every.get(name) if isinstance(every, yaml_nodes.Mapping) else None
+        system = every.get(name) if isinstance(every, yaml_nodes.MappingNode) else None
         for value, where in _named(system, "extra_args") if system is not None else ():
             content = json.dumps(yaml_nodes.plain(value), default=str).encode()
             found.append(_code(where, "arguments of QEMU", content))
@@ -173,11 +173,11 @@ def _declared(
         yield _code(Where(path=path), "cannot be read, so what it loads is not known", data)
         return
     for value, where in _named(node, word):
-        if isinstance(value, Scalar) and value.text in values:
+        if isinstance(value, ScalarNode) and value.text in values:
             yield _code(where, _WORDS[word], data + sources())
     for value, where in _named(node, "(@)"):
-        for each in value.items if isinstance(value, Sequence) else (value,):
-            inner = root / each.text if isinstance(each, Scalar) else root
+        for each in value.items if isinstance(value, SequenceNode) else (value,):
+            inner = root / each.text if isinstance(each, ScalarNode) else root
             if inner in above or not inner.is_file():
                 yield _code(where, "includes what is not in this project", data)
             else:
@@ -195,11 +195,11 @@ def _sources(root: Path) -> bytes:
 
 def _named(node: Node, word: str) -> Iterator[tuple[Node, Where]]:
     """Yield what stands after a word, wherever it is."""
-    if isinstance(node, yaml_nodes.Mapping):
+    if isinstance(node, yaml_nodes.MappingNode):
         for key, entry in node.entries.items():
             if str(key) == word:
                 yield entry.value, entry.key.where
             yield from _named(entry.value, word)
-    elif isinstance(node, Sequence):
+    elif isinstance(node, SequenceNode):
         for item in node.items:
             yield from _named(item, word)

@@ -26,7 +26,7 @@ _ARCH = re.compile(r"[a-z0-9_]{0,32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class ExportedFile:
     """A file of an export: `name` is its path below the folder, `size` is in bytes."""
 
     name: str
@@ -41,10 +41,10 @@ class Manifest:
 
     folder: Path
     arch: str
-    files: tuple[Entry, ...]
+    files: tuple[ExportedFile, ...]
     data: Mapping[str, Any]
 
-    def path(self, entry: Entry) -> Path:
+    def path(self, entry: ExportedFile) -> Path:
         """Return the path of a file, which is a regular one of ours.
 
         Raises `UserError` no-file, and those of `nofollow`.
@@ -56,7 +56,7 @@ class Manifest:
             raise UserError("no-file", f"is in {NAME} and not there", where=where, hint="Build again.") from error
         return self.folder / entry.name
 
-    def open(self, entry: Entry) -> int:
+    def open(self, entry: ExportedFile) -> int:
         """Open a file to be read and return its descriptor. Raises FileNotFoundError, and as `nofollow` does."""
         return nofollow.open_file(self.folder.parent, self.folder / entry.name, os.O_RDONLY)
 
@@ -90,9 +90,9 @@ def read(folder: Path) -> Manifest:
     return Manifest(folder=folder, arch=arch, files=entries(place, files), data=data)
 
 
-def entries(place: Path, items: Iterable[object]) -> tuple[Entry, ...]:
+def entries(place: Path, items: Iterable[object]) -> tuple[ExportedFile, ...]:
     """Return the files of a list as JSON gives them; `place` is the file that it is in. Raises `UserError`."""
-    found: dict[str, Entry] = {}
+    found: dict[str, ExportedFile] = {}
     for number, item in enumerate(items):
         entry = _entry(place, number, item)
         if entry.name in found:
@@ -101,7 +101,7 @@ def entries(place: Path, items: Iterable[object]) -> tuple[Entry, ...]:
     return tuple(found.values())
 
 
-def _entry(place: Path, number: int, item: object) -> Entry:
+def _entry(place: Path, number: int, item: object) -> ExportedFile:
     if not isinstance(item, dict):
         raise _fault(place, f"files[{number}]: an object is expected")
     name, kind, size, digest = (item.get(word) for word in ("name", "kind", "size", "sha256"))
@@ -113,7 +113,7 @@ def _entry(place: Path, number: int, item: object) -> Entry:
         raise _fault(place, f"files[{number}]: size: {_shown(size)} is no number of bytes")
     if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
         raise _fault(place, f"files[{number}]: sha256: {_shown(digest)} is no SHA-256 hash")
-    return Entry(name=name, kind=kind, size=size, sha256=digest)
+    return ExportedFile(name=name, kind=kind, size=size, sha256=digest)
 
 
 def _is_plain(path: str) -> bool:

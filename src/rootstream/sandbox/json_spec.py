@@ -12,7 +12,7 @@ from rootstream.sandbox.program import Mistake
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
 
 
-class Entry:
+class SpecEntry:
     """One object of a description. Keys are taken one by one; `end` refuses what is left over."""
 
     def __init__(self, value: object, where: str, problems: list[str]) -> None:
@@ -93,7 +93,7 @@ class Entry:
             return default
         return str(value)
 
-    def entries(self, key: str, named_by: str = "name") -> list[Entry]:
+    def entries(self, key: str, named_by: str = "name") -> list[SpecEntry]:
         """Take a list of objects; each is called after its number and name."""
         value = self.take(key)
         if value is None:
@@ -105,7 +105,7 @@ class Entry:
         for number, item in enumerate(value, 1):
             name = item.get(named_by) if isinstance(item, dict) else None
             where = f"{key}[{number}]" + (f" {name!r}" if isinstance(name, str) else "")
-            found.append(Entry(item, where, self.problems))
+            found.append(SpecEntry(item, where, self.problems))
         return found
 
     def end(self) -> None:

@@ -6,7 +6,7 @@ The numbers are those of linux/limits.h in the kernel.
 from __future__ import annotations
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Kind, Tree, encoded, shown
+from rootstream.sandbox.tree import InodeKind, Tree, encoded, shown
 
 LONGEST_NAME = 255
 LONGEST_PATH = 4095
@@ -24,7 +24,7 @@ def require_possible(tree: Tree) -> None:
         if (length := len(encoded(path.rpartition("/")[2]))) > LONGEST_NAME:
             problems.append(f"{shown(path)} ends with a name of {length} bytes; Linux has {LONGEST_NAME} at most")
         length = len(encoded(inode.target))
-        if inode.kind is Kind.SYMLINK and not 0 < length <= LONGEST_PATH:
+        if inode.kind is InodeKind.SYMLINK and not 0 < length <= LONGEST_PATH:
             problems.append(f"{shown(path)} is a symlink to a path of {length} bytes, not of 1 to {LONGEST_PATH}")
         problems += [
             f"{shown(path)}: the extended attribute {name[:80]} has {len(value)} bytes, its name {len(name)}; "

@@ -26,30 +26,30 @@ from rootstream.formats.tar_header import (
     ustar_header,
 )
 from rootstream.sandbox.program import CHUNK, Mistake
-from rootstream.sandbox.tree import Inode, Kind, Slice, Tree, clean, directory, encoded, lay, shown
+from rootstream.sandbox.tree import Inode, InodeKind, Slice, Tree, clean, directory, encoded, lay, shown
 
 SCHILY = "SCHILY.xattr."
 LIBARCHIVE = "LIBARCHIVE.xattr."
 # what a layer cannot say and every system expects: it knows 755 and 644 only
 USUAL_MODES = {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700, "etc/shadow": 0o600, "etc/gshadow": 0o600}
 KINDS = {
-    tarfile.REGTYPE: Kind.FILE,
-    tarfile.AREGTYPE: Kind.FILE,
-    tarfile.CONTTYPE: Kind.FILE,
-    tarfile.GNUTYPE_SPARSE: Kind.FILE,
-    tarfile.DIRTYPE: Kind.DIRECTORY,
-    tarfile.SYMTYPE: Kind.SYMLINK,
-    tarfile.CHRTYPE: Kind.CHAR,
-    tarfile.BLKTYPE: Kind.BLOCK,
-    tarfile.FIFOTYPE: Kind.FIFO,
+    tarfile.REGTYPE: InodeKind.FILE,
+    tarfile.AREGTYPE: InodeKind.FILE,
+    tarfile.CONTTYPE: InodeKind.FILE,
+    tarfile.GNUTYPE_SPARSE: InodeKind.FILE,
+    tarfile.DIRTYPE: InodeKind.DIRECTORY,
+    tarfile.SYMTYPE: InodeKind.SYMLINK,
+    tarfile.CHRTYPE: InodeKind.CHAR,
+    tarfile.BLKTYPE: InodeKind.BLOCK,
+    tarfile.FIFOTYPE: InodeKind.FIFO,
 }
 FLAGS = {
-    Kind.FILE: b"0",
-    Kind.SYMLINK: b"2",
-    Kind.CHAR: b"3",
-    Kind.BLOCK: b"4",
-    Kind.DIRECTORY: b"5",
-    Kind.FIFO: b"6",
+    InodeKind.FILE: b"0",
+    InodeKind.SYMLINK: b"2",
+    InodeKind.CHAR: b"3",
+    InodeKind.BLOCK: b"4",
+    InodeKind.DIRECTORY: b"5",
+    InodeKind.FIFO: b"6",
 }
 
 
@@ -112,7 +112,7 @@ def lay_path(tree: Tree, path: Path, *, base: bool = False, origin: str | None =
         return
     for usual in USUAL_MODES.keys() - before:
         found = tree.get(usual)
-        if found is not None and found.kind is not Kind.SYMLINK:
+        if found is not None and found.kind is not InodeKind.SYMLINK:
             tree.change(usual, replace(found, mode=USUAL_MODES[usual]))
 
 
@@ -143,7 +143,7 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
         return directory(origin=origin)
     if stat.S_ISLNK(status.st_mode):
         target = readlink(entry.path).decode("utf-8", "surrogateescape")  # noqa: PTH115  (Path would tidy it)
-        return Inode(kind=Kind.SYMLINK, mode=0o777, target=target, origin=origin)
+        return Inode(kind=InodeKind.SYMLINK, mode=0o777, target=target, origin=origin)
     path = entry.path.decode("utf-8", "surrogateescape")
     if not stat.S_ISREG(status.st_mode):
         raise Mistake(
@@ -151,7 +151,7 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
         )
     mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     content = Slice(Path(path), 0, status.st_size)
-    return Inode(kind=Kind.FILE, mode=mode, content=content, origin=origin)
+    return Inode(kind=InodeKind.FILE, mode=mode, content=content, origin=origin)
 
 
 def lay_tar(tree: Tree, path: Path, *, base: bool = False, origin: str | None = None) -> None:
@@ -177,14 +177,14 @@ def _lay_member(tree: Tree, path: Path, member: tarfile.TarInfo, *, base: bool, 
     inode = _from_member(path, member, origin)
     if name:
         lay(tree, name, inode, base=base)
-    elif base and inode.kind is Kind.DIRECTORY:
+    elif base and inode.kind is InodeKind.DIRECTORY:
         tree.change("", inode)
 
 
 def _lay_link(tree: Tree, name: str, target: str, origin: str) -> None:
     real = tree.resolve(target)
     inode = tree.get(real)
-    if inode is None or inode.kind is Kind.DIRECTORY:
+    if inode is None or inode.kind is InodeKind.DIRECTORY:
         raise Mistake(f"{origin}: {shown(name)} is a hard link to {shown(target)}, which is no file before it")
     there = tree.resolve(name)
     if there == real:
@@ -201,16 +201,16 @@ def _from_member(path: Path, member: tarfile.TarInfo, origin: str) -> Inode:
     if member.uid < 0 or member.gid < 0 or max(member.uid, member.gid) >= (1 << 32) - 1:
         raise Mistake(f"{where} has the owner {member.uid}:{member.gid}, which is out of range")
     content = None
-    if kind is Kind.FILE:
+    if kind is InodeKind.FILE:
         plain = not member.issparse()
         content = Slice(path, member.offset_data, member.size) if plain else SparseMember(path, member)
     return Inode(
         kind=kind,
-        mode=0o777 if kind is Kind.SYMLINK else member.mode & 0o7777,
+        mode=0o777 if kind is InodeKind.SYMLINK else member.mode & 0o7777,
         uid=member.uid,
         gid=member.gid,
-        target=member.linkname if kind is Kind.SYMLINK else "",
-        device=(member.devmajor, member.devminor) if kind in (Kind.CHAR, Kind.BLOCK) else (0, 0),
+        target=member.linkname if kind is InodeKind.SYMLINK else "",
+        device=(member.devmajor, member.devminor) if kind in (InodeKind.CHAR, InodeKind.BLOCK) else (0, 0),
         content=content,
         xattrs=_xattrs(member.pax_headers, where),
         origin=origin,
@@ -263,7 +263,7 @@ def _write_content(output: IO[bytes], name: str, inode: Inode) -> int:
 
 
 def _header(path: str, inode: Inode, mtime: int, link: str | None) -> bytes:
-    name = encoded(f"./{path}/" if inode.kind is Kind.DIRECTORY and path else f"./{path}")
+    name = encoded(f"./{path}/" if inode.kind is InodeKind.DIRECTORY and path else f"./{path}")
     target = encoded(inode.target if link is None else f"./{link}")
     size = inode.content.size if inode.content and link is None else 0
     # without it, libarchive fails on what the locale cannot say; it has to come first

@@ -18,7 +18,7 @@ BASE = "the root"  # the origin of what no layer brought
 MOST_LINKS = 40  # as many symlinks as Linux follows in one path
 
 
-class Kind(enum.Enum):
+class InodeKind(enum.Enum):
     """What a name stands for; the value is the word for messages."""
 
     FILE = "file"
@@ -84,7 +84,7 @@ class Inode:
     `mode` is the permission bits only; `origin` is for messages and makes no difference.
     """
 
-    kind: Kind
+    kind: InodeKind
     mode: int
     uid: int = 0
     gid: int = 0
@@ -97,14 +97,14 @@ class Inode:
 
 def directory(mode: int = 0o755, uid: int = 0, gid: int = 0, origin: str = "") -> Inode:
     """Return a directory."""
-    return Inode(kind=Kind.DIRECTORY, mode=mode, uid=uid, gid=gid, origin=origin)
+    return Inode(kind=InodeKind.DIRECTORY, mode=mode, uid=uid, gid=gid, origin=origin)
 
 
 def text_file(
     data: bytes, mode: int = 0o644, uid: int = 0, gid: int = 0, origin: str = "the description"
 ) -> Inode:
     """Return a file with contents made here."""
-    return Inode(kind=Kind.FILE, mode=mode, uid=uid, gid=gid, content=Literal(data), origin=origin)
+    return Inode(kind=InodeKind.FILE, mode=mode, uid=uid, gid=gid, content=Literal(data), origin=origin)
 
 
 def encoded(path: str) -> bytes:
@@ -155,7 +155,7 @@ class Tree:
                 done = done[:-1]
                 continue
             inode = self.get("/".join([*done, part]))
-            if inode and inode.kind is Kind.SYMLINK and (todo or follow):
+            if inode and inode.kind is InodeKind.SYMLINK and (todo or follow):
                 hops += 1
                 if hops > MOST_LINKS:
                     raise Mistake(f"{shown(path)}: too many symlinks, probably a loop")
@@ -164,7 +164,7 @@ class Tree:
                 todo += [step for step in reversed(inode.target.split("/")) if step not in ("", ".")]
                 continue
             done.append(part)
-            if inode and todo and inode.kind is not Kind.DIRECTORY:
+            if inode and todo and inode.kind is not InodeKind.DIRECTORY:
                 here = "/".join(done)
                 raise Mistake(f"{shown(path)} cannot be: {shown(here)} is a {inode.kind.value} ({inode.origin})")
         return "/".join(done)
@@ -184,7 +184,7 @@ class Tree:
             inode = self.get(here)
             if inode is None:
                 self._add(here, made if made and here == real else directory())
-            elif inode.kind is not Kind.DIRECTORY:
+            elif inode.kind is not InodeKind.DIRECTORY:
                 raise Mistake(f"{shown(here)} has to be a directory, but is a {inode.kind.value} ({inode.origin})")
         return real
 
@@ -265,7 +265,7 @@ class Tree:
         self._inodes[self._next] = inode
         self._next += 1
         self._register(path)
-        if inode.kind is Kind.DIRECTORY:
+        if inode.kind is InodeKind.DIRECTORY:
             self._children[path] = set()
 
     def _register(self, path: str) -> None:
@@ -291,7 +291,7 @@ def lay(tree: Tree, path: str, inode: Inode, *, base: bool = False) -> None:
     """
     try:
         real = tree.resolve(path)
-        if inode.kind is Kind.DIRECTORY:
+        if inode.kind is InodeKind.DIRECTORY:
             _lay_directory(tree, real, inode, base=base)
         else:
             _lay_other(tree, real, inode)
@@ -303,27 +303,27 @@ def _lay_other(tree: Tree, real: str, inode: Inode) -> None:
     there = tree.get(real)
     if there is not None and not _gives_way(tree, real, there, inode):
         raise Mistake(_conflict(real, inode, there))
-    if there is not None and there.kind is inode.kind is Kind.FILE:
+    if there is not None and there.kind is inode.kind is InodeKind.FILE:
         tree.replaced[real] = (tree.replaced.get(real, (there,))[0], inode)
     tree.put(real, inode)
 
 
 def _gives_way(tree: Tree, real: str, there: Inode, inode: Inode) -> bool:
     """Say whether what is there may be replaced: nothing but itself is lost, and nothing else is behind it."""
-    if there.kind is Kind.DIRECTORY:
-        return bool(real) and inode.kind is Kind.SYMLINK and not tree.children(real)
-    if there.kind is Kind.SYMLINK and inode.kind is not Kind.SYMLINK:
+    if there.kind is InodeKind.DIRECTORY:
+        return bool(real) and inode.kind is InodeKind.SYMLINK and not tree.children(real)
+    if there.kind is InodeKind.SYMLINK and inode.kind is not InodeKind.SYMLINK:
         try:
             found = tree.find(real)
         except Mistake:  # a loop leads nowhere
             return True
-        return found is None or found[1].kind is not Kind.DIRECTORY
-    return there.kind is inode.kind or {there.kind, inode.kind} <= {Kind.FILE, Kind.SYMLINK}
+        return found is None or found[1].kind is not InodeKind.DIRECTORY
+    return there.kind is inode.kind or {there.kind, inode.kind} <= {InodeKind.FILE, InodeKind.SYMLINK}
 
 
 def _conflict(real: str, inode: Inode, there: Inode) -> str:
     what = there.kind.value
-    if there.kind is Kind.SYMLINK:
+    if there.kind is InodeKind.SYMLINK:
         what = f"{what} to the directory {there.target}"
     return (
         f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or BASE} it is "
@@ -335,9 +335,9 @@ def _lay_directory(tree: Tree, real: str, inode: Inode, *, base: bool) -> None:
     there = tree.get(real)
     if there is None:
         tree.put(real, inode)
-    elif there.kind is Kind.SYMLINK:
+    elif there.kind is InodeKind.SYMLINK:
         tree.make_directories(real, inode)
-    elif there.kind is not Kind.DIRECTORY:
+    elif there.kind is not InodeKind.DIRECTORY:
         raise Mistake(_conflict(real, inode, there))
     elif base and real:
         tree.change(real, replace(inode, origin=there.origin))

@@ -27,7 +27,7 @@ from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedProject:
     """A project read, locked and planned, ready for the engine."""
 
     project: project.Project
@@ -69,7 +69,7 @@ def _versions() -> tuple[str, ...]:
     return (__version__, metadata.version("BuildStream"))
 
 
-def read(where: project.Project, wanted: tuple[str, ...]) -> Prepared:
+def read(where: project.Project, wanted: tuple[str, ...]) -> PreparedProject:
     """Read a project and plan the wanted systems; nothing is pinned, fetched or written.
 
     Raises `UserError` for every mistake in the project, and no-lock or lock-outdated.
@@ -85,7 +85,7 @@ def planned(
     targets: tuple[str, ...],
     pinned: lock.Lock,
     report: events.Reporter | None = None,
-) -> Prepared:
+) -> PreparedProject:
     """Plan systems of a project with its lock; with `report` they are about to be fetched or built.
 
     Raises `UserError` no-lock or lock-outdated for what the lock lacks; without `report` host-code.
@@ -100,7 +100,9 @@ def planned(
     read = inputs.gather(description, where.folder, only=ours)
     plan, outputs = make.plan(description, read, pinned, only=ours)
     update.require_entries(where, ours, tuple(source.request() for source in plan.missing()) if ours else ())
-    return Prepared(project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs)
+    return PreparedProject(
+        project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs
+    )
 
 
 def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -112,7 +114,7 @@ def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(each.slug for each in of_buildroot(description, targets))
 
 
-def write_plan(prepared: Prepared) -> None:
+def write_plan(prepared: PreparedProject) -> None:
     """Put the plan where the engine reads it. Raises `UserError` link-in-project, special-file, foreign-owner."""
     where = prepared.project
     if where.scratch is None:
@@ -193,7 +195,7 @@ def _build_workspace(
     buildroot.build(where, described, pinned, os.environ, report, alone=hold.paused)
 
 
-def _build_native(prepared: Prepared, engine: Engine, report: events.Reporter) -> None:
+def _build_native(prepared: PreparedProject, engine: Engine, report: events.Reporter) -> None:
     where = prepared.project
     todo = []
     for target in prepared.outputs:
@@ -265,7 +267,7 @@ def fetch(
                 )
 
 
-def _collect(prepared: Prepared, folder: Path, engine: Engine, report: events.Reporter) -> None:
+def _collect(prepared: PreparedProject, folder: Path, engine: Engine, report: events.Reporter) -> None:
     needed = {name for each in prepared.outputs.values() for name in prepared.plan.closure(each.element)}
     elements = {name: element for name, element in prepared.plan.elements.items() if name in needed}
     files, left = collection.stored(replace(prepared.plan, elements=elements), engine.settings.cache)
@@ -274,7 +276,7 @@ def _collect(prepared: Prepared, folder: Path, engine: Engine, report: events.Re
         report(events.Notice(level="warning", text=f"not in {folder}: {name}; its own server keeps it"))
 
 
-def _facts(prepared: Prepared, target: str, keys: Mapping[str, str]) -> export.Facts:
+def _facts(prepared: PreparedProject, target: str, keys: Mapping[str, str]) -> export.Facts:
     described = prepared.described(target)
     names = prepared.plan.closure(prepared.outputs[target].element)
     return export.Facts(

@@ -37,7 +37,7 @@ def _info(text: str) -> events.Notice:
     return events.Notice(level="info", text=text)
 
 
-def _native(prepared: build.Prepared, engine: Engine, report: events.Reporter) -> None:
+def _native(prepared: build.PreparedProject, engine: Engine, report: events.Reporter) -> None:
     where = prepared.project
     todo = []
     for target in prepared.outputs:
@@ -56,7 +56,7 @@ def _native(prepared: build.Prepared, engine: Engine, report: events.Reporter) -
         report(_info(f"{target}: {_elements(own)}"))
 
 
-def _reason(prepared: build.Prepared, target: str) -> str:
+def _reason(prepared: build.PreparedProject, target: str) -> str:
     """Return why a system is due: it is new, its results are not what was exported, or what decides it changed."""
     where = prepared.project
     state = read_state(where, target)

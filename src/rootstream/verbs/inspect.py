@@ -14,7 +14,7 @@ from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError
 from rootstream.events import ignore
 from rootstream.host import nofollow
-from rootstream.plan.model import Element, Json, Plan, Prepared
+from rootstream.plan.model import Element, Json, Plan, PreparedPlan
 from rootstream.plan.roots.debian import CONFIGURED
 from rootstream.project.project import Project, reading
 from rootstream.verbs import build, selection
@@ -214,7 +214,7 @@ def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine)
         )
 
 
-def in_prepared_tree(element: Element, prepared: Prepared, command: tuple[str, ...]) -> tuple[str, ...]:
+def in_prepared_tree(element: Element, prepared: PreparedPlan, command: tuple[str, ...]) -> tuple[str, ...]:
     """Return what, in the sandbox of an element with its sources, makes its source tree and runs a command there.
 
     The sources of such an element stay a tarball in the cache, whether its build failed or not. Without a command

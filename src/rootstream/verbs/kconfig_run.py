@@ -28,7 +28,7 @@ KINDS = ("linux", "busybox")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class KconfigState:
     """A configuration: its values by symbol, and those of its minimal form (all of them where there is none)."""
 
     values: Mapping[str, str]
@@ -36,15 +36,15 @@ class State:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class KconfigRun:
     """What a run found: problems of the project's requests, the configuration, what a menu made of it.
 
     `changes` are what the menu changed in its shortest form, where a tree has no minimal configurations.
     """
 
     problems: tuple[Problem, ...]
-    before: State | None
-    after: State | None
+    before: KconfigState | None
+    after: KconfigState | None
     explained: str
     changes: Mapping[str, str] | None = None
 
@@ -79,7 +79,7 @@ class Trees:
         tool: str | None = None,
         symbols: tuple[str, ...] = (),
         changed: Mapping[str, str] | None = None,
-    ) -> Ran:
+    ) -> KconfigRun:
         """Configure a tree as the project asks and, if wanted, open a menu of it or ask it about symbols.
 
         `changed` are texts that stand for files of the project. Raises `UserError` menu-failed, not-configured ...
@@ -150,7 +150,7 @@ def _write_session(work: Path, asked: kconfig.Asked, tool: str | None, symbols: 
     projects.sync(work, files)
 
 
-def _result(work: Path, kind: str, status: int, said: str, tool: str | None) -> Ran:
+def _result(work: Path, kind: str, status: int, said: str, tool: str | None) -> KconfigRun:
     """Return what a run left in its folder. It was written in a sandbox: a link leads to a file of this host.
 
     Raises `UserError` link-in-project, not-configured, menu-failed.
@@ -162,7 +162,7 @@ def _result(work: Path, kind: str, status: int, said: str, tool: str | None) -> 
         raise _failed(f"what Kconfig of {kind} left is damaged: {error!r}", "not-configured", said) from error
 
 
-def _read_result(work: Path, kind: str, status: int, said: str, tool: str | None) -> Ran:
+def _read_result(work: Path, kind: str, status: int, said: str, tool: str | None) -> KconfigRun:
     report = work / "report.json"
     if not report.is_file():
         raise _failed(f"the tree of {kind} could not be configured", "not-configured", said)
@@ -172,7 +172,7 @@ def _read_result(work: Path, kind: str, status: int, said: str, tool: str | None
         hint = "It needs a terminal of at least 80x19. `rootstream config set` needs none."
         raise _failed(f"{tool} of {kind} ended with exit status {status}", "menu-failed", said, hint)
     explained, changes = work / "explained", work / "changes"
-    return Ran(
+    return KconfigRun(
         problems=tuple(Problem(**{**each, "details": tuple(each["details"])}) for each in found["problems"]),
         before=before,
         after=_state(work, "after"),
@@ -188,13 +188,13 @@ def _failed(message: str, reason: str, said: str, hint: str | None = None) -> Us
     return UserError(reason, message, detail="\n".join(said.rstrip().split("\n")[-20:]) or None, hint=hint)
 
 
-def _state(work: Path, name: str) -> State | None:
+def _state(work: Path, name: str) -> KconfigState | None:
     whole, short = work / f"{name}.config", work / f"{name}.defconfig"
     if not whole.is_file():
         return None
     values = config_values(whole.read_text("utf-8", "surrogateescape"))
     minimal = config_values(short.read_text("utf-8", "surrogateescape")) if short.is_file() else values
-    return State(values=values, minimal=minimal)
+    return KconfigState(values=values, minimal=minimal)
 
 
 def missing_kind(described: Described, kind: str, path: Path) -> UserError:

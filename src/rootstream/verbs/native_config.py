@@ -21,7 +21,7 @@ from rootstream.events import Reporter
 from rootstream.formats.kconfig.fragment import PREFIX, Problem, same
 from rootstream.project import project
 from rootstream.project.lock import write_atomically
-from rootstream.verbs.kconfig_run import KINDS, Ran, State, Trees, missing_kind
+from rootstream.verbs.kconfig_run import KINDS, KconfigRun, KconfigState, Trees, missing_kind
 from rootstream.verbs.selection import choose
 
 TOOLS = ("menuconfig", "nconfig")
@@ -157,10 +157,10 @@ class NativeConfig:
         tool: str | None = None,
         symbols: tuple[str, ...] = (),
         changed: dict[str, str] | None = None,
-    ) -> Ran:
+    ) -> KconfigRun:
         return self._trees().run(kind, self.engine, self.report, tool=tool, symbols=symbols, changed=changed)
 
-    def _state(self, kind: str) -> State:
+    def _state(self, kind: str) -> KconfigState:
         ran = self._run(kind)
         if ran.before is None:
             raise Problems(self._errors(ran.problems))
@@ -211,7 +211,7 @@ class NativeConfig:
         return Saved(path=place.path, difference=file_edits.difference(place.path, before, text))
 
 
-def menu_changes(before: State, after: State, *, whole: bool) -> dict[str, str | None]:
+def menu_changes(before: KconfigState, after: KconfigState, *, whole: bool) -> dict[str, str | None]:
     """Return what a file has to ask for so that one configuration becomes the other.
 
     What is in no configuration at all is hidden by another symbol: nobody can ask for it.

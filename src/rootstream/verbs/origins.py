@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rootstream.description.yaml_nodes import Mapping, Node, Scalar, Sequence, parse
+from rootstream.description.yaml_nodes import MappingNode, Node, ScalarNode, SequenceNode, parse
 from rootstream.engine.faults import ElementError
 from rootstream.errors import Problems, UserError, Where
 from rootstream.host.file_text import text_of
@@ -72,16 +72,16 @@ def _asked(plan: Plan, element: str) -> Iterator[str]:
 
 def _nodes(top: Node, targets: list[str]) -> Iterator[Node]:
     """Yield the parts of a description to look at, the likeliest first."""
-    systems = top.get("systems") if isinstance(top, Mapping) else None
+    systems = top.get("systems") if isinstance(top, MappingNode) else None
     names = dict.fromkeys(target.partition("@")[0] for target in targets)
-    written = [systems.get(name) for name in names] if isinstance(systems, Mapping) else []
+    written = [systems.get(name) for name in names] if isinstance(systems, MappingNode) else []
     for word in FIRST:
         for node in written:
-            found = node.get(word) if isinstance(node, Mapping) else None
+            found = node.get(word) if isinstance(node, MappingNode) else None
             if found is not None:
                 yield found
     yield from (node for node in written if node is not None)
-    debian = top.get("debian") if isinstance(top, Mapping) else None
+    debian = top.get("debian") if isinstance(top, MappingNode) else None
     if debian is not None:
         yield debian
 
@@ -100,10 +100,10 @@ def _is(text: str, name: str) -> bool:
 
 def _places(node: Node, name: str) -> Iterator[Where]:
     """Yield the places where a name stands."""
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         if _is(node.text, name):
             yield node.where
-    elif isinstance(node, Sequence):
+    elif isinstance(node, SequenceNode):
         for item in node.items:
             yield from _places(item, name)
     else:
@@ -115,13 +115,13 @@ def _places(node: Node, name: str) -> Iterator[Where]:
 
 def _listed(node: Node, name: str, folder: Path) -> Iterator[Where]:
     """Yield the lines of the files of requirements below a node that ask for a name."""
-    if isinstance(node, Sequence):
+    if isinstance(node, SequenceNode):
         for item in node.items:
             yield from _listed(item, name, folder)
-    elif isinstance(node, Mapping):
+    elif isinstance(node, MappingNode):
         files = node.get("requirements")
-        for each in files.items if isinstance(files, Sequence) else ():
-            path = folder / (each.text if isinstance(each, Scalar) else "")
+        for each in files.items if isinstance(files, SequenceNode) else ():
+            path = folder / (each.text if isinstance(each, ScalarNode) else "")
             lines = text_of(path).splitlines() if path.is_file() else []
             yield from (Where(path=path, line=number) for number, line in enumerate(lines, 1) if _is(line, name))
         for entry in node.entries.values():
@@ -138,7 +138,7 @@ def _fallback(top: Node, targets: list[str], *, asks: bool) -> Where:
     for steps in (*(() if asks else packages), ("debian", "suites"), *systems):
         node: Node | None = top
         for step in steps:
-            node = node.get(step) if isinstance(node, Mapping) else None
+            node = node.get(step) if isinstance(node, MappingNode) else None
         if node is not None:
             return node.where
     return top.where

@@ -24,9 +24,9 @@ from rootstream.fetch import process, transport
 from rootstream.fetch.mirrors import Mirror
 from rootstream.formats import apt_index
 from rootstream.formats.faults import Fault
-from rootstream.formats.records import Package
+from rootstream.formats.records import DebianPackage
 from rootstream_bst.debian import repositories
-from rootstream_bst.debian.repositories import Repository
+from rootstream_bst.debian.repositories import PinnedRepository
 
 KEYRINGS = (
     "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -64,7 +64,7 @@ class Archive:
     mirrors: tuple[Mirror, ...]
     keyring: str
     sources: bool = False
-    repositories: tuple[Repository, ...] = ()
+    repositories: tuple[PinnedRepository, ...] = ()
 
     @property
     def shown(self) -> str:
@@ -172,7 +172,7 @@ class Apt:
         self._folder = folder
         self._env = {**os.environ, "LC_ALL": "C", "APT_CONFIG": str(folder / "apt.conf")}
 
-    def _run(self, argv: Sequence[str], timeout: float = QUERY_TIMEOUT) -> process.Completed:
+    def _run(self, argv: Sequence[str], timeout: float = QUERY_TIMEOUT) -> process.CompletedTool:
         return process.run(argv, env=self._env, timeout=timeout)
 
     def update(self) -> None:
@@ -262,7 +262,7 @@ class Apt:
         essential: bool = False,
         keep: Mapping[str, str] = MappingProxyType({}),
         prefer: Mapping[str, str] = MappingProxyType({}),
-    ) -> tuple[Package, ...]:
+    ) -> tuple[DebianPackage, ...]:
         """Return what installing `wanted` (names, or name=version) on nothing takes, sorted by name.
 
         With `essential` also what every Debian system has. Packages that are in `keep` come at
@@ -326,8 +326,8 @@ class Apt:
         return (ESSENTIAL, *names)
 
     def _with_origins(
-        self, packages: Sequence[Package], addresses: Mapping[tuple[str, str], str]
-    ) -> tuple[Package, ...]:
+        self, packages: Sequence[DebianPackage], addresses: Mapping[tuple[str, str], str]
+    ) -> tuple[DebianPackage, ...]:
         """Return packages with the further repositories that they are from."""
         found = []
         for package in packages:
@@ -339,7 +339,7 @@ class Apt:
             found.append(package)
         return tuple(found)
 
-    def _ask(self, words: Sequence[str], versions: Mapping[str, str]) -> process.Completed:
+    def _ask(self, words: Sequence[str], versions: Mapping[str, str]) -> process.CompletedTool:
         """Run apt-get for a set in which some packages have versions that go before all others."""
         text = "".join(
             f"Package: {name}\nPin: version {version}\nPin-Priority: {FIRST}\n\n"

@@ -24,7 +24,7 @@ from rootstream.formats import records
 from rootstream.formats.faults import Fault
 from rootstream.formats.records import Item
 from rootstream_bst.debian import apt
-from rootstream_bst.debian.repositories import Repository
+from rootstream_bst.debian.repositories import PinnedRepository
 from rootstream_bst.source_errors import as_source_errors
 
 STAGE_TIMEOUT = 3600  # seconds
@@ -111,7 +111,7 @@ class ArchiveSource(Source):
             return True
 
     def archive(
-        self, architecture: str, *, sources: bool = False, repositories: tuple[Repository, ...] = ()
+        self, architecture: str, *, sources: bool = False, repositories: tuple[PinnedRepository, ...] = ()
     ) -> apt.Archive:
         """Return what apt is to look at; raises `Fault` no-mirror or no-keyring."""
         return apt.Archive(
@@ -177,7 +177,7 @@ class ArchiveSource(Source):
             return _answer(module, done)
 
 
-def _answer(module: str, done: process.Completed) -> dict[str, Any]:
+def _answer(module: str, done: process.CompletedTool) -> dict[str, Any]:
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as error:

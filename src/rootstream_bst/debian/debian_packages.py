@@ -18,10 +18,10 @@ from typing import Any
 from buildstream import SourceError  # type: ignore[attr-defined]  # re-exported without saying so
 
 from rootstream.formats import records
-from rootstream.formats.records import Package
+from rootstream.formats.records import DebianPackage
 from rootstream_bst.debian import apt, dpkg, fixups, repositories
 from rootstream_bst.debian.archive import ArchiveSource, Node
-from rootstream_bst.debian.repositories import Repository
+from rootstream_bst.debian.repositories import PinnedRepository
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
 REF_KEYS = ["name", "version", "architecture", "path", "size", "sha256"]
@@ -66,14 +66,14 @@ class DebianPackages(ArchiveSource):
 
     architecture: str
     packages: tuple[str, ...]
-    repositories: tuple[Repository, ...]
+    repositories: tuple[PinnedRepository, ...]
     without: tuple[str, ...]
     recommends: bool
     fixups: bool
     unpack: bool
     essential: bool
-    database: dpkg.Choice | None
-    ref: tuple[Package, ...] | None
+    database: dpkg.DatabaseChoice | None
+    ref: tuple[DebianPackage, ...] | None
 
     def configure(self, node: Node) -> None:
         """Read and check the keys."""
@@ -92,7 +92,7 @@ class DebianPackages(ArchiveSource):
         self.unpack = node.get_bool("unpack", True)
         self.database = None
         if node.get_bool("database", False):
-            self.database = dpkg.Choice(
+            self.database = dpkg.DatabaseChoice(
                 exclude=tuple(node.get_str_list("exclude", [])), include=tuple(node.get_str_list("include", []))
             )
         self.fixups = node.get_bool("fixups", self.unpack and self.database is None)
@@ -102,7 +102,7 @@ class DebianPackages(ArchiveSource):
             )
         self.load_ref(node)
 
-    def _repositories(self, node: Node) -> tuple[Repository, ...]:
+    def _repositories(self, node: Node) -> tuple[PinnedRepository, ...]:
         rows = node.get_sequence("repositories", [])
         folder = Path(self.get_project_directory(), node.get_str("keys", ""))
         found = []
@@ -126,14 +126,14 @@ class DebianPackages(ArchiveSource):
         rows = node.get_sequence("ref", None)
         self.ref = None if rows is None else tuple(self._package(rows.mapping_at(n)) for n in range(len(rows)))
 
-    def _package(self, row: Node) -> Package:
+    def _package(self, row: Node) -> DebianPackage:
         row.validate_keys([*REF_KEYS, ORIGIN])
         where = str(row.get_provenance())
         item, origin = self.checked_item(row), row.get_str(ORIGIN, None)
         if origin is not None:
             item = replace(item, base=self._base_of(origin, where))
         with self.faults():
-            return Package(
+            return DebianPackage(
                 name=records.name(row.get_str("name"), where),
                 version=records.version(row.get_str("version"), where),
                 architecture=records.architecture(row.get_str("architecture"), where),
@@ -235,12 +235,12 @@ class DebianPackages(ArchiveSource):
         ]
 
 
-def _plain(package: Package) -> dict[str, Any]:
+def _plain(package: DebianPackage) -> dict[str, Any]:
     """Return the row of a package."""
     return {**_content(package), **({ORIGIN: package.repository} if package.repository else {})}
 
 
-def _content(package: Package) -> dict[str, Any]:
+def _content(package: DebianPackage) -> dict[str, Any]:
     """Return what a row says of a package's content."""
     return {
         "name": package.name,

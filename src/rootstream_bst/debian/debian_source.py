@@ -16,7 +16,7 @@ from rootstream.formats.apt_index import SourcePackage
 from rootstream.formats.records import Item
 from rootstream_bst.debian import apt, source_files
 from rootstream_bst.debian.archive import ArchiveSource, Node
-from rootstream_bst.debian.source_files import Part, Parts
+from rootstream_bst.debian.source_files import Part, SourceParts
 
 FORMAT = 1  # part of the unique key: to be raised when the same ref unpacks to something else
 ARCHITECTURE = "amd64"  # source packages have none, but apt wants to know one
@@ -120,7 +120,7 @@ class DebianSource(ArchiveSource):
                 return package
         return None
 
-    def _parts(self) -> Parts:
+    def _parts(self) -> SourceParts:
         return source_files.parts(self.items, str(self))
 
     def is_cached(self) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream.archives import chroot_paths
-from rootstream.archives.tar_stream import Kind, Member
+from rootstream.archives.tar_stream import Member, MemberKind
 from rootstream.formats.faults import Fault
 
 PLACE = ".rootstream"
@@ -23,7 +23,7 @@ DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.
 NOT_KEPT = frozenset({"control"})
-USUAL_MODES = {Kind.FILE: (0o644, 0o755), Kind.DIRECTORY: (0o755,)}
+USUAL_MODES = {MemberKind.FILE: (0o644, 0o755), MemberKind.DIRECTORY: (0o755,)}
 _CONTROL_NAME = re.compile(r"[a-z0-9][a-z0-9.+-]{0,40}")
 _MERGED = re.compile(r"^(/(?:bin|lib|lib32|lib64|sbin)/)")
 _INTEREST = re.compile(r"interest(-await|-noawait)?")
@@ -40,7 +40,7 @@ class Contents:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unpacked:
+class UnpackedPackage:
     """A package as it is before it is configured: its control files and what it holds."""
 
     control: dict[str, bytes]
@@ -59,7 +59,7 @@ class Unpacked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class DatabaseChoice:
     """Which paths of packages are left out: shell patterns whose `*` takes slashes, as dpkg's path-exclude."""
 
     exclude: tuple[str, ...] = ()
@@ -83,20 +83,20 @@ def control_field(control: dict[str, bytes], name: str) -> str:
     return ""
 
 
-def note(contents: Contents, member: Member, choice: Choice) -> bool:
+def note(contents: Contents, member: Member, choice: DatabaseChoice) -> bool:
     """Remember a member of a package; False if it is to be left out."""
     path = "/" + "/".join(chroot_paths.parts(member.name))
     contents.paths.append("/." if path == "/" else path)
-    if member.kind is not Kind.DIRECTORY:
+    if member.kind is not MemberKind.DIRECTORY:
         contents.files.add(_MERGED.sub(r"/usr\1", path))
     if path != "/" and choice.leaves_out(path):
-        if member.kind is not Kind.DIRECTORY:
+        if member.kind is not MemberKind.DIRECTORY:
             contents.dropped.append((path, member.size))
         return False
     usual = USUAL_MODES.get(member.kind)
     if (member.uid, member.gid) != (0, 0) or (usual and member.mode not in usual):
         mode = member.mode if usual else -1
-        if member.kind is not Kind.HARDLINK:
+        if member.kind is not MemberKind.HARDLINK:
             contents.special.append((path, mode, member.uid, member.gid))
     return True
 
@@ -133,7 +133,7 @@ def md5sums(contents: Contents, folder: str) -> bytes:
     return _bytes("".join(lines))
 
 
-def diverting(packages: Sequence[Unpacked]) -> frozenset[int]:
+def diverting(packages: Sequence[UnpackedPackage]) -> frozenset[int]:
     """Return the numbers of the packages that move another's files away to have their own in the same place.
 
     Only dpkg can put these in place. Many more divert files that only an upgrade would have.
@@ -150,7 +150,7 @@ def diverting(packages: Sequence[Unpacked]) -> frozenset[int]:
     )
 
 
-def stanza(package: Unpacked) -> str:
+def stanza(package: UnpackedPackage) -> str:
     """Return the package's entry in dpkg's status file: unpacked, not configured."""
     text = package.control["control"].decode("utf-8", "surrogateescape").strip("\n")
     head, _, rest = text.partition("\n")
@@ -160,7 +160,7 @@ def stanza(package: Unpacked) -> str:
     return "\n".join(lines) + "\n"
 
 
-def interests(package: Unpacked) -> Iterator[tuple[str, str]]:
+def interests(package: UnpackedPackage) -> Iterator[tuple[str, str]]:
     """Yield (trigger, mark behind the package's name) of each trigger that a package waits for."""
     for line in package.control.get("triggers", b"").decode("utf-8", "replace").splitlines():
         words = line.split("#")[0].split()
@@ -169,7 +169,7 @@ def interests(package: Unpacked) -> Iterator[tuple[str, str]]:
             yield words[1], "/noawait" if match[1] == "-noawait" else ""
 
 
-def activated(packages: Sequence[Unpacked]) -> Iterator[tuple[str, str]]:
+def activated(packages: Sequence[UnpackedPackage]) -> Iterator[tuple[str, str]]:
     """Yield (package with files, trigger) for each trigger that another package of the set waits for."""
     listed = {id(package): frozenset(package.contents.paths) for package in packages}
     for package in packages:
@@ -183,7 +183,7 @@ def activated(packages: Sequence[Unpacked]) -> Iterator[tuple[str, str]]:
                     break
 
 
-def write(root: str, packages: Sequence[Unpacked], first: Sequence[str] = ()) -> None:
+def write(root: str, packages: Sequence[UnpackedPackage], first: Sequence[str] = ()) -> None:
     """Write the database of a set that lies unpacked below `root`, and what else configuring it needs.
 
     `first` are the packages that are configured before the others.
@@ -212,7 +212,7 @@ def write(root: str, packages: Sequence[Unpacked], first: Sequence[str] = ()) ->
     _write_scripts(Path(root, PLACE), packages, first)
 
 
-def _write_info(folder: Path, package: Unpacked) -> None:
+def _write_info(folder: Path, package: UnpackedPackage) -> None:
     name = package.info
     listing = "".join(f"{path}\n" for path in package.contents.paths)
     (folder / f"{name}.list").write_text(listing, "utf-8", "surrogateescape")
@@ -228,7 +228,7 @@ def _write_control(folder: Path, file: str, content: bytes, prefix: str = "") ->
         place.chmod(0o755 if content.startswith(b"#!") else 0o644)
 
 
-def _write_scripts(place: Path, packages: Sequence[Unpacked], first: Sequence[str]) -> None:
+def _write_scripts(place: Path, packages: Sequence[UnpackedPackage], first: Sequence[str]) -> None:
     """Write what runs before the packages are unpacked: two lists in order, and their control files."""
     _lines(place / "first", first)
     lists: dict[str, list[str]] = {"first": [], "rest": []}
@@ -244,7 +244,7 @@ def _write_scripts(place: Path, packages: Sequence[Unpacked], first: Sequence[st
         _lines(place / f"preinst-{name}", lines)
 
 
-def _write_notes(place: Path, packages: Sequence[Unpacked]) -> None:
+def _write_notes(place: Path, packages: Sequence[UnpackedPackage]) -> None:
     """Write what the configuring script reads: lists with a NUL behind each path, or a line for each package."""
     owners: dict[str, list[str]] = {}
     modes: dict[str, list[str]] = {}

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
-from rootstream_bst.debian.dpkg import Unpacked
+from rootstream_bst.debian.dpkg import UnpackedPackage
 
 PRIORITIES = ("required", "important", "standard", "optional", "extra")
 _NAME = re.compile(r"\s*([a-z0-9][a-z0-9.+-]*)")
 
 
-def first(packages: Sequence[Unpacked]) -> tuple[str, ...]:
+def first(packages: Sequence[UnpackedPackage]) -> tuple[str, ...]:
     """Return the names of the packages to configure first, with all that they depend on, in the set's order."""
     known = {package.field("Package"): package for package in packages}
     providers: dict[str, list[str]] = {}
@@ -38,7 +38,7 @@ def first(packages: Sequence[Unpacked]) -> tuple[str, ...]:
     return tuple(name for name in known if name in found)
 
 
-def _rank(package: Unpacked) -> int:
+def _rank(package: UnpackedPackage) -> int:
     priority = package.field("Priority")
     return PRIORITIES.index(priority) if priority in PRIORITIES else len(PRIORITIES)
 

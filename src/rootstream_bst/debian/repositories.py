@@ -28,7 +28,7 @@ _UNVERIFIED = re.compile(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
+class PinnedRepository:
     """A repository; `url` is as its user wrote it, `key` the SHA-256 of the key in the file `key_file`."""
 
     name: str
@@ -48,7 +48,7 @@ class Repository:
         return {(suite, name) for suite in self.suites for name in self.components or ("$(COMPONENT)",)}
 
 
-def repository(words: Mapping[str, object], folder: Path, where: str) -> Repository:
+def repository(words: Mapping[str, object], folder: Path, where: str) -> PinnedRepository:
     """Return a checked repository; `folder` has the keys. Raises `Fault` with `where`."""
     name, url, key = (str(words[word]) for word in ("name", "url", "key"))
     suites, components = words["suites"], words["components"]
@@ -63,7 +63,7 @@ def repository(words: Mapping[str, object], folder: Path, where: str) -> Reposit
     for each in components:
         records.word(each, where)
     records.item(path=key, size=0, sha256=key, where=where)
-    return Repository(
+    return PinnedRepository(
         name=name,
         url=url,
         suites=tuple(suites),
@@ -73,7 +73,7 @@ def repository(words: Mapping[str, object], folder: Path, where: str) -> Reposit
     )
 
 
-def write_key(wanted: Repository, folder: Path) -> Path:
+def write_key(wanted: PinnedRepository, folder: Path) -> Path:
     """Write the key where apt reads it, under a name that says its form; raises `Fault` no-keyring."""
     try:
         with wanted.key_file.open("rb") as file:
@@ -87,7 +87,7 @@ def write_key(wanted: Repository, folder: Path) -> Path:
     return path
 
 
-def stanza(wanted: Repository, architecture: str, key: Path) -> str:
+def stanza(wanted: PinnedRepository, architecture: str, key: Path) -> str:
     """Return a repository as a stanza of a sources.list(5) file in deb822 form."""
     lines = ["Types: deb", f"URIs: {wanted.base}", f"Suites: {' '.join(wanted.suites)}"]
     lines += [f"Components: {' '.join(wanted.components)}"] if wanted.components else []
@@ -100,14 +100,14 @@ def _as_apt(address: str) -> str:
     return re.sub(r"^file:/+", "file:/", plain).rstrip("/")
 
 
-def _of(line: str, each: Repository) -> bool:
+def _of(line: str, each: PinnedRepository) -> bool:
     """Tell whether a message of apt is about a repository, and not about another one below the same address."""
     base = "(" + "|".join(re.escape(form) for form in dict.fromkeys((each.base, _as_apt(each.base)))) + ")"
     suites = "|".join(re.escape(suite.rstrip("/")) for suite in each.suites)
     return re.search(rf"{base}/?( |/dists/|/)({suites})(/| )", line) is not None
 
 
-def refused(said: str, known: Sequence[Repository]) -> Fault | None:
+def refused(said: str, known: Sequence[PinnedRepository]) -> Fault | None:
     """Return what apt has against repositories, if its update failed because of them."""
     lines = [line for line in said.splitlines() if line.startswith(("E:", "W:"))]
     unsigned: dict[str, str] = {}
@@ -127,7 +127,7 @@ def refused(said: str, known: Sequence[Repository]) -> Fault | None:
     return Fault(reason, "; ".join(asked.values()), detail="\n".join(lines), asked=asked)
 
 
-def incomplete(printed: str, known: Sequence[Repository], architecture: str) -> Fault | None:
+def incomplete(printed: str, known: Sequence[PinnedRepository], architecture: str) -> Fault | None:
     """Return which repositories lack what is wanted, from the indexes that apt has, printed as `INDEXES` says."""
     rows = [line.split("|") for line in printed.splitlines() if line.count("|") == INDEXES.count("|")]
     found = {(_as_apt(base), suite, component) for base, suite, component in rows}
@@ -140,7 +140,7 @@ def incomplete(printed: str, known: Sequence[Repository], architecture: str) -> 
     return Fault("repository-unusable", "; ".join(asked.values()), asked=asked) if asked else None
 
 
-def origin(address: str, item: Item, known: Sequence[Repository]) -> Repository | None:
+def origin(address: str, item: Item, known: Sequence[PinnedRepository]) -> PinnedRepository | None:
     """Return the repository that apt takes a file from, None for the archive; raises `Fault` invalid-index."""
     plain = re.sub(r"(?<!:)/(\.?/)+", "/", unquote(address))
     if not plain.endswith(f"/{item.path}"):

@@ -30,7 +30,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class SourceParts:
     """The files of a source package: upstream's archives and Debian's changes (one of tar, diff or neither)."""
 
     orig: Part
@@ -54,7 +54,7 @@ class Parts:
         return tuple(named)
 
 
-def parts(items: Sequence[Item], where: str) -> Parts:
+def parts(items: Sequence[Item], where: str) -> SourceParts:
     """Return what the files are; raises `Fault` invalid-ref when there is no upstream archive or several."""
     orig: list[Part] = []
     components: list[Part] = []
@@ -76,7 +76,7 @@ def parts(items: Sequence[Item], where: str) -> Parts:
         raise Fault(
             "invalid-ref", f"{where}: expected one upstream archive and at most one of Debian's, found {names}"
         )
-    return Parts(
+    return SourceParts(
         orig=orig[0],
         components=tuple(components),
         debian=debian[0] if debian else None,

@@ -18,7 +18,7 @@ from typing import Any
 
 from rootstream.archives import chroot_paths, compression, tar_stream
 from rootstream.archives.deb import check_hash
-from rootstream.archives.tree import Tree
+from rootstream.archives.tree import UnpackedTree
 from rootstream.fetch.process import tail
 from rootstream.formats.faults import Fault
 from rootstream_bst.debian.merge import WORK
@@ -33,7 +33,7 @@ def _unpack(archive: Mapping[str, str], folder: Path) -> None:
     folder.mkdir()
     with Path(archive["path"]).open("rb") as file:
         blocks = compression.blocks(file.read, archive["suffix"])
-        tar_stream.members(tar_stream.Stream(blocks), Tree(str(folder)).take)
+        tar_stream.members(tar_stream.Stream(blocks), UnpackedTree(str(folder)).take)
 
 
 def _place(archive: Mapping[str, str], work: Path, target: Path) -> None:

@@ -33,14 +33,14 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class UnpackResult:
     """What a worker gives back: a fault as its reason and message, or, for a database, what the package is."""
 
     fault: tuple[str, str] | None = None
-    unpacked: dpkg.Unpacked | None = None
+    unpacked: dpkg.UnpackedPackage | None = None
 
 
-def _unpack_one(archive: Archive, folder: str, choice: dpkg.Choice | None) -> Result:
+def _unpack_one(archive: Archive, folder: str, choice: dpkg.DatabaseChoice | None) -> UnpackResult:
     """Unpack one package in a worker; with `choice` also read what dpkg's database says of it."""
     os.umask(0o022)
     path = Path(archive.path)
@@ -48,23 +48,23 @@ def _unpack_one(archive: Archive, folder: str, choice: dpkg.Choice | None) -> Re
         Path(folder).mkdir()
         deb.check_hash(path, archive.sha256)
         if choice is not None:
-            return Result(unpacked=_noted(archive, folder, choice))
+            return UnpackResult(unpacked=_noted(archive, folder, choice))
         deb.unpack(path, folder)
     except Fault as fault:
-        return Result(fault=(fault.reason, f"{archive.name}: {fault.message}"))
+        return UnpackResult(fault=(fault.reason, f"{archive.name}: {fault.message}"))
     except OSError as error:
-        return Result(
+        return UnpackResult(
             fault=("unpack-failed", f"{archive.name}: {error.filename or archive.path}: {error.strerror}")
         )
-    return Result()
+    return UnpackResult()
 
 
-def _noted(archive: Archive, folder: str, choice: dpkg.Choice) -> dpkg.Unpacked:
+def _noted(archive: Archive, folder: str, choice: dpkg.DatabaseChoice) -> dpkg.UnpackedPackage:
     path, contents = Path(archive.path), dpkg.Contents()
     control = dpkg.checked(deb.control(path), archive.name)
     deb.unpack(path, folder, lambda member: dpkg.note(contents, member, choice))
     control = {"md5sums": dpkg.md5sums(contents, folder), **control} if "md5sums" not in control else control
-    return dpkg.Unpacked(control=control, contents=contents, conffiles=dpkg.conffiles(control, folder))
+    return dpkg.UnpackedPackage(control=control, contents=contents, conffiles=dpkg.conffiles(control, folder))
 
 
 def _merged(
@@ -72,11 +72,11 @@ def _merged(
     work: str,
     merge: Merge,
     pool: ProcessPoolExecutor,
-    choice: dpkg.Choice | None,
-) -> list[dpkg.Unpacked]:
+    choice: dpkg.DatabaseChoice | None,
+) -> list[dpkg.UnpackedPackage]:
     """Unpack with the largest first, and move together in the order given."""
     largest_first = sorted(range(len(archives)), key=lambda n: -Path(archives[n].path).stat().st_size)
-    done: dict[int, Future[Result]] = {
+    done: dict[int, Future[UnpackResult]] = {
         number: pool.submit(_unpack_one, archives[number], f"{work}/{number}", choice) for number in largest_first
     }
     unpacked = []
@@ -92,8 +92,8 @@ def _merged(
 
 
 def _database(
-    archives: Sequence[Archive], work: str, merge: Merge, unpacked: Sequence[dpkg.Unpacked]
-) -> list[dpkg.Unpacked]:
+    archives: Sequence[Archive], work: str, merge: Merge, unpacked: Sequence[dpkg.UnpackedPackage]
+) -> list[dpkg.UnpackedPackage]:
     """Move the packages together but those that only dpkg can put in place; these are left for it as files."""
     later = dpkg.diverting(unpacked)
     noted = []
@@ -109,7 +109,7 @@ def _database(
 
 
 def unpack(
-    archives: Sequence[Archive], root: str, *, jobs: int, fix: bool, database: dpkg.Choice | None = None
+    archives: Sequence[Archive], root: str, *, jobs: int, fix: bool, database: dpkg.DatabaseChoice | None = None
 ) -> tuple[str, ...]:
     """Unpack packages into the empty folder `root` and return the paths that several of them hold.
 
@@ -146,7 +146,7 @@ def main() -> int:
     try:
         archives = [Archive(**archive) for archive in job["packages"]]
         told = job.get("database")
-        database = told and dpkg.Choice(exclude=tuple(told["exclude"]), include=tuple(told["include"]))
+        database = told and dpkg.DatabaseChoice(exclude=tuple(told["exclude"]), include=tuple(told["include"]))
         overlaps = unpack(archives, job["root"], jobs=job["jobs"], fix=job["fixups"], database=database)
     except Fault as fault:
         json.dump({"reason": fault.reason, "message": fault.message}, sys.stdout)

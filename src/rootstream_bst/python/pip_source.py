@@ -40,7 +40,7 @@ class PipSource(Source):
 
     BST_MIN_VERSION = "2.0"
 
-    target: wheels.Target
+    target: wheels.TargetPython
     requirements: str
     constraints: str
     kept: tuple[str, ...]
@@ -54,7 +54,9 @@ class PipSource(Source):
             raise SourceError(
                 f"{node.get_provenance()}: python is {python!r}; expected such as 3.13", reason="invalid-python"
             )
-        self.target = wheels.Target(python=python, machine=node.get_str("machine"), glibc=node.get_int("glibc"))
+        self.target = wheels.TargetPython(
+            python=python, machine=node.get_str("machine"), glibc=node.get_int("glibc")
+        )
         self.requirements = node.get_str("requirements")
         self.constraints = node.get_str("constraints")
         self.kept = tuple(node.get_str_list("keep", []))

@@ -18,7 +18,7 @@ from rootstream.fetch import process
 from rootstream.formats.faults import Fault
 from rootstream.formats.python_files import NAME, SDIST, Sdist
 from rootstream_bst.python import wheels
-from rootstream_bst.python.wheels import TIMEOUT, Target
+from rootstream_bst.python.wheels import TIMEOUT, TargetPython
 
 MOST = 1 << 29  # bytes of an sdist
 _MISSING = re.compile(r"No matching distribution found for (.*)")
@@ -80,7 +80,7 @@ print(json.dumps(found))
 
 @contextmanager
 def downloaded(
-    target: Target, lines: Sequence[str], constraints: Sequence[str]
+    target: TargetPython, lines: Sequence[str], constraints: Sequence[str]
 ) -> Iterator[tuple[Mapping[Sdist, Path], Path]]:
     """Give the sdists that requirement lines take, in a folder.
 

@@ -55,7 +55,12 @@ def of_archive(path: Path) -> Needs:
 
     def take(member: tar_stream.Member, content: Iterator[memoryview]) -> None:
         parts = member.name.removeprefix("./").split("/")
-        if len(parts) == 2 and parts[1] in FILES and member.kind is tar_stream.Kind.FILE and member.size <= MOST:  # noqa: PLR2004
+        if (
+            len(parts) == 2  # noqa: PLR2004
+            and parts[1] in FILES
+            and member.kind is tar_stream.MemberKind.FILE
+            and member.size <= MOST
+        ):
             texts[parts[1]] = _text(b"".join(content), path.name)
 
     try:

@@ -66,7 +66,7 @@ _MISSING = re.compile(r"(?:No matching distribution found for (?P<name>[A-Za-z0-
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class TargetPython:
     """The Python that the wheels are for: its version (3.13), the machine (x86_64), the minor version of glibc."""
 
     python: str
@@ -115,7 +115,7 @@ def interpreter() -> str:
 
 @contextmanager
 def downloaded(
-    target: Target, lines: Sequence[str], constraints: Sequence[str], *words: str, kept: Sequence[str] = ()
+    target: TargetPython, lines: Sequence[str], constraints: Sequence[str], *words: str, kept: Sequence[str] = ()
 ) -> Iterator[Path]:
     """Give a folder with the wheels that requirement lines take; `words` are further options of pip.
 
@@ -146,7 +146,7 @@ def check_lines(lines: Iterable[str]) -> None:
             raise Fault("requirement-refused", problem)
 
 
-def _failure(target: Target, done: process.Completed, kept: Sequence[str]) -> Fault:
+def _failure(target: TargetPython, done: process.CompletedTool, kept: Sequence[str]) -> Fault:
     detail = process.tail(done.stderr or done.stdout)
     direct = _DIRECT.search(done.stderr)
     if direct:

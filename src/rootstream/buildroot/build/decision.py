@@ -8,7 +8,7 @@ from typing import Literal
 
 from rootstream.buildroot.build.keys import Key, some
 from rootstream.buildroot.build.notes import Outside
-from rootstream.buildroot.info import Package
+from rootstream.buildroot.info import BuildrootPackage
 
 Action = Literal["scratch", "reconfigure", "remove", "reinstall"]
 NOTHING = Outside()
@@ -40,7 +40,7 @@ class Decision:
     writers: frozenset[str] = frozenset()
     outside: Outside = NOTHING
     planned: Mapping[str, Key]
-    built: Mapping[str, Package]
+    built: Mapping[str, BuildrootPackage]
     inputs: str
     first: bool
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rootstream.buildroot.info import Info, Package
+from rootstream.buildroot.info import BuildrootPackage, Info
 
 # What of the variables says nothing about the result, or is said better by something else.
 _IDLE = re.compile(
@@ -48,7 +48,7 @@ NAMED = 3  # symbols, packages or reasons that are named before they are counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class KeyParts:
     """What went into a key: digests, but for the version and the names of dependencies; symbols by name."""
 
     version: str = ""
@@ -67,7 +67,7 @@ class Key:
 
     base: str
     kconfig: str
-    parts: Parts = field(default=Parts(), compare=False)
+    parts: KeyParts = field(default=KeyParts(), compare=False)
 
 
 def digest(*parts: object) -> str:
@@ -126,7 +126,7 @@ def compute(
             below,
         )
         decisive = {**options, **everywhere} if name == TOOLCHAIN else options
-        parts = Parts(
+        parts = KeyParts(
             version=each.version,
             core=core,
             files=folder,
@@ -150,7 +150,7 @@ def _decides(name: str, key: str) -> bool:
     return not (name.startswith(SKELETON) and _ONLY_TARGET.match(key))
 
 
-def difference(old: Parts, new: Parts) -> str:
+def difference(old: KeyParts, new: KeyParts) -> str:
     """Return what of a package changed by itself, for people; empty if it is nothing of this."""
     if old.core != new.core:
         return "Buildroot's own rules changed"
@@ -184,7 +184,7 @@ def some(names: list[str], between: str = ", ") -> str:
     return between.join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def _for_dependents(packages: Mapping[str, Package], name: str, found: Mapping[str, Key]) -> str:
+def _for_dependents(packages: Mapping[str, BuildrootPackage], name: str, found: Mapping[str, Key]) -> str:
     """Return what of a dependency's key decides those that depend on it.
 
     A kernel's configuration decides its modules; that of BusyBox and others nothing outside of them.
@@ -195,7 +195,7 @@ def _for_dependents(packages: Mapping[str, Package], name: str, found: Mapping[s
     return f"{key.base}{key.kconfig}" if name == "linux" and name in packages else key.base
 
 
-def in_order(packages: Mapping[str, Package]) -> tuple[str, ...]:
+def in_order(packages: Mapping[str, BuildrootPackage]) -> tuple[str, ...]:
     """Return the packages so that each comes after what it depends on (a cycle is cut where it is met)."""
     order: list[str] = []
     seen: set[str] = set()

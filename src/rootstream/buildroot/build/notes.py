@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.buildroot import confined, mounts
-from rootstream.buildroot.build.keys import Key, Parts
+from rootstream.buildroot.build.keys import Key, KeyParts
 from rootstream.buildroot.workspace import Workspace
 from rootstream.project.lock import write_atomically
 
@@ -66,8 +66,8 @@ def visible(space: Workspace) -> tuple[Path, ...]:
     return tuple(path for path in found if mounts.is_allowed(path, home))
 
 
-def _parts(told: Mapping[str, Any]) -> Parts:
-    return Parts(**{**told, "dependencies": tuple(told.get("dependencies", ()))})
+def _parts(told: Mapping[str, Any]) -> KeyParts:
+    return KeyParts(**{**told, "dependencies": tuple(told.get("dependencies", ()))})
 
 
 def write(space: Workspace, known: Known) -> None:

@@ -15,7 +15,7 @@ from rootstream import events
 from rootstream.buildroot import confined, contents, info, outside
 from rootstream.buildroot.build import installed, keys
 from rootstream.buildroot.build.decision import Decision, Stale, causes
-from rootstream.buildroot.build.keys import Key, Parts
+from rootstream.buildroot.build.keys import Key, KeyParts
 from rootstream.buildroot.build.notes import Known, Outside, read
 from rootstream.buildroot.info import Info
 from rootstream.buildroot.sources import tree
@@ -274,7 +274,7 @@ def _changed(
             continue
         because = tuple(each for each in told.packages[name].dependencies if each in found)
         if new.base != old.base:
-            own = keys.difference(old.parts, new.parts) if old.parts != Parts() else ""
+            own = keys.difference(old.parts, new.parts) if old.parts != KeyParts() else ""
             reason = f"{', '.join(because)} changed" if because else "its make variables or files changed"
             reason, because = (own, ()) if own else (reason, because)
             if known.builds.get(name) != builds.get(name):

@@ -35,7 +35,7 @@ env -0 > "$(dirname "$0")/environment" && exec {conf} "$@"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Completed:
+class CompletedConfig:
     """A completed configuration: its text, its values by symbol, and what Kconfig said."""
 
     text: str
@@ -62,7 +62,7 @@ def environment_file(workspace: Workspace) -> Path:
     return folder(workspace) / "shim" / "buildroot-config" / "environment"
 
 
-def complete(workspace: Workspace, text: str) -> Completed:
+def complete(workspace: Workspace, text: str) -> CompletedConfig:
     """Return the configuration that the tree makes of a text, as its `make olddefconfig` does.
 
     Raises `UserError` process-failed, process-timeout.
@@ -73,7 +73,7 @@ def complete(workspace: Workspace, text: str) -> Completed:
     write_atomically(place, text.encode("utf-8", "surrogateescape"))
     said = _make(workspace, "olddefconfig", build=folder(workspace) / "shim").stderr
     result = workspace.original_text(place.read_text("utf-8", "surrogateescape"))
-    return Completed(text=result, values=config_values(result, NO_PREFIX), said=said)
+    return CompletedConfig(text=result, values=config_values(result, NO_PREFIX), said=said)
 
 
 def minimal(workspace: Workspace, text: str) -> str:

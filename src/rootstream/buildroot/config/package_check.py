@@ -26,7 +26,7 @@ from rootstream.formats.kconfig.fragment import (
 )
 from rootstream.formats.kconfig.report import chosen_later, doubtful, explained, problem_of
 from rootstream.project.lock import write_atomically
-from rootstream.sandbox.kconfig.tree import KconfigError, Tree, explain
+from rootstream.sandbox.kconfig.tree import KconfigError, KconfigTree, explain
 
 # Packages whose Kconfig can be asked, and of which kind it is.
 KINDS = {"linux": "linux", "busybox": "busybox", "uboot": "linux", "barebox": "linux"}
@@ -114,7 +114,7 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
     if not wanting:
         return
     place = scratch.of_package(space, place)  # it is written to
-    tree = Tree(
+    tree = KconfigTree(
         kind=KINDS[package],
         source=place,
         objects=place,

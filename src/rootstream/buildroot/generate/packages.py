@@ -78,7 +78,7 @@ def for_make(word: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class GeneratedPackage:
     """Files of the external tree, and the symbols that select its packages."""
 
     files: Mapping[str, str] = field(default_factory=dict)
@@ -100,14 +100,14 @@ def sources(found: Sequence[layers.Layer]) -> tuple[layers.SourcePackage, ...]:
     return tuple(each for layer in found if isinstance(layer, layers.PackagesLayer) for each in layer.packages)
 
 
-def external(found: Sequence[layers.Layer], project: Path) -> Made:
+def external(found: Sequence[layers.Layer], project: Path) -> GeneratedPackage:
     """Return the packages that layers describe, as files of an external tree.
 
     Raises `UserError` path-not-possible for a source folder that make cannot name, name-taken, not-possible.
     """
     packages = sources(found)
     if not packages:
-        return Made()
+        return GeneratedPackage()
     for each in packages:
         if _TARGETS.fullmatch(each.name):
             message = f"packages: {each.name!r} means something else to Buildroot's make"
@@ -138,7 +138,7 @@ def external(found: Sequence[layers.Layer], project: Path) -> Made:
             raise UserError("not-possible", message, where=Where(path=folder))
         files[f"package/{each.name}/Config.in"] = config_in(each)
         files[f"package/{each.name}/{each.name}.mk"] = make_file(each, folder)
-    return Made(files=files, symbols=tuple(symbol(each.name) for each in packages))
+    return GeneratedPackage(files=files, symbols=tuple(symbol(each.name) for each in packages))
 
 
 def config_in(package: layers.SourcePackage) -> str:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream.buildroot import info
-from rootstream.buildroot.info import Package
+from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import debian_pool, transfer, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -62,7 +62,7 @@ class Summary:
         return tuple(dict.fromkeys(each.partition(": ")[0] for each in (*self.missing, *self.left)))
 
 
-def hashes_of(package: Package, tree: Path) -> dict[str, dict[str, str]]:
+def hashes_of(package: BuildrootPackage, tree: Path) -> dict[str, dict[str, str]]:
     """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file)."""
     found: dict[str, dict[str, str]] = {}
     for name in package.hashes:
@@ -78,7 +78,7 @@ def hashes_of(package: Package, tree: Path) -> dict[str, dict[str, str]]:
 
 
 def wanted(
-    packages: Iterable[Package], tree: Path, downloads: Path, mirrors: tuple[str, ...]
+    packages: Iterable[BuildrootPackage], tree: Path, downloads: Path, mirrors: tuple[str, ...]
 ) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
     """Return the files that can be looked for by content, and those that are left to Buildroot."""
     found: dict[Path, Wanted] = {}

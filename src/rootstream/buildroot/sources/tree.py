@@ -20,7 +20,7 @@ from typing import Any
 
 from rootstream import events
 from rootstream.archives import compression, tar_stream
-from rootstream.archives.tree import Tree
+from rootstream.archives.tree import UnpackedTree
 from rootstream.buildroot import contents
 from rootstream.buildroot.sources import git, transfer
 from rootstream.buildroot.workspace import Caches
@@ -284,7 +284,7 @@ def _not_ours(source: Path) -> Any:  # noqa: ANN401  (what shutil calls an ignor
 
 def _leads_out(member: tar_stream.Member) -> bool:
     """Say whether a symbolic link points to somewhere outside of the archive."""
-    if member.kind is not tar_stream.Kind.SYMLINK:
+    if member.kind is not tar_stream.MemberKind.SYMLINK:
         return False
     target = posixpath.normpath(posixpath.join(posixpath.dirname(member.name), member.target))
     return target.startswith("/") or target.split("/")[0] == ".."
@@ -293,7 +293,7 @@ def _leads_out(member: tar_stream.Member) -> bool:
 def unpack(archive: Path, place: Path) -> None:
     """Unpack a tarball of any compression, without its single top folder. Raises `UserError` bad-archive."""
     place.mkdir(parents=True)
-    writer = Tree(str(place))
+    writer = UnpackedTree(str(place))
     total = count = 0
 
     def take(member: tar_stream.Member, content: Iterator[memoryview]) -> None:
@@ -302,7 +302,7 @@ def unpack(archive: Path, place: Path) -> None:
         count += 1
         if total > LARGEST or count > MOST_FILES:
             raise Fault("unsafe-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
-        if member.kind is tar_stream.Kind.OTHER or _leads_out(member):
+        if member.kind is tar_stream.MemberKind.OTHER or _leads_out(member):
             raise Fault("unsafe-archive", f"{member.name!r} is a device, or a link that leads out of the archive")
         writer.take(member, content)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from rootstream.buildroot import info, mounts
-from rootstream.buildroot.info import Package
+from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import transfer
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
@@ -36,7 +36,7 @@ def local_files(space: Workspace, names: Iterable[str]) -> tuple[Path, ...]:
     return tuple(path for path in found if path.exists() and mounts.is_allowed(path, home))
 
 
-def is_there(space: Workspace, package: Package, source: str) -> bool:
+def is_there(space: Workspace, package: BuildrootPackage, source: str) -> bool:
     """Say whether Buildroot has downloaded a file itself: it is in its place, or the package has been made."""
     name = source.rpartition("/")[2]
     made = space.output / package.build / ".stamp_downloaded"
@@ -54,7 +54,9 @@ def folders(space: Workspace) -> tuple[str, ...]:
         raise UserError(fault.reason, fault.message, hint=f"Set {mirrors.FETCHED} right, or unset it.") from fault
 
 
-def from_folder(space: Workspace, known: Mapping[str, Package], each: str, bases: tuple[str, ...]) -> str | None:
+def from_folder(
+    space: Workspace, known: Mapping[str, BuildrootPackage], each: str, bases: tuple[str, ...]
+) -> str | None:
     """Bring a file without a hash (Git without one, custom tarballs) from a folder of the user's own.
 
     These are believed, as the download folder is; mirrors that a project names are not. Returns the address.

@@ -8,7 +8,7 @@ from rootstream.architectures import ARCHITECTURES
 from rootstream.description.images.base import LEAST_SIZE
 from rootstream.description.model import System
 from rootstream.description.roots import FromBuildroot
-from rootstream.description.yaml_nodes import Mapping, Node, at
+from rootstream.description.yaml_nodes import MappingNode, Node, at
 from rootstream.errors import UserError
 from rootstream.formats.units import show_size
 
@@ -58,7 +58,7 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     """Yield images that need a kernel where there is none."""
     if system.kernel is not None or isinstance(system.root, FromBuildroot):
         return
-    empty = isinstance(node, Mapping) and "kernel" in node.entries
+    empty = isinstance(node, MappingNode) and "kernel" in node.entries
     hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
     for number, image in enumerate(system.images):
         if image.needs_kernel:

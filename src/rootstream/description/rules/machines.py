@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 from rootstream.architectures import ARCHITECTURES, HOST, UEFI
 from rootstream.description.machines import PLACEHOLDER, PLACEHOLDERS, NetMachine, not_for_ipxe
-from rootstream.description.model import Described, Project, System
+from rootstream.description.model import Described, ProjectFile, System
 from rootstream.description.roots import FromBuildroot
 from rootstream.description.validation_messages import nearest
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError, Where
 
 
-def check(project: Project, systems: Sequence[Described], node: Node) -> list[UserError]:
+def check(project: ProjectFile, systems: Sequence[Described], node: Node) -> list[UserError]:
     """Return every rule that the machines of a valid project break; `node` is its settled YAML."""
     found = [*_addresses(project, node), *_range(project, node)]
     if project.machines:
@@ -48,7 +48,7 @@ def _place(node: Node, name: str, *steps: str | int) -> Where:
     return at(node, "machines", name, *steps)
 
 
-def _addresses(project: Project, node: Node) -> Iterator[UserError]:
+def _addresses(project: ProjectFile, node: Node) -> Iterator[UserError]:
     """Yield addresses that two machines have."""
     taken: dict[str, str] = {}
     for name, machine in project.machines.items():
@@ -71,7 +71,7 @@ def _addresses(project: Project, node: Node) -> Iterator[UserError]:
         taken |= {value: taken.get(value, name) for value in own}
 
 
-def _range(project: Project, node: Node) -> Iterator[UserError]:
+def _range(project: ProjectFile, node: Node) -> Iterator[UserError]:
     if project.serve.range is None:
         return
     first, last = (ipaddress.IPv4Address(each) for each in (project.serve.range.first, project.serve.range.last))

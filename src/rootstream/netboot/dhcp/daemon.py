@@ -18,7 +18,7 @@ from pathlib import Path
 from rootstream import events
 from rootstream.errors import UserError, Where
 from rootstream.host import process
-from rootstream.netboot.dhcp.dnsmasq import Files
+from rootstream.netboot.dhcp.dnsmasq import DnsmasqFiles
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 30.0  # seconds before it is started again
 SETTLED = 10.0  # seconds after which it counts as running well
@@ -35,9 +35,9 @@ class Runtime:
 
     folder: Path
 
-    def files(self) -> Files:
+    def files(self) -> DnsmasqFiles:
         """Return the files of dnsmasq in it."""
-        return Files(
+        return DnsmasqFiles(
             hosts=self.folder / "hosts",
             leases=self.folder / "leases",
             pid=self.folder / "dnsmasq.pid",

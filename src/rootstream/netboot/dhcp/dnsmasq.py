@@ -25,7 +25,7 @@ CLIENTS = tuple(client for row in ARCHITECTURES.values() for client in row.netbo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
+class DnsmasqFiles:
     """What dnsmasq works with: files and folders that its own user can reach."""
 
     hosts: Path
@@ -35,7 +35,7 @@ class Files:
     user: str
 
 
-def configuration(link: Link, port: int, serve: Serve, files: Files, *, mode: Mode) -> str:
+def configuration(link: Link, port: int, serve: Serve, files: DnsmasqFiles, *, mode: Mode) -> str:
     """Return the text of a dnsmasq.conf.
 
     Raises `UserError` address-outside for a range that is not in the interface's network.
@@ -169,7 +169,7 @@ _SENT = re.compile(rf"{_TIME}dnsmasq-tftp(?:\[\d+\])?: sent (?P<path>.+) to {_IP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spoken:
+class DhcpMessage:
     """A DHCP message: `verb` such as DHCPACK; `address` where it has one."""
 
     verb: str
@@ -179,7 +179,7 @@ class Spoken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sent:
+class TftpTransfer:
     """A file that was sent by TFTP."""
 
     name: str
@@ -187,23 +187,25 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Vendor:
+class VendorClass:
     """What a client says that it is."""
 
     name: str
     xid: str
 
 
-def understood(line: str) -> Spoken | Sent | Vendor | None:
+def understood(line: str) -> DhcpMessage | TftpTransfer | VendorClass | None:
     """Return what a line of the log tells, or None."""
     match = _LOG.match(line)  # at its beginning: what follows may be what a client says
     if match and match["vendor"]:
-        return Vendor(name=match["vendor"].removeprefix("vendor class: "), xid=(match["xid"] or "").strip())
+        return VendorClass(name=match["vendor"].removeprefix("vendor class: "), xid=(match["xid"] or "").strip())
     if match:
-        return Spoken(verb=match["verb"], mac=match["mac"], address=match["ip"], xid=(match["xid"] or "").strip())
+        return DhcpMessage(
+            verb=match["verb"], mac=match["mac"], address=match["ip"], xid=(match["xid"] or "").strip()
+        )
     match = _SENT.match(line)
     if match:
-        return Sent(name=match["path"].rpartition("/")[2], address=match["ip"])
+        return TftpTransfer(name=match["path"].rpartition("/")[2], address=match["ip"])
     return None
 
 

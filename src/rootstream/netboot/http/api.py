@@ -27,7 +27,7 @@ from rootstream.netboot.http import requests
 from rootstream.netboot.http.site import SERVICE, Routes
 from rootstream.netboot.power.base import Action
 from rootstream.netboot.power.control import Switchboard
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.builds import Build
 from rootstream.netboot.store.state import BootRecord, State
@@ -106,7 +106,7 @@ class _Marks:
 # --- shapes ---------------------------------------------------------------------------------------------------
 
 
-def machine_data(service: Service, name: str) -> Json:
+def machine_data(service: BootService, name: str) -> Json:
     """Return a machine.
 
     {"name", "arch", "firmware", "macs": [text], "system_mac", "address", "system_address",
@@ -171,7 +171,7 @@ def boot_data(boot: BootRecord) -> Json:
     }
 
 
-def system_data(service: Service, target: str) -> Json:
+def system_data(service: BootService, target: str) -> Json:
     """Return a system with its builds, the newest first.
 
     {"name", "current": build id or null,

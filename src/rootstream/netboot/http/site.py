@@ -24,9 +24,9 @@ from rootstream.netboot.http import listening, requests
 from rootstream.netboot.http.listening import Connections
 from rootstream.netboot.http.sending import BuildFile, SentFile
 from rootstream.netboot.script import Served
-from rootstream.netboot.service import Asking, Part, Service
+from rootstream.netboot.service import BootRequest, BootService, Part
 
-SERVICE = web.AppKey("service", Service)
+SERVICE = web.AppKey("service", BootService)
 PROGRAM_FILES = web.AppKey("programs", dict[str, Path])
 CONNECTIONS = web.AppKey("connections", Connections)
 ANSWER = 30.0  # seconds that a client may take to read an answer that is no file
@@ -66,7 +66,7 @@ class Routes:
 
 
 def application(
-    service: Service, programs: Mapping[str, Path], connections: Connections | None = None
+    service: BootService, programs: Mapping[str, Path], connections: Connections | None = None
 ) -> web.Application:
     """Return the application; `programs` are iPXE's, by name. `Routes.close` is to end it."""
     app = web.Application(middlewares=[_guard])
@@ -204,7 +204,7 @@ async def _first(request: web.Request) -> web.Response:
 
 
 async def _machine(request: web.Request) -> web.Response:
-    asking = Asking(
+    asking = BootRequest(
         mac=request.match_info["mac"].lower(),
         address=request.remote or "",
         platform=request.query.get("platform", "")[:_LONGEST],
@@ -254,7 +254,7 @@ def _is_regular(path: Path) -> bool:
         return False
 
 
-def _targets(service: Service) -> tuple[str, ...]:
+def _targets(service: BootService) -> tuple[str, ...]:
     return service.builds.targets()
 
 

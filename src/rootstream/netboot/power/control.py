@@ -15,7 +15,7 @@ from rootstream.description.machines import NetMachine
 from rootstream.errors import UserError
 from rootstream.netboot import boot_override
 from rootstream.netboot.power.base import Action, Context, State, driver, held, is_on, virtual_driver
-from rootstream.netboot.service import Service
+from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.project.project import Project
 
@@ -54,7 +54,7 @@ class Switchboard:
     It has threads of its own: a BMC that does not answer keeps nobody waiting but who asks for it.
     """
 
-    def __init__(self, project: Project, service: Service, *, env: Mapping[str, str] = os.environ) -> None:
+    def __init__(self, project: Project, service: BootService, *, env: Mapping[str, str] = os.environ) -> None:
         self._project = project
         self._service = service
         self._env = env

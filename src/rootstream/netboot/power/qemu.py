@@ -13,7 +13,7 @@ from pathlib import Path
 from rootstream import events
 from rootstream.architectures import ARCHITECTURES
 from rootstream.boot import accel
-from rootstream.boot.firmware import Firmware, private, uefi
+from rootstream.boot.firmware import FirmwareFiles, private, uefi
 from rootstream.boot.machine import Guest, Launch, launched
 from rootstream.boot.memory import ramdisk as sizes
 from rootstream.boot.qemu import Accelerator, Sockets, edk2, quote
@@ -42,7 +42,7 @@ def command(
     *,
     accelerator: Accelerator,
     tap: int,
-    firmware: Firmware | None,
+    firmware: FirmwareFiles | None,
     sockets: Sockets | None,
     reboot: bool,
 ) -> tuple[str, ...]:

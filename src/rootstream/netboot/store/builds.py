@@ -23,7 +23,7 @@ from typing import Any
 
 from rootstream.errors import UserError, Where
 from rootstream.project import manifest
-from rootstream.project.manifest import Entry as File
+from rootstream.project.manifest import ExportedFile as File
 from rootstream.project.manifest import Manifest
 
 CURRENT = "current"

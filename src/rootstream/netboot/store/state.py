@@ -85,7 +85,7 @@ class BootRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class BootChoice:
     """What was chosen for a machine, in place of what the description says; with `once` for one boot."""
 
     machine: str
@@ -96,7 +96,7 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happening:
+class LogEntry:
     """Something to show people: `at` in seconds since 1970."""
 
     id: int
@@ -336,13 +336,13 @@ class State:
             elif not once:
                 database.execute("DELETE FROM choices WHERE machine = ?", (_once(machine),))
 
-    def choice(self, machine: str) -> Choice | None:
+    def choice(self, machine: str) -> BootChoice | None:
         """Return what was chosen for a machine's next boot, or None."""
         rows = self._rows("SELECT * FROM choices WHERE machine IN (?, ?)", _once(machine), machine)
         found = sorted((_choice(row, machine) for row in rows), key=lambda each: not each.once)
         return found[0] if found else None
 
-    def take(self, machine: str) -> Choice | None:
+    def take(self, machine: str) -> BootChoice | None:
         """Return what was chosen for a machine's next boot; what was chosen once is used up by this."""
         with self._change() as database:
             row = database.execute(
@@ -361,12 +361,12 @@ class State:
             )
             database.execute("DELETE FROM events WHERE id <= ?", (int(cursor.lastrowid or 0) - _MOST_EVENTS,))
 
-    def told(self, *, after: int = 0, limit: int = 200) -> tuple[Happening, ...]:
+    def told(self, *, after: int = 0, limit: int = 200) -> tuple[LogEntry, ...]:
         """Return what was told after a number, the oldest first; with `after` 0 the last ones."""
         order = "ASC" if after else "DESC"
         rows = self._rows(f"SELECT * FROM events WHERE id > ? ORDER BY id {order} LIMIT ?", after, limit)  # noqa: S608
         found = tuple(
-            Happening(id=row["id"], at=row["at"], machine=row["machine"], kind=row["kind"], text=row["text"])
+            LogEntry(id=row["id"], at=row["at"], machine=row["machine"], kind=row["kind"], text=row["text"])
             for row in rows
         )
         return found if after else tuple(reversed(found))
@@ -384,7 +384,7 @@ def _once(machine: str) -> str:
     return f"{machine}/once"  # no name of a machine has a slash
 
 
-def _choice(row: sqlite3.Row, machine: str) -> Choice:
-    return Choice(
+def _choice(row: sqlite3.Row, machine: str) -> BootChoice:
+    return BootChoice(
         machine=machine, system=row["system"], build=row["build"], once=bool(row["once"]), chosen=row["chosen"]
     )

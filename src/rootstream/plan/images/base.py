@@ -21,7 +21,7 @@ LOADED = "/loaded"  # where the image inside another is staged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class PlannedImage:
     """An image's element, its files, how the exported file is called, and how many roots are in it.
 
     `beside` are elements that it needs and no other has; it may bring `notes` about the root.
@@ -60,7 +60,7 @@ class Context:
     """Path of the archive that mounts the root, for a kernel whose drivers are modules."""
     name: str = ""
     """Name of the file of the image that is planned."""
-    inner: Made | None = None
+    inner: PlannedImage | None = None
     """The image inside it, or that its boot loader loads."""
 
 

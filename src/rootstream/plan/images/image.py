@@ -8,12 +8,12 @@ from pathlib import PurePosixPath
 from rootstream.description import kinds
 from rootstream.description.images import Image
 from rootstream.plan import base, programs
-from rootstream.plan.images.base import LOADED, Context, Made, Making
+from rootstream.plan.images.base import LOADED, Context, Making, PlannedImage
 from rootstream.plan.model import Dependency, Element, short_hash
 from rootstream.plan.sources import local
 
 
-def element(image: Image, context: Context, inner: Made | None) -> Made:
+def element(image: Image, context: Context, inner: PlannedImage | None) -> PlannedImage:
     """Return an image's element; `inner` is the image inside it, or that a disk's boot loader loads, if any."""
     name = image.file_name(context.kernel_file, context.label)
     context = replace(context, name=name, inner=inner)
@@ -33,7 +33,7 @@ def element(image: Image, context: Context, inner: Made | None) -> Made:
         environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
         public=making.layers.public if making.layers else {},
     )
-    return Made(
+    return PlannedImage(
         element=made,
         files=dict(making.layers.files if making.layers else making.files),
         kind=image.kind,

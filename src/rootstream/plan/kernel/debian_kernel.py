@@ -8,7 +8,7 @@ from rootstream.architectures import ARCHITECTURES, Architecture
 from rootstream.description.model import Debian
 from rootstream.description.system import DebianKernel
 from rootstream.plan import base, programs
-from rootstream.plan.kernel.linux import Built
+from rootstream.plan.kernel.linux import KernelBuild
 from rootstream.plan.model import Dependency, Element, Source, short_hash
 from rootstream.plan.sources import debian_packages, local, with_updates
 
@@ -28,7 +28,7 @@ def elements(
     suites: tuple[str, ...],
     epoch: int,
     load: bool,
-) -> tuple[Built, tuple[Element, ...]]:
+) -> tuple[KernelBuild, tuple[Element, ...]]:
     """Return the element with /kernel/vmlinuz, modules.tar and initrd.cpio, and those that it is made of.
 
     `suites` are those of the root; with `load`, the root's own init loads no modules and gets a script for it.
@@ -66,7 +66,7 @@ def elements(
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
-    return Built(element=made, files=files, image=NAME), (unpacked, tool)
+    return KernelBuild(element=made, files=files, image=NAME), (unpacked, tool)
 
 
 def _import(label: str, source: Source, description: str) -> Element:

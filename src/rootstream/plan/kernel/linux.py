@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from rootstream.description.system import Kernel
 from rootstream.plan import programs
 from rootstream.plan.kernel.kconfig import Asked, Fragment, configure, still_right
-from rootstream.plan.model import Dependency, Element, Prepared, short_hash
+from rootstream.plan.model import Dependency, Element, PreparedPlan, short_hash
 from rootstream.plan.sources import WORK, Unpacked, local
 from rootstream.plan.toolchain import Toolchain
 
@@ -22,7 +22,7 @@ LINKING = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class KernelBuild:
     """An element that makes a kernel: /kernel/NAME, /kernel/config, and /kernel/modules.tar if asked for.
 
     `asked` is how it is configured, if it is compiled here.
@@ -42,7 +42,7 @@ def kernel(
     epoch: int,
     *,
     linkable: bool = False,
-) -> Built:
+) -> KernelBuild:
     """Return the element for a kernel; a `linkable` one keeps what it takes to link it again, in /kernel/link."""
     karch = tools.row.linux
     target, path = tools.row.target, tools.row.kernel
@@ -82,7 +82,7 @@ def kernel(
         builds_with=(*tools.builds_with(), Dependency(element=programs.KCONFIG)),
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
-        prepared=Prepared(commands=len(preparing), folder=f"{WORK}/tree", make=f'make -j"$JOBS" {making}'),
+        prepared=PreparedPlan(commands=len(preparing), folder=f"{WORK}/tree", make=f'make -j"$JOBS" {making}'),
         variables={"strip-binaries": ""},
         environment={
             "KBUILD_BUILD_TIMESTAMP": stamp,
@@ -91,7 +91,7 @@ def kernel(
             "SOURCE_DATE_EPOCH": str(epoch),
         },
     )
-    return Built(element=element, files=files, image=name, asked=asked)
+    return KernelBuild(element=element, files=files, image=name, asked=asked)
 
 
 def _note_linking() -> str:

@@ -10,7 +10,7 @@ from rootstream.description.roots import BusyboxRoot
 from rootstream.plan import programs
 from rootstream.plan.kernel.kconfig import Asked, Fragment, configure, still_right
 from rootstream.plan.kernel.linux import fragment_files
-from rootstream.plan.model import Dependency, Element, Prepared, short_hash
+from rootstream.plan.model import Dependency, Element, PreparedPlan, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.plan.toolchain import Toolchain
@@ -42,7 +42,7 @@ LINKS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BusyboxBuild:
     """Elements of the root, the files beside them, the element whose files are the root, how it is configured."""
 
     elements: tuple[Element, ...]
@@ -124,7 +124,7 @@ def busybox(
     libc: Element,
     fragments: tuple[Fragment, ...],
     epoch: int,
-) -> Built:
+) -> BusyboxBuild:
     """Return BusyBox, linked statically with musl, installed as a tree of links."""
     folder, files = fragment_files(fragments)
     cross = "".join(f"{word} " for word in tools.make_words())
@@ -161,14 +161,14 @@ def busybox(
         ),
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
-        prepared=Prepared(commands=len(preparing), folder=f"{WORK}/tree", make=f"make {words}"),
+        prepared=PreparedPlan(commands=len(preparing), folder=f"{WORK}/tree", make=f"make {words}"),
         variables={"strip-binaries": ""},
         environment={
             "SOURCE_DATE_EPOCH": str(epoch),
             "KCONFIG_NOTIMESTAMP": "1",
         },
     )
-    return Built(elements=(libc, element), files=files, root=element.name, asked=asked)
+    return BusyboxBuild(elements=(libc, element), files=files, root=element.name, asked=asked)
 
 
 def _require_static() -> str:

@@ -33,7 +33,7 @@ CONFIGURED = "-configured.bst"  # how the name of an element with a configured r
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class DebianBuild:
     """Elements of a root, the files beside them, and the element that holds /root.tar and /dropped.
 
     `runs` are elements whose /made lists what the packages' scripts made, once and once more.
@@ -172,7 +172,7 @@ def elements(
     *,
     keys: Mapping[str, bytes] = MappingProxyType({}),
     modules: bool = False,
-) -> Built:
+) -> DebianBuild:
     """Return the elements of a root.
 
     `preseed` is the text of its answers for debconf, `keys` are the files with keys of its repositories; with
@@ -211,7 +211,7 @@ def elements(
     first = configured if usual == unpacked else configuring.element(usual, run=1)
     second = configuring.element(usual, run=LATER)
     made = {each.name: each for each in (unpacked, tool, created, chosen, configured, usual, first, second)}
-    return Built(
+    return DebianBuild(
         elements=tuple(made.values()),
         files=files | source | _keys(description, keys),
         root=configured.name,

@@ -32,7 +32,7 @@ WITHOUT_MUSL = ("go", "cargo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class PackagesBuild:
     """Elements of all packages, the files beside them, and by name the elements whose files go into the root."""
 
     elements: tuple[Element, ...]
@@ -52,7 +52,7 @@ def packages(
     libc: Element,
     debian: Debian,
     epoch: int,
-) -> Built:
+) -> PackagesBuild:
     """Return the elements of packages in their order; `trees` holds their folders as archives."""
     made: dict[str, Element] = {}
     beside: list[Element] = []
@@ -72,7 +72,7 @@ def packages(
         )
         made[package.name] = _element(package, path, needs, tools, epoch)
     shown = {name: _visible(name, element, tools) for name, element in made.items()}
-    return Built(
+    return PackagesBuild(
         elements=(*beside, *made.values(), *shown.values()),
         files=files,
         roots={name: element.name for name, element in shown.items()},

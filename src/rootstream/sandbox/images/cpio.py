@@ -10,15 +10,15 @@ from collections.abc import Callable, Iterator
 from typing import IO
 
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Content, Inode, Kind, Literal, Tree, encoded, shown
+from rootstream.sandbox.tree import Content, Inode, InodeKind, Literal, Tree, encoded, shown
 
 TYPE_BITS = {
-    Kind.FIFO: 0o010000,
-    Kind.CHAR: 0o020000,
-    Kind.DIRECTORY: 0o040000,
-    Kind.BLOCK: 0o060000,
-    Kind.FILE: 0o100000,
-    Kind.SYMLINK: 0o120000,
+    InodeKind.FIFO: 0o010000,
+    InodeKind.CHAR: 0o020000,
+    InodeKind.DIRECTORY: 0o040000,
+    InodeKind.BLOCK: 0o060000,
+    InodeKind.FILE: 0o100000,
+    InodeKind.SYMLINK: 0o120000,
 }
 LARGEST = (1 << 32) - 1
 TRAILER = b"TRAILER!!!"
@@ -58,9 +58,9 @@ def _entries(tree: Tree, mtime: int, only: Callable[[str], bool]) -> Iterator[tu
     for path, number, inode in chosen:
         seen[number] += 1
         ino = numbers.setdefault(number, len(numbers) + 1)
-        links = 2 if inode.kind is Kind.DIRECTORY else names[number]
+        links = 2 if inode.kind is InodeKind.DIRECTORY else names[number]
         content = inode.content
-        if inode.kind is Kind.SYMLINK:
+        if inode.kind is InodeKind.SYMLINK:
             content = Literal(encoded(inode.target))
         elif seen[number] < names[number]:
             content = None
@@ -68,7 +68,7 @@ def _entries(tree: Tree, mtime: int, only: Callable[[str], bool]) -> Iterator[tu
         if size > LARGEST:
             raise Mistake(f"{shown(path)} has {size} bytes; the initramfs format holds files below 4 GiB")
         yield _header(encoded(path or "."), inode, ino=ino, links=links, size=size, mtime=mtime), content
-    end = Inode(kind=Kind.FILE, mode=0)
+    end = Inode(kind=InodeKind.FILE, mode=0)
     yield _header(TRAILER, end, ino=0, links=1, size=0, mtime=0, bits=0), None
 
 

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from rootstream.sandbox.tree import Inode, Kind, Tree
+from rootstream.sandbox.tree import Inode, InodeKind, Tree
 
-DEVICES = (Kind.CHAR, Kind.BLOCK)
+DEVICES = (InodeKind.CHAR, InodeKind.BLOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

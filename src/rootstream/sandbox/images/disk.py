@@ -22,7 +22,7 @@ from rootstream.sandbox.images.disk_layout import (
     GRAIN,
     MEBIBYTE,
     DiskSpec,
-    Placed,
+    PlacedPartition,
     aligned,
     disk_id,
     fat_serial,
@@ -35,14 +35,14 @@ from rootstream.sandbox.images.disk_layout import (
     swap_header,
     syslinux_config,
 )
-from rootstream.sandbox.images.ext import Ext, content_bytes, fit, is_full, make_ext, seeded_uuid
+from rootstream.sandbox.images.ext import ExtOptions, content_bytes, fit, is_full, make_ext, seeded_uuid
 from rootstream.sandbox.images.sparse import pack_sparse, packed_file, unpack_sparse
 from rootstream.sandbox.json_spec import read_spec
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs.settings import fstab_text
 from rootstream.sandbox.rootfs.unit_files import MANAGER
 from rootstream.sandbox.tar_files import lay_path
-from rootstream.sandbox.tree import Content, Inode, Kind, Slice, Tree, directory, text_file
+from rootstream.sandbox.tree import Content, Inode, InodeKind, Slice, Tree, directory, text_file
 
 SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 SYSLINUX_FOLDER = "syslinux"
@@ -53,7 +53,7 @@ LEAST_FREE = 64 * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class WrittenPartition:
     """A disk being made: the file that it is in, and what goes on it."""
 
     spec: DiskSpec
@@ -72,7 +72,7 @@ def make_disk(
     if not spec.keep_fstab or root.find("etc/fstab") is None:
         lines = mounts(spec, systemd=root.find(MANAGER) is not None)
         root.put("etc/fstab", text_file(fstab_text(lines).encode()))
-    made = Made(spec=spec, image=image, epoch=epoch, trees=_split(spec, root))
+    made = WrittenPartition(spec=spec, image=image, epoch=epoch, trees=_split(spec, root))
     loader = _loader_partition(spec)
     with tempfile.TemporaryDirectory(dir=image.parent, prefix=".boot.") as scratch:
         if loader is not None and spec.bootloader == "uki":
@@ -93,20 +93,20 @@ def make_disk(
         file.truncate(end)
 
 
-def _make_partitions(made: Made, loader: int | None) -> list[Placed]:
+def _make_partitions(made: WrittenPartition, loader: int | None) -> list[PlacedPartition]:
     spec = made.spec
-    placed: list[Placed] = []
+    placed: list[PlacedPartition] = []
     position = MEBIBYTE
     for number, part in enumerate(spec.partitions):
         size = _make_partition(made, number, position)
         kind = fat.partition_type(size, spec.sector_size) if part.filesystem == "vfat" else EXT_TYPE
         kind = SWAP_TYPE if part.filesystem == "swap" else kind
-        placed.append(Placed(start=position, size=size, type=kind, active=number == loader))
+        placed.append(PlacedPartition(start=position, size=size, type=kind, active=number == loader))
         position = aligned(position + size)
     return placed
 
 
-def _write_gpt(made: Made, placed: list[Placed], loader: int | None, size: int) -> None:
+def _write_gpt(made: WrittenPartition, placed: list[PlacedPartition], loader: int | None, size: int) -> None:
     spec = made.spec
     entries = []
     for number, (part, place) in enumerate(zip(spec.partitions, placed, strict=True)):
@@ -115,7 +115,7 @@ def _write_gpt(made: Made, placed: list[Placed], loader: int | None, size: int) 
         kind = gpt.ROOTS.get(spec.arch, gpt.LINUX) if part.mount == "/" else kind
         kind = gpt.EFI_SYSTEM if number == loader else kind
         guid = partition_uuid(spec.seed, number + 1)
-        entries.append(gpt.Entry(start=place.start, size=place.size, type=kind, guid=guid, name=part.name))
+        entries.append(gpt.GptEntry(start=place.start, size=place.size, type=kind, guid=guid, name=part.name))
     guid = seeded_uuid(spec.seed, "disk")
     head, tail = gpt.gpt(entries, size=size, sector_size=spec.sector_size, guid=guid)
     with made.image.open("r+b") as file:
@@ -166,7 +166,9 @@ def _loader_partition(spec: DiskSpec) -> int | None:
     return next(iter(named + fats), None)
 
 
-def _add_uki(made: Made, loader: int, boot: dict[str, Content], stub: Path | None, scratch: Path) -> None:
+def _add_uki(
+    made: WrittenPartition, loader: int, boot: dict[str, Content], stub: Path | None, scratch: Path
+) -> None:
     """Put the one program that starts everything where UEFI looks for it by itself."""
     spec = made.spec
     kernel = boot.get(spec.kernel_name)
@@ -184,14 +186,14 @@ def _add_uki(made: Made, loader: int, boot: dict[str, Content], stub: Path | Non
     with place.open("wb") as file:
         uki.write_uki(file, program, sections)
     files = made.trees.setdefault(loader, Tree())
-    inode = Inode(kind=Kind.FILE, mode=0o644, content=uki.whole(place), origin="the boot files")
+    inode = Inode(kind=InodeKind.FILE, mode=0o644, content=uki.whole(place), origin="the boot files")
     files.put(uki.efi_name(program), inode)
 
 
-def _add_loader(made: Made, loader: int, boot: dict[str, Content]) -> None:
+def _add_loader(made: WrittenPartition, loader: int, boot: dict[str, Content]) -> None:
     files = made.trees.setdefault(loader, Tree())
     for name, content in boot.items():
-        files.put(name, Inode(kind=Kind.FILE, mode=0o644, content=content, origin="the boot files"))
+        files.put(name, Inode(kind=InodeKind.FILE, mode=0o644, content=content, origin="the boot files"))
     if made.spec.bootloader == "none":
         return
     if files.get(made.spec.kernel_name) is None:
@@ -206,7 +208,7 @@ def _add_loader(made: Made, loader: int, boot: dict[str, Content]) -> None:
         files.put(config, text_file(syslinux_config(made.spec, initramfs).encode()))
 
 
-def _make_partition(made: Made, number: int, position: int) -> int:
+def _make_partition(made: WrittenPartition, number: int, position: int) -> int:
     part = made.spec.partitions[number]
     tree = made.trees.get(number, Tree())
     with _named(made.spec, number):
@@ -234,7 +236,7 @@ def _clear(image: Path, position: int, size: int) -> None:
         file.truncate(position + size)
 
 
-def _make_swap(made: Made, number: int, position: int) -> int:
+def _make_swap(made: WrittenPartition, number: int, position: int) -> int:
     part = made.spec.partitions[number]
     size = part.size or DEFAULT_SWAP
     _clear(made.image, position, size)
@@ -244,7 +246,7 @@ def _make_swap(made: Made, number: int, position: int) -> int:
     return size
 
 
-def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
+def _make_fat(made: WrittenPartition, number: int, tree: Tree, position: int) -> int:
     part = made.spec.partitions[number]
     esp = _is_esp(made.spec, number)
     needed = fat.auto_size(tree, esp=esp)
@@ -270,13 +272,13 @@ def _make_fat(made: Made, number: int, tree: Tree, position: int) -> int:
     return size
 
 
-def _make_ext(made: Made, number: int, tree: Tree, position: int) -> int:
+def _make_ext(made: WrittenPartition, number: int, tree: Tree, position: int) -> int:
     part = made.spec.partitions[number]
-    ext = Ext(
+    ext = ExtOptions(
         type=part.filesystem, label=part.label, seed=identity(made.spec.seed, number + 1), size=part.size or 0
     )
 
-    def make(tried: Ext) -> None:
+    def make(tried: ExtOptions) -> None:
         _clear(made.image, position, tried.size)
         make_ext(tree, tried, made.image, epoch=made.epoch, offset=position)
 

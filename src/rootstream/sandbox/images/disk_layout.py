@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rootstream.sandbox.images.ext import seeded_uuid
-from rootstream.sandbox.json_spec import Entry
+from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.spec import Mount
 
@@ -79,7 +79,7 @@ class DiskSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedPartition:
     """Where a partition came to lie, in bytes, and its type in the partition table."""
 
     start: int
@@ -91,7 +91,7 @@ class Placed:
 def parse_disk_spec(value: object) -> DiskSpec:
     """Return the description from its JSON form; `Mistake` with all that is wrong in it."""
     problems: list[str] = []
-    top = Entry(value, "disk", problems)
+    top = SpecEntry(value, "disk", problems)
     table = top.choice("table", ("mbr", "gpt"), "mbr")
     loaders = ("syslinux", "none") if table == "mbr" else ("uki", "none")
     name = top.required("name", NAME, "on one line")
@@ -117,14 +117,14 @@ def parse_disk_spec(value: object) -> DiskSpec:
     return spec
 
 
-def _sector_size(top: Entry) -> int:
+def _sector_size(top: SpecEntry) -> int:
     size = top.number("sector_size", SMALL_SECTOR, GRAIN)
     if size not in (None, SMALL_SECTOR, GRAIN):
         top.wrong(f"sector_size {size} has to be 512 or 4096")
     return size or SMALL_SECTOR
 
 
-def _partition(entry: Entry) -> Partition:
+def _partition(entry: SpecEntry) -> Partition:
     filesystem = entry.choice("filesystem", FILESYSTEMS, "ext4")
     mount = entry.text("mount", MOUNT, "that is an absolute path")
     name = entry.text("name", LABEL, "of letters, digits, '.', '_', '-'")
@@ -183,7 +183,7 @@ def aligned(position: int) -> int:
     return -(-position // MEBIBYTE) * MEBIBYTE
 
 
-def mbr(placed: Sequence[Placed], *, sector_size: int, disk_id: int, code: bytes) -> bytes:
+def mbr(placed: Sequence[PlacedPartition], *, sector_size: int, disk_id: int, code: bytes) -> bytes:
     """Return the first 512 bytes of a disk: boot code, disk id, four partitions and the signature."""
     if len(code) > BOOT_CODE:
         raise Mistake(f"the boot code has {len(code)} bytes; an MBR has room for {BOOT_CODE}")
@@ -191,7 +191,7 @@ def mbr(placed: Sequence[Placed], *, sector_size: int, disk_id: int, code: bytes
     return code.ljust(BOOT_CODE, b"\0") + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
 
 
-def _mbr_entry(part: Placed, sector_size: int) -> bytes:
+def _mbr_entry(part: PlacedPartition, sector_size: int) -> bytes:
     first, count = part.start // sector_size, part.size // sector_size
     if first + count > MOST_SECTORS:
         raise Mistake("the disk is larger than an MBR table can say (2 TiB with sectors of 512 bytes)")

@@ -15,7 +15,7 @@ from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
 from rootstream.sandbox.rootfs.capability import XATTR as CAPABILITY
 from rootstream.sandbox.tar_files import write_tar
-from rootstream.sandbox.tree import Kind, Tree, encoded, shown
+from rootstream.sandbox.tree import InodeKind, Tree, encoded, shown
 
 BLOCK = 4096
 INODE = 256
@@ -50,7 +50,7 @@ NAMESPACE = uuid.UUID("5d0e3f2a-8a54-5c8e-9a63-0c4f5ad2a7b1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ext:
+class ExtOptions:
     """A file system to make. `seed` gives its UUID, `size` is in bytes."""
 
     type: str
@@ -72,7 +72,7 @@ def content_bytes(tree: Tree) -> int:
         if number in seen:
             continue
         seen.add(number)
-        if inode.kind is Kind.DIRECTORY:
+        if inode.kind is InodeKind.DIRECTORY:
             entries = sum(8 + (len(encoded(name)) + 3) // 4 * 4 for name in tree.children(path))
             blocks += 1 + entries * 4 // 3 // BLOCK
         elif inode.content is not None:
@@ -125,7 +125,7 @@ def require_possible(tree: Tree, kind: str) -> None:
             problems.append(
                 f"{shown(path)} has more than {MOST_LINKS[kind]} hard links, which {kind} cannot count"
             )
-        if kind == "ext2" and inode.kind is Kind.DIRECTORY:
+        if kind == "ext2" and inode.kind is InodeKind.DIRECTORY:
             inner = sum(_is_folder(tree, path, name) for name in tree.children(path))
             if inner > MOST_LINKS[kind] - 2:
                 most = f"{kind} can have {MOST_LINKS[kind] - 2}; take ext4"
@@ -139,10 +139,10 @@ def _fours(length: int) -> int:
 
 def _is_folder(tree: Tree, path: str, name: str) -> bool:
     inode = tree.get(f"{path}/{name}" if path else name)
-    return inode is not None and inode.kind is Kind.DIRECTORY
+    return inode is not None and inode.kind is InodeKind.DIRECTORY
 
 
-def make_ext(tree: Tree, ext: Ext, image: Path, *, epoch: int, offset: int = 0) -> None:
+def make_ext(tree: Tree, ext: ExtOptions, image: Path, *, epoch: int, offset: int = 0) -> None:
     """Write a file system of `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
     if ext.type == "ext4" and ext.size < SMALLEST_JOURNALED:
         raise Mistake(
@@ -191,11 +191,11 @@ def _xattr_script(tree: Tree, folder: Path) -> bytes:
     return b"".join(lines)
 
 
-def fit(tree: Tree, ext: Ext, make: Callable[[Ext], None], *, free: int) -> Ext:
+def fit(tree: Tree, ext: ExtOptions, make: Callable[[ExtOptions], None], *, free: int) -> ExtOptions:
     """Make a file system of the size that its contents need, a bit more each time mke2fs says that it is full."""
     size = max(ext.size, auto_size(tree, ext.type, free))
     for _ in range(TRIES):
-        tried = Ext(type=ext.type, label=ext.label, seed=ext.seed, size=size)
+        tried = ExtOptions(type=ext.type, label=ext.label, seed=ext.seed, size=size)
         try:
             make(tried)
         except Mistake as mistake:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
-from rootstream.sandbox.tree import Inode, Kind, Tree, shown
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown
 
 MEBIBYTE = 1 << 20
 FAT12_BELOW, FAT16_BELOW = 16 * MEBIBYTE, 512 * MEBIBYTE
@@ -72,13 +72,13 @@ def fat_files(tree: Tree, top: str) -> Tree:
     for path in tree.below(top):
         inner = path[len(top) + 1 :] if top else path
         inode = tree.get(path)
-        if inode is not None and inode.kind is Kind.SYMLINK:
+        if inode is not None and inode.kind is InodeKind.SYMLINK:
             found = tree.find(path)
-            if found is None or found[1].kind is not Kind.FILE:
+            if found is None or found[1].kind is not InodeKind.FILE:
                 problems.append(f"{shown(path)} is a symlink to no file, and FAT has no symlinks; leave it out")
                 continue
             inode = found[1]
-        if inode is None or inode.kind not in (Kind.FILE, Kind.DIRECTORY):
+        if inode is None or inode.kind not in (InodeKind.FILE, InodeKind.DIRECTORY):
             what = inode.kind.value if inode else "nothing"
             problems.append(f"{shown(path)} is a {what}; FAT holds files and folders only")
             continue
@@ -95,7 +95,7 @@ def lost(tree: Tree, top: str) -> tuple[str, ...]:
         if not path.startswith(f"{top}/" if top else "") or path == top:
             continue
         what = []
-        if inode.kind is Kind.SYMLINK:
+        if inode.kind is InodeKind.SYMLINK:
             what = ["a symlink, there a copy of what it leads to"]
         elif (first := names.setdefault(number, path)) != path:
             what = [f"a hard link to {shown(first)}, there a copy of it"]
@@ -126,7 +126,7 @@ def _impossible(files: Tree, bits: int, mount: str) -> Iterator[str]:
         size = inode.content.size if inode.content else 0
         if size > LARGEST_FILE:
             yield f"{where} has {size} bytes; FAT holds files of at most {LARGEST_FILE} (4 GiB - 1)"
-        if inode.kind is Kind.DIRECTORY:
+        if inode.kind is InodeKind.DIRECTORY:
             most = FOLDER_ENTRIES if path or bits == 32 else ENTRIES  # noqa: PLR2004
             count = (2 if path else 1) + sum(_entries(name) for name in files.children(path))
             if count > most:
@@ -227,7 +227,7 @@ def _copy_folder(files: Tree, path: str, stage: Path, target: str, epoch: int) -
     for number, name in enumerate(files.children(path)):
         inner = f"{path}/{name}" if path else name
         inode = files.get(inner)
-        if inode is None or inode.kind is Kind.DIRECTORY:
+        if inode is None or inode.kind is InodeKind.DIRECTORY:
             folders.append(inner)
             continue
         holder = stage / f"{number}"

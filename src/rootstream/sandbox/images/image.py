@@ -15,13 +15,13 @@ from typing import IO
 from rootstream.sandbox.images import squashfs
 from rootstream.sandbox.images.compress import LEVELS, Packer, compressor, packer, write_compressed
 from rootstream.sandbox.images.cpio import cpio_size, write_cpio
-from rootstream.sandbox.images.ext import FEATURES, Ext, content_bytes, fit, is_full, make_ext
+from rootstream.sandbox.images.ext import FEATURES, ExtOptions, content_bytes, fit, is_full, make_ext
 from rootstream.sandbox.images.secrets import bearing, write_around
 from rootstream.sandbox.images.sparse import packed_file
 from rootstream.sandbox.images.squashfs import SquashfsOptions, make_squashfs
 from rootstream.sandbox.program import CHUNK, Mistake, feed, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.tar_files import lay_path, write_tar
-from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown, text_file
 
 XATTR_TABLE = "etc/rootstream/xattrs"
 XATTR_PROGRAM = "usr/lib/rootstream/apply-xattrs"
@@ -56,9 +56,9 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
         if tree.find("sbin/init") is None:
             raise Mistake("the root has neither /init nor /sbin/init: the kernel would have nothing to start")
         if link_init:
-            tree.put("init", Inode(kind=Kind.SYMLINK, mode=0o777, target="sbin/init"))
+            tree.put("init", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="sbin/init"))
     if tree.find("dev/console") is None:
-        tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
+        tree.put("dev/console", Inode(kind=InodeKind.CHAR, mode=0o600, device=(5, 1)))
     table = xattr_table(tree)
     if table and tree.find(XATTR_PROGRAM) is None:
         path = next(path for path, _, inode in tree.walk() if inode.xattrs)
@@ -129,11 +129,11 @@ def _ext(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
     tree = read_root(options.root)
     wanted = 0 if options.size == "auto" else _bytes(options.size)
-    ext = Ext(type=options.type, label=options.label, seed=options.uuid_seed, size=wanted)
+    ext = ExtOptions(type=options.type, label=options.label, seed=options.uuid_seed, size=wanted)
     needed = 2 * content_bytes(tree) + SLACK
     with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
 
-        def make(tried: Ext) -> None:
+        def make(tried: ExtOptions) -> None:
             with draft.open("wb") as file:
                 file.truncate(tried.size)
             make_ext(tree, tried, draft, epoch=epoch)

@@ -15,11 +15,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.formats.iso9660 import BIOS, EFI, SECTOR, VOLUME, Boot, Placed, first_free, head
+from rootstream.formats.iso9660 import BIOS, EFI, SECTOR, VOLUME, BootEntry, PlacedFile, first_free, head
 from rootstream.sandbox.images import fat, uki
 from rootstream.sandbox.images.disk_layout import disk_id, fat_serial, loader_config
 from rootstream.sandbox.program import CHUNK, Mistake, run_main, source_date_epoch, whole_file
-from rootstream.sandbox.tree import Inode, Kind, Tree
+from rootstream.sandbox.tree import Inode, InodeKind, Tree
 
 LDLINUX = Path("/usr/lib/syslinux/modules/bios/ldlinux.c32")
 ISOLINUX = ("isolinux.bin", "isohdpfx.bin")
@@ -47,21 +47,21 @@ def make_iso(spec: IsoSpec, output: Path, epoch: int) -> None:
     """Write the image."""
     small = _small_files(spec)
     place = first_free(len({name.partition("/")[0] for name in (*small, "BOOT/EFI.IMG")}))
-    files: dict[str, Placed] = {}
+    files: dict[str, PlacedFile] = {}
     for name, data in small.items():
-        files[name] = Placed(start=place, size=len(data))
+        files[name] = PlacedFile(start=place, size=len(data))
         place += _up(len(data), SECTOR)
     with tempfile.TemporaryDirectory(dir=output.parent, prefix=".iso.") as scratch:
         esp, inside = _make_esp(spec, Path(scratch), epoch)
         size = esp.stat().st_size
-        files["BOOT/EFI.IMG"] = Placed(start=place, size=size)
+        files["BOOT/EFI.IMG"] = PlacedFile(start=place, size=size)
         for name, (offset, length) in inside.items():
-            files[name] = Placed(start=place + offset, size=length)
-        boots: tuple[Boot, ...] = (Boot(platform=EFI, start=place, count=size // 512),)
+            files[name] = PlacedFile(start=place + offset, size=length)
+        boots: tuple[BootEntry, ...] = (BootEntry(platform=EFI, start=place, count=size // 512),)
         if spec.isolinux:
             start = files["ISOLINUX/ISOLINUX.BIN"].start
             small["ISOLINUX/ISOLINUX.BIN"] = with_boot_info(small["ISOLINUX/ISOLINUX.BIN"], start)
-            boots = (Boot(platform=BIOS, start=start, count=4), *boots)
+            boots = (BootEntry(platform=BIOS, start=start, count=4), *boots)
         with output.open("wb") as file:
             file.write(_mbr(spec, files, total=place + size))
             file.write(bytes(VOLUME * SECTOR - 512))
@@ -98,7 +98,7 @@ def _make_esp(spec: IsoSpec, scratch: Path, epoch: int) -> tuple[Path, dict[str,
         places = uki.write_uki(file, stub, sections)
     tree = Tree()
     content = uki.whole(program)
-    tree.put(uki.efi_name(stub), Inode(kind=Kind.FILE, mode=0o644, content=content, origin="the boot files"))
+    tree.put(uki.efi_name(stub), Inode(kind=InodeKind.FILE, mode=0o644, content=content, origin="the boot files"))
     esp = scratch / "efi.img"
     size = _up(content.size + content.size // 256 + SPARE, 1 << 20)
     clusters = size // (512 * CLUSTER)
@@ -145,7 +145,7 @@ def with_boot_info(loader: bytes, start: int) -> bytes:
     return loader[:8] + table + bytes(40) + loader[64:]
 
 
-def _mbr(spec: IsoSpec, files: dict[str, Placed], *, total: int) -> bytes:
+def _mbr(spec: IsoSpec, files: dict[str, PlacedFile], *, total: int) -> bytes:
     """Return the first sector for a disk: isohybrid's code, which finds isolinux, and the FAT for UEFI."""
     code = bytes(BOOT_CODE)
     where = 0

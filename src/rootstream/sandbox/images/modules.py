@@ -20,7 +20,7 @@ from pathlib import Path
 from rootstream.sandbox.images.cpio import write_cpio
 from rootstream.sandbox.program import Mistake, feed, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.tar_files import lay_folder, write_tar
-from rootstream.sandbox.tree import Inode, Kind, Slice, Tree, directory, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Slice, Tree, directory, text_file
 
 ALL = "all"
 # What a root is reached through, as far as a kernel has it as a module.
@@ -183,14 +183,16 @@ def initrd(modules: Path, names: Iterable[str], busybox: Path, init: Path) -> Tr
     for folder in ("bin", "dev", "etc", "new", "proc", "sys"):
         tree.put(folder, directory())
     lay_folder(tree, modules)
-    program = Inode(kind=Kind.FILE, mode=0o755, content=Slice(busybox, 0, busybox.stat().st_size))
+    program = Inode(kind=InodeKind.FILE, mode=0o755, content=Slice(busybox, 0, busybox.stat().st_size))
     tree.put("bin/busybox", program)
     for applet in APPLETS:
-        tree.put(f"bin/{applet}", Inode(kind=Kind.SYMLINK, mode=0o777, target="busybox"))
-    tree.put("sbin", Inode(kind=Kind.SYMLINK, mode=0o777, target="bin"))  # where the kernel looks for modprobe
+        tree.put(f"bin/{applet}", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="busybox"))
+    tree.put(
+        "sbin", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="bin")
+    )  # where the kernel looks for modprobe
     tree.put("init", text_file(init.read_bytes(), 0o755))
     tree.put("etc/modules", text_file("".join(f"{name}\n" for name in names).encode()))
-    tree.put("dev/console", Inode(kind=Kind.CHAR, mode=0o600, device=(5, 1)))
+    tree.put("dev/console", Inode(kind=InodeKind.CHAR, mode=0o600, device=(5, 1)))
     return tree
 
 

@@ -17,7 +17,7 @@ from typing import IO
 
 from rootstream.sandbox.images.compress import compressor
 from rootstream.sandbox.program import CHUNK, feed
-from rootstream.sandbox.tree import Kind, Tree
+from rootstream.sandbox.tree import InodeKind, Tree
 
 PLACEHOLDER = re.compile(rb"\$rssecret\$[0-9a-f]+")
 LARGEST = 128 << 10  # no file with a placeholder is larger
@@ -32,7 +32,7 @@ def bearing(tree: Tree, among: Container[str] | None = None) -> tuple[str, ...]:
         if among is not None and path not in among:
             continue
         content = inode.content
-        small = inode.kind is Kind.FILE and content is not None and content.size <= LARGEST
+        small = inode.kind is InodeKind.FILE and content is not None and content.size <= LARGEST
         if small and content is not None and PLACEHOLDER.search(b"".join(content.chunks())):
             found.append(path)
     return tuple(found)

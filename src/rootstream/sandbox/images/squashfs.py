@@ -8,7 +8,7 @@ from pathlib import Path
 
 from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
-from rootstream.sandbox.tree import Content, Inode, Kind, Tree, encoded, shown
+from rootstream.sandbox.tree import Content, Inode, InodeKind, Tree, encoded, shown
 
 NAMESPACES = ("user.", "trusted.", "security.")
 ATTRIBUTES = 60000  # tar2sqfs reads them from a header of 64 KiB
@@ -76,24 +76,29 @@ def _listed(tree: Tree, folder: Path) -> list[bytes]:
         first[number] = path
         lines.append(encoded(f'{_word(inode)} "/{path}" {inode.mode:o} {inode.uid} {inode.gid}'))
         lines.append(encoded(_rest(inode, number)))
-        if inode.kind is Kind.FILE:
+        if inode.kind is InodeKind.FILE:
             _copy(inode.content, folder / f"{number}")
     return lines
 
 
 def _word(inode: Inode) -> str:
-    words = {Kind.FILE: "file", Kind.DIRECTORY: "dir", Kind.SYMLINK: "slink", Kind.FIFO: "pipe"}
+    words = {
+        InodeKind.FILE: "file",
+        InodeKind.DIRECTORY: "dir",
+        InodeKind.SYMLINK: "slink",
+        InodeKind.FIFO: "pipe",
+    }
     return words.get(inode.kind, "nod")
 
 
 def _rest(inode: Inode, number: int) -> str:
-    if inode.kind is Kind.FILE:
+    if inode.kind is InodeKind.FILE:
         return f" {number}\n"
-    if inode.kind is Kind.SYMLINK:
+    if inode.kind is InodeKind.SYMLINK:
         return f" {inode.target}\n"
-    if inode.kind in (Kind.CHAR, Kind.BLOCK):
+    if inode.kind in (InodeKind.CHAR, InodeKind.BLOCK):
         major, minor = inode.device
-        return f" {'c' if inode.kind is Kind.CHAR else 'b'} {major} {minor}\n"
+        return f" {'c' if inode.kind is InodeKind.CHAR else 'b'} {major} {minor}\n"
     return "\n"
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from rootstream.formats.kconfig.fragment import Problem, Request, config_values
 from rootstream.formats.kconfig.report import log_text
 from rootstream.sandbox.kconfig import configure
-from rootstream.sandbox.kconfig.tree import KconfigError, Tree, clean_environment, complete, read_text
+from rootstream.sandbox.kconfig.tree import KconfigError, KconfigTree, clean_environment, complete, read_text
 
 TERMINFO = ("/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo", "/usr/lib/terminfo")
 MOST_TRIED = 300
@@ -33,7 +33,7 @@ def session(folder: Path) -> int:
     told: dict[str, Any] = json.loads((folder / "request.json").read_text("utf-8"))
     configure.main(told["configure"])
     source = Path(told["tree"]).resolve()
-    tree = Tree(kind=told["kind"], source=source, objects=source, make_words=tuple(told["make"]))
+    tree = KconfigTree(kind=told["kind"], source=source, objects=source, make_words=tuple(told["make"]))
     if not tree.config.exists():
         return 0  # the report says why
     keep(tree, folder, "before")
@@ -50,7 +50,7 @@ def session(folder: Path) -> int:
     return 0
 
 
-def needed(tree: Tree, before: str, after: Mapping[str, str]) -> dict[str, str]:
+def needed(tree: KconfigTree, before: str, after: Mapping[str, str]) -> dict[str, str]:
     """Return the fewest of the changed symbols that make one configuration of another: the rest follows from them.
 
     For trees that cannot write a minimal configuration. What comes later in it may depend on what comes before.
@@ -66,7 +66,7 @@ def needed(tree: Tree, before: str, after: Mapping[str, str]) -> dict[str, str]:
     return changed
 
 
-def keep(tree: Tree, folder: Path, name: str) -> None:
+def keep(tree: KconfigTree, folder: Path, name: str) -> None:
     """Copy the configuration, and its minimal form where the tree can make one."""
     shutil.copy(tree.config, folder / f"{name}.config")
     if not tree.old:
@@ -87,7 +87,7 @@ def explained(told: dict[str, Any]) -> str:
     return out.getvalue()
 
 
-def open_menu(tree: Tree, tool: str, name: str) -> int:
+def open_menu(tree: KconfigTree, tool: str, name: str) -> int:
     """Open a menu of the tree on the user's terminal, which has a name; return its exit status."""
     words = [*tree.make_words, *([OLD_COMPILER] if tree.old else [])]
     env = {**clean_environment(), "LC_ALL": "C.UTF-8", "TERM": terminal(name)}

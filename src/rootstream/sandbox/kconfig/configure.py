@@ -43,7 +43,7 @@ from rootstream.formats.kconfig.report import (
 from rootstream.sandbox.kconfig.tree import (
     SMALLEST_BASES,
     KconfigError,
-    Tree,
+    KconfigTree,
     complete,
     explain,
     make_base,
@@ -70,7 +70,7 @@ MODULE = re.compile(rf"{PREFIX}(\w+)=m", re.ASCII)
 
 
 def configure(
-    tree: Tree,
+    tree: KconfigTree,
     base: str,
     fragments: Sequence[tuple[str, Path]],
     optional: frozenset[str],
@@ -120,7 +120,7 @@ def module_lines(path: str) -> dict[str, int]:
 
 
 def _explained_problems(
-    tree: Tree,
+    tree: KconfigTree,
     requests: Sequence[Request],
     holding: Mapping[str, Request],
     result: Mapping[str, str],
@@ -195,13 +195,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _tree(options: argparse.Namespace) -> Tree:
+def _tree(options: argparse.Namespace) -> KconfigTree:
     source = options.tree.resolve()
     if not (source / "scripts/kconfig").is_dir():
         raise KconfigError(f"{options.tree} is no source tree of {options.kind}: it has no scripts/kconfig")
     words = ([f"ARCH={options.arch}"] if options.arch else []) + options.make_arg
     objects = options.output.resolve() if options.output else source
-    return Tree(kind=options.kind, source=source, objects=objects, make_words=tuple(words))
+    return KconfigTree(kind=options.kind, source=source, objects=objects, make_words=tuple(words))
 
 
 def _bare(symbol: str) -> str:

@@ -35,7 +35,7 @@ class KconfigError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
+class KconfigTree:
     """A source tree, the folder that it is built in, and the words that `make` gets."""
 
     kind: str
@@ -102,7 +102,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess
     return done
 
 
-def make_base(tree: Tree, base: str) -> None:
+def make_base(tree: KconfigTree, base: str) -> None:
     """Write the base to .config; KconfigError for one that there is not."""
     if base.startswith("file:"):
         content = _read(Path(base[5:]))
@@ -133,7 +133,7 @@ def read_text(path: Path) -> str:
     return _read(path).decode("utf-8", "surrogateescape")
 
 
-def complete(tree: Tree, requests: Mapping[str, Request]) -> str:
+def complete(tree: KconfigTree, requests: Mapping[str, Request]) -> str:
     """Lay the requests over .config and let Kconfig complete it; return what it said on stderr.
 
     The old Kconfig has no olddefconfig, but its `conf -D FILE` reads a file and takes the default of all else,
@@ -148,12 +148,12 @@ def complete(tree: Tree, requests: Mapping[str, Request]) -> str:
     return tree.make("olddefconfig", env={"KCONFIG_WARN_UNKNOWN_SYMBOLS": "1"})
 
 
-def says_unknown(tree: Tree) -> bool:
+def says_unknown(tree: KconfigTree) -> bool:
     """Whether the tree's Kconfig can name unknown symbols by itself (Linux 6.6, and 6.1's stable releases)."""
     return tree.old or b"KCONFIG_WARN_UNKNOWN_SYMBOLS" in _read(tree.source / "scripts/kconfig/confdata.c")
 
 
-def explain(tree: Tree, symbols: Sequence[str]) -> list[str]:
+def explain(tree: KconfigTree, symbols: Sequence[str]) -> list[str]:
     """Return the lines of explain.c about some symbols and those that they depend on."""
     env = explain_environment(tree)
     work = tree.objects / ".kconfig-explain"
@@ -171,7 +171,7 @@ def explain(tree: Tree, symbols: Sequence[str]) -> list[str]:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def compile_command(tree: Tree, program: Path, compiler: str) -> list[str]:
+def compile_command(tree: KconfigTree, program: Path, compiler: str) -> list[str]:
     """Return the command that links explain.c with what the tree's `conf` was linked with."""
     linked = _read(tree.objects / "scripts/kconfig/.conf.cmd").decode().split("\n", 1)[0]
     objects = re.findall(r"scripts/kconfig/[\w.-]+\.o", linked.partition(":=")[2])
@@ -185,7 +185,7 @@ def compile_command(tree: Tree, program: Path, compiler: str) -> list[str]:
     return [*shlex.split(compiler), "-w", *defines, *folders, "-o", str(program), str(source), *used]
 
 
-def explain_environment(tree: Tree) -> dict[str, str]:
+def explain_environment(tree: KconfigTree) -> dict[str, str]:
     """Return the environment that the tree's `make` gives to `conf`: compiler, architecture, version and more.
 
     A Kconfig file with a shell macro in it has `conf` write down its own environment (Linux 4.18 and later).

@@ -10,7 +10,7 @@ import base64
 import re
 from dataclasses import dataclass
 
-from rootstream.sandbox.json_spec import Entry
+from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Tree, text_file
 
@@ -34,7 +34,7 @@ ARMOR = b"-----BEGIN PGP "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Repository:
+class AptRepository:
     """A further repository; a flat one has no components."""
 
     name: str
@@ -53,15 +53,15 @@ class AptSources:
     url: str | None = None
     security: str | None = None
     docs: bool = False
-    repositories: tuple[Repository, ...] = ()
+    repositories: tuple[AptRepository, ...] = ()
 
 
-def parse_apt(top: Entry) -> AptSources | None:
+def parse_apt(top: SpecEntry) -> AptSources | None:
     """Take the sources of a description, if apt gets any."""
     value = top.take("apt")
     if value is None:
         return None
-    entry = Entry(value, "apt", top.problems)
+    entry = SpecEntry(value, "apt", top.problems)
     sources = AptSources(
         suites=entry.texts("suites", WORD, "that is a suite"),
         components=entry.texts("components", WORD, "that is a component"),
@@ -74,8 +74,8 @@ def parse_apt(top: Entry) -> AptSources | None:
     return sources
 
 
-def _repository(entry: Entry) -> Repository:
-    repository = Repository(
+def _repository(entry: SpecEntry) -> AptRepository:
+    repository = AptRepository(
         name=entry.required("name", NAME, "that is a name"),
         url=entry.required("url", URL, "that is an address"),
         suites=entry.texts("suites", SUITE, "that is a suite"),
@@ -106,7 +106,7 @@ def write(tree: Tree, wanted: AptSources) -> None:
             tree.remove(path)
 
 
-def _add(tree: Tree, repository: Repository) -> None:
+def _add(tree: Tree, repository: AptRepository) -> None:
     """Give apt a further repository and its key."""
     key = f"{KEYS}/{repository.name}.{'asc' if repository.key.startswith(ARMOR) else 'gpg'}"
     lines = ["Types: deb", f"URIs: {repository.url}", f"Suites: {' '.join(repository.suites)}"]
@@ -116,7 +116,7 @@ def _add(tree: Tree, repository: Repository) -> None:
     tree.put(_file_of(repository), text_file(text.encode()))
 
 
-def _file_of(repository: Repository) -> str:
+def _file_of(repository: AptRepository) -> str:
     return f"{FOLDER}/{repository.name}.sources"
 
 

@@ -34,7 +34,7 @@ from rootstream.sandbox.tree import BASE, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AssemblyReport:
     """Where to write what was dropped and what to warn of, and the list of what was not even unpacked."""
 
     output: Path
@@ -74,7 +74,7 @@ def complete(
     spec: RootSpec,
     epoch: int,
     *,
-    report: Report | None = None,
+    report: AssemblyReport | None = None,
     when_xattrs: Path | None = None,
 ) -> None:
     """Lay further layers over a tree, apply a description, and report what was dropped."""
@@ -119,7 +119,7 @@ def assemble(
     output: Path,
     *,
     runs: Sequence[Path] = (),
-    report: Report | None = None,
+    report: AssemblyReport | None = None,
     when_xattrs: Path | None = None,
 ) -> None:
     """Write the tar of a base (a folder or a tar) with layers (the same) over it and a description applied.
@@ -164,11 +164,11 @@ def spec_of(options: argparse.Namespace) -> RootSpec:
     return RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
 
 
-def report_of(options: argparse.Namespace) -> Report | None:
+def report_of(options: argparse.Namespace) -> AssemblyReport | None:
     """Return where the options want a report."""
     if not options.report:
         return None
-    return Report(output=options.report, left_out=options.dropped, warnings=options.warnings)
+    return AssemblyReport(output=options.report, left_out=options.dropped, warnings=options.warnings)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rootstream.sandbox.tree import BASE, Kind, Tree, shown
+from rootstream.sandbox.tree import BASE, InodeKind, Tree, shown
 
 # Stamps that say that all has been made (systemd-update-done.service(8)), and what makes them wrong.
 STAMPS = (
@@ -49,5 +49,5 @@ def unmade(tree: Tree) -> Iterator[str]:
 
 def _brought(tree: Tree) -> tuple[str, ...]:
     """Return the paths of files that are not the root's own."""
-    kinds = (Kind.FILE, Kind.SYMLINK)
+    kinds = (InodeKind.FILE, InodeKind.SYMLINK)
     return tuple(path for path, _, inode in tree.walk() if inode.kind in kinds and inode.origin != BASE)

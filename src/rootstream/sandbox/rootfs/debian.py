@@ -15,7 +15,7 @@ from pathlib import Path
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import identities
 from rootstream.sandbox.rootfs.settings import DAY, read_text, write_text
-from rootstream.sandbox.tree import Kind, Tree, shown, text_file
+from rootstream.sandbox.tree import InodeKind, Tree, shown, text_file
 
 # Files that are removed, as patterns whose `*` takes slashes.
 OWN = (
@@ -73,7 +73,7 @@ def clean(tree: Tree, epoch: int) -> None:
     wanted = re.compile("|".join(fnmatch.translate(pattern) for pattern in OWN))
     for path in list(tree.below("")):
         inode = tree.get(path)
-        if inode and inode.kind is not Kind.DIRECTORY and path not in KEPT and wanted.match(path):
+        if inode and inode.kind is not InodeKind.DIRECTORY and path not in KEPT and wanted.match(path):
             tree.remove(path)
     # Empty: systemd makes one at each start, or at the first where it can write it down.
     tree.put(MACHINE_ID, text_file(b"", 0o444))
@@ -149,7 +149,7 @@ def _drop(tree: Tree, pattern: str) -> Dropped:
     for top in tops:
         for path in (*reversed(list(tree.below(top))), top):
             inode = tree.get(path)
-            if inode is not None and inode.kind is not Kind.DIRECTORY:
+            if inode is not None and inode.kind is not InodeKind.DIRECTORY:
                 files += 1
                 size += inode.content.size if inode.content else 0
             tree.remove(path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.sandbox.program import Mistake, asked_for
-from rootstream.sandbox.tree import Inode, Kind, Tree, shown, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown, text_file
 
 CHOICES = ("regenerate", "keep")
 # Paths and how a machine makes what is in them: shell commands that write it to the standard output.
@@ -118,7 +118,7 @@ def settle(tree: Tree, different: Sequence[str], choices: Sequence[Identity]) ->
     if any(_is_empty(tree, path) for path in KNOWN) and tree.find("usr/lib/systemd/systemd") is not None:
         tree.put(PROGRAM, text_file(script(), 0o755))
         tree.put(f"{UNITS}/{UNIT}", text_file(UNIT_TEXT.encode()))
-        link = Inode(kind=Kind.SYMLINK, mode=0o777, target=f"../{UNIT}", origin="identities")
+        link = Inode(kind=InodeKind.SYMLINK, mode=0o777, target=f"../{UNIT}", origin="identities")
         tree.put(f"{UNITS}/sysinit.target.wants/{UNIT}", link)
 
 

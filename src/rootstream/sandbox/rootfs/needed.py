@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Collection, Iterator
 
 from rootstream.formats.elf import MAGIC, MOST_SEGMENTS
-from rootstream.sandbox.tree import Kind, Slice, Tree, shown
+from rootstream.sandbox.tree import InodeKind, Slice, Tree, shown
 
 PT_LOAD, PT_DYNAMIC = 1, 2
 DT_NEEDED, DT_STRTAB, DT_STRSZ = 1, 5, 10
@@ -31,7 +31,7 @@ def lacking(tree: Tree, gone: Collection[str]) -> tuple[str, ...]:
     """Return, for people, what is linked with libraries that are gone."""
     found = []
     for path, _, inode in tree.walk() if gone else ():
-        if inode.kind is Kind.FILE and isinstance(inode.content, Slice):
+        if inode.kind is InodeKind.FILE and isinstance(inode.content, Slice):
             found += [
                 f"{shown(path)} needs {name}, which is dropped" for name in _needed(inode.content) if name in gone
             ]

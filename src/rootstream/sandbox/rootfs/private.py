@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterator
 
 from rootstream.sandbox.rootfs.replaced import flow_text
-from rootstream.sandbox.tree import Kind, Tree, shown
+from rootstream.sandbox.tree import InodeKind, Tree, shown
 
 # Patterns of paths, whose `*` takes no slash, who reads them, and the mode that is good.
 PRIVATE = (
@@ -30,7 +30,12 @@ def exposed(tree: Tree) -> Iterator[str]:
     for pattern, reader, mode in PRIVATE:
         for path in _matching(tree, pattern.split("/")):
             inode = tree.get(path)
-            if inode is None or inode.kind is not Kind.FILE or path.endswith(PUBLIC) or not inode.mode & OTHERS:
+            if (
+                inode is None
+                or inode.kind is not InodeKind.FILE
+                or path.endswith(PUBLIC)
+                or not inode.mode & OTHERS
+            ):
                 continue
             yield (
                 f"{shown(path)} has mode {inode.mode:o}, and {reader} takes only what nobody else may read; "

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from rootstream.sandbox.rootfs import capability
 from rootstream.sandbox.rootfs.settings import read_text
-from rootstream.sandbox.tree import Inode, Kind, Tree, shown
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown
 
 PLAIN = re.compile(r"[A-Za-z0-9/._-]+")
 USUAL = ((0o644, 0, 0), (0o755, 0, 0))
@@ -34,7 +34,7 @@ def lost(tree: Tree) -> tuple[str, ...]:
 
 def _lost(tree: Tree, path: str, old: Inode, new: Inode) -> Iterator[str]:
     now = tree.get(path)
-    if now is None or now.kind is not Kind.FILE or _plain(now) != _plain(new):
+    if now is None or now.kind is not InodeKind.FILE or _plain(now) != _plain(new):
         return
     said, words = [], []
     if _plain(old) not in USUAL and _plain(old) != _plain(now):

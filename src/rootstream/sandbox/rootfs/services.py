@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rootstream.sandbox.json_spec import Entry
+from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.tree import Inode, Kind, Tree, text_file
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
 NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 NAME_RULE = "that is a name of lower-case letters, digits, '_' and '-'"
@@ -27,7 +27,7 @@ LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceSpec:
     """A program to start with the system; a shell reads the command."""
 
     name: str
@@ -48,7 +48,7 @@ class Sshd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class UnitChoice:
     """The units that a description chooses by name."""
 
     enable: tuple[str, ...] = ()
@@ -60,24 +60,24 @@ class Choice:
         return bool(self.enable or self.disable or self.mask)
 
 
-def parse_choice(top: Entry) -> Choice:
+def parse_choice(top: SpecEntry) -> UnitChoice:
     """Take the choice of a description."""
     value = top.take("units")
     if value is None:
-        return Choice()
-    entry = Entry(value, "units", top.problems)
+        return UnitChoice()
+    entry = SpecEntry(value, "units", top.problems)
     names = {verb: entry.texts(verb, UNIT, UNIT_RULE) for verb in ("enable", "disable", "mask")}
     entry.end()
-    return Choice(**names)
+    return UnitChoice(**names)
 
 
-def parse_services(top: Entry) -> tuple[Service, ...]:
+def parse_services(top: SpecEntry) -> tuple[ServiceSpec, ...]:
     """Take the services of a description."""
     return tuple(_service(entry) for entry in top.entries("services"))
 
 
-def _service(entry: Entry) -> Service:
-    service = Service(
+def _service(entry: SpecEntry) -> ServiceSpec:
+    service = ServiceSpec(
         name=entry.required("name", NAME, NAME_RULE),
         command=entry.required("command", LINE, "in one line"),
         user=entry.text("user", NAME, NAME_RULE),
@@ -89,12 +89,12 @@ def _service(entry: Entry) -> Service:
     return service
 
 
-def parse_sshd(top: Entry) -> Sshd | None:
+def parse_sshd(top: SpecEntry) -> Sshd | None:
     """Take the policy of the SSH server, if the description has one."""
     value = top.take("sshd")
     if value is None:
         return None
-    entry = Entry(value, "sshd", top.problems)
+    entry = SpecEntry(value, "sshd", top.problems)
     ports = entry.take("ports") or []
     right = isinstance(ports, list) and all(
         isinstance(port, int) and not isinstance(port, bool) and 0 < port <= LAST_PORT for port in ports
@@ -111,7 +111,7 @@ def parse_sshd(top: Entry) -> Sshd | None:
     return sshd
 
 
-def add_services(tree: Tree, services: tuple[Service, ...]) -> None:
+def add_services(tree: Tree, services: tuple[ServiceSpec, ...]) -> None:
     """Write a unit or script for each service and enable it; `Mistake` if nothing that we know starts this root.
 
     The command is in a file of its own, which a shell runs: no quoting of a unit or script can break it.
@@ -131,11 +131,11 @@ def add_services(tree: Tree, services: tuple[Service, ...]) -> None:
         unit = f"{service.name}.service"
         tree.put(f"{UNITS}/{unit}", text_file(unit_text(service).encode()))
         if service.enabled:
-            link = Inode(kind=Kind.SYMLINK, mode=0o777, target=f"../{unit}", origin="the description")
+            link = Inode(kind=InodeKind.SYMLINK, mode=0o777, target=f"../{unit}", origin="the description")
             tree.put(f"{UNITS}/multi-user.target.wants/{unit}", link)
 
 
-def unit_text(service: Service) -> str:
+def unit_text(service: ServiceSpec) -> str:
     """Return the unit of a service (systemd.service(5))."""
     after = " ".join(("network.target", *(f"{name}.service" for name in service.after)))
     lines = ["[Unit]", f"Description={service.name}", f"After={after}", ""]
@@ -144,7 +144,7 @@ def unit_text(service: Service) -> str:
     return "\n".join([*lines, "", "[Install]", "WantedBy=multi-user.target", ""])
 
 
-def script_text(service: Service) -> str:
+def script_text(service: ServiceSpec) -> str:
     """Return the script of a service for BusyBox's init, which is its supervisor, too (`run`).
 
     The command has a session of its own, so that `stop` ends all that it started.

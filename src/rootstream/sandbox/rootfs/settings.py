@@ -10,11 +10,11 @@ from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.rootfs.accounts import Account, AccountFiles, Accounts, merge_accounts
 from rootstream.sandbox.rootfs.capability import XATTR, capability_xattr
 from rootstream.sandbox.rootfs.spec import Device, Mount, Permission, RootSpec
-from rootstream.sandbox.tree import BASE, Inode, Kind, Tree, directory, shown, text_file
+from rootstream.sandbox.tree import BASE, Inode, InodeKind, Tree, directory, shown, text_file
 
 MOST_TEXT = 16 << 20
 DAY = 86400
-DEVICE_KINDS = {"char": Kind.CHAR, "block": Kind.BLOCK, "fifo": Kind.FIFO}
+DEVICE_KINDS = {"char": InodeKind.CHAR, "block": InodeKind.BLOCK, "fifo": InodeKind.FIFO}
 NEW_HOSTS = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 SHARED_HOMES = ("/", "/nonexistent", "/dev/null")
 
@@ -190,7 +190,7 @@ def _home(tree: Tree, account: Account, *, system: bool) -> None:
 
 def _is_brought(real: str, folder: Inode) -> bool:
     """Say whether a home is there only because a layer put something into it."""
-    return "/" in real and folder.kind is Kind.DIRECTORY and folder.origin != BASE
+    return "/" in real and folder.kind is InodeKind.DIRECTORY and folder.origin != BASE
 
 
 def _lay_skeleton(tree: Tree, home: str, account: Account) -> None:
@@ -199,7 +199,12 @@ def _lay_skeleton(tree: Tree, home: str, account: Account) -> None:
     for inner in tuple(tree.below(skeleton)):
         inode, place = tree.get(inner), home + inner.removeprefix(skeleton)
         above = tree.get(place.rpartition("/")[0])
-        if inode is not None and tree.get(place) is None and above is not None and above.kind is Kind.DIRECTORY:
+        if (
+            inode is not None
+            and tree.get(place) is None
+            and above is not None
+            and above.kind is InodeKind.DIRECTORY
+        ):
             tree.put(place, replace(inode, uid=account.uid, gid=account.gid))
 
 
@@ -251,7 +256,7 @@ def _device(tree: Tree, device: Device, ids: Ids) -> None:
         path = device.path[1:] + suffix
         real = tree.resolve(path)
         there = tree.get(real)
-        if not real or (there and there.kind in (Kind.FILE, Kind.DIRECTORY)):
+        if not real or (there and there.kind in (InodeKind.FILE, InodeKind.DIRECTORY)):
             what = there.kind.value if there else "directory"
             raise Mistake(f"there is a {what} already; remove it from the layer that has it")
         tree.put(
@@ -273,12 +278,12 @@ def _permission(tree: Tree, permission: Permission, ids: Ids) -> None:
 
 
 def _permitted(inode: Inode, permission: Permission, ids: Ids, *, top: bool) -> Inode:
-    mode = inode.mode if permission.mode is None or inode.kind is Kind.SYMLINK else permission.mode
-    if permission.recursive and permission.mode is not None and inode.kind is Kind.DIRECTORY:
+    mode = inode.mode if permission.mode is None or inode.kind is InodeKind.SYMLINK else permission.mode
+    if permission.recursive and permission.mode is not None and inode.kind is InodeKind.DIRECTORY:
         mode |= (mode & 0o444) >> 2  # who may read a folder may go into it, as with chmod's X
     xattrs = dict(inode.xattrs)
     if permission.capabilities is not None:
-        if inode.kind is Kind.FILE:
+        if inode.kind is InodeKind.FILE:
             xattrs[XATTR] = capability_xattr(permission.capabilities)
         elif top and not permission.recursive:
             raise Mistake(f"it is a {inode.kind.value}; only files have capabilities")
@@ -300,7 +305,7 @@ def _matches(tree: Tree, path: str) -> list[str]:
     pattern = name.replace("[", "[[]").replace("?", "[?]")
     names = [child for child in tree.children(folder) if fnmatch.fnmatchcase(child, pattern)]
     paths = [f"{folder}/{child}" if folder else child for child in names]
-    return [each for each in paths if (inode := tree.get(each)) and inode.kind is not Kind.SYMLINK]
+    return [each for each in paths if (inode := tree.get(each)) and inode.kind is not InodeKind.SYMLINK]
 
 
 def _nearest(tree: Tree, path: str) -> str:

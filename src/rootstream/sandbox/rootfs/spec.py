@@ -6,12 +6,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rootstream.sandbox.json_spec import Entry
+from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import LAST_EPOCH, Mistake
 from rootstream.sandbox.rootfs.apt_sources import AptSources, parse_apt
 from rootstream.sandbox.rootfs.capability import capability_xattr
 from rootstream.sandbox.rootfs.identities import CHOICES, Identity
-from rootstream.sandbox.rootfs.services import Choice, Service, Sshd, parse_choice, parse_services, parse_sshd
+from rootstream.sandbox.rootfs.services import (
+    ServiceSpec,
+    Sshd,
+    UnitChoice,
+    parse_choice,
+    parse_services,
+    parse_sshd,
+)
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
 NAME_RULE = "of at most 32 letters, digits, '.', '_' or '-' that begins with a letter or '_'"
@@ -131,10 +138,10 @@ class RootSpec:
     permissions: tuple[Permission, ...] = ()
     devices: tuple[Device, ...] = ()
     fstab: tuple[Mount, ...] | None = None
-    services: tuple[Service, ...] = ()
+    services: tuple[ServiceSpec, ...] = ()
     sshd: Sshd | None = None
     apt: AptSources | None = None
-    units: Choice = field(default_factory=Choice)
+    units: UnitChoice = field(default_factory=UnitChoice)
     python: str | None = None
     debian: bool = False
     identities: tuple[Identity, ...] = ()
@@ -146,7 +153,7 @@ class RootSpec:
 def parse_root_spec(value: object) -> RootSpec:
     """Return the description from its JSON form; `Mistake` with all that is wrong in it."""
     problems: list[str] = []
-    top = Entry(value, "spec", problems)
+    top = SpecEntry(value, "spec", problems)
     fstab = top.entries("fstab", "target")
     root_login = top.take("root_login")
     spec = RootSpec(
@@ -155,7 +162,7 @@ def parse_root_spec(value: object) -> RootSpec:
         epoch=top.number("epoch", 0, LAST_EPOCH),
         groups=tuple(_group(entry) for entry in top.entries("groups")),
         users=tuple(_user(entry) for entry in top.entries("users")),
-        root_login=None if root_login is None else _root_login(Entry(root_login, "root_login", problems)),
+        root_login=None if root_login is None else _root_login(SpecEntry(root_login, "root_login", problems)),
         permissions=tuple(_permission(entry) for entry in top.entries("permissions", "path")),
         devices=tuple(_device(entry) for entry in top.entries("devices", "path")),
         fstab=tuple(_mount(entry) for entry in fstab) if fstab else None,
@@ -183,7 +190,7 @@ def parse_root_spec(value: object) -> RootSpec:
     return spec
 
 
-def _identity(entry: Entry) -> Identity:
+def _identity(entry: SpecEntry) -> Identity:
     identity = Identity(
         path=entry.required("path", PATH, PATH_RULE), choice=entry.choice("choice", CHOICES, CHOICES[0])
     )
@@ -191,7 +198,7 @@ def _identity(entry: Entry) -> Identity:
     return identity
 
 
-def _group(entry: Entry) -> Group:
+def _group(entry: SpecEntry) -> Group:
     group = Group(
         name=entry.required("name", NAME, NAME_RULE),
         gid=entry.number("gid", 0, MOST_ID),
@@ -202,7 +209,7 @@ def _group(entry: Entry) -> Group:
     return group
 
 
-def _user(entry: Entry) -> User:
+def _user(entry: SpecEntry) -> User:
     user = User(
         name=entry.required("name", NAME, NAME_RULE),
         uid=entry.number("uid", 0, MOST_ID),
@@ -227,7 +234,7 @@ def _user(entry: Entry) -> User:
     return user
 
 
-def _root_login(entry: Entry) -> RootLogin:
+def _root_login(entry: SpecEntry) -> RootLogin:
     login = RootLogin(
         password=_password(entry),
         console=entry.flag("console", default=True),
@@ -241,7 +248,7 @@ def _root_login(entry: Entry) -> RootLogin:
     return login
 
 
-def _password(entry: Entry) -> str | None:
+def _password(entry: SpecEntry) -> str | None:
     value = entry.take("password")
     if value is None:
         return None
@@ -257,7 +264,7 @@ def _password(entry: Entry) -> str | None:
     return None
 
 
-def _sudo(entry: Entry) -> str:
+def _sudo(entry: SpecEntry) -> str:
     value = entry.take("sudo")
     if value is None or value is False:
         return "no"
@@ -268,13 +275,13 @@ def _sudo(entry: Entry) -> str:
     return "nopasswd"
 
 
-def _name(entry: Entry) -> tuple[str, str]:
+def _name(entry: SpecEntry) -> tuple[str, str]:
     file, name = entry.required("file", FIELD, FIELD_RULE), entry.required("name", LINES, "without NUL")
     entry.end()
     return file, name
 
 
-def _owner(entry: Entry, key: str) -> str | int | None:
+def _owner(entry: SpecEntry, key: str) -> str | int | None:
     value = entry.take(key)
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MOST_ID):
         return value
@@ -284,7 +291,7 @@ def _owner(entry: Entry, key: str) -> str | int | None:
     return None
 
 
-def _permission(entry: Entry) -> Permission:
+def _permission(entry: SpecEntry) -> Permission:
     permission = Permission(
         path=entry.required("path", PATH, PATH_RULE),
         owner=_owner(entry, "owner"),
@@ -306,7 +313,7 @@ def _permission(entry: Entry) -> Permission:
     return permission
 
 
-def _device(entry: Entry) -> Device:
+def _device(entry: SpecEntry) -> Device:
     owner, group, mode = _owner(entry, "owner"), _owner(entry, "group"), entry.number("mode", 0, 0o7777)
     device = Device(
         path=entry.required("path", PATH, PATH_RULE),
@@ -324,7 +331,7 @@ def _device(entry: Entry) -> Device:
     return device
 
 
-def _mount(entry: Entry) -> Mount:
+def _mount(entry: SpecEntry) -> Mount:
     mount = Mount(
         source=entry.required("source", WORD, "without blanks"),
         target=entry.required("target", WORD, "without blanks"),

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from rootstream.sandbox.program import Mistake, asked_for
-from rootstream.sandbox.rootfs.services import UNIT, Choice
+from rootstream.sandbox.rootfs.services import UNIT, UnitChoice
 from rootstream.sandbox.rootfs.settings import read_text
-from rootstream.sandbox.tree import Inode, Kind, Tree, shown
+from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown
 
 UNITS = "etc/systemd/system"
 # systemd.unit(5): the first that has a unit wins.
@@ -30,7 +30,7 @@ MOST_ALSO = 100
 NEAREST = 3
 
 
-def choose(tree: Tree, choice: Choice) -> tuple[str, ...]:
+def choose(tree: Tree, choice: UnitChoice) -> tuple[str, ...]:
     """Enable, disable and mask units; return what to warn of. Raises `Mistake` with each unit that is at fault."""
     if not choice.any():
         return ()
@@ -50,7 +50,7 @@ def choose(tree: Tree, choice: Choice) -> tuple[str, ...]:
     return tuple(warned)
 
 
-def _each(choice: Choice) -> Iterator[tuple[str, str]]:
+def _each(choice: UnitChoice) -> Iterator[tuple[str, str]]:
     for verb, names in (("enable", choice.enable), ("disable", choice.disable), ("mask", choice.mask)):
         for name in names:
             yield verb, name
@@ -115,7 +115,7 @@ def _unit(tree: Tree, name: str) -> _Unit:
     if path is None:
         raise Mistake(f"there is no such unit in the finished root{_near(tree, name)}")
     inode = tree.get(path)
-    if inode is not None and inode.kind is Kind.SYMLINK:
+    if inode is not None and inode.kind is InodeKind.SYMLINK:
         if inode.target == NOTHING:
             raise Mistake(f"it is masked: {shown(path)} is a link to {NOTHING}")
         other = inode.target.rpartition("/")[2]
@@ -177,7 +177,7 @@ def _link(tree: Tree, unit: _Unit) -> None:
         if not unit.install.get("DefaultInstance"):
             raise Mistake(f"it is a template: name an instance, such as {unit.named('NAME').name}")
         unit = unit.named(unit.expanded(unit.install["DefaultInstance"][-1]))
-    link = Inode(kind=Kind.SYMLINK, mode=0o777, target=f"/{unit.path}", origin="the description")
+    link = Inode(kind=InodeKind.SYMLINK, mode=0o777, target=f"/{unit.path}", origin="the description")
     for key, folder in WANTED.items():
         for other in map(unit.expanded, unit.install.get(key, [])):
             tree.put(f"{UNITS}/{_checked(other)}.{folder}/{unit.name}", link)
@@ -202,7 +202,7 @@ def disable(tree: Tree, name: str) -> tuple[str, ...]:
             tree.remove(path)
     for other in map(unit.expanded, unit.install.get("Alias", [])):
         path = tree.resolve(f"{UNITS}/{_checked(other)}")
-        if (inode := tree.get(path)) and inode.kind is Kind.SYMLINK and inode.target == f"/{unit.path}":
+        if (inode := tree.get(path)) and inode.kind is InodeKind.SYMLINK and inode.target == f"/{unit.path}":
             tree.remove(path)
     left = [
         path for folder in FOLDERS[1:] for path in _links(tree, folder, name) if "/" in path[len(folder) + 1 :]
@@ -216,7 +216,7 @@ def _links(tree: Tree, folder: str, name: str) -> Iterator[str]:
     for path in list(tree.below(top)):
         inode = tree.get(path)
         parent, _, base = path.rpartition("/")
-        if inode is None or inode.kind is not Kind.SYMLINK or inode.target == NOTHING:
+        if inode is None or inode.kind is not InodeKind.SYMLINK or inode.target == NOTHING:
             continue
         own = base if parent != top else inode.target.rpartition("/")[2]
         if own == name or ("@." in name and _generic(own) == name):
@@ -229,9 +229,9 @@ def mask(tree: Tree, name: str) -> tuple[str, ...]:
     warned = () if known else (f"there is no such unit in the finished root{_near(tree, name)}",)
     path = f"{UNITS}/{name}"
     there = tree.get(tree.resolve(path))
-    if there is not None and there.kind is not Kind.SYMLINK:
+    if there is not None and there.kind is not InodeKind.SYMLINK:
         raise Mistake(f"{shown(path)} is a {there.kind.value} ({there.origin}); take it away there instead")
-    tree.put(path, Inode(kind=Kind.SYMLINK, mode=0o777, target=NOTHING, origin="the description"))
+    tree.put(path, Inode(kind=InodeKind.SYMLINK, mode=0o777, target=NOTHING, origin="the description"))
     return warned
 
 
@@ -266,5 +266,5 @@ def _levels(tree: Tree, script: str, *, start: bool) -> None:
         for old in [each for each in tree.children(folder) if each[3:] == script]:
             tree.remove(f"{folder}/{old}")
         letter = "S" if start and level in levels["Default-Start"] else "K"
-        link = Inode(kind=Kind.SYMLINK, mode=0o777, target=f"../init.d/{script}", origin="the description")
+        link = Inode(kind=InodeKind.SYMLINK, mode=0o777, target=f"../init.d/{script}", origin="the description")
         tree.put(f"{folder}/{letter}01{script}", link)
