@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from rootstream.boot.checks import runner
-from rootstream.boot.checks.file import Listed, listed
+from rootstream.boot.checks.file import listed
 from rootstream.boot.machine import Guest
 from rootstream.description.checks.command import CommandCheck
 from rootstream.description.checks.file import FileCheck
@@ -99,20 +99,42 @@ def test_what_is_not_as_it_should_be(shell: Guest, tmp_path: Path) -> None:
     assert all(detail.startswith(f"there is no file {tmp_path}/") for _, detail in found[7:])
 
 
+def test_an_ls_that_knows_no_names(tmp_path: Path) -> None:
+    """The one of the BusyBox in the boot tests is such a one."""
+    file, bin_ = tmp_path / "file", tmp_path / "bin"
+    file.touch()
+    bin_.mkdir()
+    (bin_ / "ls").write_text('#!/bin/sh\nexec /bin/ls -n "$@"\n')
+    (bin_ / "ls").chmod(0o755)
+    user, group, seen = file.owner(), file.group(), file.stat()
+    env = {**os.environ, "PS1": "# ", "ENV": "", "PATH": f"{bin_}:{os.environ['PATH']}"}
+    wanted = (user, f"{user}:{group}", f"{seen.st_uid}:{seen.st_gid}", "daemon", f"{user}:daemon", ".*")
+    argv = (sys.executable, "-c", TERMINAL, "sh", "-i")
+    with opened(argv, name="box", address=None, log=tmp_path / "log", report=lambda _: None, env=env) as guest:
+        checks = [FileCheck.model_construct(file=str(file), owner=owner, within=WITHIN) for owner in wanted]
+        found = [each.passed for each in runner.run(checks, guest, deadline=guest.console.started + 10 * WITHIN)]
+    assert found == [True, True, True, False, False, False]
+
+
 @pytest.mark.parametrize(
-    ("line", "expected"),
+    ("lines", "expected"),
     [
-        ("-rw-r--r-- 1 root root 5 Jan  1 00:00 /a", Listed(mode=0o644, user="root", group="root")),
-        ("-rwsr-sr-t    1 a b  5 x", Listed(mode=0o7755, user="a", group="b")),
-        ("-rwSr-Sr-T+ 1 0 42 5 x", Listed(mode=0o7644, user="0", group="42")),
-        ("noise\n----------. 12 root wheel 5 x", Listed(mode=0, user="root", group="wheel")),
-        ("drwxr-xr-x 2 root root 5 x", None),
-        ("ls: /a: No such file", None),
-        ("", None),
+        (("-rw-r--r-- 1 root root 5 Jan  1 00:00 /a", "-rw-r--r-- 1 0 0 5 x"), ("0644", "root", "root", "0", "0")),
+        (("-rwsr-sr-t    1 a b  5 x", "noise", "-rwsr-sr-t 1 1 2 5 x"), ("7755", "a", "b", "1", "2")),
+        (("-rwSr-Sr-T+ 1 0 42 5 x", "-rwSr-Sr-T+ 1 0 42 5 x"), ("7644", "0", "42", "0", "42")),
+        (
+            ("noise", "----------. 12 root wheel 5 x", "----------. 12 0 7 5 x"),
+            ("0000", "root", "wheel", "0", "7"),
+        ),
+        (("-rw-r--r-- 1 root root 5 x",), None),
+        (("drwxr-xr-x 2 root root 5 x", "drwxr-xr-x 2 0 0 5 x"), None),
+        (("ls: /a: No such file",), None),
+        ((), None),
     ],
 )
-def test_what_ls_says(line: str, expected: Listed | None) -> None:
-    assert listed(line) == expected
+def test_what_ls_says(lines: tuple[str, ...], expected: tuple[str, ...] | None) -> None:
+    found = listed("\n".join(lines))
+    assert (found and (f"{found.mode:04o}", found.user, found.group, found.uid, found.gid)) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Check `file`: by `ls` and `head`, which every root with a shell has."""
+"""Check `file`: by `ls`, `head` and `sed`, which every root with a shell has."""
 
 from __future__ import annotations
 
@@ -17,11 +17,13 @@ _LISTED = re.compile(r"^-([r-][w-][xsS-][r-][w-][xsS-][r-][w-][xtT-])\S? +\d+ +(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
-    """What `ls -l` says of a file."""
+    """What `ls -l` and `ls -n` say of a file."""
 
     mode: int
     user: str
     group: str
+    uid: str
+    gid: str
 
 
 def run(check: FileCheck, context: Context, *, limit: float) -> Answer:
@@ -29,20 +31,37 @@ def run(check: FileCheck, context: Context, *, limit: float) -> Answer:
     path = shlex.quote(check.file)
     context.session.ensure(deadline=limit)
     # a backslash before a command keeps it from being an alias
-    ran = context.session.run(f"[ -f {path} ] && \\ls -ldL {path}", deadline=limit)
+    look = f"[ -f {path} ] && \\ls -ldL {path} && \\ls -ldLn {path}"
+    ran = context.session.run(look, deadline=limit)
     found = listed(ran.output)
     if ran.status != 0 or found is None:
         shown = ran.output[-_SHOWN:].strip()
         return Answer(good=False, detail=f"there is no file {check.file}{': ' if shown else ''}{shown}")
-    owner = f"{found.user}:{found.group}" if ":" in (check.owner or "") else found.user
     if check.mode is not None and found.mode != check.mode:
         return Answer(good=False, detail=f"{check.file} has mode {found.mode:04o}, not {check.mode:04o}")
-    if check.owner is not None and owner != check.owner:
+    if check.owner is not None and not _belongs(check.owner, found, context, limit):
+        owner = f"{found.user}:{found.group}" if ":" in check.owner else found.user
         return Answer(good=False, detail=f"{check.file} belongs to {owner}, not {check.owner}")
     seen = f"{found.mode:04o} {found.user}:{found.group}"
     return (
         Answer(good=True, detail=seen) if check.content is None else _content(check.content, path, context, limit)
     )
+
+
+def _belongs(owner: str, found: Listed, context: Context, limit: float) -> bool:
+    user, _, group = owner.partition(":")
+    number = "s/^{}:[^:]*:\\([0-9]*\\):.*/\\1/p"
+    wanted = ((user, found.user, found.uid, "passwd"), (group, found.group, found.gid, "group"))
+    for name, seen, identity, file in wanted:
+        if name in ("", seen, identity):
+            continue
+        if seen != identity:
+            return False
+        # an ls that knows no names: BusyBox may be built so
+        command = f"\\sed -n {shlex.quote(number.format(name.replace('.', '[.]')))} /etc/{file}"
+        if context.session.run(command, deadline=limit).output.split() != [identity]:
+            return False
+    return True
 
 
 def _content(pattern: str, path: str, context: Context, limit: float) -> Answer:
@@ -57,14 +76,15 @@ def _content(pattern: str, path: str, context: Context, limit: float) -> Answer:
 
 
 def listed(text: str) -> Listed | None:
-    """Return what a line of `ls -l` says of a plain file; None if there is no such line."""
-    match = _LISTED.search(text)
-    if match is None:
+    """Return what two lines of `ls -l` say of a plain file, with names and with numbers; None without them."""
+    lines = _LISTED.findall(text)
+    if len(lines) != 2:  # noqa: PLR2004
         return None
+    (letters, user, group), (_, uid, gid) = lines
     mode = 0
-    for letter in match[1]:
+    for letter in letters:
         mode = mode << 1 | (letter not in "-ST")
-    special = [letter in "sStT" for letter in match[1][2::3]]
+    special = [letter in "sStT" for letter in letters[2::3]]
     for number, bit in enumerate(special):
         mode |= bit << (11 - number)
-    return Listed(mode=mode, user=match[2], group=match[3])
+    return Listed(mode=mode, user=user, group=group, uid=uid, gid=gid)

@@ -31,7 +31,7 @@ class FileCheck(CheckKind):
     mode: Mode | None = None
     """Mode that it must have."""
     owner: Owner | None = None
-    """User that it must belong to, or USER:GROUP."""
+    """User that it must belong to, or USER:GROUP; numbers, too."""
     within: Duration = 30.0
     """How long that may take."""
 
