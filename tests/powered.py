@@ -16,17 +16,17 @@ import pytest
 from rootstream.description.machines import NetMachine
 from rootstream.description.power import Power
 from rootstream.errors import UserError
-from rootstream.netboot.power.base import Context
+from rootstream.netboot.power.base import PowerContext
 from rootstream.project.project import Project
 
 Answer = Callable[[socket.socket], None]
 DEEP = 200_000
 
 
-def switched(folder: Path, power: Power, *, firmware: Literal["bios", "uefi"] = "bios") -> Context:
+def switched(folder: Path, power: Power, *, firmware: Literal["bios", "uefi"] = "bios") -> PowerContext:
     """Return a machine `box` of a project whose password files are in a folder."""
     machine = NetMachine(macs=("52:54:00:00:00:01",), system="it", power=power, firmware=firmware)
-    return Context(name="box", machine=machine, project=Project(folder=folder, kind="described"))
+    return PowerContext(name="box", machine=machine, project=Project(folder=folder, kind="described"))
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from rootstream.errors import UserError, Where
 from rootstream.netboot import boot_override, running, ssh
 from rootstream.netboot.line import opened
 from rootstream.netboot.power import control
-from rootstream.netboot.power.base import Context, held, is_on, virtual_driver
+from rootstream.netboot.power.base import PowerContext, held, is_on, virtual_driver
 from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.netboot.store.state import BootRecord, CheckResult, State, Timed
@@ -179,7 +179,7 @@ class _Job:
         if power.virtual:
             with virtual_driver(power).started(
                 power,
-                Context(name=self._name, machine=self._machine, project=self._project, env=self._env),
+                PowerContext(name=self._name, machine=self._machine, project=self._project, env=self._env),
                 ramdisk=boot_override.ramdisk(self._service, self._name),
                 log=self._log,
                 report=self._report,

@@ -12,7 +12,7 @@ from rootstream.errors import UserError
 
 
 @dataclass(slots=True, kw_only=True)
-class Context:
+class CheckContext:
     """What the checks of one machine share: its session, and what it died of."""
 
     guest: Guest
@@ -20,8 +20,8 @@ class Context:
     dead: UserError | None = None
 
 
-class Run(Protocol):
+class CheckRun(Protocol):
     """The function of a kind's module; `limit` is its deadline on `time.monotonic`."""
 
-    def __call__(self, check: Any, context: Context, *, limit: float) -> Answer:  # noqa: ANN401
+    def __call__(self, check: Any, context: CheckContext, *, limit: float) -> Answer:  # noqa: ANN401
         """Make a check."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.network import Answer
 from rootstream.description.checks.command import CommandCheck
 
 _OUTPUT = 1000
 
 
-def run(check: CommandCheck, context: Context, *, limit: float) -> Answer:
+def run(check: CommandCheck, context: CheckContext, *, limit: float) -> Answer:
     """Run a command in the shell that is there, or root's."""
     context.session.ensure(deadline=limit)
     ran = context.session.run(check.command, deadline=limit)

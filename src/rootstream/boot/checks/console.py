@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.network import Answer
 from rootstream.description.checks.console import ConsoleCheck
 
 
-def run(check: ConsoleCheck, context: Context, *, limit: float) -> Answer:
+def run(check: ConsoleCheck, context: CheckContext, *, limit: float) -> Answer:
     """Wait for a text among all that the console showed."""
     pattern = re.compile(check.console if check.regex else re.escape(check.console), re.MULTILINE)
     found = context.guest.console.wait(pattern, start=0, deadline=limit)

@@ -6,7 +6,7 @@ import re
 import shlex
 from dataclasses import dataclass
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.network import Answer
 from rootstream.description.checks.file import FileCheck
 
@@ -26,7 +26,7 @@ class Listed:
     gid: str
 
 
-def run(check: FileCheck, context: Context, *, limit: float) -> Answer:
+def run(check: FileCheck, context: CheckContext, *, limit: float) -> Answer:
     """Look at a file in the shell that is there, or root's."""
     path = shlex.quote(check.file)
     context.session.ensure(deadline=limit)
@@ -48,7 +48,7 @@ def run(check: FileCheck, context: Context, *, limit: float) -> Answer:
     )
 
 
-def _belongs(owner: str, found: Listed, context: Context, limit: float) -> bool:
+def _belongs(owner: str, found: Listed, context: CheckContext, limit: float) -> bool:
     user, _, group = owner.partition(":")
     number = "s/^{}:[^:]*:\\([0-9]*\\):.*/\\1/p"
     wanted = ((user, found.user, found.uid, "passwd"), (group, found.group, found.gid, "group"))
@@ -64,7 +64,7 @@ def _belongs(owner: str, found: Listed, context: Context, limit: float) -> bool:
     return True
 
 
-def _content(pattern: str, path: str, context: Context, limit: float) -> Answer:
+def _content(pattern: str, path: str, context: CheckContext, limit: float) -> Answer:
     ran = context.session.run(f"\\head -c {_MOST} {path}", deadline=limit)
     shown = ran.output[:_SHOWN].strip()
     if ran.status != 0:

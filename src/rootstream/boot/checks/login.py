@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.login_shell import Refused
 from rootstream.boot.network import Answer
 from rootstream.description.checks.login import LoginCheck
 
 
-def run(check: LoginCheck, context: Context, *, limit: float) -> Answer:
+def run(check: LoginCheck, context: CheckContext, *, limit: float) -> Answer:
     """Log in, or see that it is refused."""
     wanted = check.login
     try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.network import Answer
 from rootstream.description.checks.poweroff import PoweroffCheck
 
 
-def run(check: PoweroffCheck, context: Context, *, limit: float) -> Answer:
+def run(check: PoweroffCheck, context: CheckContext, *, limit: float) -> Answer:
     """Type the command, and wait for QEMU to end."""
     context.session.ensure(deadline=limit)
     context.session.type(check.poweroff)

@@ -10,7 +10,7 @@ from typing import cast
 from rootstream import events
 from rootstream.boot import network
 from rootstream.boot.checks import starts
-from rootstream.boot.checks.base import Context, Run
+from rootstream.boot.checks.base import CheckContext, CheckRun
 from rootstream.boot.login_shell import Late, Refused, Session
 from rootstream.boot.machine import Guest
 from rootstream.boot.network import Answer
@@ -86,7 +86,7 @@ class _Runner:
     """Makes the checks of one machine."""
 
     def __init__(self, guest: Guest, deadline: float, *, kvm: bool) -> None:
-        self._context = Context(guest=guest, session=Session(guest.console))
+        self._context = CheckContext(guest=guest, session=Session(guest.console))
         self._kvm = kvm
         self._deadline = deadline
 
@@ -129,5 +129,5 @@ class _Runner:
                 message = f"port {port} can't be reached: the machine has no network card"
                 return Answer(good=False, detail=message)
         name = check.runner or f"rootstream.boot.checks.{check.kind}"
-        run = cast("Run", kinds.module(check, name, "run").run)
+        run = cast("CheckRun", kinds.module(check, name, "run").run)
         return run(check, self._context, limit=limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 
-from rootstream.boot.checks.base import Context
+from rootstream.boot.checks.base import CheckContext
 from rootstream.boot.network import Answer
 from rootstream.boot.transcript import LOGIN_PROMPT
 
@@ -14,7 +14,7 @@ _SETTLED = 1.0  # an init that dies takes the kernel with it, within moments
 _SETTLING = 5.0
 
 
-def run(check: None, context: Context, *, limit: float) -> Answer:  # noqa: ARG001
+def run(check: None, context: CheckContext, *, limit: float) -> Answer:  # noqa: ARG001
     """Wait for init or a login prompt, and see that it stays."""
     console = context.guest.console
     found = console.wait(_STARTED, start=0, deadline=limit)

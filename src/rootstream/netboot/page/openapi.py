@@ -13,7 +13,7 @@ from aiohttp import hdrs, web
 from rootstream import __version__
 from rootstream.netboot.http.api import ACTIONS, BASE, LONGEST_WAIT, MOST_BOOTS, allowed
 from rootstream.netboot.http.site import Routes
-from rootstream.netboot.power.base import State
+from rootstream.netboot.power.base import PowerState
 from rootstream.netboot.store.state import STAGES, Outcome
 
 Schema = dict[str, Any]
@@ -134,7 +134,7 @@ OPERATIONS = (
     Operation(
         path="/machines/{name}/power",
         summary="Whether a machine is on; may take seconds",
-        answer=_object(machine=TEXT, power={"enum": list(get_args(State))}),
+        answer=_object(machine=TEXT, power={"enum": list(get_args(PowerState))}),
         faults=(400, 404),
     ),
     Operation(

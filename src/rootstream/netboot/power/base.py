@@ -24,11 +24,11 @@ from rootstream.netboot.store import state_folder
 from rootstream.project.project import Project
 
 Action = Literal["on", "off", "cycle"]
-State = Literal["on", "off", "unknown"]
+PowerState = Literal["on", "off", "unknown"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Context:
+class PowerContext:
     """The machine that a driver switches, and the project that describes it."""
 
     name: str
@@ -45,10 +45,10 @@ class Context:
 class Driver(Protocol):
     """The functions of a driver's module; `power` is the model of its kind."""
 
-    def switch(self, power: Any, context: Context, action: Action) -> None:  # noqa: ANN401
+    def switch(self, power: Any, context: PowerContext, action: Action) -> None:  # noqa: ANN401
         """Switch a machine; before it goes on it is told to boot from the network, if it can be told."""
 
-    def state(self, power: Any, context: Context) -> State:  # noqa: ANN401
+    def state(self, power: Any, context: PowerContext) -> PowerState:  # noqa: ANN401
         """Return whether a machine is on, as far as that can be known."""
 
 
@@ -58,7 +58,7 @@ class VirtualDriver(Driver, Protocol):
     def started(
         self,
         power: Any,  # noqa: ANN401
-        context: Context,
+        context: PowerContext,
         *,
         ramdisk: Path | None,
         log: Path | None,
@@ -80,7 +80,7 @@ def virtual_driver(power: Power) -> VirtualDriver:
     return cast("VirtualDriver", kinds.module(power, name, "switch", "state", "started"))
 
 
-def not_from_here(context: Context) -> UserError:
+def not_from_here(context: PowerContext) -> UserError:
     """Return the error for a machine that this process cannot switch."""
     return UserError(
         "no-power-control",

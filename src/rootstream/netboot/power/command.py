@@ -5,10 +5,10 @@ from __future__ import annotations
 from rootstream.description.power.command import PowerCommand
 from rootstream.errors import UserError
 from rootstream.host import process
-from rootstream.netboot.power.base import Action, Context, State
+from rootstream.netboot.power.base import Action, PowerContext, PowerState
 
 
-def switch(power: PowerCommand, context: Context, action: Action) -> None:
+def switch(power: PowerCommand, context: PowerContext, action: Action) -> None:
     """Run the commands of an action. Raises `UserError` no-power-control, power-failed, process-timeout."""
     by_action: dict[Action, tuple[tuple[str, ...] | None, ...]] = {
         "on": (power.on,),
@@ -32,7 +32,7 @@ def switch(power: PowerCommand, context: Context, action: Action) -> None:
             )
 
 
-def state(power: PowerCommand, context: Context) -> State:
+def state(power: PowerCommand, context: PowerContext) -> PowerState:
     """Return what the command `status` says, if there is one."""
     if not power.status:
         return "unknown"

@@ -14,7 +14,7 @@ from rootstream import events
 from rootstream.description.machines import NetMachine
 from rootstream.errors import UserError
 from rootstream.netboot import boot_override
-from rootstream.netboot.power.base import Action, Context, State, driver, held, is_on, virtual_driver
+from rootstream.netboot.power.base import Action, PowerContext, PowerState, driver, held, is_on, virtual_driver
 from rootstream.netboot.service import BootService
 from rootstream.netboot.store import state_folder
 from rootstream.project.project import Project
@@ -30,13 +30,13 @@ def switch(
 
     Raises `UserError` no-power-control, power-failed, program-missing, process-timeout.
     """
-    context = Context(name=name, machine=machine, project=project, env=env)
+    context = PowerContext(name=name, machine=machine, project=project, env=env)
     driver(machine.power).switch(machine.power, context, action)
 
 
-def state(project: Project, name: str, machine: NetMachine, *, env: Mapping[str, str] = os.environ) -> State:
+def state(project: Project, name: str, machine: NetMachine, *, env: Mapping[str, str] = os.environ) -> PowerState:
     """Return whether a machine is on, as far as that can be known. Raises as `switch` does."""
-    context = Context(name=name, machine=machine, project=project, env=env)
+    context = PowerContext(name=name, machine=machine, project=project, env=env)
     return driver(machine.power).state(machine.power, context)
 
 
@@ -60,7 +60,7 @@ class Switchboard:
         self._env = env
         self._running: dict[str, _Running] = {}
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._asked: dict[str, tuple[float, asyncio.Future[State]]] = {}
+        self._asked: dict[str, tuple[float, asyncio.Future[PowerState]]] = {}
         self._switching, self._asking = (
             ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=name) for name in ("switching", "asking")
         )
@@ -70,7 +70,7 @@ class Switchboard:
         await asyncio.get_running_loop().run_in_executor(self._switching, self.switch, name, action)
         self._asked.pop(name, None)
 
-    async def seen(self, name: str) -> State:
+    async def seen(self, name: str) -> PowerState:
         """Return what `state` does; who asks meanwhile, or just after, gets the same answer."""
         loop = asyncio.get_running_loop()
         at, asked = self._asked.get(name, (0.0, None))
@@ -99,7 +99,7 @@ class Switchboard:
         machine = self._service.machines[name]
         return self._service.state.begin(name, machine.macs[0], stage="power-on")
 
-    def state(self, name: str) -> State:
+    def state(self, name: str) -> PowerState:
         """Return whether a machine is on. Raises as `state` of this module."""
         running = self._running.get(name)
         if running is not None and running.thread.is_alive():
@@ -141,7 +141,7 @@ class Switchboard:
     def _attend(self, name: str, machine: NetMachine, running: _Running) -> None:
         """Keep a virtual machine on until it is to go off, or ends by itself."""
         log = state_folder.machine(self._project, name) / "console.log"
-        context = Context(name=name, machine=machine, project=self._project, env=self._env)
+        context = PowerContext(name=name, machine=machine, project=self._project, env=self._env)
         try:
             with (
                 held(self._project, name),
@@ -163,7 +163,7 @@ class Switchboard:
             running.ready.set()
 
 
-def _looked_at(asked: asyncio.Future[State]) -> None:
+def _looked_at(asked: asyncio.Future[PowerState]) -> None:
     """Take note of an error that nobody may be waiting for any more."""
     if not asked.cancelled():
         asked.exception()

@@ -21,7 +21,7 @@ _SHOWN = 300  # characters of an answer that is quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class HttpDevice:
     """Who is asked: a machine's BMC or plug, what it should speak, and where."""
 
     machine: str
@@ -34,7 +34,7 @@ class Device:
 
 
 def ask(
-    device: Device,
+    device: HttpDevice,
     path: str,
     *,
     query: Mapping[str, str] | None = None,
@@ -82,7 +82,7 @@ def _why(error: Exception) -> object:
 
 
 async def _answer(
-    device: Device, path: str, query: Mapping[str, str], method: str, body: object
+    device: HttpDevice, path: str, query: Mapping[str, str], method: str, body: object
 ) -> tuple[int, bytes]:
     """Ask, and return the status and the body, which is cut behind `_MOST`; `timeout` is for all of it."""
     context = ssl.create_default_context()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from rootstream.description.power.ipmi import Ipmi
 from rootstream.errors import UserError
 from rootstream.host import process
-from rootstream.netboot.power.base import Action, Context, State
+from rootstream.netboot.power.base import Action, PowerContext, PowerState
 
 _PROGRAM = "ipmitool"
 
 
-def switch(power: Ipmi, context: Context, action: Action) -> None:
+def switch(power: Ipmi, context: PowerContext, action: Action) -> None:
     """Switch a machine; it is told to boot from the network first. Raises `UserError` power-failed.
 
     The BMC of a machine with UEFI is told so: without that, many have the machine boot as with a BIOS.
@@ -23,13 +23,13 @@ def switch(power: Ipmi, context: Context, action: Action) -> None:
     _run(power, context, "chassis", "power", "reset" if action == "cycle" else action)
 
 
-def state(power: Ipmi, context: Context) -> State:
+def state(power: Ipmi, context: PowerContext) -> PowerState:
     """Return whether a machine is on. Raises `UserError` power-failed."""
     said = _run(power, context, "chassis", "power", "status")
     return "on" if said.strip().lower().endswith("on") else "off"
 
 
-def _run(power: Ipmi, context: Context, *what: str) -> str:
+def _run(power: Ipmi, context: PowerContext, *what: str) -> str:
     process.require(_PROGRAM, hint="Install it (Debian: `apt install ipmitool`).")
     argv = (
         *(_PROGRAM, "-I", "lanplus", "-H", power.address, "-p", str(power.port), "-U", power.user),

@@ -22,7 +22,7 @@ from rootstream.description.machines import NetMachine
 from rootstream.description.power.qemu import Qemu
 from rootstream.errors import UserError
 from rootstream.host import process, temporary
-from rootstream.netboot.power.base import Action, Context, State, is_on, not_from_here
+from rootstream.netboot.power.base import Action, PowerContext, PowerState, is_on, not_from_here
 
 # <linux/if_tun.h>, <linux/sockios.h>, <linux/if.h>
 _TUNSETIFF = 0x400454CA
@@ -82,12 +82,12 @@ def memory(ramdisk: Path | None) -> int:
     return max(LEAST_MEMORY, found.wanted + found.packed)
 
 
-def switch(power: Qemu, context: Context, action: Action) -> None:  # noqa: ARG001
+def switch(power: Qemu, context: PowerContext, action: Action) -> None:  # noqa: ARG001
     """Raise `UserError` no-power-control: it is the server's, which keeps what `started` gives."""
     raise not_from_here(context)
 
 
-def state(power: Qemu, context: Context) -> State:  # noqa: ARG001
+def state(power: Qemu, context: PowerContext) -> PowerState:  # noqa: ARG001
     """Return whether it runs, in whichever process."""
     return "on" if is_on(context.project, context.name) else "off"
 
@@ -95,7 +95,7 @@ def state(power: Qemu, context: Context) -> State:  # noqa: ARG001
 @contextlib.contextmanager
 def started(
     power: Qemu,
-    context: Context,
+    context: PowerContext,
     *,
     ramdisk: Path | None,
     log: Path | None,

@@ -7,13 +7,13 @@ from typing import Any, Literal
 from rootstream.description.power.redfish import Redfish
 from rootstream.errors import UserError
 from rootstream.host.file_text import text_of
-from rootstream.netboot.power.base import Action, Context, State
-from rootstream.netboot.power.device_http import Device, ask, object_of, shown
+from rootstream.netboot.power.base import Action, PowerContext, PowerState
+from rootstream.netboot.power.device_http import HttpDevice, ask, object_of, shown
 
 _RESETS = {"on": ("On", "ForceOn"), "off": ("ForceOff",), "cycle": ("ForceRestart", "PowerCycle")}
 
 
-def switch(power: Redfish, context: Context, action: Action) -> None:
+def switch(power: Redfish, context: PowerContext, action: Action) -> None:
     """Switch a machine; it is told to boot from the network first. Raises `UserError` power-failed."""
     path, system = _system(power, context)
     if action != "off":
@@ -32,14 +32,14 @@ def switch(power: Redfish, context: Context, action: Action) -> None:
     _ask(power, context, target, method="POST", body={"ResetType": kind})
 
 
-def state(power: Redfish, context: Context) -> State:
+def state(power: Redfish, context: PowerContext) -> PowerState:
     """Return whether a machine is on. Raises `UserError` power-failed."""
     _, system = _system(power, context)
     said = system.get("PowerState")
     return "on" if said in ("On", "PoweringOn") else "off" if said in ("Off", "PoweringOff") else "unknown"
 
 
-def _system(power: Redfish, context: Context) -> tuple[str, dict[str, Any]]:
+def _system(power: Redfish, context: PowerContext) -> tuple[str, dict[str, Any]]:
     """Return the path of the system and what it says of itself."""
     if power.system:
         path = f"/redfish/v1/Systems/{power.system}"
@@ -59,7 +59,7 @@ def _system(power: Redfish, context: Context) -> tuple[str, dict[str, Any]]:
 
 def _ask(
     power: Redfish,
-    context: Context,
+    context: PowerContext,
     path: object,
     *,
     method: Literal["GET", "PATCH", "POST"] = "GET",
@@ -68,7 +68,7 @@ def _ask(
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not _is_plain(path):
         raise UserError("power-failed", f"{context.name}: the BMC names {shown(path)}, which is no path on it")
     login = None if power.user is None else (power.user, _password(power, context))
-    device = Device(
+    device = HttpDevice(
         machine=context.name,
         protocol="Redfish",
         url=power.url,
@@ -83,7 +83,7 @@ def _is_plain(path: str) -> bool:
     return path.isascii() and path.isprintable() and " " not in path
 
 
-def _password(power: Redfish, context: Context) -> str:
+def _password(power: Redfish, context: PowerContext) -> str:
     if power.password_file is None:
         return ""
     return text_of(context.folder / power.password_file).rstrip("\n")

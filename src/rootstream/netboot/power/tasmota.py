@@ -8,11 +8,11 @@ from typing import Literal
 from rootstream.description.power.tasmota import Tasmota
 from rootstream.errors import UserError
 from rootstream.host.file_text import text_of
-from rootstream.netboot.power.base import Action, Context, State
-from rootstream.netboot.power.device_http import Device, ask, shown
+from rootstream.netboot.power.base import Action, PowerContext, PowerState
+from rootstream.netboot.power.device_http import HttpDevice, ask, shown
 
 
-def switch(power: Tasmota, context: Context, action: Action) -> None:
+def switch(power: Tasmota, context: PowerContext, action: Action) -> None:
     """Switch an outlet, and see that it did. Raises `UserError` power-failed."""
     if action == "cycle":
         _switch(power, context, "OFF")
@@ -20,25 +20,25 @@ def switch(power: Tasmota, context: Context, action: Action) -> None:
     _switch(power, context, "OFF" if action == "off" else "ON")
 
 
-def state(power: Tasmota, context: Context) -> State:
+def state(power: Tasmota, context: PowerContext) -> PowerState:
     """Return whether an outlet is on. Raises `UserError` power-failed."""
     return "on" if _say(power, context) == "ON" else "off"
 
 
-def _switch(power: Tasmota, context: Context, wanted: Literal["ON", "OFF"]) -> None:
+def _switch(power: Tasmota, context: PowerContext, wanted: Literal["ON", "OFF"]) -> None:
     if _say(power, context, wanted) != wanted:
         message = f"{context.name}: the plug at {power.url} does not switch {wanted.lower()}"
         hint = "Tasmota's PowerLock, PulseTime and Interlock settings forbid or undo that."
         raise UserError("power-failed", message, hint=hint)
 
 
-def _say(power: Tasmota, context: Context, *value: str) -> Literal["ON", "OFF"]:
+def _say(power: Tasmota, context: PowerContext, *value: str) -> Literal["ON", "OFF"]:
     """Give a command, or ask without a value, and return the state that the plug answers."""
     login = {}
     if power.password_file is not None:
         password = text_of(context.folder / power.password_file).rstrip("\n")
         login = {"user": power.user, "password": password}
-    device = Device(machine=context.name, protocol="Tasmota", url=power.url, timeout=power.timeout)
+    device = HttpDevice(machine=context.name, protocol="Tasmota", url=power.url, timeout=power.timeout)
     number = "" if power.outlet is None else str(power.outlet)
     answer = ask(device, "/cm", query={**login, "cmnd": " ".join((f"Power{number}", *value))})
     # a device with one relay leaves out the number, one with several has it in any case
