@@ -107,14 +107,15 @@ def test_sources_are_built_by_the_suites_own_python(tmp_path: Path) -> None:
     assert "--no-index" in built.commands[-2]
 
 
-def test_a_version_is_no_number(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["1.10", "20240118", "0x10", "1e3"])
+def test_a_version_is_no_number(tmp_path: Path, version: str) -> None:
     made = plan(tmp_path)
     (name,) = (name for name in made.elements if name.startswith("python-x86_64"))
     (tmp_path / "project.refs").write_text(
-        f"projects:\n  rootstream:\n    {name}:\n    - ref:\n      - {{name: six, version: 1.10, size: 7}}\n"
+        f"projects:\n  rootstream:\n    {name}:\n    - ref:\n      - {{name: six, version: {version}, size: 7}}\n"
     )
     ((found,),) = refs.read(made, tmp_path).values()
-    assert found == {"name": "six", "version": "1.10", "size": 7}
+    assert found == {"name": "six", "version": version, "size": 7}
 
 
 @pytest.mark.parametrize("line", ["evil @ https://example.org/evil.zip", "./evil", "https://example.org/evil.whl"])

@@ -28,13 +28,16 @@ def trackable(plan: Plan) -> tuple[str, ...]:
     )
 
 
-def _exact(value: Any, text: Any) -> Any:  # noqa: ANN401  (YAML)
-    """Return data whose scalars are text, but for whole numbers: a version 1.10 is not the number 1.1."""
+NUMBERS = ("size",)  # all else of a ref is text: 20240118 is the version of a package
+
+
+def _exact(value: Any, text: Any, word: str = "") -> Any:  # noqa: ANN401  (YAML)
+    """Return data whose scalars are text, but for `NUMBERS`: a version 1.10 is not the number 1.1."""
     if isinstance(value, dict):
-        return {key: _exact(value[key], inner) for key, inner in zip(value, text.values(), strict=True)}
+        return {key: _exact(value[key], inner, key) for key, inner in zip(value, text.values(), strict=True)}
     if isinstance(value, list):
         return [_exact(*pair) for pair in zip(value, text, strict=True)]
-    return value if value is None or (isinstance(value, int) and str(value) == text) else text
+    return value if value is None or (word in NUMBERS and isinstance(value, int)) else text
 
 
 def read(plan: Plan, folder: Path) -> dict[str, Any]:
