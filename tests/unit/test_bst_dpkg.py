@@ -114,6 +114,15 @@ def test_what_is_left_out_is_noted_with_its_size(tmp_path: Path) -> None:
     assert (root / "usr/share/doc/one/copyright").exists()
 
 
+def test_folders_that_are_left_out_are_noted_for_what_scripts_put_into_them(tmp_path: Path) -> None:
+    doc, gone = ("./usr/share/doc/one", "./usr/share/doc/one/examples")
+    files = [*(plain(f"{name}/") for name in (doc, gone, "./usr/kept")), plain(f"{doc}/copyright")]
+    root = unpacked(tmp_path, package(tmp_path, "one", files))
+    noted = (root / dpkg.PLACE / "folders").read_bytes()
+    assert noted == b"".join(name.removeprefix(".").encode() + b"\0" for name in (doc, gone))
+    assert not (root / gone).exists()
+
+
 def test_triggers_of_files_are_activated_where_another_package_has_some(tmp_path: Path) -> None:
     waits = package(
         tmp_path, "waits", [plain("./usr/a")], {"triggers": "interest-noawait /usr/lib/x\ninterest mine\n"}

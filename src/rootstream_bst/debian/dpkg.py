@@ -18,7 +18,7 @@ from rootstream.archives.tar_stream import Member, MemberKind
 from rootstream.formats.faults import Fault
 
 PLACE = ".rootstream"
-VERSION = 5  # part of the unique key: to be raised when the outcome changes
+VERSION = 6  # part of the unique key: to be raised when the outcome changes
 DATABASE = "var/lib/dpkg"
 FOLDERS = ("alternatives", "info", "parts", "triggers", "updates")
 # Control files that dpkg does not keep as they are.
@@ -31,12 +31,16 @@ _INTEREST = re.compile(r"interest(-await|-noawait)?")
 
 @dataclass(slots=True)
 class Contents:
-    """What a package holds: every path in order, those with an owner or mode of their own, those left out."""
+    """What a package holds: every path in order, those with an owner or mode of their own, those left out.
+
+    `folders` are those of the latter that are folders: scripts put files into them.
+    """
 
     paths: list[str] = field(default_factory=list)
     files: set[str] = field(default_factory=set)
     special: list[tuple[str, int, int, int]] = field(default_factory=list)
     dropped: list[tuple[str, int]] = field(default_factory=list)
+    folders: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +94,9 @@ def note(contents: Contents, member: Member, choice: DatabaseChoice) -> bool:
     if member.kind is not MemberKind.DIRECTORY:
         contents.files.add(_MERGED.sub(r"/usr\1", path))
     if path != "/" and choice.leaves_out(path):
-        if member.kind is not MemberKind.DIRECTORY:
+        if member.kind is MemberKind.DIRECTORY:
+            contents.folders.append(path)
+        else:
             contents.dropped.append((path, member.size))
         return False
     usual = USUAL_MODES.get(member.kind)
@@ -261,6 +267,8 @@ def _write_notes(place: Path, packages: Sequence[UnpackedPackage]) -> None:
     _lines(place / "triggers", (f"{name} {trigger}" for name, trigger in activated(packages)))
     dropped = {path: size for package in packages for path, size in package.contents.dropped}
     _lines(place / "dropped", (f"{dropped[path]} {path}" for path in sorted(dropped)))
+    folders = sorted({path for package in packages for path in package.contents.folders})
+    (place / "folders").write_bytes(b"".join(_bytes(path) + b"\0" for path in folders))
 
 
 def _bytes(text: str) -> bytes:

@@ -36,6 +36,8 @@ done
 for list in "$notes"/modes/*; do
 	[ ! -e "$list" ] || xargs -0 chmod "${list##*/}" -- <"$list"
 done
+# Folders of which all was left out: scripts put files into them, such as links to manuals.
+xargs -0 -r mkdir -p -- <$notes/folders
 chmod 0700 /root
 chmod 1777 /tmp /var/tmp 2>/dev/null || :
 
@@ -140,6 +142,8 @@ while read -r path; do
 	[ -e "$path" ] || fail "identities: $path: it is not in this root"
 	rm -r "$path"
 done <$chosen/remove
+
+sort -rz $notes/folders | xargs -0 -r rmdir --ignore-fail-on-non-empty -- 2>/dev/null || :
 
 # What is left is what packages brought.
 # shellcheck disable=SC2086  # several words

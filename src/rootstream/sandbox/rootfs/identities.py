@@ -34,8 +34,9 @@ DATABASES = (
     ("var/lib/ldap/data.mdb", "var/lib/ldap/", "OpenLDAP"),
     ("etc/ldap/slapd.d/cn=config.ldif", "etc/ldap/slapd.d/", "OpenLDAP"),
 )
-# Berkeley DB writes where and when it made a file into it: nothing that a machine shows to another.
-HARMLESS = ("etc/aliases.db",)
+# Berkeley DB writes where and when it made a file into it, Java's store when it took a certificate: nothing that a
+# machine shows to another.
+HARMLESS = ("etc/aliases.db", "etc/ssl/certs/java/cacerts")
 PROGRAM = "usr/lib/rootstream/identities"
 UNIT = "rootstream-identities.service"
 UNITS = "usr/lib/systemd/system"
