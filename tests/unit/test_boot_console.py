@@ -279,6 +279,27 @@ def test_logins(answers: dict[str, str], refusal: str | None) -> None:
         getty.join()
 
 
+class Flushing(Getty):
+    """A login that is so slow that it throws away the first command, as login(1) does before it starts a shell."""
+
+    def _answer(self, text: str) -> str:
+        if "'RSB-'" in text and "lost" not in self._answers:
+            self._answers["lost"] = ""
+            return f"{text}\r\nbox:~$ [    9.570431] link up\r\n"
+        return super()._answer(text)
+
+
+def test_what_a_slow_login_throws_away_is_typed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rootstream.boot.login_shell._LOST", 0.1)
+    with line() as (console, its, _):
+        getty = Flushing(its, {"root": "root\r\n"})
+        session = Session(console)
+        session.login("root", None, deadline=time.monotonic() + 60)
+        assert session.run("true", deadline=time.monotonic() + 60).status == 0
+        its.shutdown(socket.SHUT_RDWR)
+        getty.join()
+
+
 def test_a_message_of_the_kernel_hides_no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("rootstream.boot.login_shell._SILENCE", 0.1)
     monkeypatch.setattr("rootstream.boot.login_shell._ALREADY", 0.1)

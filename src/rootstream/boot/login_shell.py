@@ -19,6 +19,7 @@ _AFTER_PASSWORD = 6.0  # login(1) waits about three seconds before it refuses
 _ALREADY = 1.5  # seconds without output after which a prompt is one
 _SILENCE = 5.0
 _PROBE = 5.0
+_LOST = 20.0
 _CALM = 0.7
 _GONE = 2.0
 _WORD = 300  # characters of a command in one line: some shells' line editors take no more than 1024
@@ -135,11 +136,18 @@ class Session:
     def _probe(self, deadline: float, *, asked: bool) -> bool:
         """Whether a shell answers; if the machine was only slow, what was typed has spoilt this login."""
         start = self._console.position
-        token = self._send(":")
-        pattern = re.compile(f"(?P<end>{_end(token)})|{_REFUSED}|{_LOGIN}", _FLAGS)
-        found = self._console.wait(pattern, start=start, deadline=deadline)
-        if found is None:
-            raise Late("no shell answers after the login")
+        tokens, patience = [self._send(":")], _LOST
+        while True:
+            limit = min(deadline, time.monotonic() + patience)
+            pattern = re.compile(f"(?P<end>RSE-(?:{'|'.join(tokens)}):)|{_REFUSED}|{_LOGIN}", _FLAGS)
+            found = self._console.wait(pattern, start=start, deadline=limit)
+            if found is not None:
+                break
+            if limit == deadline:
+                raise Late("no shell answers after the login")
+            # A slow login(1) throws away what was typed before it starts the shell.
+            patience *= 2
+            tokens.append(self._send(":"))
         if found.name == "end":
             return True
         self._from = found.start if found.name == "login" else found.end
