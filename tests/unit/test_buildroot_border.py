@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+from rootstream.sandbox.kconfig.tree import KconfigTree
+
 SOURCE = Path(__file__).parents[2] / "src/rootstream"
 # Modules that start programs of the host, none of which is a tree's.
 CONFINED = "buildroot/confined.py"
@@ -59,8 +61,7 @@ def test_who_asks_a_package_its_own_kconfig_does_it_in_the_sandbox() -> None:
         for path in SOURCE.rglob("*.py")
         if "sandbox" not in path.relative_to(SOURCE).parts
         for node in ast.walk(ast.parse(path.read_text()))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Tree"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == KconfigTree.__name__
     ]
-    asked = [each for each in calls if "make_words" in each]
-    assert asked
-    assert all("prefix" in each for each in asked)
+    assert calls
+    assert all({"make_words", "prefix"} <= each for each in calls)
