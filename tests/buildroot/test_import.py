@@ -56,6 +56,21 @@ def test_a_defconfig_of_the_tree(any_tree: Path, tmp_path: Path, run: Command) -
     assert run("import", str(any_tree), "project", cwd=tmp_path, check=False).returncode == 2
 
 
+def test_no_path_of_the_checkout_is_in_the_defconfig(base: Base, tmp_path: Path, run: Command) -> None:
+    name = next(each for each in ("small", "qemu_x86_64") if (base.tree / f"configs/{each}_defconfig").is_file())
+    make(base.tree, tmp_path / "o", f"{name}_defconfig")
+    whole = (tmp_path / "o" / ".config").read_text()
+    assert f'\nBR2_DEFCONFIG="{base.tree}/configs/{name}_defconfig"\n' in whole
+    project = tmp_path / "project"
+    own = project / "configs" / f"{name}_defconfig"
+    run("import", str(base.tree), "project", "--defconfig", name, cwd=tmp_path)
+    assert "BR2_DEFCONFIG=" not in own.read_text()
+    own.write_text(whole)
+    run("config", "minimize", cwd=project)
+    assert "BR2_DEFCONFIG=" not in own.read_text()
+    assert run("config", "get", "BR2_DEFCONFIG", cwd=project).stdout == f'BR2_DEFCONFIG="{own}"\n'
+
+
 def test_an_import_that_fails_leaves_nothing(base: Base, tmp_path: Path, run: Command) -> None:
     done = run("import", str(base.tree), "made/project", "--defconfig", "nobody", cwd=tmp_path, check=False)
     assert done.returncode == 2

@@ -17,6 +17,7 @@ from rootstream.project.project import Project
 
 FOLDER = "buildroot"
 EXTERNAL_NAME = "ROOTSTREAM"
+ORIGIN = "BR2_DEFCONFIG"  # the symbol with the path of the defconfig; `make savedefconfig` leaves it out
 # What of the user's environment a build may see: the rest has changed results before.
 PASSED = (
     "HOME",

@@ -56,7 +56,7 @@ def create(
         )
     config = None if defconfig else found.config
     text = config.read_text("utf-8", "surrogateescape") if config else ""
-    system = name or _name(defconfig or own_values(text).get("BR2_DEFCONFIG", ""))
+    system = name or _name(defconfig or checkout.origin(text))
     description = place / project.DESCRIPTION
     if description.exists():
         raise UserError(
@@ -185,8 +185,7 @@ def _completed(ready: Opened, defconfig: str) -> str:
     except UserError as error:  # which begins at a system.yaml that nobody has written
         hint = f"They are in {ready.workspace.tree / 'configs'}, and `configs` of external trees."
         raise UserError(error.reason, error.message, hint=hint) from error
-    origin = f'BR2_DEFCONFIG="{path}"\n'
-    return kconfig.complete(ready.workspace, path.read_text("utf-8", "surrogateescape") + origin).text
+    return kconfig.complete(ready.workspace, path.read_text("utf-8", "surrogateescape")).text
 
 
 def _told(found: Checkout, env: Mapping[str, str]) -> list[str]:

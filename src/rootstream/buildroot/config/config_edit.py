@@ -10,7 +10,7 @@ from rootstream.buildroot import confined, info
 from rootstream.buildroot.config import configuration, file_edits, kconfig, requested, saving
 from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.generate.draft import Generated
-from rootstream.buildroot.workspace import Workspace
+from rootstream.buildroot.workspace import ORIGIN, Workspace
 from rootstream.errors import UserError, Where
 from rootstream.formats.kconfig.fragment import PREFIX, same
 from rootstream.host import process
@@ -86,7 +86,7 @@ def save_buildroot(
         if not same(value, result.get(symbol))
         and symbol not in composed.settings
         and symbol not in others - changes.keys()
-        and symbol != "BR2_DEFCONFIG"
+        and symbol != ORIGIN
     }
     if left:
         text = file_edits.edited(text, left, kconfig.NO_PREFIX)
@@ -306,7 +306,8 @@ def minimize(space: Workspace, generated: Generated) -> Saved:
     if place is None or not place.whole:
         raise UserError("no-config-file", "the project has no defconfig of its own to minimise")
     before = saving.read(space, place)
-    wanted = configuration.compose(space, generated).result
+    wanted = dict(configuration.compose(space, generated).result)
+    wanted.pop(ORIGIN, None)  # of the .config's own folder; now it is the file that is written
     text = kconfig.minimal(space, kconfig.complete(space, before).text)
     try:
         left = _written(space, generated, place, text, wanted)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rootstream.buildroot.config import kconfig, requested
 from rootstream.buildroot.generate.draft import Generated, Setting
-from rootstream.buildroot.workspace import Workspace
+from rootstream.buildroot.workspace import ORIGIN, Workspace
 from rootstream.description.system import NamedDefconfig
 from rootstream.errors import Problems, UserError, Where
 from rootstream.formats.kconfig.fragment import (
@@ -178,7 +178,7 @@ def edited(space: Workspace) -> dict[str, tuple[str | None, str | None]]:
     return {
         symbol: (old.get(symbol), new.get(symbol))
         for symbol in sorted(old.keys() | new.keys())
-        if old.get(symbol, "n") != new.get(symbol, "n") and symbol != "BR2_DEFCONFIG"
+        if old.get(symbol, "n") != new.get(symbol, "n") and symbol != ORIGIN
     }
 
 

@@ -17,7 +17,7 @@ from importlib import resources
 from pathlib import Path
 
 from rootstream.buildroot import confined
-from rootstream.buildroot.workspace import Workspace
+from rootstream.buildroot.workspace import ORIGIN, Workspace
 from rootstream.errors import UserError
 from rootstream.formats.kconfig.facts import Facts, Reason
 from rootstream.formats.kconfig.fragment import Request, config_values
@@ -85,7 +85,7 @@ def minimal(workspace: Workspace, text: str) -> str:
     saved = place.with_name("defconfig")
     _direct(workspace, f"--savedefconfig={saved}", "Config.in")
     lines = saved.read_text("utf-8", "surrogateescape").splitlines(keepends=True)
-    return "".join(line for line in lines if not line.startswith("BR2_DEFCONFIG="))
+    return "".join(line for line in lines if not line.startswith(f"{ORIGIN}="))
 
 
 def menu(workspace: Workspace, tool: str, text: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rootstream.buildroot.generate import packages
 from rootstream.buildroot.generate.draft import Setting, path_value, text
-from rootstream.buildroot.workspace import Workspace
+from rootstream.buildroot.workspace import ORIGIN, Workspace
 from rootstream.description.roots import PackageConfig, PackageConfigs
 from rootstream.description.system import ConfigFile, NamedDefconfig
 from rootstream.errors import UserError, Where
@@ -106,7 +106,7 @@ def origin(space: Workspace) -> tuple[Setting, ...]:
     place = defconfig_file(space)
     if place is None or not packages.is_plain(str(place)):
         return ()
-    return (Setting(symbol="BR2_DEFCONFIG", value=text(str(place)), weak=True),)
+    return (Setting(symbol=ORIGIN, value=text(str(place)), weak=True),)
 
 
 def _at(space: Workspace, path: str, settings: list[Setting]) -> list[Setting]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.buildroot.sources import tree
+from rootstream.buildroot.workspace import ORIGIN
 from rootstream.errors import UserError, Where
 from rootstream.formats.kconfig.fragment import config_values
 
@@ -65,5 +66,14 @@ def of(folder: Path, externals: tuple[Path, ...] = ()) -> Checkout:
 
 
 def own_values(text: str) -> dict[str, str]:
-    """Return the symbols of a .config but for those that say which external trees there are."""
-    return {name: value for name, value in config_values(text, "").items() if not name.startswith("BR2_EXTERNAL_")}
+    """Return the symbols of a .config but for those that say where external trees and the defconfig are."""
+    return {
+        name: value
+        for name, value in config_values(text, "").items()
+        if name != ORIGIN and not name.startswith("BR2_EXTERNAL_")
+    }
+
+
+def origin(text: str) -> str:
+    """Return the path of the defconfig that a .config was made from, as written in it; empty if it names none."""
+    return config_values(text, "").get(ORIGIN, "")
