@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from tests.conftest import Command, extracted
 
+from rootstream.engine import settings_from
+
 pytestmark = pytest.mark.engine
 
 # The second differs from the first in a comment for debconf: it is configured a second time, with another umask.
@@ -159,7 +161,7 @@ def test_a_host_key_is_in_no_cache_and_no_log(project: Path) -> None:
     """sshd's package would make one: that is prevented, so that it is not in the artifact either."""
     plan = project / ".rootstream" / "plan"
     name = next(path.stem for path in (plan / "elements").glob("debian-*-configured.bst"))
-    home = Path(os.environ.get("ROOTSTREAM_CACHE") or Path.home() / ".cache/rootstream/bst")
+    home = settings_from(os.environ).cache
     logs = list((home / "logs" / "rootstream" / name).glob("*-build.*.log"))
     assert logs
     assert not [path for path in logs if "SHA256:" in path.read_text() or "PRIVATE KEY" in path.read_text()]
