@@ -172,7 +172,7 @@ def test_source_is_what_dpkg_source_makes(bst: Bst) -> None:
 def test_as_an_ordinary_user() -> None:
     """An interpreter that nobody can start is needed, which that of root's home is not."""
     prefix = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
-    searched = os.pathsep.join(path for path in (*sys.path, str(Path(apt.__file__).parents[1])) if path)
+    searched = os.pathsep.join(path for path in (*sys.path, str(Path(apt.__file__).parents[2])) if path)
     system = f"/usr/bin/python3.{sys.version_info.minor}"
     for python in (sys.executable, system):
         done = subprocess.run(

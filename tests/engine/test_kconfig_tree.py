@@ -269,16 +269,18 @@ def test_failing_make_shows_what_it_said(linux: Path, tmp_path: Path, capsys: py
 
 
 def test_kernel_recipe_is_proven(linux: Path, tmp_path: Path) -> None:
-    recipe = Path(kconfig.__file__).parents[1] / "recipes/linux/x86_64.config"
+    recipes = Path(kconfig.__file__).parents[2] / "recipes/linux"
     report = tmp_path / "report.json"
     argv = ["configure", "--kind", "linux", "--tree", str(linux), "--output", str(tmp_path / "out")]
-    argv += ["--arch", "x86", "--base", "tinyconfig", "--fragment", f"x86_64.config={recipe}"]
+    argv += ["--arch", "x86", "--base", "tinyconfig"]
+    for name in ("x86_64", "erofs", "erofs-lzma", "erofs-zstd"):
+        argv += ["--fragment", f"{name}.config={recipes / name}.config"]
     assert kconfig.main([*argv, "--report", str(report)]) == 0
     assert json.loads(report.read_text())["problems"] == []
 
 
 def test_busybox(busybox: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    recipe = Path(kconfig.__file__).parents[1] / "recipes/busybox/default.config"
+    recipe = Path(kconfig.__file__).parents[2] / "recipes/busybox/default.config"
     wrong = tmp_path / "wrong.config"
     wrong.write_text(
         "CONFIG_PIE=y\nCONFIG_SH_IS_HUSH=y\nCONFIG_HUSH=y\nCONFIG_WGETT=y\nCONFIG_MD5_SMALL=9\n"
