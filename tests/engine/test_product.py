@@ -202,7 +202,7 @@ def test_show_log_and_shell(small: Path, run: Command) -> None:
     shown = json.loads(run("show", "--json", cwd=small, check=True).stdout)
     states = {item["name"].split("-")[0]: item["state"] for item in shown["systems"]["small"]["elements"]}
     assert states["root"] == "cached"
-    assert "sandbox.rootfs assemble" in run("log", "root-small", cwd=small, check=True).stdout
+    assert "sandbox.rootfs.assemble assemble" in run("log", "root-small", cwd=small, check=True).stdout
     done = run("shell", "base", "--", "gcc", "--version", cwd=small, check=True)
     assert "gcc" in done.stdout
 
