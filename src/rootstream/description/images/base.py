@@ -61,13 +61,13 @@ class ImageKind(Kind):
     compiled_kernel: ClassVar[bool] = False
     """Whether only a kernel that is built from source can be in it."""
 
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        """Return the name of the exported file; `kernel_file` is the kernel's own, such as bzImage.
+    def file_name(self, kernel_file: str | None, label: str) -> str:  # noqa: ARG002
+        """Return the name of the exported file: `name`, or rootfs with the word of its kind.
 
-        `label` is the architecture with its instruction set, such as riscv64gc. It is empty where Buildroot
-        decides which files there are.
+        `kernel_file` is the kernel's own, such as bzImage, `label` the architecture with its instruction set, such
+        as riscv64gc. It is empty where Buildroot decides which files there are.
         """
-        raise NotImplementedError
+        return "" if self.collected else getattr(self, "name", None) or f"rootfs.{self.kind}"
 
     @property
     def roots(self) -> int:
@@ -106,8 +106,8 @@ class ImageKind(Kind):
 
     @property
     def holds_ramdisk(self) -> bool:
-        """Whether a medium starts the system's own initramfs."""
-        return False
+        """Whether it is a medium that starts the system's own initramfs."""
+        return self.by_firmware and self.inner == "initramfs"
 
     def firmware(self, arch: Architecture) -> tuple[Firmware, ...]:  # noqa: ARG002
         """Return what it can be started from."""

@@ -86,10 +86,6 @@ class Disk(ImageKind):
         """What starts the kernel, the table's own loader where nothing is said."""
         return self.bootloader or ("syslinux" if self.table == "mbr" else "uki")
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name
-
     @property
     @override
     def roots(self) -> int:
@@ -114,11 +110,6 @@ class Disk(ImageKind):
     @override
     def starts(self) -> bool:
         return self.loader != "none"
-
-    @property
-    @override
-    def holds_ramdisk(self) -> bool:
-        return self.initramfs
 
     @override
     def firmware(self, arch: Architecture) -> tuple[Firmware, ...]:

@@ -33,10 +33,6 @@ class Erofs(ImageKind):
     name: FileName | None = None
     """Name of the file; by default rootfs.erofs."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name or "rootfs.erofs"
-
     @property
     @override
     def kernel_fragments(self) -> tuple[str, ...]:

@@ -31,10 +31,6 @@ class Files(ImageKind):
     only: bool = False
     """Export only the files that `names` names, not all of them."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return ""
-
     @property
     @override
     def roots(self) -> int:

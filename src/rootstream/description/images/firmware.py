@@ -25,10 +25,6 @@ class Firmware(ImageKind):
     name: FileName = "opensbi.bin"
     """Name of the file."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name
-
     @property
     @override
     def roots(self) -> int:

@@ -28,10 +28,6 @@ class Initrd(ImageKind):
     name: FileName = "initrd.img"
     """Name of the file."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name
-
     @property
     @override
     def roots(self) -> int:

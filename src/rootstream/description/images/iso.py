@@ -34,10 +34,6 @@ class Iso(ImageKind):
     name: FileName = "boot.iso"
     """Name of the file."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name
-
     @property
     @override
     def inner(self) -> str:
@@ -51,11 +47,6 @@ class Iso(ImageKind):
     @property
     @override
     def uefi(self) -> bool:
-        return True
-
-    @property
-    @override
-    def holds_ramdisk(self) -> bool:
         return True
 
     @override

@@ -25,10 +25,6 @@ class Squashfs(ImageKind):
     """Name of the file; by default rootfs.squashfs."""
 
     @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name or "rootfs.squashfs"
-
-    @override
     def buildroot_files(self, arch: Architecture) -> tuple[str, ...]:
         return ("rootfs.squashfs",)
 

@@ -31,10 +31,6 @@ class Uki(ImageKind):
     name: FileName = "linux.efi"
     """Name of the file."""
 
-    @override
-    def file_name(self, kernel_file: str | None, label: str) -> str:
-        return self.name
-
     @property
     @override
     def roots(self) -> int:
@@ -54,11 +50,6 @@ class Uki(ImageKind):
     @override
     def uefi(self) -> bool:
         return True
-
-    @property
-    @override
-    def holds_ramdisk(self) -> bool:
-        return self.initramfs
 
     @override
     def firmware(self, arch: Architecture) -> tuple[Firmware, ...]:

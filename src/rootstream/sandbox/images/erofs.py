@@ -17,13 +17,11 @@ from rootstream.sandbox.images.image import read_root
 from rootstream.sandbox.images.secrets import bearing
 from rootstream.sandbox.limits import require_none, require_possible
 from rootstream.sandbox.program import feed, run_main, source_date_epoch, whole_file
-from rootstream.sandbox.tar_files import write_tar
 from rootstream.sandbox.tree import Tree, encoded, shown
 
 # mkfs.erofs's words; lz4 is compressed harder than by default, and unpacked the same.
 ALGORITHMS = {"none": None, "lz4": "lz4hc", "lzma": "lzma", "zstd": "zstd"}
 NAMESPACES = ("user.", "trusted.", "security.", "system.posix_acl_")
-MOST_LINKS = 0xFFFFFFFF
 ATTRIBUTES = (
     0xFFFF * 4
 )  # of an inode: i_xattr_icount is 16 bits wide and counts words (Linux, fs/erofs/erofs_fs.h)
@@ -55,10 +53,9 @@ def hints(paths: Sequence[str]) -> bytes:
 
 
 def write_erofs(
-    tree: Tree, output: Path, compression: str, *, seed: str, epoch: int, apart: Sequence[str] = ()
+    root: Path, output: Path, compression: str, *, seed: str, epoch: int, apart: Sequence[str] = ()
 ) -> None:
-    """Write a tree as an EROFS; the files `apart` are not compressed and have blocks of their own."""
-    require_place(tree)
+    """Write a tar as an EROFS; the files `apart` are not compressed and have blocks of their own."""
     with tempfile.TemporaryDirectory(prefix="erofs.") as name:
         words = ["--quiet", f"-T{epoch}", "-U", str(seeded_uuid(seed, "erofs"))]
         if algorithm := ALGORITHMS[compression]:
@@ -69,20 +66,18 @@ def write_erofs(
         if apart and algorithm:
             (Path(name) / "hints").write_bytes(hints(apart))
             words.append(f"--compress-hints={name}/hints")
-        archive = Path(name) / "root.tar"
-        with archive.open("wb") as file:
-            write_tar(tree, file, epoch)
-        feed(["mkfs.erofs", *words, "--tar=f", str(output), str(archive)], epoch=epoch)
+        feed(["mkfs.erofs", *words, "--tar=f", str(output), str(root)], epoch=epoch)
 
 
 def main(options: argparse.Namespace) -> None:
     """Write the file system."""
     tree = read_root(options.root)
+    require_place(tree)
     apart = bearing(tree) if options.secrets else ()
     with whole_file(options.output) as draft:
         draft.unlink()  # mkfs.erofs wants to make it
         epoch = source_date_epoch()
-        write_erofs(tree, draft, options.compression, seed=options.uuid_seed, epoch=epoch, apart=apart)
+        write_erofs(options.root, draft, options.compression, seed=options.uuid_seed, epoch=epoch, apart=apart)
 
 
 def parser() -> argparse.ArgumentParser:
