@@ -21,15 +21,15 @@ BUILDROOT = {"none": "NONE", "lz4": "LZ4HC", "lzma": "LZMA"}
 
 
 class Erofs(ImageKind):
-    """The root as a read-only file system that reads fast: EROFS, in Linux since 5.4."""
+    """The root as a read-only file system that reads fast: EROFS."""
 
     word: ClassVar[str] = "erofs"
     bootable: ClassVar[bool] = True
     mounted: ClassVar[bool] = True
     read_only: ClassVar[bool] = True
     compression: Literal["none", "lz4", "lzma", "zstd"] = "lz4"
-    """How it is compressed; `lzma` needs Linux 5.16, `zstd` Linux 6.10. A kernel from source is given what it
-    takes. It is made by erofs-utils 1.8, which Debian has since trixie."""
+    """How it is compressed; `lz4` needs Linux 5.13, `lzma` 5.16, `zstd` 6.10. A kernel from source is given what
+    it takes. It is made by erofs-utils 1.8, which Debian has since trixie."""
     name: FileName | None = None
     """Name of the file; by default rootfs.erofs."""
 

@@ -34,7 +34,7 @@ class KernelImage(ImageKind):
     @property
     @override
     def needs_kernel(self) -> str:
-        return "a kernel"
+        return "a kernel image"
 
     @override
     def buildroot_files(self, arch: Architecture) -> tuple[str, ...]:

@@ -21,6 +21,8 @@ from rootstream.sandbox.tree import Tree, encoded, shown
 
 # mkfs.erofs's words; lz4 is compressed harder than by default, and unpacked the same.
 ALGORITHMS = {"none": None, "lz4": "lz4hc", "lzma": "lzma", "zstd": "zstd"}
+# Bytes that are read and unpacked at once: a tenth smaller than a page, and made faster; Linux since 5.13.
+CLUSTER = 65536
 NAMESPACES = ("user.", "trusted.", "security.", "system.posix_acl_")
 ATTRIBUTES = (
     0xFFFF * 4
@@ -59,7 +61,7 @@ def write_erofs(
     with tempfile.TemporaryDirectory(prefix="erofs.") as name:
         words = ["--quiet", f"-T{epoch}", "-U", str(seeded_uuid(seed, "erofs"))]
         if algorithm := ALGORITHMS[compression]:
-            words.append(f"-z{algorithm}")
+            words += [f"-z{algorithm}", f"-C{CLUSTER}"]
         if apart:
             # the last bytes of a file would be beside its inode, below a checksum
             words += ["-E", "noinline_data"]
