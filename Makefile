@@ -17,7 +17,7 @@ help:
 	@echo "make fuzz    readers of foreign bytes for an hour, from where the last run stopped (FUZZ_SECONDS)"
 	@echo "make audit   look the locked packages up among known vulnerabilities"
 	@echo "make bench   the measurements of docs/performance.md, side by side with peers"
-	@echo "make docs    the pages that are made from the code"
+	@echo "make docs    the reference pages, made from the code, and the site of all pages in build/site/"
 	@echo "make clean   delete what was made here (not the shared cache)"
 
 # Programs of the host for the tests, Rootstream with its development tools.
@@ -87,6 +87,9 @@ bench: $(VENV)/.installed
 docs: $(VENV)/.installed
 	$(BIN)/python -m rootstream.description.reference > $(VENV)/page && cp $(VENV)/page docs/reference/system-yaml.md
 	$(BIN)/python -m rootstream.cli.commands_page > $(VENV)/page && cp $(VENV)/page docs/reference/commands.md
+	rm -rf build/site
+	$(BIN)/python -m sphinx -q -n -W --keep-going -c docs -d build/doctrees . build/site
+	@echo "open build/site/index.html"
 
 clean:
-	rm -rf $(VENV) examples/*/out examples/*/.rootstream .mypy_cache .ruff_cache .pytest_cache
+	rm -rf $(VENV) build examples/*/out examples/*/.rootstream .mypy_cache .ruff_cache .pytest_cache

@@ -17,7 +17,6 @@ def first_system(readme: Path) -> str:
 
 
 def shell_lines(readme: Path) -> tuple[str, ...]:
-    """Return its indented lines, as they are to be typed, without what is said about them."""
-    text = re.sub(r"^```.*?^```$", "", readme.read_text(), flags=re.MULTILINE | re.DOTALL)
-    lines = re.findall(r"^    (?=\S)(.*)$", text, re.MULTILINE)
-    return tuple(re.sub(r"\s+#.*$", "", line) for line in lines)
+    """Return the lines of its blocks of shell, as they are to be typed, without what is said about them."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", readme.read_text(), re.MULTILINE | re.DOTALL)
+    return tuple(re.sub(r"\s+#.*$", "", line) for block in blocks for line in block.splitlines() if line.strip())
