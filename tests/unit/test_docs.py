@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,19 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 def site(root: Path, made: Path) -> subprocess.CompletedProcess[str]:
     """Build the site of a folder as `make docs` does."""
-    command = [
-        sys.executable,
-        "-m",
-        "sphinx",
-        "-q",
-        "-n",
-        "-W",
-        "--keep-going",
-        "-c",
-        str(root / "docs"),
-        str(root),
-        str(made),
-    ]
+    strict = ("-q", "-n", "-W", "--keep-going")
+    command = [sys.executable, "-m", "sphinx", *strict, "-c", str(root / "docs"), str(root), str(made)]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -59,8 +49,8 @@ def test_a_mistake_in_a_page_fails(tmp_path: Path) -> None:
     }
     docs = tmp_path / "from" / "docs"
     docs.mkdir(parents=True)
-    for name in ("conf.py", "index.html"):
-        (docs / name).write_bytes((ROOT / "docs" / name).read_bytes())
+    shutil.copy(ROOT / "docs" / "conf.py", docs)
+    shutil.copytree(ROOT / "docs" / "site", docs / "site")
     right = "[a page](other.md#a-heading) [a file](conf.py) [a heading](#pages)"
     (docs / "index.md").write_text(f"# Pages\n\n{right}\n\n```{{toctree}}\nother.md\n```\n")
     (docs / "other.md").write_text("# Other\n\n## A heading\n")

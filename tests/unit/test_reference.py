@@ -38,12 +38,6 @@ def test_every_section_has_an_example() -> None:
     assert set(titles) == set(EXAMPLES)
 
 
-def test_links_lead_somewhere() -> None:
-    titles = re.findall(r"^##+ (.*)$", PAGE, re.MULTILINE)
-    anchors = {title.lower().replace(":", "").replace(" ", "-") for title in titles}
-    assert set(re.findall(r"\(#([^)]*)\)", PAGE)) <= anchors
-
-
 def test_every_row_of_a_table_has_as_many_cells() -> None:
     for table in re.findall(r"(?:^\|.*\n)+", PAGE, re.MULTILINE):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1

@@ -75,12 +75,14 @@ class _Page:
     def rows(self, shape: Record | Choice) -> Iterator[str]:
         """Yield the table of a section."""
         if isinstance(shape, Choice):
-            yield from ("One of:\n", "| word | value | meaning |", "|---|---|---|")
+            yield from ("One of:\n", "| key | value | meaning |", "|---|---|---|")
             for word, option in shape.options.items():
                 value = self.option(word, option)
                 yield f"| `{word}` | {value} | {_cell(option.fields[word].description)} |"
+        elif not shape.fields:
+            yield "It has no keys of its own."
         else:
-            yield from ("| word | value | default | meaning |", "|---|---|---|---|")
+            yield from ("| key | value | default | meaning |", "|---|---|---|---|")
             fields = shape.fields if shape.model is not System else {**shape.fields, **record(Variants).fields}
             for word, each in fields.items():
                 value = NAMED.get(word) or self.value(each.shape)

@@ -1,4 +1,4 @@
-"""What the reference page of `system.yaml` has beside the tables: its introduction, and an example a section."""
+"""What the reference page of `system.yaml` has besides tables: its introduction, an example for each section."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ INTRODUCTION = """\
 
 # system.yaml
 
-A project is described by one file, `system.yaml`, in YAML 1.2. Paths in it begin at its folder and stay in it.
-All mistakes are told at once, each with its line; `rootstream schema` prints a JSON Schema for editors.
+A project is described by one file, `system.yaml`, written in YAML 1.2. Paths in it are relative to its folder and
+may not lead out of it. All errors are reported at once, each with its line. `rootstream schema` prints a JSON
+Schema for editors.
 
-- A word that is not written has its default. A word with nothing after it (`machine:`) is an empty mapping or
-  list, except where the default is *nothing*: there it means just that.
-- Where one of several words is chosen and needs nothing more, the word alone will do: `root: busybox` is
-  `root: {busybox: {}}`, and `- tar` is `- tar: {}`. Layers always have a value.
+- A key that is left out has its default. A key without a value (`machine:`) is an empty mapping or list, except
+  where the default is *nothing*: there it means just that.
+- Where a choice needs no further keys, its name is enough: `root: busybox` is short for `root: {busybox: {}}`, and
+  `- tar` for `- tar: {}`. Layers always have a value.
 - `yes` and `no` are text in YAML 1.2: write `true` and `false`. Text that looks like a number needs quotes:
   `"1.10"`.
-- Anchors, aliases and merge keys (`&a`, `*a`, `<<: *a`) may share parts of the file.
+- Parts of the file can be shared by anchors, aliases and merge keys (`&a`, `*a`, `<<: *a`).
 
-| value | how it is written |
+| value | format |
 |---|---|
 | size | `512M`: a number with K, M, G or T, which are powers of 1024; a number alone is bytes |
 | duration | `90s`: a number with ms, s, m or h; a number alone is seconds |
@@ -26,21 +27,21 @@ All mistakes are told at once, each with its line; `rootstream schema` prints a 
 """
 
 VARIANTS = """\
-A variant is its system with changes, and is built, run and verified as `SYSTEM@VARIANT`. It has the words of a
-system:
+A variant is its system with some changes. It is built, run and verified as `SYSTEM@VARIANT`, and takes the keys of
+a system:
 
-- mappings are merged with those of the system, word by word;
-- all else replaces what the system has, lists too;
-- another choice takes the place of the system's: `root: {elements: ...}` leaves nothing of
+- a mapping is merged with the system's, key by key;
+- any other value, lists included, replaces the system's;
+- another choice replaces the system's as a whole: `root: {elements: ...}` leaves nothing of
   `root: {busybox: ...}`;
-- `kernel: null` takes a word away whose default is nothing;
-- lists below `add` are appended to those of the system, after all that.
+- `kernel: null` removes a key whose default is nothing;
+- lists below `add` are appended to those of the system, last of all.
 
-A variant is checked as the whole system that it makes. A mistake on its own lines is told there; one that comes of
-the two together names the variant.
+The resulting system is validated as a whole. An error on the variant's own lines is reported there; one that only
+the combination causes names the variant.
 """
 
-# The mappings whose words are names given by the user, and choices that several words have.
+# The mappings whose keys are names given by the user, and choices that several keys have.
 NAMED = {
     "systems": "mapping: names to [systems](#a-system)",
     "variants": "mapping: names to [variants](#variants)",
