@@ -223,7 +223,7 @@ def drop(box: Path, name: str) -> Path:
 CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
     "a file of the overlay changes": (lambda box: (box / "overlay" / "etc" / "first").write_text("new\n"), set()),
     "the host name": (lambda box: append(box / "system.yaml", "      - hostname: other\n"), set()),
-    "a package goes, one comes that looks into staging": (
+    "a package is removed, one is added that looks into staging": (
         lambda box: seek(drop(box, "other")),
         {"seeker"},
     ),
@@ -241,15 +241,18 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
         {"aloader"},
     ),
     "a symbol of a package": (lambda box: word(box, "user", "changed"), {"user"}),
-    "a library and who uses it": (lambda box: word(box, "library", "changed"), {"library", "user"}),
+    "a library and its user": (lambda box: word(box, "library", "changed"), {"library", "user"}),
     "a library's version": (lambda box: write_package(box, "library", version="2"), {"library", "user"}),
     "a source file": (
         lambda box: (box / "external" / "package" / "user" / "source" / "text").write_text("edited\n"),
         {"user"},
     ),
-    "a file of the overlay goes": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
-    "a file of the overlay may be run": (lambda box: (box / "overlay" / "etc" / "first").chmod(0o755), set()),
-    "a library and its user go": (lambda box: drop(drop(box, "user"), "library"), set()),
+    "a file of the overlay is removed": (lambda box: (box / "overlay" / "etc" / "second").unlink(), set()),
+    "a file of the overlay becomes executable": (
+        lambda box: (box / "overlay" / "etc" / "first").chmod(0o755),
+        set(),
+    ),
+    "a library and its user are removed": (lambda box: drop(drop(box, "user"), "library"), set()),
 }
 
 
