@@ -67,6 +67,19 @@ def toolchain() -> Path:
 TREES: list[Path | None] = [*trees()] or [None]
 
 
+@pytest.fixture(scope="session")
+def small_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the small tree of the tests' own."""
+    return smalltree.make(tmp_path_factory.mktemp("small") / "tree")
+
+
+@pytest.fixture(params=[None, *trees()], ids=lambda path: path.name if path else "small")
+def each_tree(request: pytest.FixtureRequest) -> Path:
+    """Return the small tree of the tests' own, then each that the environment names."""
+    found: Path = request.param or request.getfixturevalue("small_tree")
+    return found
+
+
 @pytest.fixture(params=TREES, ids=lambda path: path.name if path else "none")
 def any_tree(request: pytest.FixtureRequest) -> Path:
     if request.param is None:
@@ -92,11 +105,10 @@ class Base:
 
 
 @pytest.fixture(scope="session", params=["small", "real"])
-def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Base:
+def base(request: pytest.FixtureRequest) -> Base:
     """Return the small tree of the tests' own, then the one that the environment names."""
     if request.param == "small":
-        tree = smalltree.make(tmp_path_factory.mktemp("small") / "tree")
-        return Base(tree=tree, defconfig=smalltree.DEFCONFIG)
+        return Base(tree=request.getfixturevalue("small_tree"), defconfig=smalltree.DEFCONFIG)
     return Base(tree=request.getfixturevalue("tree"), defconfig=request.getfixturevalue("defconfig"))
 
 

@@ -39,11 +39,21 @@ BR2_PACKAGE_BUSYBOX_SHOW_OTHERS=y
 LEGACY = ("BR2_PACKAGE_OLD_DEPTH", "BR2_PACKAGE_WATCHDOGD_GENERIC_POLL")  # of the small tree, of real ones
 
 
+def project(folder: Path, tree: Path) -> Path:
+    (folder / "system.yaml").write_text(SYSTEM.format(tree=tree))
+    (folder / "box_defconfig").write_text(DEFCONFIG)
+    return folder
+
+
 @pytest.fixture
-def box(any_tree: Path, tmp_path: Path) -> Path:
-    (tmp_path / "system.yaml").write_text(SYSTEM.format(tree=any_tree))
-    (tmp_path / "box_defconfig").write_text(DEFCONFIG)
-    return tmp_path
+def box(each_tree: Path, tmp_path: Path) -> Path:
+    return project(tmp_path, each_tree)
+
+
+@pytest.fixture
+def real(any_tree: Path, tmp_path: Path) -> Path:
+    """Return the project on trees with menus, defconfigs and help of their own only."""
+    return project(tmp_path, any_tree)
 
 
 def reasons(box: Path, run: Command) -> dict[str, tuple[str, int]]:
@@ -205,14 +215,14 @@ def test_an_edit_in_the_output_folder_is_dropped(box: Path, run: Command) -> Non
     assert (box / "box_defconfig").read_text() == DEFCONFIG
 
 
-def test_a_whole_config_is_told_and_minimised(box: Path, run: Command) -> None:
-    run("config", "discard", cwd=box)
-    whole = (box / ".rootstream" / "buildroot" / "box" / "output" / ".config").read_text()
-    (box / "box_defconfig").write_text(whole)
-    assert "whole .config" in run("config", "check", cwd=box, check=False).stdout
-    run("config", "minimize", cwd=box)
-    assert len((box / "box_defconfig").read_text().splitlines()) < 20
-    assert run("config", "get", "BR2_PACKAGE_BASH", cwd=box).stdout == "BR2_PACKAGE_BASH=y\n"
+def test_a_whole_config_is_told_and_minimised(real: Path, run: Command) -> None:
+    run("config", "discard", cwd=real)
+    whole = (real / ".rootstream" / "buildroot" / "box" / "output" / ".config").read_text()
+    (real / "box_defconfig").write_text(whole)
+    assert "whole .config" in run("config", "check", cwd=real, check=False).stdout
+    run("config", "minimize", cwd=real)
+    assert len((real / "box_defconfig").read_text().splitlines()) < 20
+    assert run("config", "get", "BR2_PACKAGE_BASH", cwd=real).stdout == "BR2_PACKAGE_BASH=y\n"
 
 
 def test_symbols_of_older_trees_in_a_whole_config_are_no_mistake(base: Base, tmp_path: Path, run: Command) -> None:
@@ -313,12 +323,12 @@ def test_a_refused_save_loses_no_edit(box: Path, run: Command) -> None:
     assert (box / "more.config").read_text() == "BR2_PACKAGE_TREE=y\n"
 
 
-def test_menuconfig_saves_what_was_changed(box: Path) -> None:
+def test_menuconfig_saves_what_was_changed(real: Path) -> None:
     """Search for a package in the menu, choose it, leave and save: the defconfig has it and nothing else."""
     child = pexpect.spawn(
         sys.executable,
         ["-m", "rootstream", "config"],
-        cwd=str(box),
+        cwd=str(real),
         dimensions=(40, 120),
         timeout=60,
         env={**os.environ, "TERM": "xterm"},
@@ -331,16 +341,16 @@ def test_menuconfig_saves_what_was_changed(box: Path) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
-    assert (box / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
+    assert (real / "box_defconfig").read_text() == DEFCONFIG + "BR2_PACKAGE_TREE=y\n"
 
 
-def test_a_session_makes_a_variant_only_if_something_is_saved(box: Path) -> None:
-    before = (box / "system.yaml").read_text()
+def test_a_session_makes_a_variant_only_if_something_is_saved(real: Path) -> None:
+    before = (real / "system.yaml").read_text()
     for keys, kept in (([], False), (["/", "PACKAGE_TREE\r", "1", "y", "\x1b\x1b", "\x1b\x1b"], True)):
         child = pexpect.spawn(
             sys.executable,
             ["-m", "rootstream", "config", "--create-variant", "leafy"],
-            cwd=str(box),
+            cwd=str(real),
             dimensions=(40, 120),
             timeout=60,
             env={**os.environ, "TERM": "xterm"},
@@ -352,16 +362,16 @@ def test_a_session_makes_a_variant_only_if_something_is_saved(box: Path) -> None
         child.expect(pexpect.EOF)
         child.close()
         assert child.exitstatus == 0
-        assert ("leafy" in (box / "system.yaml").read_text()) is kept
-        assert kept or (box / "system.yaml").read_text() == before
-    assert (box / "configs" / "box-leafy.config").read_text() == "BR2_PACKAGE_TREE=y\n"
-    assert (box / "box_defconfig").read_text() == DEFCONFIG
+        assert ("leafy" in (real / "system.yaml").read_text()) is kept
+        assert kept or (real / "system.yaml").read_text() == before
+    assert (real / "configs" / "box-leafy.config").read_text() == "BR2_PACKAGE_TREE=y\n"
+    assert (real / "box_defconfig").read_text() == DEFCONFIG
 
 
-def test_buildroot_has_its_own_help_and_lists_its_defconfigs(box: Path, run: Command) -> None:
-    assert "menuconfig" in run("make", "help", cwd=box).stdout
-    assert "qemu_x86_64_defconfig" in run("make", "list-defconfigs", cwd=box).stdout
-    assert "Build bootable Linux images" in run("--help", cwd=box).stdout
+def test_buildroot_has_its_own_help_and_lists_its_defconfigs(real: Path, run: Command) -> None:
+    assert "menuconfig" in run("make", "help", cwd=real).stdout
+    assert "qemu_x86_64_defconfig" in run("make", "list-defconfigs", cwd=real).stdout
+    assert "Build bootable Linux images" in run("--help", cwd=real).stdout
 
 
 @pytest.mark.parametrize("target", ["menuconfig", "linux-menuconfig", "savedefconfig", "qemu_x86_64_defconfig"])

@@ -1,0 +1,2 @@
+BASH_VERSION = 1
+$(eval $(generic-package))

@@ -1,0 +1,2 @@
+STRACE_VERSION = 1
+$(eval $(generic-package))

@@ -1,0 +1,2 @@
+SYSTEMD_VERSION = 1
+$(eval $(generic-package))

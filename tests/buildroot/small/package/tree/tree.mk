@@ -1,0 +1,2 @@
+TREE_VERSION = 1
+$(eval $(generic-package))
