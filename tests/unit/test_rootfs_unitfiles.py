@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import tarfile
+from pathlib import Path
+
 import pytest
 
 from rootstream.sandbox.program import Mistake
+from rootstream.sandbox.rootfs.assemble import assemble
 from rootstream.sandbox.rootfs.services import UnitChoice
 from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.rootfs.unit_files import choose
@@ -46,6 +50,22 @@ def test_units_of_layers_and_of_packages(tree: Tree) -> None:
     }
     assert choose(tree, UnitChoice(disable=("theirs.service",))) == ()
     assert set(links(tree)) == {"multi-user.target.wants/mine.service"}
+
+
+def test_units_are_enabled_when_all_layers_are_there(tmp_path: Path) -> None:
+    for name, path, content in (
+        ("base", "usr/lib/systemd/systemd", b""),
+        ("first", f"{ETC}/mine.service", unit()),
+        ("last", "etc/hostname", b"x\n"),
+    ):
+        file = tmp_path / name / path
+        file.parent.mkdir(parents=True)
+        file.write_bytes(content)
+    spec = parse_root_spec({"epoch": 0, "units": {"enable": ["mine.service"]}})
+    assemble(tmp_path / "base", [tmp_path / "first", tmp_path / "last"], spec, tmp_path / "root.tar")
+    with tarfile.open(tmp_path / "root.tar") as packed:
+        found = packed.getmember(f"./{ETC}/multi-user.target.wants/mine.service")
+        assert found.linkname == f"/{ETC}/mine.service"
 
 
 def test_the_unit_of_a_layer_counts_where_a_package_has_one_too(tree: Tree) -> None:
