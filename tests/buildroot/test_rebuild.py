@@ -185,7 +185,18 @@ def result(box: Path) -> dict[str, dict[str, tuple[str, str]]]:
             name: value for name, value in contents(output(box) / "host").items() if value[1]
         },
         "out": {name: value for name, value in contents(box / "out" / "box").items() if name != "manifest.json"},
+        "lists": lists(box),
     }
+
+
+def lists(box: Path) -> dict[str, tuple[str, str]]:
+    """Return which package each file is of, as `make graph-size` reads it."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in (output(box) / "build").glob("packages-file-list*.txt"):
+        for line in path.read_text().splitlines():
+            package, _, name = line.partition(",")
+            found[f"{path.name}:{name}:{package}"] = (package, name)
+    return found
 
 
 def _is_build(event: dict[str, str]) -> bool:

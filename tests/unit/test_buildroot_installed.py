@@ -75,6 +75,23 @@ def test_lists_outlive_another_installation(space: Workspace) -> None:
     assert installed.unknown(space) == frozenset()
 
 
+def test_what_is_joined_of_all_lists_has_them_again(space: Workspace, tmp_path: Path) -> None:
+    build(space, "lib-1", {"target": ("usr/lib/lib.so",), "staging": ("usr/include/lib.h",)})
+    build(space, "lib", {"target": ("usr/lib/a",)})
+    installed.keep(space)
+    joined = space.output / "build" / "packages-file-list.txt"
+    assert not joined.exists()  # Buildroot makes it at the end of a build
+    for path in (space.output / "build").glob("*/.files-list.txt"):
+        path.write_text("")
+    (tmp_path / "other").write_text("mine\n")
+    joined.symlink_to(tmp_path / "other")
+    (space.output / "build" / "packages-file-list-staging.txt").write_text("")
+    installed.keep(space)
+    assert joined.read_text() == "lib-1,./usr/lib/lib.so\nlib,./usr/lib/a\n"
+    assert (space.output / "build" / "packages-file-list-staging.txt").read_text() == "lib-1,./usr/include/lib.h\n"
+    assert (tmp_path / "other").read_text() == "mine\n"
+
+
 def test_lists_that_were_lost_before_they_were_kept_are_unknown(space: Workspace) -> None:
     build(space, "lib-1", {})
     build(space, "tool-1", {}, ("configured", "built", "target_installed", "installed"))

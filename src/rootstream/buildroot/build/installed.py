@@ -1,11 +1,13 @@
 """What packages have installed, by the lists that Buildroot keeps of them in their build folders (pkg-generic.mk).
 
 A list is what changed between a package's configuration and its installation. Buildroot overwrites it with nothing
-when a package only installs again, so each is kept in a second file as soon as it is complete, and put back.
+when a package only installs again, so each is kept in a second file as soon as it is complete, and put back; also
+in the files that Buildroot joins all lists in (`make graph-size` and scripts of boards read them).
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +16,7 @@ from rootstream.buildroot.workspace import Workspace
 
 # How the names of Buildroot's lists end, by the folder that they are about.
 PLACES = {"target": "", "staging": "-staging", "host": "-host", "images": "-images"}
+JOINED = ("target", "staging", "host")  # places whose lists Buildroot joins in its Makefile
 SHARED = ("staging", "host")  # never emptied: a package that goes has to be taken out of them
 # Indices that many packages write an entry into, and that no build reads.
 _INDEX = re.compile(r"(^|/)(share/info/dir|perllocal\.pod|[^/]+\.pyc)$")
@@ -82,9 +85,24 @@ def keep(space: Workspace) -> None:
                 own = kept
             text = "".join(f"{line}\n" for line in own.values())
             for path in (_kept(folder, place), _list(folder, place)):
-                if not path.is_file() or path.read_text("utf-8", "surrogateescape") != text:
-                    path.unlink(missing_ok=True)  # never through a link of the package's
-                    path.write_text(text, "utf-8", "surrogateescape")
+                _write(path, text)
+    _join(space)
+
+
+def _join(space: Workspace) -> None:
+    """Write again what Buildroot has joined of the lists of all packages, in its order."""
+    ordered = sorted(folders(space), key=lambda folder: f"{folder}/")
+    for place in JOINED:
+        joined = space.output / "build" / f"packages-file-list{PLACES[place]}.txt"
+        if os.path.lexists(joined):  # a build that did not come to its end has none
+            lines = (line for folder in ordered for line in _lines(_list(folder, place)).values())
+            _write(joined, "".join(f"{line}\n" for line in lines))
+
+
+def _write(path: Path, text: str) -> None:
+    if not path.is_file() or path.read_text("utf-8", "surrogateescape") != text:
+        path.unlink(missing_ok=True)  # never through a link of the package's
+        path.write_text(text, "utf-8", "surrogateescape")
 
 
 def _is_installed(folder: Path) -> bool:
