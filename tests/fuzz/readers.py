@@ -25,12 +25,13 @@ from rootstream.formats.faults import Fault
 from rootstream.formats.kconfig import fragment
 from rootstream.netboot import phone_home
 from rootstream.netboot.dhcp import dnsmasq
+from rootstream.plan.roots import device_table
 from rootstream.project import lock, secret_injection
 from rootstream.project.placeholders import Secret
 from rootstream.sandbox import tar_files, tree
 from rootstream.sandbox.images import sparse, superblock, uimage, uki
 from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs import device_table, needed, wheels
+from rootstream.sandbox.rootfs import needed, wheels
 from rootstream_bst.python import source_metadata
 from tests.fuzz import network, seeds
 
@@ -263,7 +264,7 @@ READERS = {
     "control": Reader(run=deb.control, seeds=seeds.debs),
     "deb": Reader(run=_deb, seeds=seeds.debs),
     "description": Reader(run=_description, seeds=lambda: seeds.texts("system.yaml")),
-    "devices": Reader(run=lambda path: device_table.parse_device_table(_text(path), "x"), seeds=lambda: TABLES),
+    "devices": Reader(run=lambda path: device_table.parse_device_table(_text(path), path), seeds=lambda: TABLES),
     "dnsmasq": Reader(run=_dnsmasq, seeds=lambda: LOGS),
     "elf": Reader(run=_elf, seeds=seeds.elves),
     "esp": Reader(run=_esp, seeds=seeds.programs),

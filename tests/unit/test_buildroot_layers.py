@@ -88,7 +88,7 @@ def test_root_is_locked_unless_somebody_says_otherwise(tmp_path: Path) -> None:
     ],
 )
 def test_root_logs_in_over_ssh_with_keys_only(tmp_path: Path, words: str, expected: str) -> None:
-    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAA me\n")
+    (tmp_path / "key.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample me\n")
     policy = data(made(tmp_path, f"layers: [{{{words}}}]"), "post_build")["sshd"]
     assert isinstance(policy, dict)
     assert policy["root"] == expected
@@ -126,7 +126,6 @@ layers:
     [
         "users: [{name: toor, uid: 0}]",
         "users: [{name: a, home: /home/a b}]",
-        "users: [{name: a, shell: /bin/a:b}]",
         "users: [{name: a, home: /größe}]",
         "devices: [{path: /dev/a b, type: fifo}]",
         "devices: [{path: /run/x, type: fifo}]",
@@ -169,14 +168,14 @@ def test_a_private_key_is_refused(tmp_path: Path) -> None:
 def test_capabilities_and_nodes_in_the_device_table(tmp_path: Path) -> None:
     words = """
 layers:
-- permissions: [{path: /bin/ping, capabilities: cap_net_raw+ep cap_kill+p}]
+- permissions: [{path: /bin/ping, capabilities: cap_net_raw+ep cap_kill+ep}]
 - devices: [{path: /dev/tty9, type: char, major: 4, minor: 9, mode: 620}, {path: /srv/x/pipe, type: fifo}]
 """
     generated = made(tmp_path, words)
     assert generated.files["tables/devices"].content.decode().splitlines() == [
         "/bin/ping f -1 -1 -1 - - - - -",
         "|xattr cap_net_raw+ep",
-        "|xattr cap_kill+p",
+        "|xattr cap_kill+ep",
         "/dev/tty9 c 620 0 0 4 9 - - -",
         "/srv/x/pipe p 600 0 0 0 0 - - -",
     ]

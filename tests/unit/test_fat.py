@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.images.disk import lost, make_disk
-from rootstream.sandbox.images.disk_layout import DiskSpec, parse_disk_spec
+from rootstream.sandbox.images.disk_layout import DiskSpec
 from rootstream.sandbox.images.fat import ENTRIES, LARGEST_FILE, fat_files, make_fat, require_possible
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
@@ -156,7 +157,7 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
 def disk(boot: int | None = None) -> DiskSpec:
     size = {} if boot is None else {"size": boot}
     partitions = [{"filesystem": "vfat", "mount": "/boot", **size}, {"filesystem": "ext4", "mount": "/"}]
-    return parse_disk_spec({"name": "box", "bootloader": "none", "partitions": partitions})
+    return data_of(DiskSpec, {"name": "box", "seed": "box", "bootloader": "none", "partitions": partitions})
 
 
 @TOOLS

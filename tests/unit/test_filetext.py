@@ -16,9 +16,27 @@ from rootstream.netboot.power import redfish
 
 def test_public_keys(tmp_path: Path) -> None:
     path = tmp_path / "keys"
-    path.write_text("# mine\n\n  ssh-ed25519 AAAA é \nssh-rsa BBBB\n")
-    assert key_lines(path) == ("ssh-ed25519 AAAA é", "ssh-rsa BBBB")
-    path.write_text("\n-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    path.write_text("# mine\n\n  ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample é \nssh-rsa AAAAB3NzaC1yc2EAAAAD\n")
+    assert key_lines(path) == ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample é", "ssh-rsa AAAAB3NzaC1yc2EAAAAD")
+    path.write_text(
+        'from="10.0.0.0/8",no-pty ssh-rsa AAAAB3NzaC1yc2EAAAAD x\nsk-ssh-ed25519@openssh.com AAAAGnNrLXNzaC1l y\n'
+    )
+    assert len(key_lines(path)) == 2
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "ssh-rsa",
+        "ssh-rsa AAAA",
+        "admin:x:0",
+        "ssh-rsa AAAAB3NzaC1yc2EA\x07",
+    ],
+)
+def test_what_is_no_public_key_is_refused_at_its_line(line: str, tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"\n{line}\n")
     with pytest.raises(UserError) as caught:
         key_lines(path)
     assert caught.value.reason == "not-a-public-key"

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.images.disk import make_disk
-from rootstream.sandbox.images.disk_layout import parse_disk_spec
+from rootstream.sandbox.images.disk_layout import DiskSpec
 from rootstream.sandbox.images.ext import ExtOptions, fit, make_ext
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, InodeKind, Literal, Tree, text_file
@@ -93,9 +94,12 @@ def test_what_does_not_fit_is_said(tmp_path: Path) -> None:
 
 
 def disk(tmp_path: Path, **change: object) -> Path:
-    spec = parse_disk_spec(
+    spec = data_of(
+        DiskSpec,
         {
             "name": "box",
+            "seed": "box",
+            "bootloader": "syslinux",
             "kernel_args": "root=/dev/sda2 console=ttyS0",
             "partitions": [
                 {"filesystem": "vfat", "mount": "/boot", "size": 32 * MIB},
@@ -103,7 +107,7 @@ def disk(tmp_path: Path, **change: object) -> Path:
                 {"filesystem": "swap", "size": 64 * MIB},
             ],
             **change,
-        }
+        },
     )
     image = tmp_path / "disk.img"
     image.write_bytes(b"")

@@ -123,6 +123,27 @@ def test_everything_that_is_missing(tmp_path: Path) -> None:
         ("layers:\n- hostname: 12", [("wrong-type", 2)]),
         ("layers:\n- hostname: a_b", [("bad-value", 2)]),
         ("layers:\n- hostname:", [("wrong-type", 2)]),
+        *(
+            (f"layers:\n- hostname: {name}", [("bad-value", 2)])
+            for name in ("-box", "box-", "box.", ".box", "box..a", "a" * 64, f"{'a' * 60}.{'b' * 4}")
+        ),
+        *(
+            (f"layers:\n- users:\n  - name: a\n    {words}", [("bad-value", 4)])
+            for words in (
+                "gecos: 'x:y'",
+                "home: relative",
+                "home: /home/a:b",
+                "shell: /bin/sh:x",
+                "password: {hash: $6$a$b:c}",
+                "password: {hash: '$6$short$'}",
+                "uid: -1",
+            )
+        ),
+        ("layers:\n- users:\n  - name: a:b", [("bad-value", 3)]),
+        *(
+            (f"layers:\n- permissions:\n  - path: /a\n    capabilities: {words}", [("bad-value", 4)])
+            for words in ("cap_fly+ep", "net_raw+ep", "cap_net_raw", "cap_chown+ep cap_kill+p", "''")
+        ),
         ("layers:\n- overlay: /etc", [("bad-value", 2)]),
         ("layers:\n- overlay: a/../../b", [("bad-value", 2)]),
         ("kernel: {fragments: linux.config}", [("wrong-type", 1)]),
@@ -193,7 +214,7 @@ def test_words_and_values(tmp_path: Path, words: str, expected: list[tuple[str, 
         ("description: {a: 1}", "description: expected text, not a mapping"),
         (
             'layers: [{hostname: "\\e[31m"}]',
-            "hostname: expected a host name of letters, digits and '-', not '\\x1b[31m'",
+            "hostname: expected a host name of letters, digits and '-', at most 64 in all, not '\\x1b[31m'",
         ),
     ],
 )

@@ -19,7 +19,7 @@ KEY = "authorized_keys: [a.pub]"
 
 def found(folder: Path, words: str) -> list[tuple[str, int]]:
     """Return reason and line of every caution; the first of the words of the one system is on line 1."""
-    (folder / "a.pub").write_text("ssh-ed25519 AAAA a\n")
+    (folder / "a.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample a\n")
     (described,) = read(folder, one(words)).systems
     return [(each.reason, each.where.line - 2) for each in described.cautions if each.where and each.where.line]
 
@@ -81,16 +81,16 @@ def found(folder: Path, words: str) -> list[tuple[str, int]]:
             [("login-not-possible", 5), ("login-not-possible", 6)],
         ),
         (
-            "root: busybox\nlayers:\n- root_login: {password: empty, console: false}\nchecks:\n- login: {}",
-            [("login-not-possible", 5)],
+            f"root: busybox\nlayers:\n- root_login: {{{KEY}, console: false}}\nchecks:\n- login: {{}}",
+            [("nobody-can-log-in", 3), ("no-ssh-server", 3), ("login-not-possible", 5)],
         ),
         (
-            "root: busybox\nlayers:\n- root_login:\n    password: {hash: $6$x}\nchecks:\n- poweroff: poweroff",
-            [("login-not-possible", 6)],
+            "root: busybox\nlayers: [root_login: {password: {hash: $6$x$abcdefgh}}]\nchecks: [poweroff: poweroff]",
+            [("login-not-possible", 3)],
         ),
         (
             (
-                "root: busybox\nlayers:\n- root_login:\n    password: {hash: $6$x}\nchecks:\n"
+                "root: busybox\nlayers:\n- root_login:\n    password: {hash: $6$x$abcdefgh}\nchecks:\n"
                 "- login: {password: x}\n- command: a"
             ),
             [],

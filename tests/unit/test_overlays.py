@@ -14,8 +14,8 @@ from ruamel.yaml import YAML
 from rootstream.description.layers import Permission
 from rootstream.description.model import System
 from rootstream.errors import UserError
+from rootstream.formats.capability import XATTR, capability_xattr
 from rootstream.plan import overlay
-from rootstream.sandbox.rootfs.capability import XATTR, capability_xattr
 from rootstream.verbs.overlays import MOST, cautions
 
 ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")

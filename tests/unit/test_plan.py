@@ -43,7 +43,7 @@ HELLO: dict[str, Any] = {
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "linux.config").write_text("CONFIG_A=y\n")
-    (tmp_path / "admin.pub").write_text("# mine\nssh-ed25519 AAAA admin\n")
+    (tmp_path / "admin.pub").write_text("# mine\nssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIExample admin\n")
     (tmp_path / "overlay" / "etc").mkdir(parents=True)
     (tmp_path / "overlay" / "etc" / "motd").write_text("hi\n")
     return tmp_path

@@ -294,7 +294,7 @@ def test_apt_in_the_image_has_them_unless_it_has_none(tmp_path: Path) -> None:
     [told] = spec(with_repositories(tmp_path))["apt"]["repositories"]
     assert base64.b64decode(told.pop("key")) == KEYS[0]
     assert told == {"name": "vendor", "url": VENDOR["url"], "suites": ["stable"], "components": ["main"]}
-    assert spec(with_repositories(tmp_path, apt="none"))["apt"] is None
+    assert spec(with_repositories(tmp_path, apt="none")).get("apt") is None
     local = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "url": "file:///srv/apt"}})
     assert "repositories" not in spec(local)["apt"]
     flat = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "suites": ("./",)}})

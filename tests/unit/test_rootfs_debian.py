@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.debian import TMP_MOUNT, UNITS, Dropped, clean, drop, left_out, warnings
 from rootstream.sandbox.rootfs.services import add_services, set_sshd
 from rootstream.sandbox.rootfs.settings import read_text
-from rootstream.sandbox.rootfs.spec import parse_root_spec
+from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
 
 EPOCH = 86400 * 20000
@@ -145,7 +146,7 @@ SERVICES = {
 
 
 def test_services_are_units_that_run_a_script() -> None:
-    spec = parse_root_spec(SERVICES)
+    spec = data_of(RootSpec, SERVICES)
     tree = tree_of("usr/lib/systemd/systemd")
     add_services(tree, spec.services)
     assert read_text(tree, "usr/libexec/services/one") == "#!/bin/sh\none --flag 'a b'\n"
@@ -158,7 +159,7 @@ def test_services_are_units_that_run_a_script() -> None:
 
 
 def test_the_policy_of_sshd_is_read_first() -> None:
-    spec = parse_root_spec(SERVICES)
+    spec = data_of(RootSpec, SERVICES)
     tree = tree_of("etc/ssh/sshd_config")
     assert spec.sshd is not None
     set_sshd(tree, spec.sshd)
@@ -168,7 +169,7 @@ def test_the_policy_of_sshd_is_read_first() -> None:
 
 
 def test_services_and_sshd_need_their_programs() -> None:
-    spec = parse_root_spec(SERVICES)
+    spec = data_of(RootSpec, SERVICES)
     tree = Tree()
     tree.put("etc", directory())
     with pytest.raises(Mistake, match="systemd-sysv"):
@@ -176,10 +177,3 @@ def test_services_and_sshd_need_their_programs() -> None:
     assert spec.sshd is not None
     with pytest.raises(Mistake, match="openssh-server"):
         set_sshd(tree, spec.sshd)
-
-
-def test_what_is_wrong_in_services_is_told_together() -> None:
-    wrong = {"services": [{"name": "A b", "command": "x\ny"}], "sshd": {"ports": [0], "root": "perhaps"}}
-    with pytest.raises(Mistake) as caught:
-        parse_root_spec(wrong)
-    assert len(caught.value.problems) == 4

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from rootstream.description.roots import BusyboxRoot
+from rootstream.formats.capability import capability_xattr
 from rootstream.plan.roots import busybox
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import replaced
 from rootstream.sandbox.rootfs.assemble import begun
-from rootstream.sandbox.rootfs.capability import capability_xattr
-from rootstream.sandbox.rootfs.spec import parse_root_spec
+from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.tar_files import lay_path, write_tar
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
@@ -190,7 +190,7 @@ def test_the_root_of_busybox_has_the_usual_folders(tmp_path: Path) -> None:
 
 
 def test_messages_name_the_folder_that_a_layer_comes_from(tmp_path: Path) -> None:
-    spec = parse_root_spec({"layers": [{"file": "1-overlay.tar", "name": "board/overlay/"}]})
+    spec = RootSpec(names={"1-overlay.tar": "board/overlay/"})
     base = archive(tmp_path / "base.tar", folder("etc"))
     layer = archive(tmp_path / "1-overlay.tar", member("etc"))
     with pytest.raises(Mistake, match=r"^board/overlay/: /etc is a file here, but in the root it is a directory"):

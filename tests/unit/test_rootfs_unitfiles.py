@@ -10,7 +10,6 @@ import pytest
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.assemble import assemble
 from rootstream.sandbox.rootfs.services import UnitChoice
-from rootstream.sandbox.rootfs.spec import parse_root_spec
 from rootstream.sandbox.rootfs.unit_files import choose
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
@@ -151,9 +150,3 @@ def test_a_root_without_systemd() -> None:
     with pytest.raises(Mistake, match=r"enable: mine.service: there is no systemd"):
         choose(Tree(), UnitChoice(enable=("mine.service",)))
     assert choose(Tree(), UnitChoice()) == ()
-
-
-def test_a_description_is_read() -> None:
-    assert parse_root_spec({"units": {"mask": ["a.timer"]}}).units == UnitChoice(mask=("a.timer",))
-    with pytest.raises(Mistake):
-        parse_root_spec({"units": {"mask": ["../a"]}})

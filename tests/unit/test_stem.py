@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from rootstream.sandbox.handover import dump
 from rootstream.sandbox.images.delta import changed
+from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.tar_files import write_tar
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
@@ -75,8 +76,8 @@ def built(
     for name, tree in (("base.tar", sample()), ("overlay.tar", overlay)):
         with (folder / name).open("wb") as file:
             write_tar(tree, file, EPOCH)
-    (folder / "stem.json").write_text(json.dumps({"epoch": EPOCH, "drop": drop}))
-    (folder / "spec.json").write_text(json.dumps({"epoch": EPOCH, "drop": drop, "hostname": "box"}))
+    (folder / "stem.json").write_bytes(dump(RootSpec(epoch=EPOCH, drop=drop)))
+    (folder / "spec.json").write_bytes(dump(RootSpec(epoch=EPOCH, drop=drop, hostname="box")))
     words = ("--base", "base.tar", "--compression", "none")
     program(folder, "pack", *words, "--spec", "stem.json", "-o", "stem")
     grow = ("--stem", "stem", "--over", "overlay.tar", "--spec", "spec.json", "-o", "initramfs")

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from rootstream.formats.gpt import EFI_SYSTEM, ROOTS, GptEntry, gpt, room
-from rootstream.sandbox.images.disk_layout import filesystem_uuid, mounts, parse_disk_spec, partition_uuid
+from rootstream.sandbox.handover import data_of
+from rootstream.sandbox.images.disk_layout import DiskSpec, filesystem_uuid, mounts, partition_uuid
 from rootstream.sandbox.images.fat import auto_size, fat_bits
 from rootstream.sandbox.images.uki import efi_name, parts, program, write_uki
 from rootstream.sandbox.program import Mistake
@@ -23,6 +24,7 @@ DISK: dict[str, object] = {
     "name": "disk.img",
     "seed": "box/disk.img",
     "table": "gpt",
+    "bootloader": "uki",
     "arch": "x86_64",
     "partitions": [
         {"filesystem": "vfat", "mount": "/boot"},
@@ -67,13 +69,13 @@ def test_sfdisk_reads_the_table_without_a_complaint(tmp_path: Path) -> None:
 
 
 def test_partitions_are_found_by_identities_of_their_own() -> None:
-    spec = parse_disk_spec(DISK)
+    spec = data_of(DiskSpec, DISK)
     assert (spec.device, spec.bootloader) == (None, "uki")
     assert [mount.source for mount in mounts(spec)] == [
         f"UUID={filesystem_uuid('box/disk.img', number, kind)}"
         for number, kind in ((2, "ext4"), (1, "vfat"), (3, "swap"))
     ]
-    named = [mount.source for mount in mounts(parse_disk_spec({**DISK, "device": "/dev/vda"}))]
+    named = [mount.source for mount in mounts(data_of(DiskSpec, {**DISK, "device": "/dev/vda"}))]
     assert named == ["/dev/vda2", "/dev/vda1", "/dev/vda3"]
     ours, other = partition_uuid("box/disk.img", 1), partition_uuid("other/disk.img", 1)
     assert len({ours, other, partition_uuid("box/disk.img", 2)}) == 3

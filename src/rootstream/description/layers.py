@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Discriminator, Field, Tag
@@ -22,12 +23,31 @@ from rootstream.description.system import (
     first_of,
 )
 from rootstream.formats import requirement
+from rootstream.formats.capability import capability_xattr
+
+HASH = re.compile(r"\$[0-9a-z]{1,12}\$[./0-9A-Za-z$=,+-]{8,400}")
+LONGEST_NAME = 64  # of a host: HOST_NAME_MAX
+LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 
 def _hash(value: str) -> str:
-    if not value.startswith("$") or ":" in value or "\n" in value or not value.isascii():
+    if not HASH.fullmatch(value):
         raise ValueError("expected a password hash such as $6$..., as `mkpasswd` or `openssl passwd -6` print it")
     return value
+
+
+def _capabilities(value: str) -> str:
+    capability_xattr(value)
+    return value
+
+
+def _in_passwd(value: str) -> str:
+    if ":" in value:
+        raise ValueError(f"{value!r} must have no ':', which separates the fields of /etc/passwd")
+    return value
+
+
+PasswdPath = Annotated[ImagePath, AfterValidator(_in_passwd)]
 
 
 class PasswordHash(Model):
@@ -51,9 +71,9 @@ class User(Model):
     """Primary group; by default one of the user's own name."""
     groups: tuple[Account, ...] = ()
     """Further groups; they are made if the root has none of that name."""
-    home: ImagePath | None = None
+    home: PasswdPath | None = None
     """Home folder; by default /home/NAME."""
-    shell: ImagePath = "/bin/sh"
+    shell: PasswdPath = "/bin/sh"
     """Login shell."""
     gecos: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]*$"), Means("text in one line, without ':'")] = ""
     """Full name or purpose."""
@@ -105,7 +125,7 @@ class Permission(Model):
     capabilities: (
         Annotated[
             str,
-            Field(pattern=r"^[a-z0-9_,]*[=+-][eip+=-]*( [a-z0-9_,]*[=+-][eip+=-]*)*$"),
+            AfterValidator(_capabilities),
             Means("capabilities such as cap_net_raw+ep"),
         ]
         | None
@@ -286,8 +306,8 @@ class OverlayLayer(Model):
 class HostnameLayer(Model):
     hostname: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?(\.[A-Za-z0-9-]+)*$"),
-        Means("a host name of letters, digits and '-'"),
+        Field(pattern=rf"^{LABEL}(\.{LABEL})*$", max_length=LONGEST_NAME),
+        Means(f"a host name of letters, digits and '-', at most {LONGEST_NAME} in all"),
     ]
     """Name of the machine."""
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from rootstream.errors import UserError, Where
 
 MOST_KEY = 1 << 20
+_TEXT = r"[^\x00-\x1f\x7f]"
+# A line of authorized_keys, options before it included: sshd(8).
+PUBLIC_KEY = re.compile(
+    rf"({_TEXT}+ )?(ssh|ecdsa|sk)-[a-z0-9-]+(@openssh\.com)? [A-Za-z0-9+/]{{16,}}={{0,3}}( {_TEXT}*)?"
+)
 ARMOR = b"-----BEGIN PGP "
 # First bytes of a packet with a public key, in the old and the new format (RFC 9580, 4.2), and with a private one.
 PUBLIC = (0x98, 0x99, 0x9A, 0xC6)
@@ -41,6 +47,9 @@ def key_lines(path: Path) -> tuple[str, ...]:
                 hint="Name the file that ends in .pub.",
             )
         if line.strip() and not line.startswith("#"):
+            if not PUBLIC_KEY.fullmatch(line.strip()):
+                message = "is no SSH public key, such as `ssh-ed25519 AAAA... name`"
+                raise UserError("not-a-public-key", message, where=Where(path=path, line=number))
             lines.append(line.strip())
     return tuple(lines)
 

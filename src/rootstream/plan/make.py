@@ -27,6 +27,9 @@ from rootstream.plan.software import packages, python
 from rootstream.plan.sources import Unpacked, source_tree, suites_with_updates
 from rootstream.project import placeholders
 from rootstream.project.lock import Lock
+from rootstream.sandbox.rootfs.identities import Identity
+from rootstream.sandbox.rootfs.services import UnitChoice
+from rootstream.sandbox.rootfs.spec import Permission, RootSpec
 
 TREE = "/tree"
 RUN = "/run-"
@@ -125,13 +128,12 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     hidden = placeholders.hide(described.target, system.layers, read.secrets)
     if hidden.files:
         archives.append(("secrets.tar", archive_of(hidden.files, epoch=system.epoch)))
-    told = finished_root.spec(hidden.layers, read.keys, read.texts, system.epoch)
-    named = [(f"{number}-overlay.tar", f"{path.rstrip('/')}/") for number, path in enumerate(overlays, 1)]
-    named += [("0-skeleton.tar", "BusyBox's skeleton")] if isinstance(system.root, FromBusybox) else []
-    told["layers"] = [{"file": file, "name": name} for file, name in named]
-    _own(system, debian, read, told)
+    named = {f"{number}-overlay.tar": f"{path.rstrip('/')}/" for number, path in enumerate(overlays, 1)}
+    named |= {"0-skeleton.tar": "BusyBox's skeleton"} if isinstance(system.root, FromBusybox) else {}
+    spec = finished_root.spec(hidden.layers, read.keys, read.texts, system.epoch)
+    spec = _own(system, debian, read, replace(spec, names=named))
     trees = [tree]
-    if libc and any(permission.get("capabilities") for permission in told["permissions"]):
+    if libc and any(permission.capabilities for permission in spec.permissions):
         program, files = busybox.xattr_program(libc, _tools(draft, described, debian), system.epoch)
         draft.add(program)
         draft.files.update(files)
@@ -139,7 +141,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
     laid: list[tuple[str, str]] = []
     if built and _with_modules(system):
         laid.append((built.element.name, "/kernel/modules.tar"))
-    laid += _python(draft, described, debian, read, told)
+    laid += _python(draft, described, debian, read)
     recipe = finished_root.Recipe(
         slug=described.slug,
         trees=tuple(trees),
@@ -149,7 +151,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         laid=tuple(laid),
         folders=_packages(draft, described, debian, read, libc),
         archives=tuple(archives),
-        told=told,
+        spec=replace(spec, python=_python_version(system, debian)),
         epoch=system.epoch,
     )
     context = Context(
@@ -193,20 +195,23 @@ def _packages(
     return tuple(Dependency(element=element, location=f"/packages/{name}") for name, element in made.roots.items())
 
 
-def _own(system: System, debian: Debian, read: inputs.Inputs, told: dict[str, Any]) -> None:
-    """Add what only one kind of root is told."""
+def _own(system: System, debian: Debian, read: inputs.Inputs, spec: RootSpec) -> RootSpec:
+    """Return what to set in a root with what only its kind has."""
     if isinstance(system.root, FromBusybox):
         # su and passwd need it; BusyBox gives the right away before it runs anything else.
-        told["permissions"].insert(0, {"path": "/bin/busybox", "mode": 0o4755})
+        return replace(spec, permissions=(Permission(path="/bin/busybox", mode=0o4755), *spec.permissions))
     if isinstance(system.root, FromDebianPackages):
-        told["debian"] = True
-        told["units"] = plan_debian.units(system.root.debian)
-        told["identities"] = [
-            {"path": path, "choice": choice} for path, choice in sorted(system.root.debian.identities.items())
-        ]
-        told["apt"] = plan_debian.apt(system.root.debian, debian, read.openpgp_keys)
-        told["drop"] = list(system.root.debian.drop)
-        told["left_out"] = list(plan_debian.left_out(system.root.debian)[0])
+        root = system.root.debian
+        return replace(
+            spec,
+            debian=True,
+            units=UnitChoice(enable=root.enable, disable=root.disable, mask=root.mask),
+            identities=tuple(Identity(path=path, choice=word) for path, word in sorted(root.identities.items())),
+            apt=plan_debian.apt(root, debian, read.openpgp_keys),
+            drop=root.drop,
+            left_out=plan_debian.left_out(root)[0],
+        )
+    return spec
 
 
 def _xattrs(draft: _Draft, system: System) -> Dependency | None:
@@ -219,25 +224,33 @@ def _xattrs(draft: _Draft, system: System) -> Dependency | None:
     return Dependency(element=program.name, location=plan_debian.XATTRS)
 
 
-def _python(
-    draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs, told: dict[str, Any]
-) -> list[tuple[str, str]]:
+def _python(draft: _Draft, described: Described, debian: Debian, read: inputs.Inputs) -> list[tuple[str, str]]:
     """Add the elements of the Python layers and return them with the tars in them."""
     system = described.system
     if not isinstance(system.root, FromDebianPackages):
         return []
     suites = plan_debian.suites_of(system.root.debian, debian)
     found = []
-    wanted = [layer.python for layer in system.layers if isinstance(layer, layers.PythonLayer)]
-    for layer in wanted:
+    for layer in _python_layers(system):
         made, files, path = python.element(
             layer, read.texts, suites=suites, arch=system.arch, epoch=system.epoch, debian=debian
         )
         draft.add(*made)
         draft.files.update(files)
-        told["python"] = python.version_of(layer, suites[0])
         found.append((made[-1].name, path))
     return found
+
+
+def _python_layers(system: System) -> list[layers.PythonPackages]:
+    return [layer.python for layer in system.layers if isinstance(layer, layers.PythonLayer)]
+
+
+def _python_version(system: System, debian: Debian) -> str | None:
+    """Return the version that the Python of a Debian root must have."""
+    wanted = _python_layers(system)
+    if not wanted or not isinstance(system.root, FromDebianPackages):
+        return None
+    return python.version_of(wanted[-1], plan_debian.suites_of(system.root.debian, debian)[0])
 
 
 def _root(draft: _Draft, context: Context, made: Sequence[PlannedImage]) -> tuple[str, ...]:

@@ -16,12 +16,11 @@ from pathlib import Path
 from rootstream.description.layers import DeviceTableLayer, OverlayLayer, PermissionsLayer, UsersLayer
 from rootstream.description.model import System
 from rootstream.description.roots import FromBusybox
-from rootstream.errors import Caution, Where
+from rootstream.errors import Caution, Problems, UserError, Where
+from rootstream.formats import capability
 from rootstream.host.file_text import text_of
 from rootstream.plan.overlay import walk
-from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs import capability
-from rootstream.sandbox.rootfs.device_table import parse_device_table
+from rootstream.plan.roots.device_table import parse_device_table
 from rootstream.sandbox.rootfs.replaced import flow_text
 
 MOST = 20  # cautions of a kind for one overlay
@@ -75,7 +74,7 @@ def cautions(system: System, folder: Path) -> tuple[Caution, ...]:
         overlays = dict.fromkeys(layer.overlay for layer in system.layers if isinstance(layer, OverlayLayer))
         found = (_found(folder / overlay, rules, owners, hidden) for overlay in overlays)
         return tuple(each for every in found for each in _few(every))
-    except (OSError, Mistake):
+    except (OSError, Problems, UserError):
         return ()
 
 
@@ -104,7 +103,7 @@ def _rules(system: System, folder: Path) -> Iterator[Rule]:
             for each in layer.permissions:
                 yield _rule(each.path, each, recursive=each.recursive)
         elif isinstance(layer, DeviceTableLayer):
-            for row in parse_device_table(text_of(folder / layer.device_table), "").permissions:
+            for row in parse_device_table(text_of(folder / layer.device_table), folder).permissions:
                 yield _rule(row.path, row, recursive=row.recursive)
         elif isinstance(layer, UsersLayer):
             for user in (each for each in layer.users if not each.system):

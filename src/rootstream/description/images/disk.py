@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from typing_extensions import override
 
 from rootstream.architectures import HOST, Architecture
-from rootstream.description.images.base import Firmware, ImageKind, needs_uefi, not_bios
+from rootstream.description.images.base import LEAST_SIZE, Firmware, ImageKind, needs_uefi, not_bios
 from rootstream.description.system import FileName, ImagePath, KernelArgs, Means, Model, Size
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError
@@ -18,8 +19,18 @@ if TYPE_CHECKING:
     from rootstream.description.model import System
 
 Path = tuple[str | int, ...]
+GRAIN = 4096
 MOST_PARTITIONS = {"mbr": 4, "gpt": 128}
 TABLES = {"syslinux": "mbr", "uki": "gpt"}
+
+
+def _mount_point(value: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9._+/-]+", value):
+        raise ValueError(f"{value!r} must have only letters, digits, '.', '_', '+' and '-' between its slashes")
+    return value
+
+
+MountPoint = Annotated[ImagePath, AfterValidator(_mount_point)]
 
 
 class Partition(Model):
@@ -27,7 +38,7 @@ class Partition(Model):
 
     filesystem: Literal["vfat", "ext2", "ext4", "swap"]
     """What is on it."""
-    mount: ImagePath | None = None
+    mount: MountPoint | None = None
     """Where it is mounted: `/` is the root, `/boot` the boot loader's."""
     size: Size | None = None
     """Size of the partition; by default computed from its contents (swap needs one)."""
@@ -70,9 +81,17 @@ class Disk(ImageKind):
     device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] | None = None
     """What the machine calls this disk; used in /etc/fstab and for the kernel's root=. By default
     /dev/sda on `mbr`; on `gpt` partitions are found by their UUIDs, whatever the disk is called."""
-    kernel_args: KernelArgs = ""
+    kernel_args: Annotated[
+        KernelArgs,
+        Field(pattern=r"^[\x20-\x7e]*$", max_length=2000),
+        Means("kernel arguments in one line, at most 2000 ASCII characters"),
+    ] = ""
     """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
-    kernel_name: FileName = "vmlinuz"
+    kernel_name: Annotated[
+        str,
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"),
+        Means("a file name of at most 64 letters, digits, '.', '_', '+' and '-'"),
+    ] = "vmlinuz"
     """Name of the kernel on the boot partition (with `uki` it is inside the program)."""
     initramfs: bool = False
     """Put the initramfs beside the kernel and let the boot loader load both."""
@@ -168,6 +187,13 @@ def _partition(partition: Partition, node: Node, path: Path) -> Iterator[UserErr
     elif partition.mount is None and partition.size is None:
         message = "a partition that is mounted nowhere needs a size"
         yield UserError("missing-key", message, where=at(node, *path), hint="Add `mount:` or `size:`.")
+    if partition.size is not None and partition.size > LEAST_SIZE and partition.size % GRAIN:
+        message = f"size: {partition.size} bytes are no multiple of {GRAIN}"
+        hint = f"The next one is {-(-partition.size // GRAIN) * GRAIN}."
+        yield UserError("bad-value", message, where=at(node, *path, "size"), hint=hint)
+    if partition.filesystem == "vfat" and "." in (partition.label or ""):
+        message = f"label: {partition.label!r} has a dot, which vfat does not take"
+        yield UserError("bad-value", message, where=at(node, *path, "label"))
     if partition.filesystem == "vfat" and partition.mount == "/":
         message = "filesystem: vfat keeps neither owners nor links, so it cannot hold the root"
         yield UserError("bad-value", message, where=at(node, *path, "filesystem"), hint="Write `ext4`.")
@@ -182,7 +208,11 @@ def _uki(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
 
 
 def _syslinux(disk: Disk, boot: int | None, node: Node, path: Path) -> Iterator[UserError]:
-    """Syslinux reads its files from FAT: https://wiki.syslinux.org/wiki/index.php?title=SYSLINUX."""
+    """Syslinux starts from BIOS, and reads its files from FAT: https://wiki.syslinux.org/wiki/index.php?title=SYSLINUX."""
+    if disk.sector_size != 512:  # noqa: PLR2004  (the only other size is 4096)
+        message = f"sector_size: syslinux starts from sectors of 512 bytes only, not {disk.sector_size}"
+        hint = "Write `bootloader: none` for a disk whose kernel is started from elsewhere."
+        yield UserError("bad-value", message, where=at(node, *path, "sector_size"), hint=hint)
     if boot is None:
         message = "syslinux needs a partition for /boot"
         hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."

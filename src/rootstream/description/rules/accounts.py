@@ -1,17 +1,17 @@
-"""Rules of accounts: none is made twice, and no two have one number."""
+"""Rules of accounts: none is made twice, no two have one number, and root's login does not contradict itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rootstream.description.layers import GroupsLayer, UsersLayer
+from rootstream.description.layers import GroupsLayer, RootLoginLayer, UsersLayer
 from rootstream.description.model import System
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import UserError
 
 
 def check(system: System, node: Node) -> Iterator[UserError]:
-    """Yield accounts made twice, and numbers that two of them have."""
+    """Yield accounts made twice, numbers that two of them have, and a login of root that contradicts itself."""
     users: dict[str | int, str] = {}
     groups: dict[str | int, str] = {}
     for number, layer in enumerate(system.layers):
@@ -23,6 +23,13 @@ def check(system: System, node: Node) -> Iterator[UserError]:
                     hint = "Its password and keys are set by `- root_login:`."
                     yield UserError("bad-value", message, where=at(node, *path, "name"), hint=hint)
                 yield from _once(users, "user", user.name, user.uid, node, (*path, "uid"))
+        if isinstance(layer, RootLoginLayer):
+            login = layer.root_login
+            if not login.console and login.password != "locked":  # noqa: S105  (a word, not a password)
+                message = "console: false locks root's password, and `password` gives one"
+                hint = "Leave one of them out; a key of `authorized_keys` works without a password."
+                where = at(node, "layers", number, "root_login", "console")
+                yield UserError("bad-value", message, where=where, hint=hint)
         if isinstance(layer, GroupsLayer):
             for index, group in enumerate(layer.groups):
                 path = ("layers", number, "groups", index)

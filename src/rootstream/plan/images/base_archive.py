@@ -9,9 +9,10 @@ from rootstream.description.images.initramfs import Initramfs
 from rootstream.plan import programs
 from rootstream.plan.images.base import compressed
 from rootstream.plan.model import Dependency, Element, short_hash
-from rootstream.plan.roots import finished_root as roots
 from rootstream.plan.roots.finished_root import Recipe
 from rootstream.plan.sources import local
+from rootstream.sandbox import handover
+from rootstream.sandbox.rootfs.spec import RootSpec
 
 STEM = "/stem/archive"
 
@@ -22,9 +23,11 @@ def _program(*words: str) -> str:
 
 def stem(recipe: Recipe, image: Initramfs) -> tuple[Element, dict[str, bytes]]:
     """Return the element of the archive that is the same for all layers; systems of the same packages share it."""
-    base = {key: recipe.told.get(key, []) for key in ("drop", "identities")}
-    told = roots.text_of({"epoch": recipe.epoch, "debian": recipe.packed, "apt": recipe.told.get("apt"), **base})
-    folder = f"files/stem-{short_hash(told.decode())}"
+    told = recipe.spec
+    spec = handover.dump(
+        RootSpec(epoch=told.epoch, debian=told.debian, apt=told.apt, drop=told.drop, identities=told.identities)
+    )
+    folder = f"files/stem-{short_hash(spec.decode())}"
     words = [
         "pack",
         *recipe.begin(),
@@ -42,7 +45,7 @@ def stem(recipe: Recipe, image: Initramfs) -> tuple[Element, dict[str, bytes]]:
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(recipe.epoch)},
     )
-    return made, {f"{folder}/stem.json": told}
+    return made, {f"{folder}/stem.json": spec}
 
 
 def grown(recipe: Recipe, image: Initramfs, *, output: str, secrets: bool) -> tuple[str, ...]:

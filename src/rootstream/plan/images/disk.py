@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-
 from rootstream.description.images.disk import Disk
 from rootstream.host.content import Content
 from rootstream.plan.images import boot_programs
 from rootstream.plan.images.base import SPARSE, Context, Making, loaded, mounting, output, program
-from rootstream.plan.model import Json, short_hash
+from rootstream.plan.model import short_hash
 from rootstream.plan.roots import finished_root as roots
-from rootstream.sandbox.images.disk_layout import filesystem_uuid, partition_uuid
+from rootstream.sandbox import handover
+from rootstream.sandbox.images.disk_layout import DiskSpec, Partition, filesystem_uuid, partition_uuid
 
 
 def plan(image: Disk, context: Context) -> Making:
@@ -24,8 +23,9 @@ def plan(image: Disk, context: Context) -> Making:
     if any(partition.filesystem == "vfat" for partition in image.partitions):
         words.append(f'--warnings "%{{install-root}}/notes/warnings-disk-{short_hash(context.name)[:4]}.json"')
     made = program("disk", *words, "--packed", "-o", output(context.name + SPARSE))
-    told = json.dumps(_disk_spec(image, context.name, context), indent=1, sort_keys=True) + "\n"
-    files: dict[str, Content] = {f"files/disk-{context.slug}-{short_hash(context.name)}/disk.json": told.encode()}
+    files: dict[str, Content] = {
+        f"files/disk-{context.slug}-{short_hash(context.name)}/disk.json": handover.dump(_spec(image, context))
+    }
     return Making(
         commands=[*(mounting(context) if context.kernel else ()), made],
         files=files,
@@ -34,15 +34,21 @@ def plan(image: Disk, context: Context) -> Making:
     )
 
 
-def _disk_spec(image: Disk, name: str, context: Context) -> dict[str, Json]:
-    told: dict[str, Json] = image.model_dump(exclude={"initramfs", "fstab"}, exclude_none=True)
-    told["name"] = name
-    told["bootloader"] = image.loader
-    told["keep_fstab"] = image.fstab == "keep"
-    told["kernel_args"] = kernel_args(image, seed(name, context), initrd=context.initrd is not None)
-    if image.table == "gpt":
-        told |= {"arch": context.arch, "seed": seed(name, context)}
-    return told
+def _spec(image: Disk, context: Context) -> DiskSpec:
+    gpt, mark = image.table == "gpt", seed(context.name, context)
+    return DiskSpec(
+        name=context.name,
+        seed=mark if gpt else context.name,
+        arch=context.arch if gpt else "",
+        table=image.table,
+        sector_size=image.sector_size,
+        bootloader=image.loader,
+        kernel_args=kernel_args(image, mark, initrd=context.initrd is not None),
+        kernel_name=image.kernel_name,
+        device=image.device or (None if gpt else "/dev/sda"),
+        keep_fstab=image.fstab == "keep",
+        partitions=tuple(Partition(**partition.model_dump()) for partition in image.partitions),
+    )
 
 
 def seed(name: str, context: Context) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from rootstream.plan.model import Dependency, Element, Json, Source, short_hash
 from rootstream.plan.overlay import archive_of, collect
 from rootstream.plan.sources import APT_KEYS, local, suites_with_updates, with_updates
 from rootstream.plan.sources import debian_packages as packages_source
+from rootstream.sandbox.rootfs.apt_sources import AptRepository, AptSources
 from rootstream.sandbox.rootfs.identities import KNOWN
 
 NOTES = "/.rootstream"
@@ -119,27 +119,42 @@ def repositories(description: DebianRoot, keys: Mapping[str, bytes]) -> list[Jso
 
 
 def _repository(name: str, described: Repository) -> dict[str, Json]:
-    flat = described.suites[0].endswith("/")
-    components = [] if flat else list(described.components)
-    return {"name": name, "url": described.url, "suites": list(described.suites), "components": components}
+    words: dict[str, Json] = {"name": name, "url": described.url, "suites": list(described.suites)}
+    return {**words, "components": list(_components(described))}
 
 
-def apt(description: DebianRoot, debian: Debian, keys: Mapping[str, bytes]) -> dict[str, Json] | None:
+def _components(described: Repository) -> tuple[str, ...]:
+    """Return the components of a repository; a flat one has none."""
+    return () if described.suites[0].endswith("/") else described.components
+
+
+def apt(description: DebianRoot, debian: Debian, keys: Mapping[str, bytes]) -> AptSources | None:
     """Return what apt in the root gets for sources; `keys` are the files with keys of further repositories.
 
     A folder of the machine that builds is no source for it.
     """
     if description.apt == "none":
         return None
-    given = description.apt.model_dump(exclude_none=True) if isinstance(description.apt, AptArchive) else {}
-    suites, components = list(suites_of(description, debian)), list(description.components)
-    further = [
-        {**_repository(name, each), "key": base64.b64encode(keys[each.key]).decode()}
+    given = description.apt if isinstance(description.apt, AptArchive) else None
+    further = tuple(
+        AptRepository(
+            name=name,
+            url=each.url,
+            suites=each.suites,
+            components=_components(each),
+            key=keys[each.key],
+        )
         for name, each in sorted(description.repositories.items())
         if not each.url.startswith("file:")
-    ]
-    given |= {"repositories": further} if further else {}
-    return {"suites": suites, "components": components, "docs": description.docs, **given}
+    )
+    return AptSources(
+        suites=suites_of(description, debian),
+        components=description.components,
+        url=given.url if given else None,
+        security=given.security if given else None,
+        docs=description.docs,
+        repositories=further,
+    )
 
 
 SYSTEMD = ("systemd-sysv", "systemd", "init")
@@ -301,15 +316,6 @@ def _command(run: int | None) -> str:
     lines = [] if run is None else [f"# run {run}"]
     lines += ["export FAKEROOTDONTTRYCHOWN=1", " \\\n  ".join(words)]
     return "\n".join([*lines, *([f'cp {NOTES}/dropped "%{{install-root}}/dropped"'] if run is None else [])])
-
-
-def units(description: DebianRoot) -> dict[str, list[str]]:
-    """Return the units that the finished root has enabled, disabled and masked."""
-    return {
-        "enable": list(description.enable),
-        "disable": list(description.disable),
-        "mask": list(description.mask),
-    }
 
 
 def netboot(description: DebianRoot, epoch: int) -> tuple[tuple[str, bytes], ...]:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from rootstream.description import layers
-from rootstream.errors import Problems, UserError, Where
 from rootstream.host.content import Content
 from rootstream.plan import base, programs
-from rootstream.plan.model import Dependency, Element, Json
+from rootstream.plan.model import Dependency, Element
+from rootstream.plan.roots.device_table import parse_device_table
 from rootstream.plan.sources import local
-from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.device_table import DeviceTable, parse_device_table
+from rootstream.sandbox import handover
+from rootstream.sandbox.rootfs.services import ServiceSpec, Sshd
+from rootstream.sandbox.rootfs.spec import Device, Group, Permission, RootLogin, RootSpec, User
 
 PATH = "/root.tar"
 REPORT = "/notes/dropped.json"
@@ -27,74 +26,81 @@ def spec(  # noqa: C901, PLR0912  (one case for each kind of layer)
     keys: Mapping[str, tuple[str, ...]],
     tables: Mapping[str, str],
     epoch: int,
-) -> dict[str, Json]:
-    """Return what rootfs.py is told: accounts, permissions, nodes.
+) -> RootSpec:
+    """Return what the layers set in a root: accounts, permissions, nodes, services.
 
     `keys` holds the lines of each file with public keys, `tables` the text of each device table. The last
-    layer that says something wins; lists add up.
+    layer that says something wins; lists add up. Raises `Problems` (device-table).
     """
-    told: dict[str, Any] = {
-        "epoch": epoch,
-        "groups": [],
-        "users": [],
-        "permissions": [],
-        "devices": [],
-    }
+    made = RootSpec(epoch=epoch)
+    login, policy = layers.RootLogin(), None  # nobody logs in as root unless the description says how
     for layer in described:
         match layer:
             case layers.HostnameLayer():
-                told["hostname"] = layer.hostname
+                made = replace(made, hostname=layer.hostname)
             case layers.IssueLayer():
-                told["issue"] = layer.issue if layer.issue.endswith("\n") else layer.issue + "\n"
+                made = replace(made, issue=layer.issue if layer.issue.endswith("\n") else layer.issue + "\n")
             case layers.RootLoginLayer():
-                told["root_login"] = _login(layer.root_login, keys)
+                login = layer.root_login
             case layers.UsersLayer():
-                told["users"] += [_login(user, keys) for user in layer.users]
+                made = replace(made, users=(*made.users, *(_user(user, keys) for user in layer.users)))
             case layers.GroupsLayer():
-                told["groups"] += [group.model_dump() for group in layer.groups]
+                made = replace(
+                    made, groups=(*made.groups, *(Group(**group.model_dump()) for group in layer.groups))
+                )
             case layers.PermissionsLayer():
-                told["permissions"] += [permission.model_dump() for permission in layer.permissions]
+                more = tuple(Permission(**permission.model_dump()) for permission in layer.permissions)
+                made = replace(made, permissions=made.permissions + more)
             case layers.DevicesLayer():
-                told["devices"] += [device.model_dump() for device in layer.devices]
+                made = replace(
+                    made, devices=(*made.devices, *(Device(**each.model_dump()) for each in layer.devices))
+                )
             case layers.DeviceTableLayer():
-                table = _table(tables[layer.device_table], layer.device_table)
-                told["permissions"] += [asdict(permission) for permission in table.permissions]
-                told["devices"] += [asdict(device) for device in table.devices]
+                table = parse_device_table(tables[layer.device_table], Path(layer.device_table))
+                permissions, devices = made.permissions + table.permissions, made.devices + table.devices
+                made = replace(made, permissions=permissions, devices=devices)
             case layers.SecretsLayer():
-                told["permissions"] += [
-                    {"path": secret.path, "mode": secret.mode, "owner": secret.owner, "group": secret.group}
+                more = tuple(
+                    Permission(path=secret.path, mode=secret.mode, owner=secret.owner, group=secret.group)
                     for secret in layer.secrets
-                ]
+                )
+                made = replace(made, permissions=made.permissions + more)
             case layers.ServicesLayer():
-                told.setdefault("services", []).extend(service.model_dump() for service in layer.services)
+                started = tuple(ServiceSpec(**service.model_dump()) for service in layer.services)
+                made = replace(made, services=made.services + started)
             case layers.SshdLayer():
-                told["sshd"] = layer.sshd.model_dump()
+                policy = layer.sshd
             case _:
                 pass
-    # Nobody logs in as root unless the description says how.
-    told.setdefault("root_login", _login(layers.RootLogin(), keys))
-    if "sshd" in told and told["sshd"]["root"] is None:
-        told["sshd"]["root"] = "prohibit-password" if told["root_login"]["authorized_keys"] else "no"
-    return told
+    root_login = RootLogin(
+        password=_password(login.password),
+        console=login.console,
+        authorized_keys=_keys(login.authorized_keys, keys),
+    )
+    return replace(made, root_login=root_login, sshd=None if policy is None else _sshd(policy, root_login))
 
 
-def _table(text: str, path: str) -> DeviceTable:
-    try:
-        return parse_device_table(text, path)
-    except Mistake as mistake:
-        raise Problems(tuple(_problem(text) for text in mistake.problems)) from mistake
+def _user(user: layers.User, keys: Mapping[str, tuple[str, ...]]) -> User:
+    given = user.model_dump(exclude={"password", "authorized_keys", "sudo"})
+    sudo = user.sudo if isinstance(user.sudo, str) else "yes" if user.sudo else "no"
+    lines = _keys(user.authorized_keys, keys)
+    return User(**given, password=_password(user.password), authorized_keys=lines, sudo=sudo)
 
 
-def _problem(text: str) -> UserError:
-    path, _, rest = text.partition(":")
-    line, _, message = rest.partition(": ")
-    return UserError("device-table", message, where=Where(path=Path(path), line=int(line)))
+def _keys(paths: Sequence[str], keys: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(line for path in paths for line in keys[path])
 
 
-def _login(account: layers.User | layers.RootLogin, keys: Mapping[str, tuple[str, ...]]) -> dict[str, Json]:
-    told = account.model_dump()
-    told["authorized_keys"] = [line for path in account.authorized_keys for line in keys[path]]
-    return told
+def _password(given: layers.Password) -> str:
+    """Return the field for shadow(5)."""
+    if isinstance(given, layers.PasswordHash):
+        return given.hash
+    return "!" if given == "locked" else ""
+
+
+def _sshd(policy: layers.Sshd, login: RootLogin) -> Sshd:
+    root = policy.root or ("prohibit-password" if login.authorized_keys else "no")
+    return Sshd(root=root, passwords=policy.passwords, ports=policy.ports)
 
 
 def notes_element(slug: str, root: str) -> Element:
@@ -116,7 +122,7 @@ class Recipe:
     A `packed` tree is an element with a tar and a list of what it left out; `runs` are elements with lists of what
     its packages' scripts made. `laid` are elements and the path of a
     tar in each, laid over the tree before everything else; `folders` those whose files are laid over it then.
-    `archives` are the layers as (name, tar), in order; `told` is the description for rootfs.py.
+    `archives` are the layers as (name, tar), in order; `spec` is what to set in the root.
     """
 
     slug: str
@@ -127,7 +133,7 @@ class Recipe:
     laid: tuple[tuple[str, str], ...] = ()
     folders: tuple[Dependency, ...] = ()
     archives: tuple[tuple[str, Content], ...]
-    told: Mapping[str, Json]
+    spec: RootSpec
     epoch: int
 
     @property
@@ -138,7 +144,7 @@ class Recipe:
     def files(self) -> dict[str, Content]:
         """Return the layers and the description as files of the plan."""
         found = {str(self.folder / name): content for name, content in self.archives}
-        found[str(self.folder / "spec.json")] = text_of(self.told)
+        found[str(self.folder / "spec.json")] = handover.dump(self.spec)
         return found
 
     def lasting(self) -> tuple[Dependency, ...]:
@@ -178,11 +184,6 @@ class Recipe:
             f'--report "%{{install-root}}{REPORT}"',
             f'--warnings "%{{install-root}}{WARNINGS}"',
         ]
-
-
-def text_of(told: Mapping[str, Json]) -> bytes:
-    """Return a description as a file for rootfs.py."""
-    return (json.dumps(told, indent=1, sort_keys=True) + "\n").encode()
 
 
 def name_of(slug: str) -> str:

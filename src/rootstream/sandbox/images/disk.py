@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.formats import gpt
+from rootstream.sandbox import handover
 from rootstream.sandbox.images import fat, uki
 from rootstream.sandbox.images.disk_layout import (
     DEFAULT_SWAP,
@@ -30,14 +31,12 @@ from rootstream.sandbox.images.disk_layout import (
     kernel_arguments,
     mbr,
     mounts,
-    parse_disk_spec,
     partition_uuid,
     swap_header,
     syslinux_config,
 )
 from rootstream.sandbox.images.ext import ExtOptions, content_bytes, fit, is_full, make_ext, seeded_uuid
 from rootstream.sandbox.images.sparse import pack_sparse, packed_file, unpack_sparse
-from rootstream.sandbox.json_spec import read_spec
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs.settings import fstab_text
 from rootstream.sandbox.rootfs.unit_files import MANAGER
@@ -242,7 +241,7 @@ def _make_swap(made: WrittenPartition, number: int, position: int) -> int:
     _clear(made.image, position, size)
     with made.image.open("r+b") as file:
         file.seek(position)
-        file.write(swap_header(size, part.label, seeded_uuid(identity(made.spec.seed, number + 1), "swap")))
+        file.write(swap_header(size, part.volume_label, seeded_uuid(identity(made.spec.seed, number + 1), "swap")))
     return size
 
 
@@ -259,7 +258,7 @@ def _make_fat(made: WrittenPartition, number: int, tree: Tree, position: int) ->
             offset=position,
             size=size,
             sector_size=made.spec.sector_size,
-            label=part.label,
+            label=part.volume_label,
             serial=fat_serial(identity(made.spec.seed, number + 1)),
             epoch=made.epoch,
             esp=esp,
@@ -274,9 +273,8 @@ def _make_fat(made: WrittenPartition, number: int, tree: Tree, position: int) ->
 
 def _make_ext(made: WrittenPartition, number: int, tree: Tree, position: int) -> int:
     part = made.spec.partitions[number]
-    ext = ExtOptions(
-        type=part.filesystem, label=part.label, seed=identity(made.spec.seed, number + 1), size=part.size or 0
-    )
+    seed = identity(made.spec.seed, number + 1)
+    ext = ExtOptions(type=part.filesystem, label=part.volume_label, seed=seed, size=part.size or 0)
 
     def make(tried: ExtOptions) -> None:
         _clear(made.image, position, tried.size)
@@ -295,7 +293,7 @@ def _make_ext(made: WrittenPartition, number: int, tree: Tree, position: int) ->
 
 
 def _make(options: argparse.Namespace) -> None:
-    spec = parse_disk_spec(read_spec(options.spec))
+    spec = handover.load(DiskSpec, options.spec)
     root = Tree()
     lay_path(root, options.root, base=True)
     boot: dict[str, Content] = {}

@@ -1,4 +1,4 @@
-"""What a disk is made of: its description checked, and the bytes of MBR, swap, fstab and syslinux.cfg. Pure."""
+"""What a disk is made of, as the plan hands it over, and the bytes of MBR, swap, fstab and syslinux.cfg. Pure."""
 
 from __future__ import annotations
 
@@ -9,31 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rootstream.sandbox.images.ext import seeded_uuid
-from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.spec import Mount
 
 MEBIBYTE = 1 << 20
 GRAIN = 4096
-FILESYSTEMS = ("vfat", "ext4", "ext2", "swap")
 LABELS = {"vfat": 11, "ext4": 16, "ext2": 16, "swap": 15}
-DEVICE = re.compile(r"/dev/[A-Za-z0-9/_-]+")
-MOUNT = re.compile(r"/([A-Za-z0-9._+-]+(/[A-Za-z0-9._+-]+)*)?")
-FAT_LABEL = re.compile(r"[A-Za-z0-9_-]{1,11}")
-LABEL = re.compile(r"[A-Za-z0-9._-]{1,16}")
-KERNEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-ARGUMENTS = re.compile(r"[\x20-\x7e]{0,2000}")
-OPTIONS = re.compile(r"[^\s#]{1,200}")
-NAME = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,200}")
-MOST_PARTITIONS = {"mbr": 4, "gpt": 128}
-ARCHITECTURE = re.compile(r"[a-z0-9_]{1,16}")
-LARGEST_DISK = 1 << 45
 MOST_SECTORS = (1 << 32) - 1
 ACTIVE = 0x80
 BOOT_CODE = 440
 LAST_CYLINDER = 1023
-SMALL_SECTOR = 512
-SMALLEST_SWAP = 10 * GRAIN
 PATIENT = "x-systemd.device-timeout=15min"  # systemd.mount(5): by default 90 s
 DEFAULT_SWAP = 64 * MEBIBYTE
 
@@ -42,33 +27,43 @@ DEFAULT_SWAP = 64 * MEBIBYTE
 class Partition:
     """A partition that is wanted; `size` in bytes, None for what the contents need."""
 
-    name: str
     filesystem: str
-    mount: str | None
-    size: int | None
-    label: str
+    mount: str | None = None
+    size: int | None = None
+    label: str | None = None
     options: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages and the table call it."""
+        above = "" if self.filesystem == "swap" else (self.mount or "/").strip("/").replace("/", "-")
+        return above or ("swap" if self.filesystem == "swap" else "root")
+
+    @property
+    def volume_label(self) -> str:
+        """The label of its file system."""
+        return self.name[: LABELS[self.filesystem]] if self.label is None else self.label
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskSpec:
-    """A disk that is wanted. `timeout` is in tenths of a second, as syslinux counts.
+    """A disk that is wanted.
 
-    All identities of a GPT disk come from `seed`. Without `device` its partitions are found by their UUIDs.
+    All its identities come from `seed`. Without `device` its partitions are found by their UUIDs. `kernel_args`
+    None is what finds the root.
     """
 
     name: str
     seed: str
-    arch: str
-    table: str
-    sector_size: int
-    bootloader: str
-    kernel_args: str | None
-    kernel_name: str
-    timeout: int
-    device: str | None
-    keep_fstab: bool
-    partitions: tuple[Partition, ...]
+    arch: str = ""
+    table: str = "mbr"
+    sector_size: int = 512
+    bootloader: str = "none"
+    kernel_args: str | None = None
+    kernel_name: str = "vmlinuz"
+    device: str | None = None
+    keep_fstab: bool = False
+    partitions: tuple[Partition, ...] = ()
 
     def source(self, number: int) -> str:
         """Return what fstab calls the partition with a number (from 1)."""
@@ -86,96 +81,6 @@ class PlacedPartition:
     size: int
     type: int
     active: bool
-
-
-def parse_disk_spec(value: object) -> DiskSpec:
-    """Return the description from its JSON form; `Mistake` with all that is wrong in it."""
-    problems: list[str] = []
-    top = SpecEntry(value, "disk", problems)
-    table = top.choice("table", ("mbr", "gpt"), "mbr")
-    loaders = ("syslinux", "none") if table == "mbr" else ("uki", "none")
-    name = top.required("name", NAME, "on one line")
-    device = top.text("device", DEVICE, "such as /dev/sda")
-    spec = DiskSpec(
-        name=name,
-        seed=top.text("seed", NAME, "on one line") or name,
-        arch=top.text("arch", ARCHITECTURE, "such as x86_64") or "",
-        table=table,
-        sector_size=_sector_size(top),
-        bootloader=top.choice("bootloader", loaders, loaders[0]),
-        kernel_args=top.text("kernel_args", ARGUMENTS, "of at most 2000 printable ASCII characters"),
-        kernel_name=top.text("kernel_name", KERNEL, "that is a file name") or "vmlinuz",
-        timeout=top.number("timeout", 0, 35996) or 0,
-        device=device or ("/dev/sda" if table == "mbr" else None),
-        keep_fstab=top.flag("keep_fstab"),
-        partitions=tuple(_partition(entry) for entry in top.entries("partitions")),
-    )
-    top.end()
-    problems += _contradictions(spec)
-    if problems:
-        raise Mistake(*problems)
-    return spec
-
-
-def _sector_size(top: SpecEntry) -> int:
-    size = top.number("sector_size", SMALL_SECTOR, GRAIN)
-    if size not in (None, SMALL_SECTOR, GRAIN):
-        top.wrong(f"sector_size {size} has to be 512 or 4096")
-    return size or SMALL_SECTOR
-
-
-def _partition(entry: SpecEntry) -> Partition:
-    filesystem = entry.choice("filesystem", FILESYSTEMS, "ext4")
-    mount = entry.text("mount", MOUNT, "that is an absolute path")
-    name = entry.text("name", LABEL, "of letters, digits, '.', '_', '-'")
-    size = entry.number("size", GRAIN, LARGEST_DISK)
-    fallback = name or (
-        filesystem if filesystem == "swap" else (mount or "/").strip("/").replace("/", "-") or "root"
-    )
-    label = entry.text("label", LABEL, "of at most 16 letters, digits, '.', '_', '-'")
-    partition = Partition(
-        name=name or fallback,
-        filesystem=filesystem,
-        mount=mount,
-        size=size,
-        label=fallback[: LABELS[filesystem]] if label is None else label,
-        options=entry.text("options", OPTIONS, "without blanks"),
-    )
-    if size is not None and size % GRAIN:
-        entry.wrong(f"size {size} has to be a multiple of {GRAIN}; the next is {-(-size // GRAIN) * GRAIN}")
-    if len(partition.label) > LABELS[filesystem]:
-        entry.wrong(f"label {label!r} is too long: {filesystem} has room for {LABELS[filesystem]} characters")
-    if filesystem == "vfat" and not FAT_LABEL.fullmatch(partition.label):
-        entry.wrong(f"label {partition.label!r}: vfat takes letters, digits, '_' and '-'")
-    if filesystem == "swap" and mount is not None:
-        entry.wrong("a swap partition is not mounted; leave mount out")
-    if filesystem == "swap" and size is not None and size < SMALLEST_SWAP:
-        entry.wrong(f"size {size} is too small for swap; {SMALLEST_SWAP} is the least")
-    entry.end()
-    return partition
-
-
-def _contradictions(spec: DiskSpec) -> list[str]:
-    problems = []
-    mounts = [partition.mount for partition in spec.partitions if partition.mount]
-    roots = [part for part in spec.partitions if part.mount == "/" and part.filesystem in ("ext2", "ext4")]
-    if len(roots) != 1:
-        problems.append("partitions: exactly one of them has to be an ext2 or ext4 one mounted on /")
-    problems += [
-        f"partitions: {mount} is there twice" for mount in sorted({m for m in mounts if mounts.count(m) > 1})
-    ]
-    most = MOST_PARTITIONS[spec.table]
-    if len(spec.partitions) > most:
-        problems.append(f"partitions: an {spec.table.upper()} table holds {most}, not {len(spec.partitions)}")
-    if spec.bootloader == "syslinux" and spec.sector_size != SMALL_SECTOR:
-        problems.append(
-            "sector_size 4096 and bootloader syslinux: a BIOS starts only from sectors of 512 bytes; "
-            "take bootloader none (the kernel is then started from elsewhere) or sector_size 512"
-        )
-    if spec.bootloader != "none" and not any(part.filesystem == "vfat" for part in spec.partitions):
-        message = "needs a vfat partition to start from, such as one mounted on /boot"
-        problems.append(f"bootloader {spec.bootloader} {message}")
-    return problems
 
 
 def aligned(position: int) -> int:
@@ -283,16 +188,16 @@ def syslinux_config(spec: DiskSpec, initramfs: str | None) -> str:
     """Return syslinux.cfg; the menu is on the serial line too if the kernel's console is."""
     kernel = f"/{spec.kernel_name}"
     initramfs = f"/{initramfs}" if initramfs else None
-    return loader_config(kernel_arguments(spec), kernel=kernel, initramfs=initramfs, timeout=spec.timeout)
+    return loader_config(kernel_arguments(spec), kernel=kernel, initramfs=initramfs)
 
 
-def loader_config(arguments: str, *, kernel: str, initramfs: str | None, timeout: int) -> str:
+def loader_config(arguments: str, *, kernel: str, initramfs: str | None) -> str:
     """Return the configuration of syslinux and isolinux for the one thing that they start."""
     serial = re.search(r"(?:^|\s)console=ttyS(\d)(?:,(\d+))?", arguments)
     lines = [f"SERIAL {serial[1]} {serial[2] or 115200}"] if serial else []
     lines += [
         "PROMPT 0",
-        f"TIMEOUT {timeout}",
+        "TIMEOUT 0",
         "DEFAULT linux",
         "LABEL linux",
         f"  KERNEL {kernel}",

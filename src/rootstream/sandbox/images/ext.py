@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from rootstream.formats.capability import XATTR as CAPABILITY
 from rootstream.sandbox.images.superblock import forget_written
 from rootstream.sandbox.limits import require_none
 from rootstream.sandbox.program import Mistake, feed
-from rootstream.sandbox.rootfs.capability import XATTR as CAPABILITY
 from rootstream.sandbox.tar_files import write_tar
 from rootstream.sandbox.tree import InodeKind, Tree, encoded, shown
 

@@ -78,7 +78,7 @@ def make_iso(spec: IsoSpec, output: Path, epoch: int) -> None:
 def _small_files(spec: IsoSpec) -> dict[str, bytes]:
     if spec.isolinux is None:
         return {}
-    config = loader_config(spec.arguments, kernel="/boot/vmlinuz", initramfs="/boot/initrd", timeout=0)
+    config = loader_config(spec.arguments, kernel="/boot/vmlinuz", initramfs="/boot/initrd")
     return {
         "ISOLINUX/ISOLINUX.BIN": (spec.isolinux / ISOLINUX[0]).read_bytes(),
         "ISOLINUX/ISOLINUX.CFG": config.encode(),

@@ -126,10 +126,6 @@ def merge_accounts(
             )
             book.add_group(group.name, gid)
     done = tuple(_user(book, user, reserved_uids | reserved_gids, shells, problems) for user in users)
-    for group in groups:
-        unknown = [member for member in group.members if member not in book.uids()]
-        problems += [f"group {group.name!r}: member {member!r} is no user" for member in unknown]
-        book.add_members(group.name, group.members)
     if root is not None:
         _root(book, root)
     if problems:
@@ -181,21 +177,13 @@ def _user(book: _Book, user: User, reserved: set[int], shells: Sequence[str], pr
 def _new_row(book: _Book, user: User, reserved: set[int], shells: Sequence[str], problems: list[str]) -> Row:
     gids = book.gids()
     taken = {*book.uids().values(), *reserved}
-    own = user.gid is None and user.group is None and user.name not in gids
+    own = user.group is None and user.name not in gids
     uid = user.uid
     if uid is None:
         uid = _free({*taken, *gids.values()} if own else taken, user.system)
     if own:
         gid = uid if uid not in {*gids.values()} else _free({*gids.values(), *reserved}, user.system)
         book.add_group(user.name, gid)
-    elif user.gid is not None:
-        gid = user.gid
-        if gid not in gids.values():
-            if user.name in gids:
-                problems.append(
-                    f"user {user.name!r}: gid {gid} is no group, and group {user.name!r} has another number"
-                )
-            book.add_group(user.name, gid)
     else:
         name = user.group or user.name
         gid = gids.get(name, 0)
@@ -209,7 +197,7 @@ def _new_row(book: _Book, user: User, reserved: set[int], shells: Sequence[str],
 def _change_row(book: _Book, row: Row, user: User, problems: list[str]) -> None:
     if user.group is not None and user.group not in book.gids():
         problems.append(f"user {user.name!r}: there is no group {user.group!r}; add it to groups")
-    gid = user.gid if user.gid is not None else book.gids().get(user.group or "")
+    gid = book.gids().get(user.group or "")
     for index, value in ((3, gid), (4, user.gecos), (5, user.home), (6, user.shell)):
         if value is not None:
             row[index] = str(value)

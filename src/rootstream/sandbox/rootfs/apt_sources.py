@@ -6,11 +6,9 @@ key each.
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass
 
-from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Tree, text_file
 
@@ -23,12 +21,7 @@ EXAMPLES = "usr/share/doc/apt/examples"
 KNOWN = (f"{EXAMPLES}/debian.sources", f"{EXAMPLES}/sources.list")
 KEYRINGS = ("usr/share/keyrings/debian-archive-keyring.pgp", "usr/share/keyrings/debian-archive-keyring.gpg")
 SECURITY = re.compile(r"(-security|/updates)$")
-URL = re.compile(r"[a-z][a-z0-9+]*:[^\s\x00-\x1f\x7f\ud800-\udfff]+")
 MOST = 1 << 20
-WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+~-]*")
-SUITE = re.compile(rf"\.?/|{WORD.pattern}")
-NAME = re.compile(r"[a-z0-9][a-z0-9_-]*")
-BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 KEYS = "etc/apt/keyrings"
 ARMOR = b"-----BEGIN PGP "
 
@@ -54,36 +47,6 @@ class AptSources:
     security: str | None = None
     docs: bool = False
     repositories: tuple[AptRepository, ...] = ()
-
-
-def parse_apt(top: SpecEntry) -> AptSources | None:
-    """Take the sources of a description, if apt gets any."""
-    value = top.take("apt")
-    if value is None:
-        return None
-    entry = SpecEntry(value, "apt", top.problems)
-    sources = AptSources(
-        suites=entry.texts("suites", WORD, "that is a suite"),
-        components=entry.texts("components", WORD, "that is a component"),
-        url=entry.text("url", URL, "that is an address"),
-        security=entry.text("security", URL, "that is an address"),
-        docs=entry.flag("docs"),
-        repositories=tuple(_repository(each) for each in entry.entries("repositories")),
-    )
-    entry.end()
-    return sources
-
-
-def _repository(entry: SpecEntry) -> AptRepository:
-    repository = AptRepository(
-        name=entry.required("name", NAME, "that is a name"),
-        url=entry.required("url", URL, "that is an address"),
-        suites=entry.texts("suites", SUITE, "that is a suite"),
-        components=entry.texts("components", WORD, "that is a component"),
-        key=base64.b64decode(entry.required("key", BASE64, "in base64")),
-    )
-    entry.end()
-    return repository
 
 
 def write(tree: Tree, wanted: AptSources) -> None:

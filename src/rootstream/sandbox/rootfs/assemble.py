@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from rootstream.sandbox import limits
-from rootstream.sandbox.json_spec import read_spec
+from rootstream.sandbox import handover, limits
 from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs import (
     apt_sources,
@@ -28,7 +27,7 @@ from rootstream.sandbox.rootfs import (
     unit_files,
 )
 from rootstream.sandbox.rootfs.settings import apply_spec
-from rootstream.sandbox.rootfs.spec import RootSpec, parse_root_spec
+from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.tar_files import lay_path, write_tar
 from rootstream.sandbox.tree import BASE, Tree
 
@@ -161,7 +160,7 @@ def add_options(verb: argparse.ArgumentParser) -> None:
 
 def spec_of(options: argparse.Namespace) -> RootSpec:
     """Return the description that the options name."""
-    return RootSpec() if options.spec is None else parse_root_spec(read_spec(options.spec))
+    return RootSpec() if options.spec is None else handover.load(RootSpec, options.spec)
 
 
 def report_of(options: argparse.Namespace) -> AssemblyReport | None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown, text_file
 
-CHOICES = ("regenerate", "keep")
 # Paths and how a machine makes what is in them: shell commands that write it to the standard output.
 MADE = (
     ("/etc/munge/munge.key", "head -c 128 /dev/urandom"),

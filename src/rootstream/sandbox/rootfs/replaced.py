@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from rootstream.sandbox.rootfs import capability
+from rootstream.formats import capability
 from rootstream.sandbox.rootfs.settings import read_text
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, shown
 

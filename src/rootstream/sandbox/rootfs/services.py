@@ -5,15 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rootstream.sandbox.json_spec import SpecEntry
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
-NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
-NAME_RULE = "that is a name of lower-case letters, digits, '_' and '-'"
 UNIT = re.compile(r"[A-Za-z0-9:_.\\@-]{1,200}")
-UNIT_RULE = "that is the name of a unit"
-LINE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]+")
 SYSTEMD = "usr/lib/systemd/systemd"
 UNITS = "etc/systemd/system"
 SCRIPTS = "etc/init.d"
@@ -22,8 +17,6 @@ FIRST, LAST = 60, 98  # of the numbers that order scripts: after the network, be
 COMMANDS = "usr/libexec/services"
 SSHD = "etc/ssh/sshd_config"
 POLICY = "etc/ssh/sshd_config.d/00-rootstream.conf"
-ROOT = ("no", "prohibit-password", "yes")
-LAST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,19 +25,19 @@ class ServiceSpec:
 
     name: str
     command: str
-    user: str | None
-    after: tuple[str, ...]
-    restart: str
-    enabled: bool
+    user: str | None = None
+    after: tuple[str, ...] = ()
+    restart: str = "always"
+    enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sshd:
     """Who may log in through SSH; None for what the server itself says."""
 
-    root: str
-    passwords: bool | None
-    ports: tuple[int, ...]
+    root: str = "no"
+    passwords: bool | None = None
+    ports: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,57 +51,6 @@ class UnitChoice:
     def any(self) -> bool:
         """Tell whether there is anything to do."""
         return bool(self.enable or self.disable or self.mask)
-
-
-def parse_choice(top: SpecEntry) -> UnitChoice:
-    """Take the choice of a description."""
-    value = top.take("units")
-    if value is None:
-        return UnitChoice()
-    entry = SpecEntry(value, "units", top.problems)
-    names = {verb: entry.texts(verb, UNIT, UNIT_RULE) for verb in ("enable", "disable", "mask")}
-    entry.end()
-    return UnitChoice(**names)
-
-
-def parse_services(top: SpecEntry) -> tuple[ServiceSpec, ...]:
-    """Take the services of a description."""
-    return tuple(_service(entry) for entry in top.entries("services"))
-
-
-def _service(entry: SpecEntry) -> ServiceSpec:
-    service = ServiceSpec(
-        name=entry.required("name", NAME, NAME_RULE),
-        command=entry.required("command", LINE, "in one line"),
-        user=entry.text("user", NAME, NAME_RULE),
-        after=entry.texts("after", NAME, NAME_RULE),
-        restart=entry.choice("restart", ("no", "always"), "always"),
-        enabled=entry.flag("enabled", default=True),
-    )
-    entry.end()
-    return service
-
-
-def parse_sshd(top: SpecEntry) -> Sshd | None:
-    """Take the policy of the SSH server, if the description has one."""
-    value = top.take("sshd")
-    if value is None:
-        return None
-    entry = SpecEntry(value, "sshd", top.problems)
-    ports = entry.take("ports") or []
-    right = isinstance(ports, list) and all(
-        isinstance(port, int) and not isinstance(port, bool) and 0 < port <= LAST_PORT for port in ports
-    )
-    if not right or not isinstance(ports, list):
-        entry.wrong("ports has to be a list of numbers from 1 to 65535")
-        ports = []
-    passwords = entry.take("passwords")
-    if passwords is not None and not isinstance(passwords, bool):
-        entry.wrong("passwords has to be true or false")
-        passwords = None
-    sshd = Sshd(root=entry.choice("root", ROOT, "no"), passwords=passwords, ports=tuple(ports))
-    entry.end()
-    return sshd
 
 
 def add_services(tree: Tree, services: tuple[ServiceSpec, ...]) -> None:

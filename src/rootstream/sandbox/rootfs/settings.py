@@ -6,9 +6,9 @@ import fnmatch
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from rootstream.formats.capability import XATTR, capability_xattr
 from rootstream.sandbox.program import Mistake, asked_for
 from rootstream.sandbox.rootfs.accounts import Account, AccountFiles, Accounts, merge_accounts
-from rootstream.sandbox.rootfs.capability import XATTR, capability_xattr
 from rootstream.sandbox.rootfs.spec import Device, Mount, Permission, RootSpec
 from rootstream.sandbox.tree import BASE, Inode, InodeKind, Tree, directory, shown, text_file
 
@@ -25,8 +25,6 @@ def apply_spec(tree: Tree, spec: RootSpec, epoch: int) -> None:
         _hostname(tree, spec.hostname)
     if spec.issue is not None:
         tree.put("etc/issue", text_file(spec.issue.encode()))
-    if spec.fstab is not None:
-        tree.put("etc/fstab", text_file(fstab_text(spec.fstab).encode()))
     files = _account_files(tree)
     if spec.groups or spec.users or spec.root_login:
         accounts = merge_accounts(
@@ -76,10 +74,7 @@ class Ids:
 
 def fstab_text(mounts: Sequence[Mount]) -> str:
     """Return fstab(5) with its columns in line."""
-    rows = [
-        (mount.source, mount.target, mount.type, mount.options, str(mount.dump), str(mount.check))
-        for mount in mounts
-    ]
+    rows = [(mount.source, mount.target, mount.type, mount.options, "0", str(mount.check)) for mount in mounts]
     widths = [max(len(row[column]) for row in rows) for column in range(5)] if rows else []
     lines = [
         "   ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]])
@@ -251,17 +246,12 @@ def _device(tree: Tree, device: Device, ids: Ids) -> None:
         gid=ids.owner(device.group, 0, group=True),
         origin="the description",
     )
-    numbered = [("", 0)] if device.count is None else [(str(number), number) for number in range(device.count)]
-    for suffix, step in numbered:
-        path = device.path[1:] + suffix
-        real = tree.resolve(path)
-        there = tree.get(real)
-        if not real or (there and there.kind in (InodeKind.FILE, InodeKind.DIRECTORY)):
-            what = there.kind.value if there else "directory"
-            raise Mistake(f"there is a {what} already; remove it from the layer that has it")
-        tree.put(
-            real, inode if device.type == "fifo" else replace(inode, device=(device.major, device.minor + step))
-        )
+    real = tree.resolve(device.path[1:])
+    there = tree.get(real)
+    if not real or (there and there.kind in (InodeKind.FILE, InodeKind.DIRECTORY)):
+        what = there.kind.value if there else "directory"
+        raise Mistake(f"there is a {what} already; remove it from the layer that has it")
+    tree.put(real, inode if device.type == "fifo" else replace(inode, device=(device.major, device.minor)))
 
 
 def _permission(tree: Tree, permission: Permission, ids: Ids) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.device_table import parse_device_table
+from rootstream.errors import Problems
+from rootstream.plan.roots.device_table import parse_device_table
 from rootstream.sandbox.rootfs.spec import Device, Permission
 
 
@@ -20,7 +22,7 @@ def test_permissions() -> None:
         "|xattr cap_net_admin+ep\n"
         "/srv r -1 33 33 - - - - -\n"
         "/maybe F 644 - - - - - - -\n",
-        "table.txt",
+        Path("table.txt"),
     )
     assert table.devices == ()
     assert table.permissions == (
@@ -43,7 +45,7 @@ def test_devices_are_counted_out() -> None:
         "/dev/mem c 640 0 0 1 1 0 0 -\n"
         "/dev/hda b 640 0 6 3 1 1 2 3\n"
         "/dev/initctl p 600 0 0 - - - - -\n",
-        "table.txt",
+        Path("table.txt"),
     )  # fmt: skip
     assert table.devices == (
         Device(path="/dev/mem", type="char", major=1, minor=1, mode=0o640),
@@ -72,7 +74,7 @@ relative f 644 0 0 - - - - -
 |xattr cap_fly+ep
 |other
 """
-    with pytest.raises(Mistake) as caught:
-        parse_device_table(text, "board/table.txt")
-    places = [problem.split(": ")[0] for problem in caught.value.problems]
+    with pytest.raises(Problems) as caught:
+        parse_device_table(text, Path("board/table.txt"))
+    places = [str(problem.where) for problem in caught.value.problems]
     assert places == [f"board/table.txt:{line}" for line in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15)]

@@ -6,15 +6,19 @@ gives the file before it capabilities. The format is that of "Makedev syntax doc
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.capability import capability_xattr
-from rootstream.sandbox.rootfs.spec import MOST_ID, MOST_MAJOR, MOST_MINOR, NAME, Device, Permission
+from rootstream.errors import Problems, UserError, Where
+from rootstream.formats.capability import capability_xattr
+from rootstream.sandbox.rootfs.spec import Device, Permission
 
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,31}")
+MOST_ID = (1 << 32) - 2
+MOST_MAJOR, MOST_MINOR = (1 << 12) - 1, (1 << 20) - 1
 FIELDS = 10
 MOST_NODES = 4096
-MOST_MODE = 0o7777
 NODES = {"c": "char", "b": "block", "p": "fifo"}
 # type: (recursive, made if missing, forgiven if missing)
 PERMISSIONS = {
@@ -33,11 +37,11 @@ class DeviceTable:
     devices: tuple[Device, ...]
 
 
-def parse_device_table(text: str, shown_name: str) -> DeviceTable:
-    """Return what a table asks for; `Mistake` with every wrong line, as `shown_name:LINE: ...`."""
+def parse_device_table(text: str, path: Path) -> DeviceTable:
+    """Return what the text of the table at `path` asks for. Raises `Problems` (device-table), one a wrong line."""
     permissions: list[Permission] = []
     devices: list[Device] = []
-    problems: list[str] = []
+    problems: list[UserError] = []
     last = ""
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
@@ -53,31 +57,31 @@ def parse_device_table(text: str, shown_name: str) -> DeviceTable:
                 devices += _devices(words)
             else:
                 permissions.append(_permission(words))
-        except Mistake as mistake:
-            problems += [f"{shown_name}:{number}: {problem}" for problem in mistake.problems]
+        except ValueError as error:
+            problems.append(UserError("device-table", str(error), where=Where(path=path, line=number)))
     if problems:
-        raise Mistake(*problems)
+        raise Problems(tuple(problems))
     return DeviceTable(permissions=tuple(permissions), devices=tuple(devices))
 
 
 def _check(words: list[str]) -> None:
     if len(words) != FIELDS:
-        raise Mistake(
+        raise ValueError(
             f"{len(words)} fields; a line has {FIELDS}: name type mode uid gid major minor start inc count"
         )
     name, kind = words[:2]
     if not name.startswith("/") or ".." in name.split("/"):
-        raise Mistake(f"the name {name!r} has to be an absolute path without '..'")
+        raise ValueError(f"the name {name!r} has to be an absolute path without '..'")
     if kind not in PERMISSIONS and kind not in NODES:
-        raise Mistake(f"the type {kind!r} has to be one of {', '.join([*PERMISSIONS, *NODES])}")
+        raise ValueError(f"the type {kind!r} has to be one of {', '.join([*PERMISSIONS, *NODES])}")
 
 
 def _with_capabilities(words: list[str], last: str, permissions: list[Permission]) -> Permission:
     text = " ".join(words[1:]) if words[0] == "|xattr" else ""
     if not text:
-        raise Mistake("a line that begins with '|' has to be `|xattr CAPABILITIES`")
+        raise ValueError("a line that begins with '|' has to be `|xattr CAPABILITIES`")
     if last not in ("f", "F") or not permissions:
-        raise Mistake("capabilities have to follow a line of type f")
+        raise ValueError("capabilities have to follow a line of type f")
     capability_xattr(text)
     before = permissions[-1]
     both = text if before.capabilities is None else f"{before.capabilities} {text}"
@@ -104,11 +108,11 @@ def _devices(words: list[str]) -> list[Device]:
     major, minor = (_number(word, limit) for word, limit in zip(words[5:7], (MOST_MAJOR, MOST_MINOR), strict=True))
     start, step, count = (_number(word, MOST_MINOR) for word in words[7:])
     if kind != "fifo" and "-" in words[5:7]:
-        raise Mistake(f"{name} needs a major and a minor number")
+        raise ValueError(f"{name} needs a major and a minor number")
     if count > MOST_NODES:
-        raise Mistake(f"{count} nodes; at most {MOST_NODES} are made for a line")
+        raise ValueError(f"{count} nodes; at most {MOST_NODES} are made for a line")
     if minor + step * max(count - 1, 0) > MOST_MINOR:
-        raise Mistake(f"the minor numbers go beyond {MOST_MINOR}")
+        raise ValueError(f"the minor numbers go beyond {MOST_MINOR}")
     made = Device(
         path=name,
         type=kind,
@@ -126,13 +130,9 @@ def _devices(words: list[str]) -> list[Device]:
 def _mode(word: str) -> int | None:
     if word in ("-", "-1"):
         return None
-    try:
-        mode = int(word, 8)
-    except ValueError:
-        mode = -1
-    if not 0 <= mode <= MOST_MODE or not word.isdecimal():
-        raise Mistake(f"the mode {word!r} has to be octal, such as 755, or '-'")
-    return mode
+    if not re.fullmatch("0*[0-7]{1,4}", word):
+        raise ValueError(f"the mode {word!r} has to be octal, such as 755, or '-'")
+    return int(word, 8)
 
 
 def _owner(word: str) -> str | int | None:
@@ -142,12 +142,12 @@ def _owner(word: str) -> str | int | None:
         return int(word)
     if NAME.fullmatch(word):
         return word
-    raise Mistake(f"the owner {word!r} has to be a number or a name, or '-'")
+    raise ValueError(f"the owner {word!r} has to be a number or a name, or '-'")
 
 
 def _number(word: str, largest: int) -> int:
     if word == "-":
         return 0
     if not word.isascii() or not word.isdecimal() or int(word) > largest:
-        raise Mistake(f"{word!r} has to be a number up to {largest}, or '-'")
+        raise ValueError(f"{word!r} has to be a number up to {largest}, or '-'")
     return int(word)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rootstream.sandbox.program import Mistake
-from rootstream.sandbox.rootfs.capability import capability_xattr
+from rootstream.formats.capability import capability_xattr
 
 
 @pytest.mark.parametrize(
@@ -37,5 +36,5 @@ def test_text_to_value(text: str, value: str) -> None:
     ],
 )
 def test_what_is_wrong_is_said(text: str, message: str) -> None:
-    with pytest.raises(Mistake, match=message):
+    with pytest.raises(ValueError, match=message):
         capability_xattr(text)

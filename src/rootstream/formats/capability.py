@@ -9,8 +9,6 @@ import re
 import struct
 from collections.abc import Iterator
 
-from rootstream.sandbox.program import Mistake
-
 XATTR = "security.capability"
 REVISION_2 = 0x02000000
 EFFECTIVE = 0x000001
@@ -29,20 +27,24 @@ _ACTION = re.compile(r"([=+-])([eip]*)")
 
 
 def capability_xattr(text: str) -> bytes:
-    """Return the value of `security.capability` for a text such as `cap_net_raw,cap_net_admin+ep`."""
+    """Return the value of `security.capability` for a text such as `cap_net_raw,cap_net_admin+ep`.
+
+    Raises `ValueError` that says what is wrong with it.
+    """
     sets = {"e": 0, "i": 0, "p": 0}
     clauses = text.lower().split()
     if not clauses:
-        raise Mistake("no capabilities given; write for example cap_net_raw+ep")
+        raise ValueError("no capabilities given; write for example cap_net_raw+ep")
     for clause in clauses:
         match = _CLAUSE.fullmatch(clause)
         if match is None:
-            raise Mistake(f"{clause!r} is not a capability clause; write for example cap_net_raw,cap_net_admin+ep")
+            example = "cap_net_raw,cap_net_admin+ep"
+            raise ValueError(f"{clause!r} is not a capability clause; write for example {example}")
         mask = _mask(match["caps"], match["actions"])
         for operator, flags in _ACTION.findall(match["actions"]):
             _act(sets, operator, flags, mask)
     if sets["e"] not in (0, sets["p"] | sets["i"]):
-        raise Mistake(
+        raise ValueError(
             f"{text!r}: a file's capabilities are all effective or none; give every one of them e, or none"
         )
     permitted, inheritable = sets["p"], sets["i"]
@@ -67,7 +69,7 @@ def capability_text(value: bytes) -> str | None:
     text = " ".join(f"{','.join(_names(mask))}+{effective}{flags}" for mask, flags in clauses if mask)
     try:
         return text if capability_xattr(text) == value else None
-    except Mistake:
+    except ValueError:
         return None
 
 
@@ -81,7 +83,7 @@ def _mask(caps: str, actions: str) -> int:
     mask = 0
     for name in caps.split(","):
         if name not in NUMBERS:
-            raise Mistake(f"{name or 'nothing'!r} is not a capability; the names are those of capabilities(7)")
+            raise ValueError(f"{name or 'nothing'!r} is not a capability; the names are those of capabilities(7)")
         mask |= 1 << NUMBERS[name]
     return mask
 
