@@ -144,6 +144,24 @@ def failing(handler: Handler) -> None:
     handler.head(503, Content_Length=0)
 
 
+def failing_endlessly(status: int) -> Answer:
+    """Send an error page as long as somebody reads it."""
+
+    def answer(handler: Handler) -> None:
+        handler.send_response(status)
+        handler.send_header("Location", handler.path)
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            for _ in range(64 << 10):
+                handler.wfile.write(bytes(1 << 16))
+        except OSError:
+            return
+        handler.site.asked.append(("read to its end", None))
+
+    return answer
+
+
 def moved_to(address: str) -> Answer:
     def answer(handler: Handler) -> None:
         handler.head(302, Location=address, Content_Length=0)

@@ -25,6 +25,7 @@ from mirrorsite import (
     Site,
     endless,
     failing,
+    failing_endlessly,
     garbage,
     longer,
     moved_to,
@@ -180,6 +181,8 @@ def test_fault_that_passes(site: Site, store: Store) -> None:
         (longer, "bytes under this name"),
         (endless, "more than the expected"),
         (failing, "HTTP 503"),
+        (failing_endlessly(503), "HTTP 503"),
+        (failing_endlessly(302), "redirected more than"),
         (moved_to("/a"), "redirected more than"),
         (moved_to("ftp://127.0.0.1/a"), "not http or https"),
         (moved_to("file:///etc/passwd"), "not http or https"),
@@ -195,6 +198,7 @@ def test_bad_mirror(site: Site, other: Site, store: Store, answer: Answer, text:
     assert caught.value.reason == "download-failed"
     assert caught.value.temporary
     assert text in (caught.value.detail or "")
+    assert ("read to its end", None) not in site.asked
     assert site.address in (caught.value.detail or "")
     assert sum(path.stat().st_size for path in store.root.rglob("*.part")) <= len(BODY)
     assert not store.has(item)

@@ -6,26 +6,26 @@ One `Transport` belongs to one thread and keeps its connections open for the nex
 from __future__ import annotations
 
 import base64
-import http.client
 import os
 import re
-import socket
-import ssl
 import stat
 import urllib.request
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
+import urllib3
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
+
 REDIRECTS = 5
-HTTP, HTTPS = 80, 443
+LONGEST_NUMBER = 18  # digits
 DRAIN = 1 << 16  # bytes of an error page worth reading to keep the connection
 AGENT = "rootstream"
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
-_MOVED = {301, 302, 303, 307, 308}
 _FINAL = 400  # the first status that is an error
 
 
@@ -57,11 +57,11 @@ def shown(url: str) -> str:
     return split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
 
 
-def _credentials(split: SplitResult) -> dict[str, str]:
+def _credentials(split: SplitResult, whose: str = "") -> dict[str, str]:
     if split.username is None:
         return {}
     pair = f"{unquote(split.username)}:{unquote(split.password or '')}"
-    return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
+    return {f"{whose}Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
 def proxy_for(split: SplitResult, configured: Mapping[str, str]) -> SplitResult | None:
@@ -86,8 +86,8 @@ class Transport:
     def __init__(self, *, stall: float = 30.0, proxies: Mapping[str, str] | None = None) -> None:
         self._stall = stall
         self._proxies = proxies or {}
-        self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
-        self._busy: http.client.HTTPConnection | None = None
+        self._pools: dict[str, urllib3.PoolManager] = {}
+        self._busy: urllib3.BaseHTTPResponse | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -99,17 +99,16 @@ class Transport:
 
     def close(self) -> None:
         """Close all connections."""
-        for connection in self._open.values():
-            connection.close()
-        self._open.clear()
+        self._drop()
+        for pool in self._pools.values():
+            pool.clear()
 
     def abort(self) -> None:
         """Break off what is being read, from another thread; the reader gets a `TransportError`."""
-        connection = self._busy
-        sock = connection.sock if connection else None
-        if sock is not None:
-            with suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+        response = self._busy
+        if response is not None:
+            with suppress(OSError, ValueError, RuntimeError):
+                response.shutdown()
 
     def exists(self, url: str) -> bool:
         """Tell whether there is something at an address."""
@@ -124,131 +123,110 @@ class Transport:
     def get(self, url: str, offset: int) -> Reply:
         """Ask for an address from `offset` on; the reply may start earlier. Raises `TransportError`."""
         try:
-            return self._follow(url, offset)
+            for _ in range(REDIRECTS + 1):
+                split = urlsplit(url)
+                if split.scheme == "file":
+                    return _local(unquote(split.path), offset)
+                response = self._ask(split, offset)
+                place = response.get_redirect_location()
+                if place is False:
+                    return self._reply(response, offset)
+                _drain(response)
+                url = urljoin(url, place or "")
+                if urlsplit(url).scheme not in {"http", "https"} or not place:
+                    raise TransportError(f"is redirected to {shown(url)!r}, which is not http or https")
         except ValueError as error:
-            self.close()
             raise TransportError(f"leads to a malformed address: {error}") from error
-
-    def _follow(self, url: str, offset: int) -> Reply:
-        for _ in range(REDIRECTS + 1):
-            split = urlsplit(url)
-            if split.scheme == "file":
-                return _local(unquote(split.path), offset)
-            response = self._ask(split, offset)
-            if response.status not in _MOVED:
-                return self._reply(response, offset)
-            place = response.getheader("Location") or ""
-            self._finish(response)
-            url = urljoin(url, place)
-            if urlsplit(url).scheme not in {"http", "https"} or not place:
-                raise TransportError(f"is redirected to {shown(url)!r}, which is not http or https")
+        except (HTTPError, OSError) as error:
+            raise TransportError(_said(error, self._stall)) from error
         raise TransportError(f"is redirected more than {REDIRECTS} times")
 
-    def _connect(self, split: SplitResult) -> tuple[http.client.HTTPConnection, str, dict[str, str]]:
-        """Return a connection for an address, the request target and headers for a proxy."""
-        proxy = proxy_for(split, self._proxies)
-        target = (split.path or "/") + (f"?{split.query}" if split.query else "")
-        secure = split.scheme == "https"
-        via = proxy or split
-        if not via.hostname:
+    def _ask(self, split: SplitResult, offset: int) -> urllib3.BaseHTTPResponse:
+        if not split.hostname:
             raise TransportError("the address names no host")
-        headers: dict[str, str] = {}
-        tunnel = proxy is not None and secure
-        if proxy is not None:
-            headers = {f"Proxy-{name}": value for name, value in _credentials(proxy).items()}
-        if proxy is not None and not secure:
-            target = f"http://{split.netloc.rpartition('@')[2]}{target}"
-        key = (f"{split.scheme}://{split.netloc}" if secure or not proxy else "", via.netloc)
-        connection = self._open.get(key)
-        if connection is None:
-            connection = self._new(via, secure=secure, tunnel=tunnel)
-            if tunnel:
-                connection.set_tunnel(split.hostname or "", split.port or HTTPS, headers)
-            self._open[key] = connection
-        return connection, target, {} if tunnel else headers
-
-    def _new(self, via: SplitResult, *, secure: bool, tunnel: bool) -> http.client.HTTPConnection:
-        host = via.hostname or ""
-        if not secure:
-            return http.client.HTTPConnection(host, via.port, timeout=self._stall)
-        port = via.port or (HTTP if tunnel else HTTPS)
-        return http.client.HTTPSConnection(host, port, timeout=self._stall, context=ssl.create_default_context())
-
-    def _ask(self, split: SplitResult, offset: int) -> http.client.HTTPResponse:
         headers = {"User-Agent": AGENT, "Accept-Encoding": "identity", **_credentials(split)}
         if offset:
             headers["Range"] = f"bytes={offset}-"
-        for fresh in (False, True):
-            connection, target, extra = self._connect(split)
-            reused = connection.sock is not None
-            try:
-                self._busy = connection
-                connection.request("GET", target, headers={**headers, **extra})
-                return connection.getresponse()
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                self.close()
-                # A server may close an idle connection at any time: that is no fault of its own.
-                if reused and not fresh and not isinstance(error, TimeoutError):
-                    continue
-                raise TransportError(_said(error, self._stall)) from error
-        raise AssertionError  # the second pass has no reused connection
+        self._drop()
+        plain = split._replace(netloc=split.netloc.rpartition("@")[2]).geturl()
+        self._busy = self._pool(proxy_for(split, self._proxies)).request(
+            "GET",
+            plain,
+            headers=headers,
+            redirect=False,
+            retries=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        return self._busy
 
-    def _finish(self, response: http.client.HTTPResponse) -> None:
-        """Leave the connection ready for the next request, or closed."""
-        try:
-            if response.length is not None and response.length <= DRAIN:
-                response.read()
-                return
-        except (OSError, http.client.HTTPException):
-            pass
-        self.close()
+    def _pool(self, proxy: SplitResult | None) -> urllib3.PoolManager:
+        key = proxy.geturl() if proxy else ""
+        if key not in self._pools:
+            options: dict[str, Any] = {"timeout": self._stall, "maxsize": 1, "num_pools": 8}
+            self._pools[key] = (
+                urllib3.ProxyManager(key, proxy_headers=_credentials(proxy, "Proxy-"), **options)
+                if proxy
+                else urllib3.PoolManager(**options)
+            )
+        return self._pools[key]
 
-    def _reply(self, response: http.client.HTTPResponse, offset: int) -> Reply:
+    def _drop(self) -> None:
+        """Close the connection of an answer that was not read to its end."""
+        if self._busy is not None:
+            self._busy.close()
+            self._busy = None
+
+    def _reply(self, response: urllib3.BaseHTTPResponse, offset: int) -> Reply:
         status = response.status
         if status >= _FINAL:
-            text = f"HTTP {status} {response.reason}".strip()
-            self._finish(response)
+            _drain(response)
             raise TransportError(
-                text,
+                f"HTTP {status} {response.reason}".strip(),
                 gone=status in {403, 404, 410},
-                beyond=status == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+                beyond=status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
             )
-        start, total = 0, response.length
-        if status == http.HTTPStatus.PARTIAL_CONTENT:
-            match = _CONTENT_RANGE.fullmatch(response.getheader("Content-Range", ""))
+        start, total = 0, _length(response)
+        if status == HTTPStatus.PARTIAL_CONTENT:
+            match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if match is None or int(match[1]) != offset:
-                self.close()
                 raise TransportError("answers a range with another one")
             start = offset
             total = None if match[3] == "*" else int(match[3])
-        elif status != http.HTTPStatus.OK:
-            self.close()
+        elif status != HTTPStatus.OK:
             raise TransportError(f"HTTP {status} {response.reason}, which is no file")
 
         def read(amount: int) -> bytes:
             try:
-                data = response.read1(amount)
-            except (OSError, http.client.HTTPException, ValueError) as error:
-                self.close()
+                return response.read1(amount, decode_content=False)
+            except (HTTPError, OSError, ValueError) as error:
+                self._drop()
                 raise TransportError(_said(error, self._stall)) from error
-            if not data:
-                early = bool(response.length)
-                response.close()
-                if early:
-                    self.close()
-            return data
 
         return Reply(start=start, total=total, read=read)
 
 
+def _length(response: urllib3.BaseHTTPResponse) -> int | None:
+    text = response.headers.get("Content-Length", "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= LONGEST_NUMBER else None
+
+
+def _drain(response: urllib3.BaseHTTPResponse) -> None:
+    """Leave the connection ready for the next request where that takes little reading, else close it."""
+    length = _length(response)
+    if length is not None and length <= DRAIN:
+        response.drain_conn()
+    else:
+        response.close()
+
+
 def _said(error: Exception, stall: float) -> str:
-    if isinstance(error, TimeoutError):
+    """Return what went wrong in the words of the system below the library."""
+    if type(error) in {TimeoutError, ConnectTimeoutError, ReadTimeoutError}:
         return f"sent nothing for {stall:g} seconds"
-    if isinstance(error, http.client.RemoteDisconnected):
-        return "closed the connection without an answer"
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return f"{type(error).__name__}: {error}".rstrip(": ")
+    causes = (error, error.__cause__, *error.args)
+    below = next((each for each in causes if isinstance(each, OSError) and each.strerror), None)
+    return (below.strerror if below else None) or f"{type(error).__name__}: {error}".rstrip(": ")
 
 
 def _local(path: str, offset: int) -> Reply:
