@@ -55,6 +55,7 @@ need test squashfs-tools unsquashfs
 need test squashfs-tools-ng rdsquashfs
 need test libarchive-tools bsdtar
 need test cpio cpio
+need test qemu-utils qemu-img
 need test e2fsprogs /usr/sbin/debugfs
 need test fdisk /usr/sbin/sfdisk
 need test dosfstools /usr/sbin/mkfs.fat

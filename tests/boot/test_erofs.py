@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
-import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tests.conftest import Command
+from tests.mounted import mounted, rows
 
 from rootstream.host.password_hash import crypt
 
@@ -64,39 +62,6 @@ def box(beside_hello: Callable[[str], Path], run: Command) -> Path:
     return folder
 
 
-@contextmanager
-def mounted(image: Path, folder: Path) -> Iterator[Path]:
-    kind = "erofs" if image.suffix == ".erofs" else "ext4"
-    folder.mkdir()
-    subprocess.run(["mount", "-o", "loop,ro", "-t", kind, str(image), str(folder)], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
-
-
-def rows(folder: Path) -> dict[str, tuple[object, ...]]:
-    """Return what each path of a mounted file system is."""
-    found: dict[str, tuple[object, ...]] = {}
-    for top, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if name != "lost+found"]
-        for path in (Path(top), *(Path(top, name) for name in (*folders, *names))):
-            info = path.lstat()
-            content: object = info.st_rdev
-            if stat.S_ISREG(info.st_mode):
-                content = path.read_bytes()
-            elif stat.S_ISLNK(info.st_mode):
-                content = str(path.readlink())
-            links = 0 if stat.S_ISDIR(info.st_mode) else info.st_nlink
-            attributes = tuple(
-                (name, os.getxattr(path, name, follow_symlinks=False))
-                for name in sorted(os.listxattr(path, follow_symlinks=False))
-            )
-            place = str(path.relative_to(folder))
-            found[place] = (info.st_mode, info.st_uid, info.st_gid, info.st_mtime, links, attributes, content)
-    return found
-
-
 def test_it_boots(box: Path, run: Command) -> None:
     done = run("verify", cwd=box)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -108,7 +73,10 @@ def test_it_holds_what_an_ext4_of_the_same_root_does(box: Path, tmp_path: Path, 
     if "\terofs\n" not in Path("/proc/filesystems").read_text():
         pytest.skip("the kernel of this host has no EROFS")
     out = box / "out/box"
-    with mounted(out / "rootfs.ext4", tmp_path / "ext4") as ours, mounted(out / name, tmp_path / "erofs") as made:
+    with (
+        mounted(out / "rootfs.ext4", tmp_path / "ext4", "ext4") as ours,
+        mounted(out / name, tmp_path / "erofs", "erofs") as made,
+    ):
         wanted, found = rows(ours), rows(made)
         assert found.keys() == wanted.keys()
         assert [path for path, row in wanted.items() if found[path] != row] == []

@@ -106,7 +106,7 @@ def prepare(machine: Machine, image: BootImage, *, arch: Architecture, host: Hos
         host = replace(
             host, disks=disks, firmware=private(firmware, folder) if firmware else None, sbi=_sbi(machine, arch)
         )
-        if image.kind == "uki":
+        if KINDS[image.kind].drive == "esp":
             image = image.model_copy(update={"file": str(esp(Path(image.file), folder))})
         elif image.kernel is not None and not KINDS[image.kind].by_firmware:
             kernel = str(kernelfile.prepared(Path(image.kernel), arch, folder))

@@ -51,7 +51,7 @@ def look(image: BootImage) -> Media:
         _expect_file(image.kernel, reason="kernel-missing", what="the kernel")
     path = _expect_file(image.file, reason="image-missing", what=f"the {image.kind} image")
     if kind.by_firmware or kind.in_memory:
-        return Media(size=path.stat().st_size, sector=_sector(path) if image.kind == "disk" else 512)
+        return Media(size=path.stat().st_size, sector=_sector(path) if kind.by_firmware else 512)
     with path.open("rb") as file:
         ramdisk = file.read(2) == _GZIP
         if not ramdisk:

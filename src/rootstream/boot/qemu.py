@@ -173,26 +173,33 @@ def _boots(image: BootImage) -> bool:
     return KINDS[image.kind].by_firmware
 
 
-def _medium(image: BootImage) -> tuple[str, str]:
-    """Return what a disk is made of, and its options: nothing is ever written to it."""
-    if image.kind == "iso":
-        return image.file, ",readonly=on"
-    return (f"fat:{image.file}" if image.kind == "uki" else image.file), ",snapshot=on"
+def _medium(image: BootImage) -> str:
+    """Return the options of the drive with an image: nothing is ever written to it."""
+    drive = KINDS[image.kind].drive
+    if drive == "cdrom":
+        return _drive(image.file, "raw") + ",readonly=on"
+    file = f"fat:{image.file}" if drive == "esp" else image.file
+    return _drive(file, "qcow2" if drive == "qcow2" else "raw") + ",snapshot=on"
+
+
+def _drive(file: str, form: str) -> str:
+    return f"format={form},file={quote(file)}"
 
 
 def _disks(machine: Machine, board: Board, image: BootImage, media: Media, host: Host) -> list[str]:
-    wanted: list[tuple[str, str, str]] = []  # bus, file, further options
+    wanted: list[tuple[str, str]] = []  # bus, options of the drive
     if not KINDS[image.kind].in_memory and not media.ramdisk:
-        wanted.append((bus(machine, board), *_medium(image)))
-    wanted += [(extra.bus, str(path), "") for extra, path in zip(machine.disks, host.disks, strict=True)]
-    adds_ahci = not board.has_ahci and any(name == "ahci" for name, _, _ in wanted)
+        wanted.append((bus(machine, board), _medium(image)))
+    extras = zip(machine.disks, host.disks, strict=True)
+    wanted += [(extra.bus, _drive(str(path), "raw")) for extra, path in extras]
+    adds_ahci = not board.has_ahci and any(name == "ahci" for name, _ in wanted)
     words = ["-device", "ich9-ahci,id=ahci"] if adds_ahci else []
     units = {"ide": 0, "ahci": 0, "virtio": 0}
-    for index, (name, file, options) in enumerate(wanted):
-        words += ["-drive", f"if=none,id=disk{index},format=raw,file={quote(file)}{options}"]
+    for index, (name, options) in enumerate(wanted):
+        words += ["-drive", f"if=none,id=disk{index},{options}"]
         first = ",bootindex=0" if index == 0 and _boots(image) else ""  # before any attempt to boot from a network
         device = f"{_disk(board, name, units[name])},drive=disk{index}"
-        if index == 0 and image.kind == "iso":
+        if index == 0 and KINDS[image.kind].drive == "cdrom":
             device = device.replace("ide-hd,", "ide-cd,")  # on other buses a CD is a disk, as on a USB stick
         if index == 0 and media.sector != 512:  # noqa: PLR2004
             device += _sectors(name, media)

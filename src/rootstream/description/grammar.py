@@ -15,12 +15,12 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import BaseModel, BeforeValidator, Discriminator, Tag
+from pydantic import BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from rootstream.description.kinds import written
-from rootstream.description.system import Means, word
+from rootstream.description.system import Means, OneOf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,9 +233,13 @@ def _members(hint: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:  # noqa: ANN
 @cache
 def _shape(hint: Any) -> Shape:  # noqa: ANN401
     options, metadata = _members(hint)
-    if any(isinstance(item, Discriminator) for item in metadata):
-        short = any(isinstance(item, BeforeValidator) and item.func in (word, written) for item in metadata)
-        return Choice(options=dict(_tagged(option) for option in options), short=short)
+    one_of = next((item for item in metadata if isinstance(item, OneOf)), None)
+    if one_of is not None:
+        short = one_of.short or any(
+            isinstance(item, BeforeValidator) and item.func is written for item in metadata
+        )
+        models = one_of.models(Union[options])  # noqa: UP007
+        return Choice(options={name: record(model) for name, model in models.items()}, short=short)
     if len(options) > 1:
         return AnyOf(options=tuple(_shape(option) for option in options))
     kind = options[0]
@@ -251,12 +255,6 @@ def _shape(hint: Any) -> Shape:  # noqa: ANN401
             raise TypeError(f"{hint}: the words of a mapping are single values")
         return Table(key=key, value=_shape(get_args(kind)[1]), most=_limits(metadata).get("most"))
     return _leaf(hint, kind, metadata)
-
-
-def _tagged(option: Any) -> tuple[str, Record]:  # noqa: ANN401
-    (kind,), metadata = _members(option)
-    (tag,) = (item.tag for item in metadata if isinstance(item, Tag))
-    return tag, record(kind)
 
 
 def _limits(metadata: tuple[Any, ...]) -> dict[str, int]:

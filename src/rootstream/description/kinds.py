@@ -16,15 +16,13 @@ from typing import Annotated, Any, ClassVar, TypeVar, Union, cast
 from pydantic import (
     AfterValidator,
     BeforeValidator,
-    Discriminator,
     Field,
     PlainSerializer,
     SerializationInfo,
-    Tag,
     create_model,
 )
 
-from rootstream.description.system import Model, first_of, word
+from rootstream.description.system import Model, OneOf, first_of, word
 from rootstream.errors import UserError
 
 
@@ -117,18 +115,13 @@ def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for
 
 def flat_choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
     """Return the type of a mapping that has the word of its kind among its words, as checks have."""
-    return Annotated[_either(kinds, tuple(kinds.values())), BeforeValidator(word)]
+    return _either(kinds, tuple(kinds.values()), short=True)
 
 
-def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]]) -> Any:  # noqa: ANN401
-    options = tuple(Annotated[model, Tag(name)] for name, model in zip(kinds, models, strict=True))
+def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]], *, short: bool = False) -> Any:  # noqa: ANN401
     return Annotated[
-        Union[options],  # noqa: UP007  (of as many as there are)
-        Discriminator(
-            _word_of(kinds),
-            custom_error_type="choice",
-            custom_error_message=f"expected one of: {', '.join(kinds)}",
-        ),
+        Union[tuple(models)],  # noqa: UP007  (of as many as there are)
+        OneOf(words=tuple(kinds), choose=_word_of(kinds), short=short),
     ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 
 from rootstream.description.system import (
     Account,
@@ -16,11 +16,11 @@ from rootstream.description.system import (
     Mode,
     Model,
     Number,
+    OneOf,
     PackageName,
     Port,
     ProjectFile,
     ProjectFolder,
-    first_of,
 )
 from rootstream.formats import requirement
 from rootstream.formats.capability import capability_xattr
@@ -373,39 +373,19 @@ class DeviceTableLayer(Model):
 
 
 Layer = Annotated[
-    Annotated[OverlayLayer, Tag("overlay")]
-    | Annotated[HostnameLayer, Tag("hostname")]
-    | Annotated[IssueLayer, Tag("issue")]
-    | Annotated[UsersLayer, Tag("users")]
-    | Annotated[GroupsLayer, Tag("groups")]
-    | Annotated[RootLoginLayer, Tag("root_login")]
-    | Annotated[PermissionsLayer, Tag("permissions")]
-    | Annotated[DevicesLayer, Tag("devices")]
-    | Annotated[DeviceTableLayer, Tag("device_table")]
-    | Annotated[SshdLayer, Tag("sshd")]
-    | Annotated[ServicesLayer, Tag("services")]
-    | Annotated[PackagesLayer, Tag("packages")]
-    | Annotated[SecretsLayer, Tag("secrets")]
-    | Annotated[PythonLayer, Tag("python")],
-    Discriminator(
-        first_of(
-            "overlay",
-            "hostname",
-            "issue",
-            "users",
-            "groups",
-            "root_login",
-            "permissions",
-            "devices",
-            "device_table",
-            "sshd",
-            "services",
-            "packages",
-            "secrets",
-            "python",
-        ),
-        custom_error_type="choice",
-        custom_error_message="expected one of: overlay, hostname, issue, users, groups, root_login, "
-        "permissions, devices, device_table, sshd, services, packages, secrets, python",
-    ),
+    OverlayLayer
+    | HostnameLayer
+    | IssueLayer
+    | UsersLayer
+    | GroupsLayer
+    | RootLoginLayer
+    | PermissionsLayer
+    | DevicesLayer
+    | DeviceTableLayer
+    | SshdLayer
+    | ServicesLayer
+    | PackagesLayer
+    | SecretsLayer
+    | PythonLayer,
+    OneOf(),
 ]

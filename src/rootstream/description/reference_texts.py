@@ -395,6 +395,12 @@ images:
   - initramfs
   - iso: {kernel_args: console=ttyS0, label: RESCUE}
 """,
+    "images: qcow2": """\
+kernel: {debian: linux-image-cloud-amd64}
+images:
+  - qcow2: {table: gpt, kernel_args: console=ttyS0, compression: zstd}
+machine: {firmware: uefi}
+""",
     "images: kernel": """\
 images:
   - kernel: {name: vmlinuz}

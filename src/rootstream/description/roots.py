@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag
+from pydantic import AfterValidator, Field
 
 from rootstream.description.system import (
     FROM_DEBIAN,
@@ -15,6 +15,7 @@ from rootstream.description.system import (
     Means,
     Model,
     NamedDefconfig,
+    OneOf,
     PackageName,
     ProjectFile,
     ProjectFolder,
@@ -22,8 +23,6 @@ from rootstream.description.system import (
     Suite,
     Symbol,
     Terminal,
-    first_of,
-    word,
 )
 
 
@@ -226,26 +225,13 @@ class FromAnyFolder(Model):
     """A folder of this machine, also outside the project; it is read as it is and not pinned by the lock."""
 
 
-BuildrootTree = Annotated[
-    Annotated[FromGit, Tag("git")] | Annotated[FromTarball, Tag("tar")] | Annotated[FromAnyFolder, Tag("local")],
-    Discriminator(
-        first_of("git", "tar", "local"),
-        custom_error_type="choice",
-        custom_error_message="expected one of: git, tar, local",
-    ),
-]
+BuildrootTree = Annotated[FromGit | FromTarball | FromAnyFolder, OneOf()]
 
 
 class PackageConfig(Model):
     """The configuration of a package that has Kconfig of its own: what it starts from, and fragments over it."""
 
-    base: (
-        Annotated[
-            Annotated[NamedDefconfig, Tag("defconfig")] | Annotated[ConfigFile, Tag("file")],
-            Discriminator(first_of("defconfig", "file")),
-        ]
-        | None
-    ) = None
+    base: Annotated[NamedDefconfig | ConfigFile, OneOf()] | None = None
     """What it starts from: a defconfig of its tree, or a file of the project; by default what the Buildroot
     configuration says."""
     fragments: tuple[ProjectFile, ...] = ()
@@ -323,15 +309,4 @@ class FromBuildroot(Model):
     """Buildroot."""
 
 
-Root = Annotated[
-    Annotated[FromBusybox, Tag("busybox")]
-    | Annotated[FromDebianPackages, Tag("debian")]
-    | Annotated[FromBuildroot, Tag("buildroot")]
-    | Annotated[FromElements, Tag("elements")],
-    Discriminator(
-        first_of("busybox", "debian", "buildroot", "elements"),
-        custom_error_type="choice",
-        custom_error_message="expected one of: busybox, debian, buildroot, elements",
-    ),
-    BeforeValidator(word),
-]
+Root = Annotated[FromBusybox | FromDebianPackages | FromBuildroot | FromElements, OneOf(short=True)]

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, GetCoreSchemaHandler
+from pydantic_core import core_schema
 
 from rootstream.fetch import git_guard
 from rootstream.formats.units import DURATION, SIZE, parse_duration, parse_size
@@ -147,6 +148,40 @@ def first_of(*names: str) -> Callable[[Any], str | None]:
     return choose
 
 
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Annotates a union of models: which one a mapping is, the first of its words says that names one.
+
+    `words` has a word for each model, by default its first field; with `short`, the word alone stands for
+    `{word: {}}`. `choose` is another way to tell the word of a value.
+    """
+
+    words: tuple[str, ...] = ()
+    short: bool = False
+    choose: Callable[[Any], str | None] | None = None
+
+    def models(self, union: Any) -> dict[str, type[Model]]:  # noqa: ANN401  (a type)
+        """Return the models of the union by their words."""
+        models = get_args(union) or (union,)
+        words = self.words or tuple(next(iter(model.model_fields)) for model in models)
+        return dict(zip(words, models, strict=True))
+
+    def __get_pydantic_core_schema__(
+        self,
+        source: Any,  # noqa: ANN401
+        handler: GetCoreSchemaHandler,
+    ) -> core_schema.CoreSchema:
+        """Return the schema that pydantic validates by, with our own message where no word is known."""
+        models = self.models(source)
+        schema: core_schema.CoreSchema = core_schema.tagged_union_schema(
+            {name: handler.generate_schema(model) for name, model in models.items()},
+            discriminator=self.choose or first_of(*models),
+            custom_error_type="choice",
+            custom_error_message=f"expected one of: {', '.join(models)}",
+        )
+        return core_schema.no_info_before_validator_function(word, schema) if self.short else schema
+
+
 # --- sources -------------------------------------------------------------------------------------------------
 
 
@@ -206,18 +241,7 @@ class FromFolder(Model):
     """A folder of the project."""
 
 
-SourceTree = Annotated[
-    Annotated[FromDebian, Tag("debian")]
-    | Annotated[FromTarball, Tag("tar")]
-    | Annotated[FromGit, Tag("git")]
-    | Annotated[FromFolder, Tag("local")],
-    Discriminator(
-        first_of("debian", "tar", "git", "local"),
-        custom_error_type="choice",
-        custom_error_message="expected one of: debian, tar, git, local",
-    ),
-    BeforeValidator(word),
-]
+SourceTree = Annotated[FromDebian | FromTarball | FromGit | FromFolder, OneOf(short=True)]
 FROM_DEBIAN = FromDebian(debian=DebianSourcePackage())
 
 
@@ -234,13 +258,7 @@ class ConfigFile(Model):
     """A full configuration of the project."""
 
 
-ConfigBase = (
-    Literal["tinyconfig", "defconfig", "allnoconfig"]
-    | Annotated[
-        Annotated[NamedDefconfig, Tag("defconfig")] | Annotated[ConfigFile, Tag("file")],
-        Discriminator(first_of("defconfig", "file")),
-    ]
-)
+ConfigBase = Literal["tinyconfig", "defconfig", "allnoconfig"] | Annotated[NamedDefconfig | ConfigFile, OneOf()]
 
 
 ModuleName = Annotated[

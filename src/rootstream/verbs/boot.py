@@ -33,6 +33,7 @@ from rootstream.project.project import Project
 from rootstream.verbs import build, selection
 
 _ENDS = {"off": "the machine is off", "deadline": "the time is over"}
+DISKS = {".img": "disk", ".raw": "disk", ".qcow2": "qcow2"}  # of plain projects, by the ends of their names
 KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
 
 
@@ -239,9 +240,9 @@ def _plain(project: Project, element: str, engine: Engine) -> Trial:
     for path in files:
         _ours(place, str(path.relative_to(place)))
     kernel = next((str(path) for path in files if path.name.startswith(KERNELS)), None)
-    disks = [path for path in files if path.suffix in (".img", ".raw")]
+    disks = [path for path in files if path.suffix in DISKS]
     archives = [path for path in files if ".cpio" in path.name or path.name.startswith("initramfs")]
-    found = [BootImage(kind="disk", kernel=None, file=str(path), name=target) for path in disks[:1]]
+    found = [BootImage(kind=DISKS[path.suffix], kernel=None, file=str(path), name=target) for path in disks[:1]]
     if kernel:
         found += [BootImage(kind="initramfs", kernel=kernel, file=str(path), name=target) for path in archives[:1]]
     return Trial(

@@ -26,6 +26,7 @@ _KINDS = (
     (re.compile(r"rootfs\.tar(\.(gz|bz2|lz4|lzma|lzo|xz|zst))?$"), "tar"),
     (re.compile(r"rootfs\.iso9660$|.*\.iso$"), "iso"),
     (re.compile(r"(disk|sdcard|emmc)\.img$|.*\.wic$"), "disk"),
+    (re.compile(r".*\.qcow2$"), "qcow2"),
 )
 COPY_TIMEOUT = 3600.0
 

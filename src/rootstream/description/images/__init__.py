@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rootstream.description import kinds
 from rootstream.description.images.base import ImageKind
 
-ORDER = ("kernel", "initramfs", "initrd", "ext", "squashfs", "erofs", "tar", "disk", "iso", "uki")
+ORDER = ("kernel", "initramfs", "initrd", "ext", "squashfs", "erofs", "tar", "disk", "qcow2", "iso", "uki")
 if TYPE_CHECKING:
     Image = ImageKind
     KINDS: dict[str, type[ImageKind]]

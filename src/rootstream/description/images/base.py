@@ -50,6 +50,8 @@ class ImageKind(Kind):
     """Whether a machine can boot from it."""
     by_firmware: ClassVar[bool] = False
     """Whether the machine's firmware finds on it what it starts; else the kernel is given to the machine."""
+    drive: ClassVar[Literal["raw", "qcow2", "cdrom", "esp"]] = "raw"
+    """How QEMU is given it as a drive: a disk of that format, a CD, or a program in an EFI system partition."""
     mounted: ClassVar[bool] = False
     """Whether the kernel finds it as the file system of its root, on a disk of its own."""
     read_only: ClassVar[bool] = False

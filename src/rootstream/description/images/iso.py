@@ -24,6 +24,7 @@ class Iso(ImageKind):
     word: ClassVar[str] = "iso"
     bootable: ClassVar[bool] = True
     by_firmware: ClassVar[bool] = True
+    drive: ClassVar = "cdrom"
 
     kernel_args: KernelArgs = ""
     """Kernel arguments."""

@@ -23,6 +23,7 @@ class Uki(ImageKind):
     word: ClassVar[str] = "uki"
     bootable: ClassVar[bool] = True
     by_firmware: ClassVar[bool] = True
+    drive: ClassVar = "esp"
 
     kernel_args: KernelArgs = ""
     """Kernel arguments."""

@@ -14,6 +14,11 @@ from rootstream.sandbox.images.disk_layout import DiskSpec, Partition, filesyste
 
 def plan(image: Disk, context: Context) -> Making:
     """Write the partitions, and what starts the kernel from one of them."""
+    return made(image, context, "sparse", context.name + SPARSE)
+
+
+def made(image: Disk, context: Context, form: str, name: str) -> Making:
+    """Return how a disk is written in a form, to a file."""
     words = ["make", "--spec spec/disk.json", f"--root {roots.PATH}"]
     if context.kernel:
         words.append(f"--kernel /kernel/{context.kernel_file}")
@@ -22,12 +27,12 @@ def plan(image: Disk, context: Context) -> Making:
         words.append(f"--stub {boot_programs.stub_path(context.arch)}")
     if any(partition.filesystem == "vfat" for partition in image.partitions):
         words.append(f'--warnings "%{{install-root}}/notes/warnings-disk-{short_hash(context.name)[:4]}.json"')
-    made = program("disk", *words, "--packed", "-o", output(context.name + SPARSE))
+    words += [f"--packed {form}", "-o", output(name)]
     files: dict[str, Content] = {
         f"files/disk-{context.slug}-{short_hash(context.name)}/disk.json": handover.dump(_spec(image, context))
     }
     return Making(
-        commands=[*(mounting(context) if context.kernel else ()), made],
+        commands=[*(mounting(context) if context.kernel else ()), program("disk", *words)],
         files=files,
         kernel=True,
         sets=boot_programs.stub_of(context) if image.uefi else (),

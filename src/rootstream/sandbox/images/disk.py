@@ -10,9 +10,10 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rootstream.formats import gpt
@@ -37,7 +38,7 @@ from rootstream.sandbox.images.disk_layout import (
 )
 from rootstream.sandbox.images.ext import ExtOptions, content_bytes, fit, is_full, make_ext, seeded_uuid
 from rootstream.sandbox.images.sparse import pack_sparse, packed_file, unpack_sparse
-from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
+from rootstream.sandbox.program import Mistake, feed, run_main, source_date_epoch, whole_file
 from rootstream.sandbox.rootfs.settings import fstab_text
 from rootstream.sandbox.rootfs.unit_files import MANAGER
 from rootstream.sandbox.tar_files import lay_path
@@ -49,6 +50,7 @@ INITRAMFS = "initramfs.img"
 EXT_TYPE, SWAP_TYPE = 0x83, 0x82
 LOADER_MOUNTS = ("/boot", "/efi", "/boot/efi")
 LEAST_FREE = 64 * MEBIBYTE
+FORMS = ("sparse", "qcow2-none", "qcow2-zlib", "qcow2-zstd")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -304,8 +306,22 @@ def _make(options: argparse.Namespace) -> None:
         options.warnings.parent.mkdir(parents=True, exist_ok=True)
         options.warnings.write_text(json.dumps(lost(spec, root), indent=1) + "\n", encoding="utf-8")
     needed = 2 * content_bytes(root) + sum(content.size for content in boot.values()) + LEAST_FREE
-    with packed_file(options.output, needed) if options.packed else whole_file(options.output) as draft:
+    with packed_file(options.output, needed, pack=_packing(options.packed)) as draft:
         make_disk(spec, root, draft, epoch=source_date_epoch(), boot=boot, stub=options.stub)
+
+
+def _packing(form: str) -> Callable[[Path, Path], None]:
+    """Return what writes a disk in a form that has no holes."""
+    return pack_sparse if form == "sparse" else partial(to_qcow2, compression=form.removeprefix("qcow2-"))
+
+
+def to_qcow2(image: Path, output: Path, *, compression: str) -> None:
+    """Write a disk as a qcow2 image, the same bytes for the same disk."""
+    words = ["-c", "-o", f"compression_type={compression}"] if compression != "none" else []
+    with whole_file(output) as draft:
+        # one coroutine, in order: where clusters lie depends on nothing else
+        argv = ["qemu-img", "convert", "-f", "raw", "-O", "qcow2", "-m", "1", *words, str(image), str(draft)]
+        feed(argv, epoch=source_date_epoch())
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -318,7 +334,7 @@ def _parser() -> argparse.ArgumentParser:
     make.add_argument("--initramfs", type=Path)
     make.add_argument("--stub", type=Path, help="EFI stub that the kernel is joined with for bootloader uki")
     make.add_argument("--warnings", type=Path, metavar="JSON", help="where to write what is not kept")
-    make.add_argument("--packed", action="store_true", help="write what `pack` would make of the image")
+    make.add_argument("--packed", choices=FORMS, default="sparse", help="the form to write it in")
     make.add_argument("-o", "--output", type=Path, required=True)
     make.set_defaults(run=_make)
     for verb, action in (("pack", pack_sparse), ("unpack", unpack_sparse)):

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -91,8 +91,10 @@ def pack_sparse(path: Path, output: Path) -> None:
 
 
 @contextmanager
-def packed_file(output: Path, needed: int) -> Iterator[Path]:
+def packed_file(output: Path, needed: int, *, pack: Callable[[Path, Path], None] | None = None) -> Iterator[Path]:
     """Give a path to write a sparse file to; its packed form takes the name of `output` if all went well.
+
+    `pack` writes the packed form, by default `pack_sparse`.
 
     The file lies beside `output`, or, where the filesystem there knows no holes, in the folder for temporary files
     if that does and at most half of its room is `needed` (bytes that will be written).
@@ -104,7 +106,7 @@ def packed_file(output: Path, needed: int) -> Iterator[Path]:
         image = Path(scratch) / "image"
         image.write_bytes(b"")
         yield image
-        pack_sparse(image, output)
+        (pack or pack_sparse)(image, output)
 
 
 def knows_holes(folder: Path) -> bool:

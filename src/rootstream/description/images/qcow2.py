@@ -1,0 +1,41 @@
+"""Image `qcow2`: the disk of a virtual machine, which takes no more room than what is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from typing_extensions import override
+
+from rootstream.description.images.disk import Disk
+from rootstream.description.layers import SecretsLayer
+from rootstream.description.system import FileName
+from rootstream.description.yaml_nodes import Node, at
+from rootstream.errors import UserError
+
+if TYPE_CHECKING:
+    from rootstream.description.model import System
+
+
+class Qcow2(Disk):
+    """A partitioned disk for virtual machines, in the format of QEMU; all else is as on a `disk`."""
+
+    word: ClassVar[str] = "qcow2"
+    drive: ClassVar = "qcow2"
+
+    sector_size: Literal[512] = 512
+    """Size of a sector in bytes."""
+    compression: Literal["none", "zlib", "zstd"] = "none"
+    """How clusters are compressed: a system writes what it changes uncompressed. `zstd` needs QEMU 5.1."""
+    name: FileName = "disk.qcow2"
+    """Name of the file."""
+
+    @override
+    def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
+        yield from super().problems(system, node, path)
+        if self.compression != "none" and any(isinstance(layer, SecretsLayer) for layer in system.layers):
+            message = (
+                "compression: secrets are put into the finished image, which cannot be done in a compressed one"
+            )
+            where = at(node, *path, self.kind, "compression")
+            yield UserError("not-possible", message, where=where, hint="Write `compression: none`.")
