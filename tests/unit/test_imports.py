@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from rootstream.plan import programs
+
 SOURCE = Path(__file__).parents[2] / "src"
 # The floors of the house, from the top: a room imports only rooms of lower floors, and those of BESIDE.
 FLOORS: Sequence[set[str]] = (
@@ -135,6 +137,15 @@ def test_what_plugins_import_needs_hardly_more_than_the_standard_library(part: s
     for path in (SOURCE / "rootstream" / part).rglob("*.py"):
         for name in imports(path):
             assert name.split(".")[0] in sys.stdlib_module_names | {"rootstream", *more}, (path, name)
+
+
+def test_what_is_staged_is_all_that_programs_import() -> None:
+    found = modules()
+    for module in (name for name in found if name.startswith("rootstream.sandbox")):
+        content = found[module].read_bytes()
+        wanted = {name for name in imports(found[module]) if name.startswith("rootstream")}
+        staged = set(programs._imported(content))
+        assert staged == {name if name in found else name.rpartition(".")[0] for name in wanted}, module
 
 
 def test_programs_of_the_sandbox_need_only_the_standard_library() -> None:

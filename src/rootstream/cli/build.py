@@ -50,11 +50,12 @@ def build(
     """Build systems (default: all, without variants) into out/SYSTEM/."""
     from rootstream.project import export
     from rootstream.verbs import build as verb
-    from rootstream.verbs.dry_run import look
 
     project = find_project(folder)
     with reporter(style) as report:
         if dry_run:
+            from rootstream.verbs.dry_run import look
+
             with done(report, "nothing was built"):
                 look(project, named(systems, variant), engine(), report)
             return

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Annotated, Any, ClassVar, TypeVar, Union, cast
@@ -52,7 +53,7 @@ def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict
             if isinstance(value, type) and issubclass(value, base) and "word" in vars(value):
                 ours[value.word] = value
     kinds = {name: ours[name] for name in (*order, *sorted(ours.keys() - set(order)))}
-    for point in entry_points(group=group):
+    for point in _entry_points().select(group=group):
         kind = _loaded(point, group)
         if not isinstance(kind, type) or not issubclass(kind, base) or getattr(kind, "word", None) != point.name:
             raise UserError(
@@ -62,6 +63,12 @@ def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict
             raise UserError("bad-plugin", f"{point.value} ({group}): there is a kind {point.name!r} already")
         kinds[point.name] = kind
     return kinds
+
+
+@cache
+def _entry_points() -> Any:  # noqa: ANN401  (of different types in Python 3.11 and later)
+    """Return those of all groups, to select from: finding them takes a while."""
+    return entry_points()
 
 
 def _loaded(point: EntryPoint, group: str) -> object:

@@ -79,16 +79,28 @@ def read(where: project.Project, wanted: tuple[str, ...]) -> PreparedProject:
     return planned(where, description, targets, update.known(where))
 
 
+Unpinned = tuple[Plan, Mapping[str, make.Outputs]]
+
+
+def unpinned(where: project.Project, description: Description, targets: tuple[str, ...]) -> Unpinned:
+    """Return the plan of those of some systems that Rootstream builds itself, without what the lock says."""
+    ours = native(description, targets)
+    return make.plan(description, inputs.gather(description, where.folder, only=ours), None, only=ours)
+
+
 def planned(
     where: project.Project,
     description: Description,
     targets: tuple[str, ...],
     pinned: lock.Lock,
     report: events.Reporter | None = None,
+    *,
+    made: Unpinned | None = None,
 ) -> PreparedProject:
     """Plan systems of a project with its lock; with `report` they are about to be fetched or built.
 
-    Raises `UserError` no-lock or lock-outdated for what the lock lacks; without `report` host-code.
+    `made` is what `unpinned` has just returned for them. Raises `UserError` no-lock or lock-outdated for what the
+    lock lacks; without `report` host-code.
     """
     own = set(native(description, targets))
     systems = tuple(each for each in description.systems if each.target in own)
@@ -97,8 +109,8 @@ def planned(
     else:
         hostcode.tell(where.folder, host_code(where, systems), os.environ, report)
     ours = tuple(target for target in targets if target in own)
-    read = inputs.gather(description, where.folder, only=ours)
-    plan, outputs = make.plan(description, read, pinned, only=ours)
+    plan, outputs = made or unpinned(where, description, targets)
+    plan = replace(plan, refs=dict(pinned.refs))
     update.require_entries(where, ours, tuple(source.request() for source in plan.missing()) if ours else ())
     return PreparedProject(
         project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs
@@ -159,7 +171,11 @@ def _build_described(
     description = where.read()
     targets = choose(description, wanted, where.description)
     caution(description, targets, where.folder, report)
-    pinned = update.pins(where, targets, engine, report, locked=locked)
+    made = unpinned(where, description, targets)
+    pinned = update.known(where)
+    if update.lacking(where, description, targets, pinned, made[0]):
+        pinned = update.pins(where, targets, engine, report, locked=locked)
+        made = unpinned(where, description, targets)  # pinning takes its time: files may be others by now
     exported: list[str] = []
 
     def tell(event: events.Event) -> None:
@@ -169,7 +185,7 @@ def _build_described(
 
     try:
         if native(description, targets):
-            _build_native(planned(where, description, targets, pinned, report), engine, tell)
+            _build_native(planned(where, description, targets, pinned, report, made=made), engine, tell)
         for described in of_buildroot(description, targets):
             _build_workspace(where, described, pinned, engine, tell, hold)
     finally:

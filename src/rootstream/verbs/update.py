@@ -35,12 +35,12 @@ def pins(
     description = where.read()
     old = lock.read(where.lock)
     pinned = old or lock.Lock()
-    lacking = _lacking(where, description, targets, pinned)
-    if not lacking:
+    missing = lacking(where, description, targets, pinned)
+    if not missing:
         return pinned
     if locked:
-        require_entries(where, targets, lacking)
-    count = f"{len(lacking)} inputs" if len(lacking) > 1 else "an input"
+        require_entries(where, targets, missing)
+    count = f"{len(missing)} inputs" if len(missing) > 1 else "an input"
     text = f"{lock.FILE_NAME} lacks {count}: pinning" if old else f"no {lock.FILE_NAME} yet: pinning every input"
     report(events.Step(name="update", text=text))
     new = lock.Lock(refs={**pinned.refs, **_found(where, description, targets, pinned, engine, report)})
@@ -48,15 +48,20 @@ def pins(
     return new
 
 
-def _lacking(
-    where: project.Project, description: Description, targets: tuple[str, ...], pinned: lock.Lock
+def lacking(
+    where: project.Project,
+    description: Description,
+    targets: tuple[str, ...],
+    pinned: lock.Lock,
+    plan: Plan | None = None,
 ) -> tuple[str, ...]:
-    """Return the requests of some systems that a lock has no entry for."""
+    """Return the requests of some systems that a lock has no entry for; `plan` is theirs, if there is one."""
     found: list[str] = []
     ours = native(description, targets)
     if ours:
-        plan, _ = make.plan(description, inputs.gather(description, where.folder, only=ours), pinned, only=ours)
-        found += [source.request() for source in plan.missing()]
+        if plan is None:
+            plan, _ = make.plan(description, inputs.gather(description, where.folder, only=ours), None, only=ours)
+        found += [source.request() for source in replace(plan, refs=pinned.refs).missing()]
     for described in of_buildroot(description, targets):
         found += [request for request in _requests(where, described) if request not in pinned.refs]
     return tuple(dict.fromkeys(found))
