@@ -10,6 +10,7 @@ import pytest
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.assemble import assemble
 from rootstream.sandbox.rootfs.services import UnitChoice
+from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.rootfs.unit_files import choose
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, text_file
 
@@ -60,7 +61,7 @@ def test_units_are_enabled_when_all_layers_are_there(tmp_path: Path) -> None:
         file = tmp_path / name / path
         file.parent.mkdir(parents=True)
         file.write_bytes(content)
-    spec = parse_root_spec({"epoch": 0, "units": {"enable": ["mine.service"]}})
+    spec = RootSpec(epoch=0, units=UnitChoice(enable=("mine.service",)))
     assemble(tmp_path / "base", [tmp_path / "first", tmp_path / "last"], spec, tmp_path / "root.tar")
     with tarfile.open(tmp_path / "root.tar") as packed:
         found = packed.getmember(f"./{ETC}/multi-user.target.wants/mine.service")
