@@ -370,3 +370,4 @@ ALL: dict[str, Callable[[Path], list[str]]] = {
     "ext2": lambda scratch: ext_differs(scratch, "ext2"),
     "ext4": lambda scratch: ext_differs(scratch, "ext4"),
 }
+BY_TOOLS = frozenset(("squashfs", "squashfs-secrets", "too-small", "ext2", "ext4"))

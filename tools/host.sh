@@ -56,11 +56,17 @@ need test squashfs-tools-ng rdsquashfs
 need test libarchive-tools bsdtar
 need test cpio cpio
 need test qemu-utils qemu-img
+need test kmod depmod
+need test u-boot-tools mkimage
 need test e2fsprogs /usr/sbin/debugfs
 need test fdisk /usr/sbin/sfdisk
 need test dosfstools /usr/sbin/mkfs.fat
 need test mtools mcopy
 need test syslinux syslinux
+need test syslinux-common /usr/lib/syslinux/mbr/mbr.bin
+# Servers that machines of tests talk to, or whose configuration is read.
+need test openssh-server /usr/sbin/sshd
+need test isc-dhcp-server /usr/sbin/dhcpd
 need test xz-utils xz
 # They run the Kconfig code of a kernel, and what stands beside fakeroot, outside of the sandbox.
 need test fakeroot fakeroot
@@ -78,7 +84,6 @@ need systems qemu-system-ppc qemu-system-ppc
 need systems qemu-efi-aarch64 /usr/share/AAVMF/AAVMF_CODE.fd
 need systems u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
 need systems opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
-need systems u-boot-tools mkimage
 # A rescue key of a test.
 need systems openssh-client ssh ssh-keygen
 if [ "${PYTHON:-python3}" = python3 ]; then

@@ -1,14 +1,16 @@
-"""Images and disks made by the real tools, where the ones of the build base (Debian trixie) are at hand."""
+"""Images and disks made by the real tools, newer ones of the build base (Debian trixie) among them."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests import buildtools
 
 from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.images.disk import make_disk
@@ -19,23 +21,17 @@ from rootstream.sandbox.tree import Inode, InodeKind, Literal, Tree, text_file
 
 EPOCH = 1_700_000_000
 MIB = 1 << 20
+pytestmark = pytest.mark.engine
 
 
-def missing() -> str | None:
-    """Return why these tests cannot run here."""
-    for tool in ("mke2fs", "debugfs", "mkfs.fat", "mcopy", "syslinux"):
-        if shutil.which(tool) is None:
-            return f"{tool} is not installed"
-    said = subprocess.run(["mke2fs", "-V"], check=True, capture_output=True, text=True, timeout=60).stderr
-    version = re.search(r"mke2fs (\d+)\.(\d+)(?:\.(\d+))?", said)
-    numbers = tuple(int(part or 0) for part in version.groups()) if version else (0,)
-    return (
-        None if numbers >= (1, 47, 1) else f"mke2fs {'.'.join(map(str, numbers))} does not read tar; 1.47.1 does"
-    )
-
-
-REASON = missing()
-pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+@pytest.fixture(scope="module", autouse=True)
+def _tools(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Have the tools of the build base first in PATH."""
+    cache = request.config.cache
+    assert cache is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(buildtools.folder(Path(cache.mkdir("build-tools")))), prepend=os.pathsep)
+        yield
 
 
 def root() -> Tree:
@@ -100,6 +96,7 @@ def disk(tmp_path: Path, **change: object) -> Path:
             "name": "box",
             "seed": "box",
             "bootloader": "syslinux",
+            "device": "/dev/sda",
             "kernel_args": "root=/dev/sda2 console=ttyS0",
             "partitions": [
                 {"filesystem": "vfat", "mount": "/boot", "size": 32 * MIB},
