@@ -65,11 +65,12 @@ boot: $(VENV)/.installed
 netboot: $(VENV)/.installed
 	$(PYTEST) tests/netboot
 
-# One run of pytest, so that its summary counts everything; it takes the folders in this order.
+# One run of pytest, so that its summary counts everything; it takes the folders in this order. Two files at once:
+# most boots wait, and a guest without KVM has one core.
 # SYSTEMS may name files of tests/systems that are to run, too.
 test: lint
 	@[ -z "$(SYSTEMS)" ] || sh tools/host.sh systems
-	$(PYTEST) tests/unit tests/fuzz tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
+	$(PYTEST) -n 2 --dist loadfile tests/unit tests/fuzz tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed

@@ -12,6 +12,7 @@ from rootstream.fetch.store import Store
 from rootstream.fetch.transport import Transport
 from rootstream.formats.faults import Fault
 from rootstream_bst.debian import apt
+from tests.conftest import one_at_a_time
 
 SUITE = "trixie"
 PACKAGES = {"e2fsprogs": ("mke2fs", "debugfs"), "dosfstools": ("mkfs.fat",)}
@@ -22,11 +23,12 @@ STARTS = '#!/bin/sh\nexec "{usr}/{loader}" --library-path "{usr}/{libraries}" "{
 
 def folder(cache: Path) -> Path:
     """Return a folder for PATH with the tools, which are kept in `cache`; skip where no archive can be reached."""
-    if not (cache / "complete").exists():
-        try:
-            _fetch(cache)
-        except Fault as fault:
-            pytest.skip(f"no tools of {SUITE}: {fault.message}")
+    with one_at_a_time("build-tools"):
+        if not (cache / "complete").exists():
+            try:
+                _fetch(cache)
+            except Fault as fault:
+                pytest.skip(f"no tools of {SUITE}: {fault.message}")
     return cache / "bin"
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -73,12 +76,21 @@ def hello(tmp_path: Path, lock: Path) -> Path:
     return Path(shutil.copytree(HELLO, tmp_path / "hello", ignore=DERIVED))
 
 
+@contextmanager
+def one_at_a_time(name: str) -> Iterator[None]:
+    """Have the other processes that run tests wait, so that the second finds in the cache what the first made."""
+    with (Path(tempfile.gettempdir()) / f"rootstream-tests-{os.geteuid()}-{name}").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory, lock: Path) -> Path:
     """Return a copy of examples/hello, built; tests leave it as it is."""
     assert lock.exists()
     folder = Path(shutil.copytree(HELLO, tmp_path_factory.mktemp("built") / "hello", ignore=DERIVED))
-    rootstream("build", "hello", cwd=folder, check=True)
+    with one_at_a_time("hello"):
+        rootstream("build", "hello", cwd=folder, check=True)
     return folder
 
 

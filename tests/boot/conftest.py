@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from boxes import BEGIN, PASSWD, Cpio
+from tests.conftest import one_at_a_time
 
 from rootstream.description.machine import BootImage
 
@@ -47,8 +48,9 @@ def parts(request: pytest.FixtureRequest) -> Parts:
         pytest.skip("pytest's cache is switched off")
     cache = Path(str(kept.mkdir("boot-parts")))
     root = cache / "root"
-    if not (root / "complete").exists():
-        _fetch(cache, root)
+    with one_at_a_time("boot-parts"):
+        if not (root / "complete").exists():
+            _fetch(cache, root)
     modules = next((root / "lib/modules").iterdir()) / "kernel"
     return Parts(
         kernel=next((root / "boot").glob("vmlinuz-*")),

@@ -8,6 +8,7 @@ import json
 import resource
 import socket
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,20 @@ def test_strangers_do_not_flood_what_is_told(tmp_path: Path) -> None:
     run_to_end(main())
 
 
+async def settled(count: Callable[[], int], wanted: int) -> None:
+    """Wait until there are as many as are wanted, and see that no more come."""
+    async with asyncio.timeout(60):
+        while count() < wanted:  # noqa: ASYNC110  (a server tells nobody)
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.2)
+    assert count() == wanted
+
+
+def site_connections(runner: web.AppRunner) -> list[object]:
+    assert runner.server
+    return list(runner.server.connections)
+
+
 def test_no_client_has_all_connections(tmp_path: Path) -> None:
     limits = listening.Room(connections=100, of_one=64, files=10, files_of_one=5)
     site = Site(tmp_path, SYSTEM + MACHINES)
@@ -124,14 +139,12 @@ def test_no_client_has_all_connections(tmp_path: Path) -> None:
         told: list[str] = []
         door = listening.Door(runner.server, [listener], listening.Connections(limits), told.append)
         taken = [await asyncio.open_connection("127.0.0.1", port) for _ in range(150)]
-        await asyncio.sleep(0.5)
-        assert len(runner.server.connections) == 64
+        await settled(lambda: len(site_connections(runner)), 64)
         other = [
             await asyncio.open_connection("127.0.0.1", port, local_addr=(f"127.0.0.{number}", 0))
             for number in range(2, 80)
         ]
-        await asyncio.sleep(0.5)
-        assert len(runner.server.connections) == 100
+        await settled(lambda: len(site_connections(runner)), 100)
         assert set(told) == {"all 100 places for connections are taken: those that come wait for one"}
         reader, writer = other[0]
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")

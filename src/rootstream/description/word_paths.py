@@ -19,16 +19,18 @@ Path = tuple[str, ...]
 def right_places(word: str, model: type[BaseModel], node: Node) -> tuple[str, ...]:
     """Return the places where a word is known that was found elsewhere in `node`, a description of `model`.
 
-    Only those that the description has, if it has one; else at most three, the nearest first.
+    Only those that the description has, if it has one; else at most three, the nearest to what it has first.
     """
     own = {path: _show(path, "the system itself") for path in index(System).get(word, ())}
     top = {path: _show(path, "the top of the file") for path in index(ProjectFile).get(word, ())}
     if model is System:
         top = {path: text if not path else f"{text} at the top of the file" for path, text in top.items()}
-        written = [text for path, text in own.items() if _is_written(node, path)]
+        written = [text for path, text in own.items() if _depth(node, path) > len(path)]
+        deepest = max((_depth(node, path) for path in own), default=0)
+        own = {path: text for path, text in own.items() if _depth(node, path) == deepest}
     else:
         own = {path: _show(("systems", _NAME, *path), "") for path in own}
-        written = [text for path, text in top.items() if _is_written(node, path)]
+        written = [text for path, text in top.items() if _depth(node, path) > len(path)]
     near = [text for path, text in own.items() if _NAME not in path]  # not below a name that nobody wrote
     if model is System:
         others = near or list(top.values()) or list(own.values())
@@ -65,18 +67,20 @@ def _words(shape: Shape, path: Path, above: tuple[type[BaseModel], ...]) -> Iter
             pass
 
 
-def _is_written(node: Node | None, path: Path) -> bool:
-    """Say whether a description has the mapping that a path leads to."""
+def _depth(node: Node | None, path: Path) -> int:
+    """Return how much of the way along a path a description has; it has more than its length for the whole."""
     if not path:
-        return isinstance(node, MappingNode)
+        return 1 if isinstance(node, MappingNode) else 0
     step, rest = path[0], path[1:]
     if step == _ITEM:
-        return isinstance(node, SequenceNode) and any(_is_written(item, rest) for item in node.items)
-    if not isinstance(node, MappingNode):
-        return False
-    if step == _NAME:
-        return any(_is_written(entry.value, rest) for entry in node.entries.values())
-    return step in node.entries and _is_written(node.entries[step].value, rest)
+        inner: list[Node | None] = list(node.items) if isinstance(node, SequenceNode) else []
+    elif not isinstance(node, MappingNode):
+        return 0
+    elif step == _NAME:
+        inner = [entry.value for entry in node.entries.values()]
+    else:
+        inner = [node.entries[step].value] if step in node.entries else []
+    return max((1 + _depth(each, rest) for each in inner), default=0)
 
 
 def _show(path: Path, outermost: str) -> str:
