@@ -10,8 +10,8 @@ from typing import get_args
 import pytest
 
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Row
-from rootstream.formats import elf, gpt
-from rootstream.sandbox.images import uimage, uki
+from rootstream.formats import elf
+from rootstream.sandbox.images import partition_table, uimage, uki
 
 SOURCE = Path(__file__).parents[2] / "src"
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +19,7 @@ DOCS = Path(__file__).parents[2] / "docs"
 FORMATS = {
     "rootstream/architectures.py",
     "rootstream/formats/elf.py",
-    "rootstream/formats/gpt.py",
+    "rootstream/sandbox/images/partition_table.py",
     "rootstream/sandbox/images/uimage.py",
 }
 EACH = pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
@@ -54,11 +54,11 @@ def test_clients_of_a_network_are_told_apart() -> None:
 
 
 def test_numbers_of_formats_are_of_architectures_that_there_are() -> None:
-    for table in (elf.MACHINES, elf.BITS, gpt.ROOTS, uimage.ARCHITECTURES):
+    for table in (elf.MACHINES, elf.BITS, partition_table.ROOTS, uimage.ARCHITECTURES):
         assert table.keys() <= ARCHITECTURES.keys()
     for name, row in ARCHITECTURES.items():
         assert name in uimage.ARCHITECTURES or "uImage" not in row.board.kernels
-        assert name in gpt.ROOTS or row.uefi is None
+        assert name in partition_table.ROOTS or row.uefi is None
         assert (name in elf.MACHINES and name in elf.BITS) or not row.capsules
         if row.uefi:
             assert uki.MACHINES[row.uefi.machine] == row.uefi.program

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import struct
 import subprocess
 import uuid
 from pathlib import Path
@@ -13,10 +12,8 @@ import pytest
 from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.images.disk_layout import (
     DiskSpec,
-    PlacedPartition,
     aligned,
     disk_id,
-    mbr,
     mounts,
     swap_header,
     syslinux_config,
@@ -88,69 +85,6 @@ def test_loader_configuration() -> None:
 
 def test_partitions_begin_at_whole_mebibytes() -> None:
     assert [aligned(position) for position in (0, 1, MIB, MIB + 1)] == [0, MIB, MIB, 2 * MIB]
-
-
-def test_partition_table() -> None:
-    placed = (
-        PlacedPartition(start=MIB, size=258048000, type=0x0E, active=True),
-        PlacedPartition(start=248 * MIB, size=4096 * MIB, type=0x83, active=False),
-    )
-    block = mbr(placed, sector_size=512, disk_id=0x12345678, code=b"\xfa" * 440)
-    assert len(block) == 512
-    assert block[:440] == b"\xfa" * 440
-    assert block[440:444] == b"\x78\x56\x34\x12"
-    assert block[510:] == b"\x55\xaa"
-    first, second = block[446:462], block[462:478]
-    assert first[0] == 0x80
-    assert second[0] == 0
-    assert struct.unpack("<II", first[8:]) == (2048, 504000)
-    assert struct.unpack("<II", second[8:]) == (507904, 8388608)
-    assert first[1:4] == bytes([32, 33, 0]), "sector 2048 is cylinder 0, head 32, sector 33"
-    assert second[5:8] == bytes([199, 0x80 | 30, 0x29]), "sector 8896511 is cylinder 553, head 199, sector 30"
-    assert block[478:510] == bytes(32)
-
-
-def test_far_sectors_get_the_last_cylinder() -> None:
-    block = mbr(
-        (PlacedPartition(start=100 << 30, size=MIB, type=0x83, active=False),),
-        sector_size=512,
-        disk_id=1,
-        code=b"",
-    )
-    assert block[447:450] == block[451:454] == bytes([254, 255, 255])
-
-
-def test_what_a_table_cannot_say() -> None:
-    with pytest.raises(Mistake, match="larger than an MBR"):
-        mbr(
-            (PlacedPartition(start=MIB, size=1 << 41, type=0x83, active=False),),
-            sector_size=512,
-            disk_id=1,
-            code=b"",
-        )
-    assert mbr(
-        (PlacedPartition(start=MIB, size=1 << 41, type=0x83, active=False),), sector_size=4096, disk_id=1, code=b""
-    )
-    with pytest.raises(Mistake, match="boot code"):
-        mbr((), sector_size=512, disk_id=1, code=bytes(441))
-
-
-@pytest.mark.skipif(shutil.which("sfdisk") is None, reason="sfdisk is not installed")
-def test_sfdisk_reads_the_table(tmp_path: Path) -> None:
-    disk = tmp_path / "disk.img"
-    placed = (
-        PlacedPartition(start=MIB, size=16 * MIB, type=0x0E, active=True),
-        PlacedPartition(start=17 * MIB, size=64 * MIB, type=0x83, active=False),
-    )
-    with disk.open("wb") as file:
-        file.write(mbr(placed, sector_size=512, disk_id=0xABCD, code=b""))
-        file.truncate(81 * MIB)
-    done = subprocess.run(["sfdisk", "-d", disk], check=True, capture_output=True, text=True, timeout=60)
-    rows = [
-        line.replace(" ", "").split(":", 1)[1] for line in done.stdout.splitlines() if line.startswith(str(disk))
-    ]
-    assert rows == ["start=2048,size=32768,type=e,bootable", "start=34816,size=131072,type=83"]
-    assert "label-id: 0x0000abcd" in done.stdout
 
 
 def test_the_same_name_gives_the_same_ids() -> None:

@@ -6,12 +6,10 @@ import io
 import shutil
 import struct
 import subprocess
-import uuid
 from pathlib import Path
 
 import pytest
 
-from rootstream.formats.gpt import EFI_SYSTEM, ROOTS, GptEntry, gpt, room
 from rootstream.sandbox.handover import data_of
 from rootstream.sandbox.images.disk_layout import DiskSpec, filesystem_uuid, mounts, partition_uuid
 from rootstream.sandbox.images.fat import auto_size, fat_bits
@@ -32,40 +30,6 @@ DISK: dict[str, object] = {
         {"filesystem": "swap", "size": 64 * MIB},
     ],
 }
-
-
-def entries() -> list[GptEntry]:
-    first = GptEntry(start=MIB, size=64 * MIB, type=EFI_SYSTEM, guid=uuid.UUID(int=1), name="boot")
-    second = GptEntry(start=65 * MIB, size=8 * MIB, type=ROOTS["x86_64"], guid=uuid.UUID(int=2), name="root")
-    return [first, second]
-
-
-@pytest.mark.parametrize("sector", [512, 4096])
-def test_both_tables_fit_where_they_belong(sector: int) -> None:
-    head, tail = gpt(entries(), size=80 * MIB, sector_size=sector, guid=uuid.UUID(int=3))
-    assert len(head) == room(sector) <= MIB
-    assert head[510:512] == b"\x55\xaa"
-    assert head[sector : sector + 8] == tail[-sector:][:8] == b"EFI PART"
-    last = 80 * MIB // sector - 1
-    assert struct.unpack_from("<QQ", head, sector + 24) == (1, last)
-    assert struct.unpack_from("<QQ", tail[-sector:], 24) == (last, 1)
-
-
-def test_sfdisk_reads_the_table_without_a_complaint(tmp_path: Path) -> None:
-    sfdisk = shutil.which("sfdisk") or "/usr/sbin/sfdisk"
-    if not Path(sfdisk).exists():
-        pytest.skip("sfdisk (fdisk) is not installed")
-    head, tail = gpt(entries(), size=80 * MIB, sector_size=512, guid=uuid.UUID(int=3))
-    image = tmp_path / "disk.img"
-    with image.open("wb") as file:
-        file.truncate(80 * MIB)
-        file.write(head)
-        file.seek(80 * MIB - len(tail))
-        file.write(tail)
-    said = subprocess.run([sfdisk, "-V", str(image)], capture_output=True, text=True, check=True)
-    assert "No errors detected" in said.stdout
-    dump = subprocess.run([sfdisk, "-d", str(image)], capture_output=True, text=True, check=True).stdout
-    assert f"type={str(ROOTS['x86_64']).upper()}, uuid={str(uuid.UUID(int=2)).upper()}" in dump
 
 
 def test_partitions_are_found_by_identities_of_their_own() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from rootstream.sandbox.program import Mistake
 
@@ -73,7 +73,7 @@ def _read(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401  (whatever 
         return {key: _read(get_args(hint)[1], each, f"{where}.{key}") for key, each in value.items()}
     if hint is bytes and isinstance(value, str):
         return base64.b64decode(value)
-    if type(value) is not hint:
+    if (value not in get_args(hint)) if get_origin(hint) is Literal else (type(value) is not hint):
         raise Mistake(f"{where}: {value!r} is not what this version of Rootstream writes")
     return value
 

@@ -16,21 +16,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from rootstream.formats import gpt
 from rootstream.sandbox import handover
-from rootstream.sandbox.images import fat, uki
+from rootstream.sandbox.images import fat, partition_table, uki
 from rootstream.sandbox.images.disk_layout import (
     DEFAULT_SWAP,
     GRAIN,
     MEBIBYTE,
     DiskSpec,
-    PlacedPartition,
     aligned,
     disk_id,
+    disk_uuid,
     fat_serial,
     identity,
     kernel_arguments,
-    mbr,
     mounts,
     partition_uuid,
     swap_header,
@@ -48,6 +46,7 @@ SYSLINUX_MBR = Path("/usr/lib/syslinux/mbr/mbr.bin")
 SYSLINUX_FOLDER = "syslinux"
 INITRAMFS = "initramfs.img"
 EXT_TYPE, SWAP_TYPE = 0x83, 0x82
+BOOT_CODE = 440  # bytes of an MBR before the identity and the table
 LOADER_MOUNTS = ("/boot", "/efi", "/boot/efi")
 LEAST_FREE = 64 * MEBIBYTE
 FORMS = ("sparse", "qcow2-none", "qcow2-zlib", "qcow2-zstd")
@@ -80,50 +79,43 @@ def make_disk(
             _add_uki(made, loader, boot, stub, Path(scratch))
         elif loader is not None:
             _add_loader(made, loader, boot)
-        placed = _make_partitions(made, loader)
-    end = max(aligned(part.start + part.size) for part in placed)
-    if spec.table == "gpt":
-        _write_gpt(made, placed, loader, end + MEBIBYTE)
-        return
-    code = b""
-    if spec.bootloader == "syslinux" and loader is not None:
-        fat.install_syslinux(image, offset=placed[loader].start, folder=SYSLINUX_FOLDER, epoch=epoch)
-        code = SYSLINUX_MBR.read_bytes()
+        entries = _make_partitions(made, loader)
+    end = max(aligned(entry.start + entry.size) for entry in entries)
+    gpt = spec.table == "gpt"
+    identity = f"{disk_uuid(spec.seed)}" if gpt else f"{disk_id(spec.seed):#010x}"
     with image.open("r+b") as file:
-        file.write(mbr(placed, sector_size=spec.sector_size, disk_id=disk_id(spec.seed), code=code))
-        file.truncate(end)
+        file.truncate(end + (MEBIBYTE if gpt else 0))  # a GPT has a second table behind the partitions
+    text = partition_table.script(spec.table, identity, entries, spec.sector_size)
+    partition_table.write(image, text, spec.sector_size, epoch=epoch)
+    if spec.bootloader == "syslinux" and loader is not None:
+        fat.install_syslinux(image, offset=entries[loader].start, folder=SYSLINUX_FOLDER, epoch=epoch)
+        with image.open("r+b") as file:
+            file.write(SYSLINUX_MBR.read_bytes()[:BOOT_CODE])
 
 
-def _make_partitions(made: WrittenPartition, loader: int | None) -> list[PlacedPartition]:
-    spec = made.spec
-    placed: list[PlacedPartition] = []
+def _make_partitions(made: WrittenPartition, loader: int | None) -> list[partition_table.Entry]:
+    entries: list[partition_table.Entry] = []
     position = MEBIBYTE
-    for number, part in enumerate(spec.partitions):
+    for number in range(len(made.spec.partitions)):
         size = _make_partition(made, number, position)
-        kind = fat.partition_type(size, spec.sector_size) if part.filesystem == "vfat" else EXT_TYPE
-        kind = SWAP_TYPE if part.filesystem == "swap" else kind
-        placed.append(PlacedPartition(start=position, size=size, type=kind, active=number == loader))
+        entries.append(_entry(made.spec, number, position, size, loads=number == loader))
         position = aligned(position + size)
-    return placed
+    return entries
 
 
-def _write_gpt(made: WrittenPartition, placed: list[PlacedPartition], loader: int | None, size: int) -> None:
-    spec = made.spec
-    entries = []
-    for number, (part, place) in enumerate(zip(spec.partitions, placed, strict=True)):
-        kind = gpt.SWAP if part.filesystem == "swap" else gpt.LINUX
-        kind = gpt.BASIC if part.filesystem == "vfat" else kind
-        kind = gpt.ROOTS.get(spec.arch, gpt.LINUX) if part.mount == "/" else kind
-        kind = gpt.EFI_SYSTEM if number == loader else kind
-        guid = partition_uuid(spec.seed, number + 1)
-        entries.append(gpt.GptEntry(start=place.start, size=place.size, type=kind, guid=guid, name=part.name))
-    guid = seeded_uuid(spec.seed, "disk")
-    head, tail = gpt.gpt(entries, size=size, sector_size=spec.sector_size, guid=guid)
-    with made.image.open("r+b") as file:
-        file.truncate(size)
-        file.write(head)
-        file.seek(size - len(tail))
-        file.write(tail)
+def _entry(spec: DiskSpec, number: int, start: int, size: int, *, loads: bool) -> partition_table.Entry:
+    part = spec.partitions[number]
+    if spec.table == "mbr":
+        kinds = {"swap": SWAP_TYPE, "vfat": fat.partition_type(size, spec.sector_size)}
+        kind = f"{kinds.get(part.filesystem, EXT_TYPE):x}"
+        return partition_table.Entry(start=start, size=size, type=kind, active=loads)
+    kind = {"swap": partition_table.SWAP, "vfat": partition_table.BASIC}.get(
+        part.filesystem, partition_table.LINUX
+    )
+    kind = partition_table.ROOTS.get(spec.arch, partition_table.LINUX) if part.mount == "/" else kind
+    kind = partition_table.EFI_SYSTEM if loads else kind
+    identity = partition_uuid(spec.seed, number + 1)
+    return partition_table.Entry(start=start, size=size, type=kind, uuid=identity, name=part.name)
 
 
 def _split(spec: DiskSpec, root: Tree) -> dict[int, Tree]:

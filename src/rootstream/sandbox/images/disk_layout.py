@@ -1,24 +1,19 @@
-"""What a disk is made of, as the plan hands it over, and the bytes of MBR, swap, fstab and syslinux.cfg. Pure."""
+"""What a disk is made of, as the plan hands it over, and the bytes of swap, fstab and syslinux.cfg. Pure."""
 
 from __future__ import annotations
 
 import re
 import struct
 import uuid
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from rootstream.sandbox.images.ext import seeded_uuid
-from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs.spec import Mount
 
 MEBIBYTE = 1 << 20
 GRAIN = 4096
 LABELS = {"vfat": 11, "ext4": 16, "ext2": 16, "swap": 15}
-MOST_SECTORS = (1 << 32) - 1
-ACTIVE = 0x80
-BOOT_CODE = 440
-LAST_CYLINDER = 1023
 PATIENT = "x-systemd.device-timeout=15min"  # systemd.mount(5): by default 90 s
 DEFAULT_SWAP = 64 * MEBIBYTE
 
@@ -56,7 +51,7 @@ class DiskSpec:
     name: str
     seed: str
     arch: str = ""
-    table: str = "mbr"
+    table: Literal["mbr", "gpt"] = "mbr"
     sector_size: int = 512
     bootloader: str = "none"
     kernel_args: str | None = None
@@ -73,48 +68,9 @@ class DiskSpec:
         return f"{self.device}{'p' if self.device[-1].isdigit() else ''}{number}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlacedPartition:
-    """Where a partition came to lie, in bytes, and its type in the partition table."""
-
-    start: int
-    size: int
-    type: int
-    active: bool
-
-
 def aligned(position: int) -> int:
     """Return the next whole MiB, where a partition may begin."""
     return -(-position // MEBIBYTE) * MEBIBYTE
-
-
-def mbr(placed: Sequence[PlacedPartition], *, sector_size: int, disk_id: int, code: bytes) -> bytes:
-    """Return the first 512 bytes of a disk: boot code, disk id, four partitions and the signature."""
-    if len(code) > BOOT_CODE:
-        raise Mistake(f"the boot code has {len(code)} bytes; an MBR has room for {BOOT_CODE}")
-    entries = b"".join(_mbr_entry(part, sector_size) for part in placed)
-    return code.ljust(BOOT_CODE, b"\0") + struct.pack("<IH", disk_id, 0) + entries.ljust(64, b"\0") + b"\x55\xaa"
-
-
-def _mbr_entry(part: PlacedPartition, sector_size: int) -> bytes:
-    first, count = part.start // sector_size, part.size // sector_size
-    if first + count > MOST_SECTORS:
-        raise Mistake("the disk is larger than an MBR table can say (2 TiB with sectors of 512 bytes)")
-    return (
-        bytes([ACTIVE if part.active else 0])
-        + _chs(first)
-        + bytes([part.type])
-        + _chs(first + count - 1)
-        + struct.pack("<II", first, count)
-    )
-
-
-def _chs(sector: int) -> bytes:
-    cylinder, rest = divmod(sector, 255 * 63)
-    head, place = divmod(rest, 63)
-    if cylinder > LAST_CYLINDER:
-        cylinder, head, place = LAST_CYLINDER, 254, 62
-    return bytes([head, (cylinder >> 2 & 0xC0) | (place + 1), cylinder & 0xFF])
 
 
 def swap_header(size: int, label: str, identity: uuid.UUID) -> bytes:
@@ -126,6 +82,11 @@ def swap_header(size: int, label: str, identity: uuid.UUID) -> bytes:
 def disk_id(name: str) -> int:
     """Return the disk's id for the table: the same for the same name, never 0."""
     return seeded_uuid(name, "disk").int & 0xFFFFFFFF or 1
+
+
+def disk_uuid(seed: str) -> uuid.UUID:
+    """Return the GUID of a GPT disk, the same for the same seed."""
+    return seeded_uuid(seed, "disk")
 
 
 def fat_serial(name: str) -> int:
