@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ import pexpect
 import pytest
 from tests.buildroot.conftest import Base, Command
 from tests.readonly import look
+
+from rootstream.buildroot.sources import tree
 
 pytestmark = pytest.mark.buildroot
 
@@ -282,6 +285,45 @@ def test_a_mistake_in_an_external_tree_is_told_at_its_line(base: Base, tmp_path:
     told = run("build", "-n", cwd=tmp_path, check=False).stderr
     assert f"{tmp_path}/ext/package/one/one.mk:2: make" in told
     assert "rootstream-plan" not in told  # a folder that is gone by then
+
+
+def test_what_an_external_tree_lacks_is_made_under_its_own_name(base: Base, tmp_path: Path, run: Command) -> None:
+    text = SYSTEM.format(tree=base.tree)
+    (tmp_path / "system.yaml").write_text(
+        text.replace("        defconfig:", "        external: [vendor]\n        defconfig:")
+    )
+    (tmp_path / "box_defconfig").write_text(base.defconfig + "BR2_PACKAGE_ONE=y\n")
+    (tmp_path / "vendor/package/one").mkdir(parents=True)
+    (tmp_path / "vendor/external.desc").write_text("name: ACME\n")  # and no Config.in
+    (tmp_path / "vendor/external.mk").write_text("include $(BR2_EXTERNAL_ACME_PATH)/package/one/one.mk\n")
+    (tmp_path / "vendor/package/one/Config.in").write_text('config BR2_PACKAGE_ONE\n\tbool "one"\n')
+    (tmp_path / "vendor/package/one/one.mk").write_text("ONE_VERSION = 1\n$(eval $(generic-package))\n")
+    assert reasons(tmp_path, run) == {}
+    assert "one" in run("show", cwd=tmp_path).stdout
+
+
+def test_a_tree_that_is_too_old_is_told_before_anything_is_made(
+    small_tree: Path, tmp_path: Path, run: Command
+) -> None:
+    old, box = tmp_path / "old", tmp_path / "box"
+    shutil.copytree(small_tree, old)
+    makefile = (old / "Makefile").read_text()
+    (old / "Makefile").write_text(makefile.replace("show-info", "show-nothing"))
+    (box / "ext").mkdir(parents=True)
+    (box / "system.yaml").write_text(
+        SYSTEM.format(tree=old).replace("        defconfig:", "        external: [ext]\n        defconfig:")
+    )
+    (box / "box_defconfig").write_text("BR2_x86_64=y\n")
+    # as the one tree of that time was named: no mistake there
+    (box / "ext" / "external.mk").write_text("include $(BR2_EXTERNAL)/package/one/one.mk\n")
+    for words in (("build",), ("build", "-n"), ("config", "check"), ("show",)):
+        done = run(*words, cwd=box, check=False)
+        assert done.returncode == 2
+        assert f"{old}/Makefile: " in done.stderr
+        assert tree.OLDEST in done.stderr
+        assert not (box / ".rootstream" / "buildroot").exists()
+    (old / "Makefile").write_text(makefile)
+    assert "BR2_EXTERNAL_EXT_PATH" in run("config", "check", cwd=box, check=False).stderr
 
 
 def test_the_short_form_of_a_whole_config_gives_the_same(box: Path, run: Command) -> None:
