@@ -233,7 +233,7 @@ class Relay(PowerKind):
         ("images", {"cramfs": "lab:Cramfs"}, "Cramfs = 1", "no subclass of ImageKind for 'cramfs'"),
         ("power", {"relais": "lab:Relay"}, POWER, "no subclass of PowerKind for 'relais'"),
         ("power", {"relay": "lab:PowerKind"}, POWER, "no subclass of PowerKind for 'relay'"),
-        ("power", {"qemu": "lab:Relay"}, POWER.replace('"relay"', '"qemu"'), "there is a kind 'qemu' already"),
+        ("power", {"qemu": "lab:Relay"}, POWER.replace('"relay"', '"qemu"'), "a kind 'qemu' already exists"),
         ("checks", {"relay": "lab:Relay"}, POWER, "no subclass of CheckKind for 'relay'"),
     ],
 )

@@ -68,9 +68,9 @@ def test_everything_that_is_missing(tmp_path: Path) -> None:
     found = problems(tmp_path, "systems:\n  a:\n  b:\n    images: [tar]\n")
     assert [(p.reason, line(p)) for p in found] == [("missing-key", 2), ("missing-key", 2), ("missing-key", 3)]
     assert [p.message.split(": ")[1] for p in found] == [
-        "the word 'root' is missing",
-        "the word 'images' is missing",
-        "the word 'root' is missing",
+        "the required key 'root' is missing",
+        "the required key 'images' is missing",
+        "the required key 'root' is missing",
     ]
 
 
@@ -183,12 +183,12 @@ def test_words_and_values(tmp_path: Path, words: str, expected: list[tuple[str, 
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("kernal: {}", "unknown word 'kernal'; did you mean 'kernel'?"),
-        ("kernel: {bui-ltin: true}", "unknown word 'bui-ltin'; did you mean 'builtin'?"),
-        ("zzz: {}", "unknown word 'zzz'"),
-        ("variant: {}", "unknown word 'variant'; did you mean 'variants'?"),
+        ("kernal: {}", "unknown key 'kernal'; did you mean 'kernel'?"),
+        ("kernel: {bui-ltin: true}", "unknown key 'bui-ltin'; did you mean 'builtin'?"),
+        ("zzz: {}", "unknown key 'zzz'"),
+        ("variant: {}", "unknown key 'variant'; did you mean 'variants'?"),
         ("layers: [overlay]", "'overlay' needs a value: `overlay: ...`"),
-        ("layers: [{overlay: a, users: []}]", "'overlay' and 'users' in one item: each item takes one of them"),
+        ("layers: [{overlay: a, users: []}]", "'overlay' and 'users' cannot be in one item"),
         ("images: [{disk: {}, sector_size: 512}]", "'sector_size' belongs below 'disk'"),
         ("kernel: {modules: yes}", "modules: expected true or false, not 'yes'; write true"),
         ("images: [{disk: {sector_size: 513}}]", "sector_size: expected one of: 512, 4096, not 513"),
@@ -201,9 +201,9 @@ def test_words_and_values(tmp_path: Path, words: str, expected: list[tuple[str, 
         ("machine: {extra_args: [1.10]}", "extra_args[0]: expected text, not 1.10"),
         (
             "machine: {nics: [[]]}",
-            "nics[0]: expected a mapping (words: model, mac, forward), not a list",
+            "nics[0]: expected a mapping (keys: model, mac, forward), not a list",
         ),
-        ("checks: [{poweroff: ''}]", "poweroff: expected text that is not empty, not ''"),
+        ("checks: [{poweroff: ''}]", "poweroff: expected non-empty text, not ''"),
         (
             "kernel: {base: x}",
             (
@@ -214,7 +214,7 @@ def test_words_and_values(tmp_path: Path, words: str, expected: list[tuple[str, 
         ("description: {a: 1}", "description: expected text, not a mapping"),
         (
             'layers: [{hostname: "\\e[31m"}]',
-            "hostname: expected a host name of letters, digits and '-', at most 64 in all, not '\\x1b[31m'",
+            "hostname: expected a host name of letters, digits and '-', at most 64 characters, not '\\x1b[31m'",
         ),
     ],
 )
@@ -244,9 +244,9 @@ def test_hints_show_what_to_write(tmp_path: Path) -> None:
         ),
     )
     assert [problem.hint for problem in found] == [
-        "A list of one: [linux.config].",
+        "Write a list with one item: [linux.config].",
         'Put it in quotes: "12".',
-        "Leave out the quotes.",
+        "Remove the quotes.",
         "Indent it further than `disk:`.",
         "Allowed here: ext.",
     ]

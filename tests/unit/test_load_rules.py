@@ -144,7 +144,7 @@ def test_what_is_allowed(tmp_path: Path, words: str) -> None:
 
 def test_the_kernel_that_was_left_empty(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, one("kernel:\nimages: [kernel]"))
-    assert problem.hint == "Write `kernel: {}` for a kernel with the defaults."
+    assert problem.hint == "Write `kernel: {}` for a kernel with default settings."
 
 
 def test_elements_of_two_systems_are_told_apart(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_too_many(tmp_path: Path) -> None:
     (tmp_path / "one.config").touch()
     found = problems(tmp_path, BASE + "".join(f"      v{number}: {{}}\n" for number in range(101)))
     assert [(p.reason, p.message) for p in found] == [
-        ("bad-value", "variants: 101 are written, but at most 100 are allowed")
+        ("bad-value", "variants: 101 items, but at most 100 are allowed")
     ]
 
 

@@ -34,9 +34,9 @@ from rootstream.cli.options import (
 def run(
     system: str | None, variant: str | None, folder: Path, kind: str | None, locked: bool, style: str | None
 ) -> None:
-    """Boot SYSTEM in QEMU, its console on this terminal; builds it first if needed.
+    """Boot SYSTEM in QEMU with its console on this terminal; builds it first if needed.
 
-    What the system writes to its disk is gone afterwards: out/ stays as it was built.
+    Changes that the system makes to its disk are discarded; the images in out/ stay as they were built.
     """
     from rootstream.verbs import boot as verb
 
@@ -54,7 +54,7 @@ def run(
 @project_option
 @out_option
 @boot_option
-@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@click.option("-v", "--verbose", is_flag=True, help="Show console output live.")
 @locked_option
 @progress_options
 def verify(
@@ -68,7 +68,7 @@ def verify(
 ) -> int:
     """Boot systems (default: all, without variants) and run their checks; exit status 1 if one fails.
 
-    JUnit XML and the console log are in out/SYSTEM/verify/. Builds first if needed.
+    Builds them first if needed. Writes JUnit XML and the console logs to out/SYSTEM/verify/.
     """
     from rootstream.verbs import boot as verb
 

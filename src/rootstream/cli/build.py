@@ -41,7 +41,7 @@ def _without_exports(report: Reporter) -> Reporter:
 @variant_option
 @project_option
 @out_option
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be built, and why.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be built, and why.")
 @locked_option
 @progress_options
 def build(
@@ -73,9 +73,9 @@ def build(
 @variant_option
 @project_option
 @out_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: bool) -> None:
-    """Show systems, their elements and keys, and what is cached."""
+    """Show systems with their elements, cache keys and cache state."""
     from rootstream.verbs import inspect
 
     text = inspect.show(find_project(folder), named(systems, variant), engine(), as_json=as_json)
@@ -85,9 +85,9 @@ def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: b
 @click.command()
 @click.argument("element")
 @project_option
-@click.option("--path", "only_path", is_flag=True, help="Print only the path of the log.")
+@click.option("--path", "only_path", is_flag=True, help="Print only the path of the log file.")
 def log(element: str, folder: Path, only_path: bool) -> None:
-    """Print the log of the last build of ELEMENT, also of one that failed."""
+    """Print the log of the last build of ELEMENT, successful or not."""
     from rootstream.verbs import inspect
 
     path = inspect.log(find_project(folder), element, engine())
@@ -99,9 +99,9 @@ def log(element: str, folder: Path, only_path: bool) -> None:
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @project_option
 def shell(element: str, command: tuple[str, ...], folder: Path) -> int:
-    """Open a shell in the build sandbox of ELEMENT, in the tree of its build if that failed.
+    """Open a shell in the build sandbox of ELEMENT; after a failed build, in its build tree.
 
-    With COMMAND after `--`, run that instead.
+    With a COMMAND after `--`, run it instead.
     """
     from rootstream.verbs import inspect
 

@@ -20,10 +20,10 @@ from rootstream.cli.options import (
 
 @click.command(context_settings={"ignore_unknown_options": True})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TARGET...")
-@click.option("--system", help="System (or SYSTEM@VARIANT) to work on, where there are several.")
+@click.option("--system", help="System (or SYSTEM@VARIANT) to work on, if there are several.")
 @project_option
 def make(words: tuple[str, ...], system: str | None, folder: Path) -> int:
-    """Run targets of Buildroot's own make: help, list-defconfigs, show-info, sdk, PACKAGE-rebuild ..."""
+    """Run make targets of Buildroot: help, list-defconfigs, show-info, sdk, PACKAGE-rebuild ..."""
     from rootstream.verbs import buildroot
 
     with reporter("plain") as report:
@@ -36,7 +36,7 @@ def make(words: tuple[str, ...], system: str | None, folder: Path) -> int:
 @variant_option
 @project_option
 def env(system: str | None, variant: str | None, folder: Path) -> None:
-    """Print the cross environment of a Buildroot system: eval "$(rootstream env)" to compile by hand."""
+    """Print the cross-compilation environment of a Buildroot system, for eval "$(rootstream env)"."""
     from rootstream.verbs import buildroot
 
     wanted = named((system,) if system else (), variant)

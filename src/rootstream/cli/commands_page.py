@@ -13,7 +13,7 @@ from rootstream.cli.main import cli
 
 HEAD = """# Commands
 
-Made from `rootstream --help`. Exit status: 0 success, 1 a check failed, 2 something to fix, 130 interrupted.
+Generated from `rootstream --help`. Exit status: 0 success, 1 a check failed, 2 something to fix, 130 interrupted.
 """
 
 

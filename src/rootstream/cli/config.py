@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 KINDS = ("buildroot", "linux", "busybox", "uclibc", "uboot", "barebox", "at91bootstrap3", "swupdate", "xvisor")
 TOOLS = ("menuconfig", "nconfig", "xconfig", "gconfig")
 
-system_option = click.option(
-    "--system", metavar="SYSTEM", help="SYSTEM or SYSTEM@VARIANT, where there are several."
-)
+system_option = click.option("--system", metavar="SYSTEM", help="SYSTEM or SYSTEM@VARIANT, if there are several.")
 system_argument = click.argument("system", required=False, metavar="[SYSTEM]")
-to_option = click.option("--to", metavar="FILE", help="File of the project that the change belongs to.")
+to_option = click.option("--to", metavar="FILE", help="File of the project to save the change in.")
 for_option = click.option(
     "--for",
     "kind",
     type=click.Choice(KINDS),
-    help="Whose configuration; by default Buildroot's, or the kernel's where there is none of Buildroot.",
+    help="Which configuration; by default Buildroot's, or the kernel's if the system has no Buildroot root.",
 )
 
 
@@ -81,7 +79,7 @@ def tell(saved: Saved) -> None:
     elif not saved.elsewhere:
         echo("nothing changed", err=True)
     for symbol in saved.elsewhere:
-        echo(f"not saved: {symbol} is set by system.yaml itself: change it there", err=True)
+        echo(f"not saved: {symbol} is set by system.yaml itself; change it there", err=True)
 
 
 class Configurations(click.Group):
@@ -112,14 +110,22 @@ def opener(kind: str) -> click.Command:
             tell(config.open(config.kind(kind), tool, to))
 
     options: list[Any] = [
-        click.Option(["--tool"], type=click.Choice(TOOLS), default="menuconfig", show_default=True, help="Tool."),
+        click.Option(
+            ["--tool"],
+            type=click.Choice(TOOLS),
+            default="menuconfig",
+            show_default=True,
+            help="Configuration tool.",
+        ),
         click.Option(
             ["--create-variant", "create"],
             metavar="NAME",
             help="Save as a new variant with a fragment of its own.",
         ),
     ]
-    command = click.Command(kind, callback=run, params=options, help=f"Open the configuration of {kind}; save it.")
+    command = click.Command(
+        kind, callback=run, params=options, help=f"Edit the configuration of {kind}, and save it."
+    )
     for option in (project_option, variant_option, to_option, system_argument):
         command = option(command)
     return command
@@ -129,19 +135,18 @@ def opener(kind: str) -> click.Command:
 def config() -> None:
     """Configure Buildroot, the kernel, BusyBox ... of a system.
 
-    `config` opens Buildroot's menu, `config linux` the kernel's, of systems that Buildroot builds and of those
-    with a kernel from source alike. What is changed is saved in the project's own files, in its shortest form, and
-    shown.
+    `config` opens the configuration menu of Buildroot; `config linux` that of the kernel, whether Buildroot builds
+    it or Rootstream. Changes are saved in the project's own files, in minimal form, and shown.
     """
 
 
 @config.command()
 @click.argument("system", required=False)
 @variant_option
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @project_option
 def check(system: str | None, variant: str | None, as_json: bool, folder: Path) -> int:
-    """Compare what is asked for with what comes out; exit status 2 if something did not."""
+    """Compare the requested symbols with the final configuration; exit status 2 if they differ."""
     with looked_at(folder, system, variant) as opened_config:
         problems = opened_config.check()
         echo(opened_config.as_json(problems) if as_json else opened_config.as_text(problems), exact=as_json)
@@ -158,7 +163,7 @@ def check(system: str | None, variant: str | None, as_json: bool, folder: Path) 
 def set_(
     words: tuple[str, ...], kind: str | None, to: str | None, system: str | None, variant: str | None, folder: Path
 ) -> None:
-    """Set symbols, if they come out so; else nothing is changed."""
+    """Set symbols, or change nothing if one of them does not end up with its value."""
     with opened(folder, system, variant) as opened_config:
         tell(opened_config.change(opened_config.kind(kind), words, to))
 
@@ -178,7 +183,7 @@ def unset(
     variant: str | None,
     folder: Path,
 ) -> None:
-    """Take the requests for symbols out of the project: they have their defaults again."""
+    """Remove symbols from the project's files, so that they have their defaults again."""
     with opened(folder, system, variant) as opened_config:
         tell(opened_config.unset(opened_config.kind(kind), symbols, to))
 
@@ -190,7 +195,7 @@ def unset(
 @variant_option
 @project_option
 def get(symbols: tuple[str, ...], kind: str | None, system: str | None, variant: str | None, folder: Path) -> None:
-    """Print the values of symbols as they come out."""
+    """Print the final values of symbols."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.get(opened_config.kind(kind), symbols):
             echo(line)
@@ -205,7 +210,7 @@ def get(symbols: tuple[str, ...], kind: str | None, system: str | None, variant:
 def explain(
     symbols: tuple[str, ...], kind: str | None, system: str | None, variant: str | None, folder: Path
 ) -> None:
-    """Say what Kconfig knows about symbols: where they are, what they depend on, who selects them."""
+    """Show what Kconfig knows about symbols: where they are, what they depend on, what selects them."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.explain(opened_config.kind(kind), symbols):
             echo(line)
@@ -218,7 +223,7 @@ def explain(
 @variant_option
 @project_option
 def diff(other: str | None, kind: str | None, system: str | None, variant: str | None, folder: Path) -> None:
-    """Show what differs from another system or variant, or what was changed by hand in the output folder."""
+    """Show differences to another system or variant, or changes made by hand in the output folder."""
     with looked_at(folder, system, variant) as opened_config:
         for line in opened_config.diff(opened_config.kind(kind), other):
             echo(line)
@@ -230,7 +235,7 @@ def diff(other: str | None, kind: str | None, system: str | None, variant: str |
 @variant_option
 @project_option
 def save(to: str | None, system: str | None, variant: str | None, folder: Path) -> None:
-    """Take what was changed by hand in the output folder into the project."""
+    """Save changes made by hand in the output folder to the project."""
     with opened(folder, system, variant) as opened_config:
         for saved in opened_config.save(to):
             tell(saved)
@@ -241,10 +246,10 @@ def save(to: str | None, system: str | None, variant: str | None, folder: Path) 
 @variant_option
 @project_option
 def discard(system: str | None, variant: str | None, folder: Path) -> None:
-    """Drop what was changed by hand in the output folder."""
+    """Discard changes made by hand in the output folder."""
     with opened(folder, system, variant) as opened_config:
         for line in opened_config.discard():
-            echo(f"dropped {line}")
+            echo(f"discarded {line}")
 
 
 @config.command()
@@ -252,6 +257,6 @@ def discard(system: str | None, variant: str | None, folder: Path) -> None:
 @variant_option
 @project_option
 def minimize(system: str | None, variant: str | None, folder: Path) -> None:
-    """Turn a whole .config that is used as a defconfig into the short form of the same."""
+    """Convert a full .config that is used as a defconfig into a minimal defconfig."""
     with opened(folder, system, variant) as opened_config:
         tell(opened_config.minimize())

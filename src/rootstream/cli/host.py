@@ -12,12 +12,12 @@ from rootstream.cli.options import engine
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON.")
-@click.option("--quiet", is_flag=True, help="Say only what is missing for a build.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", is_flag=True, help="Show only what is missing for a build.")
 def doctor(as_json: bool, quiet: bool) -> int:
-    """Check what this host must have, with the command that fixes each gap.
+    """Check the requirements on this host, and print a command to meet each missing one.
 
-    In a project, QEMU for the processors of its systems is looked for.
+    In a project, this includes QEMU for the architectures of its systems.
     Exit status 2 if nothing can be built here.
     """
     from rootstream.verbs import doctor as verb

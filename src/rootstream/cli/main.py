@@ -19,9 +19,9 @@ CONTEXT: Mapping[str, Any] = {"help_option_names": ["-h", "--help"], "max_conten
 @click.group(cls=Front, context_settings=dict(CONTEXT))
 @click.version_option(__version__, "-V", "--version", prog_name="rootstream", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Build bootable Linux images from one description, boot them, check them.
+    """Build bootable Linux images from one description, boot them, and check them.
 
-    A project is a folder with a system.yaml. Begin with `rootstream init debian-server box`, then
+    A project is a folder with a system.yaml. Start with `rootstream init debian-server box`, then run
     `rootstream run` and `rootstream verify` in that folder.
     """
 
@@ -29,7 +29,7 @@ def cli() -> None:
 @cli.command()
 @click.argument("shell_name", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(shell_name: str) -> None:
-    """Print the completion script for a shell: eval "$(rootstream completion bash)"."""
+    """Print a shell completion script, for eval "$(rootstream completion bash)"."""
     from click.shell_completion import get_completion_class
 
     script = get_completion_class(shell_name)

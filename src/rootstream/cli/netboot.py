@@ -41,17 +41,19 @@ ipxe_option = click.option(
     "--ipxe",
     type=click.Path(path_type=Path, file_okay=False, exists=True),
     metavar="DIR",
-    help="Folder with iPXE's programs of your own build.",
+    help="Folder with your own iPXE binaries.",
 )
 machine_argument = click.argument("machine", shell_complete=complete_machines)
 
 
 @click.command()
-@click.option("-i", "--interface", required=True, help="Serve on this network interface, and on no other.")
-@click.option("--address", help="Its address to serve on, if it has several.")
-@click.option("--proxy", is_flag=True, help="Another DHCP server gives the addresses: only add what to boot.")
-@click.option("--no-dhcp", is_flag=True, help="Another DHCP server says all: only TFTP and HTTP.")
-@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="Port of HTTP.")
+@click.option("-i", "--interface", required=True, help="Network interface to serve on; no other is used.")
+@click.option("--address", help="Address to serve on, if the interface has several.")
+@click.option(
+    "--proxy", is_flag=True, help="Another DHCP server assigns addresses; only add what to boot (proxy DHCP)."
+)
+@click.option("--no-dhcp", is_flag=True, help="Another DHCP server does everything; serve only TFTP and HTTP.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8080, show_default=True, help="HTTP port.")
 @ipxe_option
 @project_option
 @out_option
@@ -68,9 +70,9 @@ def serve(
 ) -> None:
     """Serve the machines of the project: DHCP, TFTP and HTTP, until interrupted.
 
-    Builds are live as soon as `rootstream build` has ended; system.yaml is read again when it changes. What it
-    keeps (builds, boots, choices, tokens) is in $XDG_STATE_HOME/rootstream/serve/, in a folder for each project,
-    or in ~/.local/state/rootstream/serve/.
+    New builds are served as soon as `rootstream build` has finished; system.yaml is reloaded when it changes.
+    State (builds, boots, boot overrides, tokens) is kept in a folder for each project in
+    $XDG_STATE_HOME/rootstream/serve/, by default ~/.local/state/rootstream/serve/.
     """
     import asyncio
 
@@ -79,7 +81,7 @@ def serve(
     from rootstream.netboot.serve import ServeOptions, Server
 
     if proxy and no_dhcp:
-        raise UserError("bad-value", "--proxy and --no-dhcp exclude one another")
+        raise UserError("bad-value", "--proxy and --no-dhcp cannot be combined")
     mode: Mode = "proxy" if proxy else "none" if no_dhcp else "full"
     wish = ServeOptions(interface=interface, address=address, mode=mode, port=port, ipxe=ipxe)
     with reporter(style or "plain") as report, asyncio.Runner(loop_factory=Loop) as runner:
@@ -88,13 +90,13 @@ def serve(
 
 @click.command()
 @machine_argument
-@click.option("--system", metavar="SYSTEM", shell_complete=complete_systems, help="What it boots from now on.")
-@click.option("--build", "build_id", metavar="BUILD", help="Which build of it; see `rootstream builds`.")
-@click.option("--once", is_flag=True, help="Choose that for this one boot only.")
-@click.option("--as-described", is_flag=True, help="Take back what was chosen: what system.yaml says.")
+@click.option("--system", metavar="SYSTEM", shell_complete=complete_systems, help="System to boot from now on.")
+@click.option("--build", "build_id", metavar="BUILD", help="Build of the system to boot; see `rootstream builds`.")
+@click.option("--once", is_flag=True, help="Apply --system and --build to the next boot only.")
+@click.option("--as-described", is_flag=True, help="Drop the overrides; boot what system.yaml describes.")
 @click.option("--verify", is_flag=True, help="Run the system's checks; exit status 1 if one fails.")
-@click.option("--no-power", is_flag=True, help="Only choose, for the next boot.")
-@click.option("-v", "--verbose", is_flag=True, help="Show the console as it comes.")
+@click.option("--no-power", is_flag=True, help="Only set what to boot, without switching the machine.")
+@click.option("-v", "--verbose", is_flag=True, help="Show console output live.")
 @project_option
 @out_option
 @progress_options
@@ -110,10 +112,10 @@ def boot(
     folder: Path,
     style: str | None,
 ) -> int:
-    """Switch MACHINE off and on, and follow its boot over the network.
+    """Power-cycle MACHINE, and follow its boot over the network.
 
-    `rootstream serve` must run. Times of the stages, JUnit XML and the console log are in the state
-    folder of the boot server (see `rootstream serve --help`), below machines/MACHINE/.
+    `rootstream serve` must be running. Stage times, JUnit XML and the console log are written to machines/MACHINE/
+    in the state folder of the server (see `rootstream serve --help`).
     """
     from rootstream import events
     from rootstream.errors import UserError
@@ -124,7 +126,7 @@ def boot(
     description = project.read()
     netboot.find(description, machine, project)
     if as_described and (system or build_id):
-        raise UserError("bad-value", "--as-described excludes --system and --build")
+        raise UserError("bad-value", "--as-described cannot be combined with --system or --build")
     if system or build_id or as_described:
         boot_override.choose(project, description, machine, system=system, build=build_id, once=once)
     if no_power:
@@ -147,14 +149,16 @@ def boot(
 @project_option
 @out_option
 def builds(system: str | None, folder: Path) -> None:
-    """List the builds that machines can boot, the newest first; `*` is the current one."""
+    """List the builds that machines can boot, newest first; `*` marks the current one."""
     from rootstream.errors import UserError
     from rootstream.netboot import boot_override
 
     found = boot_override.builds(find_project(folder))
     if system and system not in found.targets():
         names = ", ".join(found.targets()) or "none"
-        raise UserError("unknown-system", f"no build of {system!r} is kept", hint=f"There are builds of: {names}.")
+        raise UserError(
+            "unknown-system", f"there is no build of {system!r}", hint=f"There are builds of: {names}."
+        )
     for target in [system] if system else found.targets():
         current = found.current(target)
         for each in found.of(target):
@@ -170,11 +174,11 @@ def builds(system: str | None, folder: Path) -> None:
 @project_option
 @out_option
 def rollback(system: str, build_id: str | None, folder: Path) -> None:
-    """Have machines boot an earlier build of SYSTEM: the one before the current, or BUILD."""
+    """Make machines boot an earlier build of SYSTEM: BUILD, or the one before the current one."""
     from rootstream.netboot import boot_override
 
     build = boot_override.builds(find_project(folder)).select(system, build_id)
-    echo(f"{system}: build {build.id} is what machines boot from now on")
+    echo(f"{system}: machines boot build {build.id} from now on")
 
 
 @click.command()
@@ -183,9 +187,9 @@ def rollback(system: str, build_id: str | None, folder: Path) -> None:
 @project_option
 @out_option
 def power(machine: str, action: str, folder: Path) -> None:
-    """Switch MACHINE on or off, or say whether it is on.
+    """Switch MACHINE on or off, or show whether it is on.
 
-    Virtual machines belong to `rootstream serve`, which must run.
+    Virtual machines are run by `rootstream serve`, which must be running.
     """
     from rootstream.netboot import boot as netboot
     from rootstream.netboot import running
@@ -206,16 +210,16 @@ def power(machine: str, action: str, folder: Path) -> None:
 
 @click.command()
 @click.argument("target", metavar="DIR")
-@click.option("--url", required=True, help="Where a web server shows DIR, such as http://10.8.30.15/boot.")
+@click.option("--url", required=True, help="URL where the web server serves DIR, such as http://10.8.30.15/boot.")
 @ipxe_option
 @project_option
 @out_option
 @progress_options
 def publish(target: str, url: str, ipxe: Path | None, folder: Path, style: str | None) -> None:
-    """Write what the machines boot into DIR, for a web server that is there already.
+    """Write everything that the machines boot into DIR, for an existing web server.
 
-    Kernels, ramdisks, checksums, iPXE and its scripts, and lines for dnsmasq and ISC dhcpd. HOST:DIR is reached by
-    rsync.
+    This includes kernels, ramdisks, checksums, iPXE and its scripts, and configuration lines for dnsmasq and ISC
+    dhcpd. HOST:DIR is written by rsync.
     """
     from rootstream.netboot.publish import publish as write
 

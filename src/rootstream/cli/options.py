@@ -50,7 +50,7 @@ def project_option(command: Command) -> Command:
         "folder",
         type=click.Path(path_type=Path, file_okay=False),
         default=Path(),
-        help="Work on the project in DIR (default: here or above).",
+        help="Folder of the project (default: the current one or one above it).",
         metavar="DIR",
     )
     return option(command)
@@ -68,15 +68,15 @@ def out_option(command: Command) -> Command:
         metavar="DIR",
         expose_value=False,
         callback=keep,
-        help="Keep results in DIR instead of the project's out/ (or name it in ROOTSTREAM_OUT).",
+        help="Folder for results, instead of the project's out/ (or set ROOTSTREAM_OUT).",
     )
     return option(command)
 
 
 def progress_options(command: Command) -> Command:
     """Add `--json` and `--plain`, the ways to show progress."""
-    json = click.option("--json", "style", flag_value="json", help="Events as JSON lines on stdout.")
-    plain = click.option("--plain", "style", flag_value="plain", help="Plain lines, no live display.")
+    json = click.option("--json", "style", flag_value="json", help="Print events as JSON lines on stdout.")
+    plain = click.option("--plain", "style", flag_value="plain", help="Print plain lines, without a live display.")
     return json(plain(command))
 
 
@@ -86,12 +86,12 @@ boot_option = click.option(
     "kind",
     metavar="IMAGE",
     shell_complete=complete_bootable,
-    help="Boot only from this kind of image, such as disk or initramfs.",
+    help="Boot only this kind of image, such as disk or initramfs.",
 )
 locked_option = click.option(
-    "--locked", is_flag=True, help="Fail if the lock lacks anything, instead of pinning it."
+    "--locked", is_flag=True, help="Fail if an input is not in the lock, instead of pinning it."
 )
-variant_option = click.option("--variant", metavar="NAME", help="The same as SYSTEM@NAME.")
+variant_option = click.option("--variant", metavar="NAME", help="Same as SYSTEM@NAME.")
 
 
 def find_project(folder: Path) -> Project:

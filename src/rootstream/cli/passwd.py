@@ -10,11 +10,11 @@ from rootstream.cli.front import echo
 
 
 @click.command()
-@click.option("--buildroot", is_flag=True, help="Double every $, as BR2_TARGET_GENERIC_ROOT_PASSWD wants it.")
+@click.option("--buildroot", is_flag=True, help="Double every $, as BR2_TARGET_GENERIC_ROOT_PASSWD needs it.")
 def passwd(buildroot: bool) -> None:
     """Ask for a password and print its hash (SHA-512 crypt), for `password: {hash: ...}`.
 
-    It is read twice from the terminal without being shown, or once from standard input if that is no terminal.
+    The password is read twice from the terminal, without echo, or once from standard input if that is no terminal.
     """
     from rootstream.host.password_hash import crypt
 

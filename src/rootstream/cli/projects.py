@@ -36,20 +36,20 @@ def complete_templates(_context: click.Context, _parameter: click.Parameter, sta
 @click.argument("template", shell_complete=complete_templates)
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path))
 def init(template: str, folder: Path | None) -> None:
-    """Start a project from TEMPLATE in DIR (default: the template's name)."""
+    """Create a project from TEMPLATE in DIR (default: the template's name)."""
     from rootstream.verbs.templates import create, not_ignored
 
     place = folder or Path(template)
     files = create(template, place)
     if not_ignored(place):
-        echo(f"{place / '.gitignore'} lacks: {' '.join(not_ignored(place))}", err=True)
+        echo(f"{place / '.gitignore'} does not list: {' '.join(not_ignored(place))}", err=True)
     echo(f"{place}: {len(files)} files. Next: cd {place} && rootstream build")
 
 
 @click.command("import")
 @click.argument("source", metavar="FOLDER", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
-@click.option("--defconfig", metavar="NAME", help="Take a defconfig of its trees, not its .config.")
+@click.option("--defconfig", metavar="NAME", help="Use a defconfig of its trees instead of its .config.")
 @click.option("--name", metavar="SYSTEM", help="Name of the system (default: that of the defconfig).")
 @click.option(
     "--external",
@@ -57,14 +57,14 @@ def init(template: str, folder: Path | None) -> None:
     multiple=True,
     metavar="DIR",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
-    help="External tree, where its make has not noted it; may be given several times.",
+    help="External tree, if the output folder does not record it; can be repeated.",
 )
 def import_(
     source: Path, folder: Path | None, defconfig: str | None, name: str | None, externals: tuple[Path, ...]
 ) -> None:
-    """Make a project of a Buildroot checkout or its output folder (O=), in DIR.
+    """Create a project in DIR from a Buildroot checkout, or from an output folder of it (O=).
 
-    DIR is by default the folder that its external trees are in.
+    DIR is by default the folder that contains its external trees.
     """
     from rootstream.verbs import import_checkout
 
@@ -76,10 +76,10 @@ def import_(
 @click.command()
 @project_option
 def accept(folder: Path) -> None:
-    """Accept the code of a project that runs outside of a sandbox: its BuildStream plugins, arguments of QEMU.
+    """Accept the code of a project that runs outside of a sandbox: its BuildStream plugins and QEMU arguments.
 
-    Nothing of it is run. Without it, commands that only look end with host-code, and those that build or boot say
-    once what they run.
+    This does not run any of it. Without acceptance, commands that only inspect fail with host-code, and commands
+    that build or boot show once what they run.
     """
     from rootstream.verbs import accept as verb
 
@@ -89,11 +89,11 @@ def accept(folder: Path) -> None:
 
 @click.command()
 @click.argument("systems", nargs=-1, metavar="[SYSTEM...]", shell_complete=complete_systems)
-@click.option("--missing", is_flag=True, help="Pin only what the lock does not have yet.")
+@click.option("--missing", is_flag=True, help="Pin only inputs that are not in the lock yet.")
 @project_option
 @progress_options
 def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | None) -> None:
-    """Pin every input of SYSTEMs (default: all, with variants) to its newest version: writes system.lock."""
+    """Pin every input of SYSTEMs (default: all, with variants) to its newest version in system.lock."""
     from rootstream.verbs import update as verb
 
     project = find_project(folder)
@@ -111,7 +111,7 @@ def update(systems: tuple[str, ...], missing: bool, folder: Path, style: str | N
     "place",
     type=click.Path(path_type=Path, file_okay=False),
     metavar="DIR",
-    help="Also write what the lock names into DIR, for ROOTSTREAM_FETCHED of other builds.",
+    help="Also write all locked inputs to DIR, for ROOTSTREAM_FETCHED of other builds.",
 )
 @progress_options
 def fetch(
@@ -122,9 +122,9 @@ def fetch(
     place: Path | None,
     style: str | None,
 ) -> None:
-    """Fetch everything that systems (default: all, without variants) are built from.
+    """Download everything that systems (default: all, without variants) are built from.
 
-    Building needs no network then.
+    After that, building needs no network.
     """
     from rootstream.verbs import build as verb
 
@@ -137,9 +137,9 @@ def fetch(
 @project_option
 @click.option("--out", "also_out", is_flag=True, help="Also delete out/.")
 @click.option("--cache", is_flag=True, help="Also delete the cache shared by all projects of this user.")
-@click.option("--yes", is_flag=True, help="Do not ask, and delete what was made by hand in output folders, too.")
+@click.option("--yes", is_flag=True, help="Do not ask, and also delete changes made by hand in output folders.")
 def clean(folder: Path, also_out: bool, cache: bool, yes: bool) -> None:
-    """Delete what is derived in the project (.rootstream/); nothing you wrote, no lock."""
+    """Delete generated files of the project (.rootstream/), but not your own files or the lock."""
     from rootstream.verbs import inspect
 
     project = find_project(folder)

@@ -68,21 +68,21 @@ def _problem(leaf: Leaf, named: ScalarNode, folder: Path) -> UserError | None:
         real = path.resolve()
         if not real.is_relative_to(folder.resolve()):
             message = f"{named.text!r} leads out of the project's folder, to {str(real)!r}"
-            hint = "Put a copy into the project: a build reads nothing else."
+            hint = "Copy it into the project: builds read nothing else."
             return UserError("outside-project", message, where=named.where, hint=hint)
         mode = real.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return _missing(leaf, named, folder)
     except (OSError, RuntimeError, ValueError) as error:
         # a loop of links is a RuntimeError before Python 3.13
-        reason = error.strerror if isinstance(error, OSError) else "it is a link to itself"
+        reason = error.strerror if isinstance(error, OSError) else "the symbolic link points to itself"
         return UserError("file-unreadable", f"{named.text!r} cannot be read: {reason}", where=named.where)
     right = stat.S_ISDIR(mode) if leaf.path == "folder" else stat.S_ISREG(mode)
     if not right:
         message = f"{named.text!r} is not a {leaf.path}"
         return UserError(f"not-a-{leaf.path}", message, where=named.where)
     if not os.access(real, os.R_OK):
-        return UserError("file-unreadable", f"{named.text!r} may not be read", where=named.where)
+        return UserError("file-unreadable", f"{named.text!r} cannot be read: permission denied", where=named.where)
     return None
 
 
@@ -100,7 +100,7 @@ def _missing(leaf: Leaf, named: ScalarNode, folder: Path) -> UserError:
         "missing-file",
         f"there is no {leaf.path} {named.text!r}{guess}",
         where=named.where,
-        hint="Paths begin at the folder of system.yaml.",
+        hint="Paths are relative to the folder of system.yaml.",
     )
 
 

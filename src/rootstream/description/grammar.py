@@ -122,7 +122,7 @@ def expected(shape: Shape) -> str:
         case Table():
             return f"a mapping ({shape.key.expected}: {expected(shape.value)})"
         case Record():
-            return f"a mapping (words: {', '.join(shape.fields)})"
+            return f"a mapping (keys: {', '.join(shape.fields)})"
         case Choice():
             return f"one of: {', '.join(shape.options)}"
         case AnyOf():
@@ -288,5 +288,5 @@ def _plainly(kind: Any, limits: dict[str, int]) -> str:  # noqa: ANN401
         bounds = f" from {limits['low']} to {limits['high']}" if {"low", "high"} <= limits.keys() else ""
         return f"a whole number{bounds}"
     if kind is str:
-        return "text that is not empty" if limits.get("least") else "text"
+        return "non-empty text" if limits.get("least") else "text"
     raise TypeError(f"{kind} has no words of its own: annotate it with Means")

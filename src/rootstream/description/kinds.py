@@ -60,7 +60,7 @@ def found(base: type[K], package: str, order: Sequence[str], group: str) -> dict
                 "bad-plugin", f"{point.value} ({group}): no subclass of {base.__name__} for {point.name!r}"
             )
         if point.name in kinds:
-            raise UserError("bad-plugin", f"{point.value} ({group}): there is a kind {point.name!r} already")
+            raise UserError("bad-plugin", f"{point.value} ({group}): a kind {point.name!r} already exists")
         kinds[point.name] = kind
     return kinds
 
@@ -79,7 +79,7 @@ def _loaded(point: EntryPoint, group: str) -> object:
         raise UserError(
             "bad-plugin",
             f"{point.value} ({group}) cannot be loaded: {why}",
-            hint=f"It comes with the package {point.dist.name}." if point.dist else None,
+            hint=f"It is part of the package {point.dist.name}." if point.dist else None,
         ) from error
 
 

@@ -32,7 +32,9 @@ LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 
 def _hash(value: str) -> str:
     if not HASH.fullmatch(value):
-        raise ValueError("expected a password hash such as $6$..., as `mkpasswd` or `openssl passwd -6` print it")
+        raise ValueError(
+            "expected a password hash such as $6$..., as printed by `mkpasswd` or `openssl passwd -6`"
+        )
     return value
 
 
@@ -51,51 +53,51 @@ PasswdPath = Annotated[ImagePath, AfterValidator(_in_passwd)]
 
 
 class PasswordHash(Model):
-    """A password, given by its hash."""
+    """A password, given as a hash."""
 
     hash: Annotated[str, AfterValidator(_hash), Means("a password hash such as $6$...")]
-    """The hash, as crypt(5) has it: `$6$salt$...`."""
+    """Hash in the format of crypt(5): `$6$salt$...`."""
 
 
 Password = Literal["locked", "empty"] | PasswordHash
 
 
 class User(Model):
-    """An account."""
+    """A user account."""
 
     name: Account
     """Login name."""
     uid: Annotated[int, Field(ge=0, le=65533)] | None = None
-    """Number of the user; by default the next free one from 1000, or from 100 for a system user."""
+    """User ID; by default the next free one from 1000 up, or from 100 for a system user."""
     group: Account | None = None
-    """Primary group; by default one of the user's own name."""
+    """Primary group; by default a group with the name of the user."""
     groups: tuple[Account, ...] = ()
-    """Further groups; they are made if the root has none of that name."""
+    """Supplementary groups; created if they do not exist in the root."""
     home: PasswdPath | None = None
-    """Home folder; by default /home/NAME."""
+    """Home directory; by default /home/NAME."""
     shell: PasswdPath = "/bin/sh"
     """Login shell."""
-    gecos: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]*$"), Means("text in one line, without ':'")] = ""
+    gecos: Annotated[str, Field(pattern=r"^[^:\x00-\x1f\x7f]*$"), Means("text on one line, without ':'")] = ""
     """Full name or purpose."""
     password: Password = "locked"  # noqa: S105  (a word, not a password)
     """`locked`, `empty`, or `{hash: ...}`."""
     authorized_keys: tuple[ProjectFile, ...] = ()
-    """Files with SSH public keys that may log in as this user."""
+    """Files with SSH public keys that are accepted for this user."""
     sudo: bool | Literal["nopasswd"] = False
-    """May become root through sudo, with the own password or (nopasswd) without."""
+    """Allow the user to become root with sudo, with their own password or (`nopasswd`) without one."""
     system: bool = False
-    """An account for a service: low number, no home made."""
+    """Make it a system account: a low user ID, and no home directory created."""
 
 
 class RootLogin(Model):
-    """How root may log in."""
+    """How root can log in."""
 
     password: Password = "locked"  # noqa: S105
     """`locked`, `empty`, or `{hash: ...}`."""
     console: bool = True
-    """Root may log in on consoles (with `password: locked` nobody can)."""
+    """Allow root to log in on consoles (impossible with `password: locked`)."""
     authorized_keys: tuple[ProjectFile, ...] = ()
-    """Files with SSH public keys that may log in as root."""
+    """Files with SSH public keys that are accepted for root."""
 
 
 class Group(Model):
@@ -104,24 +106,24 @@ class Group(Model):
     name: Account
     """Name of the group."""
     gid: Annotated[int, Field(ge=0, le=65533)] | None = None
-    """Number of the group; by default the next free one."""
+    """Group ID; by default the next free one."""
     system: bool = False
-    """Number it below 1000."""
+    """Make it a system group, with an ID below 1000."""
 
 
 class Permission(Model):
-    """Owner, mode or capabilities of files that are in the image."""
+    """Owner, mode or capabilities of existing files in the image."""
 
     path: ImagePath
-    """Path in the image; `*` stands for any name in its last part."""
+    """Path in the image; `*` in its last component matches any name."""
     owner: Account | Number | None = None
-    """Owner, by name or number."""
+    """Owner, by name or ID."""
     group: Account | Number | None = None
-    """Group, by name or number."""
+    """Group, by name or ID."""
     mode: Mode | None = None
-    """Mode in octal, set-id and sticky bits included, such as 4755."""
+    """Octal mode, including set-ID and sticky bits, such as 4755."""
     recursive: bool = False
-    """Everything below the path, too."""
+    """Apply it to everything below the path as well."""
     capabilities: (
         Annotated[
             str,
@@ -130,7 +132,7 @@ class Permission(Model):
         ]
         | None
     ) = None
-    """File capabilities as setcap(8) writes them, such as `cap_net_raw+ep`."""
+    """File capabilities in the notation of setcap(8), such as `cap_net_raw+ep`."""
 
 
 class Device(Model):
@@ -139,59 +141,59 @@ class Device(Model):
     path: ImagePath
     """Path in the image."""
     type: Literal["char", "block", "fifo"]
-    """Kind of the node."""
+    """Type of the node."""
     major: Annotated[int, Field(ge=0, le=4095)] = 0
     """Major number."""
     minor: Annotated[int, Field(ge=0, le=1048575)] = 0
     """Minor number."""
     mode: Mode = 0o600
-    """Mode in octal."""
+    """Octal mode."""
     owner: Account | Number = 0
-    """Owner, by name or number."""
+    """Owner, by name or ID."""
     group: Account | Number = 0
-    """Group, by name or number."""
+    """Group, by name or ID."""
 
 
 def _one_line(value: str) -> str:
     if not value.strip() or any(ord(c) < 32 for c in value):  # noqa: PLR2004
-        raise ValueError("expected text in one line")
+        raise ValueError("expected text on one line")
     return value
 
 
-OneLine = Annotated[str, AfterValidator(_one_line), Means("text in one line")]
+OneLine = Annotated[str, AfterValidator(_one_line), Means("text on one line")]
 
 
 class Sshd(Model):
-    """Who may log in through the SSH server of the root (OpenSSH or dropbear)."""
+    """Login policy of the SSH server in the root (OpenSSH or Dropbear)."""
 
     root: Literal["no", "prohibit-password", "yes"] | None = None
-    """May root log in: not at all, with a key only, or also with a password; by default with the keys that
-    `root_login` gives it, else not at all."""
+    """Whether root can log in: not at all, only with a key, or also with a password. By default only with the keys
+    in `root_login`, or not at all if there are none."""
     passwords: bool | None = None
-    """May users log in with passwords; by default what the server itself says."""
+    """Whether users can log in with passwords; by default the server's own default."""
     ports: tuple[Port, ...] = ()
     """Ports to listen on; by default 22."""
 
 
 class Service(Model):
-    """A program that is started with the system, by whichever init the root has."""
+    """A program that the init system of the root starts at boot."""
 
     name: Account
     """Name of the service."""
     command: OneLine
-    """Command line to run in the foreground; a shell reads it."""
+    """Command line of a program that stays in the foreground, run by a shell."""
     user: Account | None = None
     """User to run it as; by default root."""
     after: tuple[Account, ...] = ()
-    """Services of this list that are started before it."""
+    """Services earlier in this list to start before it."""
     restart: Literal["no", "always"] = "always"
-    """Start it again when it ends."""
+    """Whether to restart it when it exits."""
     enabled: bool = True
-    """Start it with the system."""
+    """Start it at boot."""
 
 
 class SourcePackage(Model):
-    """Software in a folder of the project, compiled for the system and installed into it."""
+    """Software in a folder of the project, to be built for the system and installed in it."""
 
     name: Annotated[
         str,
@@ -200,16 +202,16 @@ class SourcePackage(Model):
     ]
     """Name of the package."""
     source: ProjectFolder
-    """Folder with its source."""
+    """Folder with its source code."""
     build: Literal["autotools", "cmake", "meson", "make", "cargo", "go", "python"]
-    """How it is built."""
+    """Build system."""
     depends: Annotated[
         tuple[Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9+._-]*$"), Means("the name of a package")], ...],
         Field(max_length=100),
     ] = ()
-    """Packages of the root that it needs, such as `zlib`; `host-...` for tools of the build."""
+    """Packages that it depends on, such as `zlib`; `host-...` for build tools."""
     options: tuple[OneLine, ...] = ()
-    """Options for its configure, cmake, meson, make, cargo or go."""
+    """Options to pass to configure, cmake, meson, make, cargo or go."""
     module: (
         Annotated[
             str,
@@ -218,22 +220,23 @@ class SourcePackage(Model):
         ]
         | None
     ) = None
-    """Go: the module's path, by default that of go.mod or the name; python: `setuptools` (default), `flit` ..."""
+    """Go: the module path, by default that in go.mod, or the name. Python: `setuptools` (the default), `flit`
+    ..."""
 
 
 class SecretFile(Model):
-    """A file that nobody but the system may know: a host key, a token."""
+    """A file with a secret, such as a host key or a token."""
 
     path: ImagePath
     """Path in the image."""
     file: ProjectFile
-    """File of the project with its contents, 24 bytes to 32 KiB; keep it out of version control."""
+    """File in the project with the contents, 24 bytes to 32 KiB; keep it out of version control."""
     mode: Mode = 0o600
-    """Mode in octal."""
+    """Octal mode."""
     owner: Account | Number | None = None
-    """Owner, by name or number; by default root."""
+    """Owner, by name or ID; by default root."""
     group: Account | Number | None = None
-    """Group, by name or number; by default root."""
+    """Group, by name or ID; by default root."""
 
 
 def _requirement(value: str) -> str:
@@ -244,7 +247,9 @@ def _requirement(value: str) -> str:
 
 
 Requirement = Annotated[
-    str, AfterValidator(_requirement), Means("the name of a Python package, with extras, versions and a marker")
+    str,
+    AfterValidator(_requirement),
+    Means("a Python requirement: a package name, optionally with extras, versions and a marker"),
 ]
 PythonName = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?$"), Means("the name of a Python package")
@@ -257,49 +262,49 @@ class PythonGit(Model):
     name: PythonName
     """Name of the package."""
     url: GitAddress
-    """Address of the repository."""
+    """URL of the repository."""
     track: GitRef = "HEAD"
-    """Branch or tag that `rootstream update` follows; the lock holds the commit."""
+    """Branch or tag that `rootstream update` follows; the lock pins the commit."""
     submodules: bool = False
-    """Take its submodules, too, from the addresses that it names."""
+    """Also fetch its submodules, from the URLs in its .gitmodules."""
     version: (
         Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.!+_-]{0,98}$"), Means("a version such as 13.1.0")] | None
     ) = None
-    """Version for a package that takes it from Git (pbr, setuptools-scm), whose history is not in the sandbox."""
+    """Version of a package that derives it from Git history (pbr, setuptools-scm), which is not in the sandbox."""
 
 
 class PythonPackages(Model):
-    """Python packages for the root's own Python, as wheels that pip finds and the lock pins by hash."""
+    """Python packages for the Python of the root: wheels that pip selects and the lock pins by hash."""
 
     install: tuple[Requirement, ...] = ()
-    """What to install, names and versions as pip takes them: `ironic-python-agent==13.0.0`."""
+    """Requirements to install, in pip's notation: `ironic-python-agent==13.0.0`."""
     from_source: tuple[Requirement, ...] = ()
-    """What to install of which there is no wheel, or none for this system: its source is built in the sandbox."""
+    """Requirements to build from source in the sandbox, because there is no wheel, or none for this system."""
     git: tuple[PythonGit, ...] = ()
-    """Packages to build from Git repositories, with what they need."""
+    """Packages to build from Git repositories, and to install along with their dependencies."""
     build_requires: tuple[Requirement, ...] = ()
-    """Python packages that building needs and the sources do not name."""
+    """Python packages that building needs and the sources do not declare."""
     build_packages: tuple[PackageName, ...] = ()
-    """Debian packages that building needs beside a compiler and Python's headers, such as libffi-dev."""
+    """Debian packages that building needs in addition to a compiler and Python's headers, such as libffi-dev."""
     requirements: tuple[ProjectFile, ...] = ()
-    """Requirement files of the project that say what to install."""
+    """Requirements files in the project."""
     constraints: tuple[ProjectFile, ...] = ()
-    """Constraint files of the project, such as upper-constraints.txt: versions to take of what is needed."""
+    """Constraints files in the project, such as upper-constraints.txt, which limit the versions of
+    dependencies."""
     version: (
         Annotated[str, Field(pattern=r"^3\.[0-9]{1,2}$"), Means("a version of Python such as 3.13")] | None
     ) = None
-    """Version of the root's Python; by default what the suite has. A buildroot root needs it."""
+    """Version of the root's Python; by default that of the suite. Required for a Buildroot root."""
     byte_code: bool = True
-    """Compile the packages: a faster start for about twice the size."""
+    """Compile the packages to byte code: they start faster, at about twice the size."""
 
 
 class OverlayLayer(Model):
     overlay: ProjectFolder
-    """Folder of the project that is copied over the root; `.git .svn .hg .empty *~` are left out.
+    """Folder in the project that is copied over the root, except for `.git .svn .hg .empty *~`.
 
-    What it brings belongs to root, with the modes that Git keeps: 755 for folders and programs, 644 for other
-    files. A folder that the root has already keeps its owner and mode. Other owners and modes come from
-    `permissions`.
+    Its files are owned by root, with the modes that Git records: 755 for folders and executables, 644 for other
+    files. Folders that exist in the root keep their owner and mode. Use `permissions` for other owners and modes.
     """
 
 
@@ -307,9 +312,9 @@ class HostnameLayer(Model):
     hostname: Annotated[
         str,
         Field(pattern=rf"^{LABEL}(\.{LABEL})*$", max_length=LONGEST_NAME),
-        Means(f"a host name of letters, digits and '-', at most {LONGEST_NAME} in all"),
+        Means(f"a host name of letters, digits and '-', at most {LONGEST_NAME} characters"),
     ]
-    """Name of the machine."""
+    """Host name of the system."""
 
 
 class IssueLayer(Model):
@@ -319,37 +324,37 @@ class IssueLayer(Model):
 
 class UsersLayer(Model):
     users: tuple[User, ...]
-    """Accounts to make or change."""
+    """User accounts to create or change."""
 
 
 class GroupsLayer(Model):
     groups: tuple[Group, ...]
-    """Groups to make."""
+    """Groups to create."""
 
 
 class RootLoginLayer(Model):
     root_login: RootLogin
-    """How root may log in; by default not at all."""
+    """How root can log in; by default not at all."""
 
 
 class SshdLayer(Model):
     sshd: Sshd
-    """Policy of the SSH server."""
+    """Login policy of the SSH server."""
 
 
 class ServicesLayer(Model):
     services: tuple[Service, ...]
-    """Programs to start with the system."""
+    """Programs to start at boot."""
 
 
 class PackagesLayer(Model):
     packages: tuple[SourcePackage, ...]
-    """Software to compile from folders of the project."""
+    """Software to build from folders of the project."""
 
 
 class SecretsLayer(Model):
     secrets: tuple[SecretFile, ...]
-    """Files whose contents are put into the exported images and are in no cache and no log."""
+    """Files whose contents are injected into the exported images only, and appear in no cache and no log."""
 
 
 class PythonLayer(Model):
@@ -369,7 +374,7 @@ class DevicesLayer(Model):
 
 class DeviceTableLayer(Model):
     device_table: ProjectFile
-    """File in Buildroot's device table format (makedev): permissions and nodes."""
+    """File in Buildroot's device table format (makedevs): permissions and device nodes."""
 
 
 Layer = Annotated[

@@ -48,8 +48,8 @@ def load(path: Path) -> Description:
     """
     node, found = parse(_read(path), path)
     if isinstance(node, ScalarNode) and node.value is None:
-        hint = "`rootstream init` in an empty folder makes a first one."
-        raise Problems((UserError("empty-file", "there is nothing in this file", where=node.where, hint=hint),))
+        hint = "Run `rootstream init` in an empty folder to create a first one."
+        raise Problems((UserError("empty-file", "the file is empty", where=node.where, hint=hint),))
     reading = _Reading(folder=path.parent, problems=list(found))
     description = reading.project(node)
     if reading.problems:
@@ -66,7 +66,7 @@ def _read(path: Path) -> bytes:
             "no-project",
             f"no {path.name} here",
             where=Where(path=path.parent),
-            hint="`rootstream init` makes one.",
+            hint="Run `rootstream init` to create one.",
         ) from error
     except OSError as error:
         message = f"cannot be read: {error.strerror}"

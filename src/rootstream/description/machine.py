@@ -30,65 +30,66 @@ class Nic(Model):
     """A network card."""
 
     model: Literal["virtio", "e1000", "rtl8139", "none"] = "virtio"
-    """What the system sees."""
+    """Model of the card."""
     mac: (
         Annotated[
             str,
             Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"),
-            Means("an address such as 52:54:00:12:34:56"),
+            Means("a MAC address such as 52:54:00:12:34:56"),
         ]
         | None
     ) = None
-    """Its address; by default QEMU's."""
+    """MAC address; by default QEMU's."""
     forward: dict[Port, Port] = {}
-    """Ports of this host (on 127.0.0.1) that lead to ports of the system: `{2222: 22}`."""
+    """Ports of this host (on 127.0.0.1) to forward to ports of the system: `{2222: 22}`."""
 
 
 class ExtraDisk(Model):
-    """A further, empty disk."""
+    """An additional, empty disk."""
 
     size: Size
-    """Its size."""
+    """Size of the disk."""
     bus: Literal["ide", "virtio"] = "virtio"
-    """How it is attached."""
+    """Bus that it is attached to."""
 
 
 class Machine(Model):
-    """The machine that boots the system in QEMU."""
+    """The QEMU machine that boots the system."""
 
     memory: Size | None = None
-    """Memory. Where nothing is written, 256M, or what the root of an initramfs needs where that is more: twice its
-    size unpacked, its size packed, and 128M, since Linux gives half of the memory to a root in it."""
+    """Memory. The default is 256M, or more if an initramfs needs it: twice its unpacked size (Linux lets a root in
+    memory use half of it), plus its packed size, plus 128M."""
     cores: Annotated[int, Field(ge=1, le=256)] = 1
-    """Number of processors. Without KVM those of x86_64 take turns on one of the host: more are not faster."""
+    """Number of processors. Without KVM, those of x86_64 share one host thread, so more are not faster."""
     boot: Annotated[tuple[BootFrom, ...], Field(min_length=1)] | None = None
-    """Images to boot from: `run` takes the first, `verify` each. By default all bootable ones.
-    The kernel is given to QEMU directly, except with `disk`, `iso` (a CD) and `uki` (on a disk with nothing else),
-    which the firmware starts; `capsule` is a kernel that has its root inside."""
+    """Images to boot: `run` boots the first, `verify` each of them. By default all bootable ones. QEMU loads the
+    kernel directly, except for `disk`, `qcow2`, `iso` (attached as a CD) and `uki` (on a disk of its own), which
+    the firmware boots; a `capsule` is a kernel with an embedded root."""
     bus: Literal["ide", "virtio", "ahci"] = "ide"
-    """How disks are attached. Where nothing is written: `ahci` on a PC that UEFI starts, `ide` on other PCs,
-    `virtio` elsewhere."""
+    """Bus that disks are attached to. The default is `ahci` on a PC with UEFI, `ide` on other PCs, and `virtio` on
+    other architectures."""
     disks: tuple[ExtraDisk, ...] = ()
-    """Further, empty disks."""
+    """Additional, empty disks."""
     nics: tuple[Nic, ...] = (Nic(),)
-    """Network cards, each on a network of its own behind this host."""
+    """Network cards, each on its own user-mode network of QEMU."""
     network: Literal["isolated", "open"] = "isolated"
-    """What the system reaches: with `isolated` nothing but an address by DHCP, without a router, a name server or
-    IPv6, and whoever comes through a forwarded port or a check; with `open` all that this host reaches, and this
-    host's own services on 127.0.0.1 (as 10.0.2.2). A check whose command downloads something needs `open`."""
+    """What the system can reach. `isolated`: nothing; it gets an address by DHCP, but no router, DNS server or
+    IPv6, and can only answer connections to forwarded ports and from checks. `open`: everything that this host can
+    reach, including the host's own services on 127.0.0.1 (as 10.0.2.2). Checks that download something need
+    `open`."""
     firmware: Literal["auto", "bios", "uefi"] = "auto"
-    """Firmware: `auto` takes for each image what it starts from; `verify` boots an ISO image from both."""
+    """Firmware: `auto` selects the one that each image boots from; `verify` boots an ISO image with both."""
     accelerator: Literal["auto", "kvm", "tcg"] = "auto"
-    """`auto` takes KVM where a guest really runs on it."""
+    """`auto` uses KVM if a test guest actually runs on it."""
     kernel_args: KernelArgs = ""
-    """Kernel arguments when the kernel is started directly; console= and root= are added where missing."""
+    """Kernel arguments for direct kernel boot; console= and root= are added if missing."""
     console: Terminal = "ttyS0"
     """Serial console of the system."""
     extra_args: tuple[str, ...] = ()
-    """Further arguments for QEMU."""
+    """Additional QEMU arguments."""
     timeout: Duration = 120.0
-    """How long a boot with all its checks may take. Like `within` of a check, it is five times as long without KVM
-    where nothing is written."""
+    """Time limit for a boot with all its checks. The default, like that of `within` in checks, is five times as
+    long without KVM."""
 
 
 USUAL_MEMORY = 256 << 20

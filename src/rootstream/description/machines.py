@@ -23,7 +23,7 @@ MOST_MACHINES = 1000
 
 def _mac(value: str) -> str:
     if int(value[:2], 16) & 1 or not int(value.replace(":", ""), 16):
-        raise ValueError(f"{value!r} is not the address of a single machine")
+        raise ValueError(f"{value!r} is not a unicast MAC address")
     return value.lower()
 
 
@@ -38,7 +38,7 @@ Mac = Annotated[
     str,
     Field(pattern=r"^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$"),
     AfterValidator(_mac),
-    Means("an address such as 52:54:00:12:34:56"),
+    Means("a MAC address such as 52:54:00:12:34:56"),
 ]
 Ipv4 = Annotated[str, AfterValidator(_ipv4), Means("an IPv4 address such as 10.8.30.13")]
 Target = Annotated[
@@ -46,91 +46,97 @@ Target = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,62}(@[a-z0-9][a-z0-9._-]{0,62})?$"),
     Means("a system of the project, or SYSTEM@VARIANT"),
 ]
-BuildId = Annotated[str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{8}$"), Means("a build that is kept")]
-Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,250}$"), Means("a domain such as lab.example")]
+BuildId = Annotated[
+    str, Field(pattern=r"^[0-9]{8}-[0-9]{6}-[0-9a-f]{8}$"), Means("the ID of a build that is kept")
+]
+Domain = Annotated[str, Field(pattern=r"^[A-Za-z0-9.-]{1,250}$"), Means("a domain name such as lab.example")]
 
 
 class Ssh(Model):
-    """Logging in by SSH with a key, which asks for no passphrase."""
+    """SSH login with a private key that has no passphrase."""
 
     key_file: ProjectFile
     """File with the private key; keep it out of version control."""
     user: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,31}$"), Means("the name of a user")] = "root"
-    """Who logs in."""
+    """User to log in as."""
     port: Port = 22
-    """The port of the SSH server."""
+    """Port of the SSH server."""
     known_hosts: ProjectFile | None = None
-    """File with the machine's host key, as ssh writes it; without one, any machine at the address is believed."""
+    """File with the machine's host key, in the format of ssh's known_hosts; without it, the host key is not
+    verified."""
 
 
 class NetMachine(Model):
     """A machine that boots over the network."""
 
     macs: Annotated[tuple[Mac, ...], Field(min_length=1, max_length=16)]
-    """Addresses of its network cards as its firmware has them; the first is that of the boot, if it matters."""
+    """MAC addresses that the firmware uses, one per network card; the first is the card to boot from, where that
+    matters."""
     system_mac: Mac | None = None
-    """Address that the booted system gives the card, where that is another."""
+    """MAC address that the booted system sets on the card, if it differs."""
     address: Ipv4 | None = None
-    """Its IPv4 address; without one it gets any of `serve: {range: ...}`."""
+    """Its IPv4 address; by default any free one from `serve: {range: ...}`."""
     system_address: Ipv4 | None = None
-    """IPv4 address of the booted system, where that is another."""
+    """IPv4 address of the booted system, if it differs."""
     arch: Architecture = HOST
     """Processor architecture."""
     firmware: Literal["bios", "uefi"] = "bios"
-    """Its firmware."""
+    """Type of its firmware."""
     ipxe: Literal["any", "own"] = "any"
-    """Firmware that is an iPXE itself is used as it is (`any`), or loads ours first (`own`)."""
+    """If the firmware is iPXE already: use it as it is (`any`), or have it chain-load ours first (`own`)."""
     system: Target
-    """What it boots: a system of this project, or SYSTEM@VARIANT."""
+    """System, or SYSTEM@VARIANT, that it boots."""
     build: BuildId | None = None
-    """Build that it is pinned to; by default the newest, or what was rolled back to."""
+    """Build to boot; by default the current one: the newest, or the one that `rootstream rollback` selected."""
     kernel_args: KernelArgs = ""
-    """Kernel arguments after those of the system's `machine:`. Words in braces are filled in: `{name}`, `{mac}`,
-    `{address}`, `{system_mac}`, `{system_address}`, `{server}`, `{system}`, `{build}`."""
+    """Kernel arguments, appended to those of the system's `machine:`. Placeholders are substituted: `{name}`,
+    `{mac}`, `{address}`, `{system_mac}`, `{system_address}`, `{server}`, `{system}`, `{build}`."""
     console: Terminal | None = None
-    """Serial console of the system; by default the architecture's usual one."""
+    """Serial console of the system; by default the usual one of the architecture."""
     console_command: Command | None = None
-    """Command whose standard input and output are the serial console, such as `[ipmitool, ..., sol, activate]`."""
+    """Command that connects its standard input and output to the serial console, such as
+    `[ipmitool, ..., sol, activate]`."""
     ssh: Ssh | None = None
-    """How checks log in where there is no serial console: console texts and logins are then left out."""
+    """SSH access for checks on a machine without a serial console; `console` and `login` checks are then
+    skipped."""
     power: Power = NoPower()
-    """How it is switched on and off."""
+    """How to switch it on and off."""
     phone_home: bool = False
-    """The system tells the server that it is up, with a token made for this one boot."""
+    """Have the system report to the server when it is up, authenticated by a token that is valid for this one
+    boot."""
     timeout: Duration = 300.0
-    """How long a boot with all its checks may take; five times as long in QEMU without KVM, where nothing is
-    written."""
+    """Time limit for a boot with all its checks; the default is five times as long in QEMU without KVM."""
 
 
 class AddressRange(Model):
-    """Addresses for machines that have none of their own."""
+    """Address range for machines without an `address` of their own."""
 
     first: Ipv4
-    """The first."""
+    """First address."""
     last: Ipv4
-    """The last."""
+    """Last address."""
 
 
 class Serve(Model):
-    """How `rootstream serve` serves."""
+    """Settings of `rootstream serve`."""
 
     unknown: Literal["local", "menu", "refuse"] = "local"
-    """What other machines get: a boot from their first disk, a menu of the systems, or what their firmware boots
-    next."""
+    """What machines that are not listed boot: their first disk (`local`), a system chosen from a menu (`menu`), or
+    the next boot device of their firmware (`refuse`)."""
     range: AddressRange | None = None
-    """Addresses for machines without one."""
+    """Address range for machines without an `address`."""
     router: Ipv4 | None = None
-    """Default gateway that machines are told; by default none."""
+    """Default gateway sent to machines; by default none."""
     dns: Annotated[tuple[Ipv4, ...], Field(max_length=3)] = ()
-    """Name servers that machines are told."""
+    """DNS servers sent to machines."""
     domain: Domain | None = None
-    """Domain that machines are told."""
+    """Domain name sent to machines."""
     lease: Duration = 3600.0
-    """How long an address is lent."""
+    """DHCP lease time."""
     keep: Annotated[int, Field(ge=2, le=1000)] = 5
-    """How many builds of a system are kept to go back to."""
+    """Number of builds to keep per system."""
     menu_timeout: Duration = 30.0
-    """How long the menu waits before it boots from the machine's own disk."""
+    """Time before the menu gives up and boots the machine's own disk."""
 
 
 def not_for_ipxe(args: str) -> str | None:
@@ -152,4 +158,4 @@ def commands_of(machines: Mapping[str, NetMachine]) -> str:
         if machine.power.programs:
             found.setdefault(machine.power.programs, []).append(name)
     what = "; ".join(f"`{word}` of {', '.join(names)}" for word, names in found.items())
-    return f"system.yaml has programs of its own run on this host, as you: {what}" if what else ""
+    return f"system.yaml runs programs of its own on this host, with your permissions: {what}" if what else ""

@@ -22,28 +22,29 @@ MOST_VARIANTS = 100
 
 
 class System(Model):
-    """What to build: one machine's software, its images and what they must do."""
+    """One system to build: its root file system, kernel, images, and the checks that they must pass."""
 
     arch: Architecture = HOST
     """Processor architecture."""
     isa: Isa | None = None
-    """Instruction set of a RISC-V processor: `gc`, with floating point, is the default; `imac` is without."""
+    """Instruction set of a RISC-V processor: `gc` (the default, with floating point) or `imac` (without)."""
     description: str = ""
     """What the system is for."""
     root: Root
     """Where the root file system comes from."""
     kernel: Kernel | None = None
-    """The kernel; leave it out for images without one."""
+    """The kernel; omit it if no image needs one."""
     layers: tuple[Layer, ...] = ()
-    """What is laid over the root, in this order."""
+    """Changes applied on top of the root, in this order."""
     images: Annotated[tuple[Image, ...], Field(min_length=1)]
-    """Files to make."""
+    """Image files to build."""
     machine: Machine = Machine()
-    """What boots the system."""
+    """The virtual machine that `run` and `verify` boot the system in."""
     checks: tuple[Check, ...] = ()
-    """What the booted system must show."""
+    """Checks that the booted system must pass."""
     epoch: Annotated[int, Field(ge=315532800, le=4102444800)] = EPOCH
-    """Time stamp of everything in the images, in seconds since 1970 (from 1980 on, as FAT wants it)."""
+    """Timestamp of every file in the images, in seconds since 1970; 1980 or later, the earliest that FAT can
+    store."""
 
     @property
     def label(self) -> str:
@@ -52,14 +53,14 @@ class System(Model):
 
 
 class Debian(Model):
-    """Where the pinned packages of the build base, and Debian source packages, come from."""
+    """Where the packages of the build environment, and Debian source packages, are downloaded from."""
 
     suites: Annotated[tuple[Suite, ...], Field(min_length=1)] = ("trixie",)
-    """Suites of Debian."""
+    """Debian suites."""
     mirrors: tuple[str, ...] = ()
-    """Mirrors to ask, in this order; by default those of this host's apt."""
+    """Mirrors to use, in this order; by default those that apt on this host uses."""
     packages: tuple[PackageName, ...] = ()
-    """Packages to have in the build base beside the usual ones."""
+    """Extra packages to install in the build environment."""
 
 
 class Described(Model):
@@ -102,20 +103,21 @@ class Description(Model):
 
 
 class ProjectFile(Model):
-    """A description of systems."""
+    """The top level of `system.yaml`."""
 
     debian: Debian = Debian()
-    """Where the packages of the build base, and Debian source packages, come from."""
+    """Where the packages of the build environment, and Debian source packages, are downloaded from."""
     systems: Annotated[dict[Name, dict[Any, Any]], Field(min_length=1)]
-    """The systems of the project, each with a name."""
+    """The systems of the project, by name."""
     machines: Annotated[dict[Name, NetMachine], Field(max_length=MOST_MACHINES)] = {}
-    """The machines that boot over the network, each with a name."""
+    """The machines that boot over the network, by name."""
     serve: Serve = Serve()
-    """How `rootstream serve` serves them."""
+    """Settings of `rootstream serve`, which serves them."""
 
 
 class Variants(Model):
-    """The word beside those of a system that a user may write: its variants."""
+    """The one key of a system in the file that the resolved system does not have: its variants."""
 
     variants: Annotated[dict[Name, dict[Any, Any]], Field(max_length=MOST_VARIANTS)] = {}
-    """Named sets of changes: what a variant says replaces the system's, lists under `add` are appended."""
+    """Named sets of changes to the system: the keys of a variant replace the system's, and lists under `add` are
+    appended."""

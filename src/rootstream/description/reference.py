@@ -144,7 +144,7 @@ def _default(each: Field) -> str:
     if each.required:
         return "required"
     if each.default is None:
-        return "nothing"
+        return "none"
     return f"`{_flow(written(each.shape, each.default))}`"
 
 

@@ -11,34 +11,33 @@ A project is described by one file, `system.yaml`, written in YAML 1.2. Paths in
 may not lead out of it. All errors are reported at once, each with its line. `rootstream schema` prints a JSON
 Schema for editors.
 
-- A key that is left out has its default. A key without a value (`machine:`) is an empty mapping or list, except
-  where the default is *nothing*: there it means just that.
-- Where a choice needs no further keys, its name is enough: `root: busybox` is short for `root: {busybox: {}}`, and
-  `- tar` for `- tar: {}`. Layers always have a value.
-- `yes` and `no` are text in YAML 1.2: write `true` and `false`. Text that looks like a number needs quotes:
+- A key without a value (`machine:`) is an empty mapping or list, or none if the default of the key is *none*.
+- A choice that needs no settings can be written as its name alone: `root: busybox` is short for
+  `root: {busybox: {}}`, and `- tar` for `- tar: {}`. Layers always need a value.
+- `yes` and `no` are strings in YAML 1.2: write `true` and `false`. Text that looks like a number needs quotes:
   `"1.10"`.
-- Parts of the file can be shared by anchors, aliases and merge keys (`&a`, `*a`, `<<: *a`).
+- Anchors, aliases and merge keys (`&a`, `*a`, `<<: *a`) are supported.
 
 | value | format |
 |---|---|
-| size | `512M`: a number with K, M, G or T, which are powers of 1024; a number alone is bytes |
-| duration | `90s`: a number with ms, s, m or h; a number alone is seconds |
-| mode | `0755` or `4755`: octal digits, in quotes or not |
+| size | `512M`: a number with K, M, G or T (powers of 1024); without a unit, bytes |
+| duration | `90s`: a number with ms, s, m or h; without a unit, seconds |
+| mode | `0755` or `4755`: octal digits, quoted or not |
 """
 
 VARIANTS = """\
-A variant is its system with some changes. It is built, run and verified as `SYSTEM@VARIANT`, and takes the keys of
-a system:
+A variant is its system with some changes. It is built, run and verified as `SYSTEM@VARIANT`, and has the same keys
+as a system:
 
 - a mapping is merged with the system's, key by key;
-- any other value, lists included, replaces the system's;
-- another choice replaces the system's as a whole: `root: {elements: ...}` leaves nothing of
+- any other value, including a list, replaces the system's;
+- a different choice replaces the system's entirely: `root: {elements: ...}` keeps nothing of
   `root: {busybox: ...}`;
-- `kernel: null` removes a key whose default is nothing;
-- lists below `add` are appended to those of the system, last of all.
+- `kernel: null` removes a key whose default is *none*;
+- finally, lists below `add` are appended to those of the system.
 
-The resulting system is validated as a whole. An error on the variant's own lines is reported there; one that only
-the combination causes names the variant.
+The resulting system is validated as a whole. An error in the variant's own lines is reported there; an error that
+only occurs in the combination names the variant.
 """
 
 # The mappings whose keys are names given by the user, and choices that several keys have.
@@ -49,7 +48,7 @@ NAMED = {
 }
 # What a mapping of names holds, where it has a section.
 OF_NAMES = {"systems": "A system", "machines": "A machine"}
-SHARED = {"source": "Where the files of something to compile come from."}
+SHARED = {"source": "Source code to build."}
 
 EXAMPLES = {
     "The file": """\

@@ -33,12 +33,14 @@ def _droppable(value: str) -> str:
     return "/" + "/".join(part for part in parts if part)
 
 
-DropPath = Annotated[str, AfterValidator(_droppable), Means("an absolute path in the image, `*` for anything")]
+DropPath = Annotated[
+    str, AfterValidator(_droppable), Means("an absolute path in the image, where `*` matches anything")
+]
 
 
 def _path(value: str) -> str:
     if any(c in value for c in "*?["):
-        raise ValueError(f"{value!r} must be one path, without patterns")
+        raise ValueError(f"{value!r} must be a single path, without wildcards")
     return _droppable(value)
 
 
@@ -46,28 +48,29 @@ ImagePath = Annotated[str, AfterValidator(_path), Means("an absolute path in the
 
 
 class BusyboxRoot(Model):
-    """A root made of BusyBox and musl, both compiled from source."""
+    """A root with BusyBox and musl, both built from source."""
 
     libc: Literal["musl"] = "musl"
-    """The C library."""
+    """C library."""
     source: SourceTree = FROM_DEBIAN
-    """Where BusyBox's source comes from."""
+    """Source of BusyBox."""
     libc_source: SourceTree = FROM_DEBIAN
-    """Where the C library's source comes from."""
+    """Source of the C library."""
     base: ConfigBase = "defconfig"
-    """What BusyBox's configuration starts from."""
+    """Base configuration of BusyBox."""
     fragments: tuple[ProjectFile, ...] = ()
-    """Kconfig fragments of the project for BusyBox, merged in this order."""
+    """Kconfig fragments for BusyBox in the project, merged in this order."""
     builtin: bool = True
-    """Merge Rootstream's own fragment (what does not build with musl is off) first."""
+    """Merge Rootstream's own fragment, which disables what does not build with musl, before `fragments`."""
     optional: tuple[Symbol, ...] = ()
-    """Requested symbols that BusyBox may drop or change without that being an error."""
+    """Requested symbols that may be missing from the final configuration, or have another value, without an
+    error."""
     console: tuple[Terminal, ...] = ("console",)
-    """Terminals that get a login prompt; `console` is the one the kernel was given."""
+    """Terminals with a login prompt; `console` is the one in the kernel arguments."""
     baud: Annotated[int, Field(ge=50, le=4000000)] = 115200
-    """Speed of these terminals."""
+    """Baud rate of these terminals."""
     network: Literal["dhcp", "none"] = "dhcp"
-    """Bring the first network interface up with DHCP, or leave the network alone."""
+    """Configure the first network interface by DHCP, or leave networking unconfigured."""
 
 
 Unit = Annotated[
@@ -86,22 +89,24 @@ Component = Annotated[str, Field(pattern=r"^[a-z][a-z-]*$"), Means("a component 
 Archive = Annotated[
     str,
     Field(pattern=r"^[a-z][a-z0-9+]*:[^\s]+$", max_length=1000),
-    Means("the base address of an archive"),
+    Means("the base URL of an archive"),
 ]
 
 
 class AptArchive(Model):
-    """Where apt in an image finds packages."""
+    """The archive that apt in the image uses."""
 
     url: Archive
-    """Archive of the suites."""
+    """URL of the archive."""
     security: Archive | None = None
-    """Archive of the security suites; by default the same."""
+    """URL of the security archive; by default the same."""
 
 
 def _further(value: str) -> str:
     if value == "debian":
-        raise ValueError("'debian' is the archive itself, whose further suites `also` names; choose another name")
+        raise ValueError(
+            "'debian' is reserved for the Debian archive, whose suites `also` selects; choose another name"
+        )
     return value
 
 
@@ -117,12 +122,12 @@ RepositoryUrl = Annotated[
         pattern=r"^(https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:[0-9]{1,5})?(/[!%-;=@-\[\]-~]*)?|file:///[!%-;=@-\[\]-~]*)$",
         max_length=1000,
     ),
-    Means("the base address of a repository (http, https or file:///FOLDER), without a password"),
+    Means("the base URL of a repository (http, https or file:///FOLDER), without a password"),
 ]
 RepositorySuite = Annotated[
     str,
     Field(pattern=r"^(\.?/|[A-Za-z0-9][A-Za-z0-9_+~-]*([./][A-Za-z0-9_+~-]+)*/?)$", max_length=200),
-    Means("a suite such as stable, or a folder with a slash at its end such as ./"),
+    Means("a suite such as stable, or a directory with a trailing slash such as ./"),
 ]
 RepositoryComponent = Annotated[
     str,
@@ -132,68 +137,70 @@ RepositoryComponent = Annotated[
 
 
 class Repository(Model):
-    """A further apt repository, and the only key that its signatures are verified with."""
+    """An additional apt repository, and the only key that its signatures are verified with."""
 
     url: RepositoryUrl
-    """Base address: http, https, or file:/// for a folder of the machine that builds."""
+    """Base URL: http, https, or file:/// for a folder on the build host."""
     suites: Annotated[tuple[RepositorySuite, ...], Field(min_length=1)]
-    """Suites; in a flat repository, which has none, its folders with a slash at the end (`./`)."""
+    """Suites; for a flat repository, which has none, its directories with a trailing slash (`./`)."""
     components: Annotated[tuple[RepositoryComponent, ...], Field(min_length=1)] = ("main",)
-    """Components of these suites; a flat repository has none."""
+    """Components to use; a flat repository has none."""
     key: ProjectFile
-    """File of the project with the OpenPGP public key, armored or binary."""
+    """File in the project with the OpenPGP public key, armored or binary."""
 
 
 class DebianRoot(Model):
-    """A Debian system, configured by its packages' own scripts in a sandbox without a network."""
+    """A Debian system, configured by its packages' maintainer scripts in a sandbox without network access."""
 
     suite: Suite | None = None
-    """Suite that the packages come from; by default the project's suites."""
+    """Suite that the packages come from; by default the suites of the project."""
     also: tuple[Suite, ...] | None = None
-    """Further suites, such as trixie-backports; by default those of a stable suite's updates, `[]` for none."""
+    """Additional suites, such as trixie-backports; by default the updates and security suites of a stable suite,
+    `[]` for none."""
     components: Annotated[tuple[Component, ...], Field(min_length=1)] = ("main",)
-    """Components of these suites."""
+    """Components to use from these suites."""
     repositories: dict[RepositoryName, Repository] = {}
-    """Further apt repositories that packages may come from, each under a name; of a package, the highest version
-    of all is taken. apt in the image has them among its sources unless `apt` is `none`."""
+    """Additional apt repositories, by name; of each package, the highest version in any of them is installed. They
+    are among the sources of apt in the image unless `apt` is `none`."""
     packages: tuple[PackageName, ...] = ()
-    """Packages to have beside the essential ones and what all of them depend on."""
+    """Packages to install, along with the essential packages and all dependencies."""
     apt: Literal["archive", "none"] | AptArchive = "archive"
-    """What apt in the image has for sources: the archive that its own package names, none, or the one given here.
+    """Sources of apt in the image: the official archive, none, or the archive given here.
 
-    Never the mirrors that the image is built from. Sources that packages bring stay as they are."""
+    The mirrors that the image is built from are never used. Sources that packages install are kept."""
     recommends: bool = False
-    """Also install what packages recommend."""
+    """Also install recommended packages."""
     preseed: ProjectFile | None = None
-    """File with answers for debconf, in the form that debconf-set-selections takes."""
+    """File with debconf answers, in the format of debconf-set-selections."""
     docs: bool = False
-    """Keep documentation: manuals, changelogs. Copyright files are kept in any case."""
+    """Keep documentation such as man pages and changelogs. Copyright files are always kept."""
     locales: Literal["all"] | tuple[Locale, ...] = ()
-    """Languages whose translations are kept, or `all`; by default none."""
+    """Languages whose translations to keep, or `all`; by default none."""
     drop: tuple[DropPath, ...] = ()
-    """Paths to remove from the finished root, folders with all below them; `*` stands for anything."""
+    """Paths to remove from the finished root, folders with their contents; `*` matches anything."""
     enable: tuple[Unit, ...] = ()
-    """systemd units to enable beside those that their packages enable."""
+    """systemd units to enable, in addition to those that packages enable."""
     disable: tuple[Unit, ...] = ()
     """systemd units to disable."""
     mask: tuple[Unit, ...] = ()
-    """systemd units that must never start."""
+    """systemd units to mask, so that they never start."""
     identities: dict[ImagePath, Literal["regenerate", "keep"]] = {}
-    """Files, or folders with all in them, that packages' scripts make at random: left to each machine, or kept in
-    the image as they are. Known ones are `regenerate`; an unknown one is an error until it is here."""
+    """Files (or folders with their contents) that maintainer scripts fill with random data: `regenerate` removes
+    them, so that each machine generates its own; `keep` leaves them in the image. Known ones are `regenerate`; an
+    unknown one is an error until it is listed here."""
     network: Literal["dhcp", "none"] = "dhcp"
-    """Bring wired network interfaces up with DHCP (by systemd-networkd), or leave the network alone.
+    """Configure wired network interfaces by DHCP (with systemd-networkd), or leave networking unconfigured.
 
-    With `dhcp`, systemd among the packages and nothing else that looks names up, systemd-resolved comes too."""
+    With `dhcp`, systemd-resolved is installed as well if systemd is, and no other resolver."""
 
 
 class ElementsRoot(Model):
-    """A root built by the user's own BuildStream project, beside `system.yaml`."""
+    """A root built by your own BuildStream project in the same folder tree."""
 
     target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$"), Means("an element such as base.bst")]
-    """Element whose files, with those it needs at run time, are the root."""
+    """Element that provides the root, together with its runtime dependencies."""
     project: ProjectFolder = "."
-    """Folder of the BuildStream project, below the folder of system.yaml."""
+    """Folder of the BuildStream project, relative to that of system.yaml."""
 
 
 class FromBusybox(Model):
@@ -203,12 +210,12 @@ class FromBusybox(Model):
 
 class FromDebianPackages(Model):
     debian: DebianRoot
-    """Packages of Debian, configured."""
+    """Debian packages, installed and configured."""
 
 
 class FromElements(Model):
     elements: ElementsRoot
-    """An element of the user's own BuildStream project."""
+    """An element of your own BuildStream project."""
 
 
 # --- buildroot -----------------------------------------------------------------------------------------------
@@ -216,45 +223,48 @@ class FromElements(Model):
 
 def _one_line(value: str) -> str:
     if not value or "\n" in value or "\0" in value:
-        raise ValueError("expected a path in one line")
+        raise ValueError("expected a path on one line")
     return value
 
 
 class FromAnyFolder(Model):
-    local: Annotated[str, AfterValidator(_one_line), Means("the path of a folder, absolute or from system.yaml's")]
-    """A folder of this machine, also outside the project; it is read as it is and not pinned by the lock."""
+    local: Annotated[
+        str, AfterValidator(_one_line), Means("the path of a folder, absolute or relative to system.yaml")
+    ]
+    """A folder on this host, inside or outside of the project; it is used as it is, and not pinned by the lock."""
 
 
 BuildrootTree = Annotated[FromGit | FromTarball | FromAnyFolder, OneOf()]
 
 
 class PackageConfig(Model):
-    """The configuration of a package that has Kconfig of its own: what it starts from, and fragments over it."""
+    """The configuration of a package that has its own Kconfig: a base and fragments on top of it."""
 
     base: Annotated[NamedDefconfig | ConfigFile, OneOf()] | None = None
-    """What it starts from: a defconfig of its tree, or a file of the project; by default what the Buildroot
-    configuration says."""
+    """Base configuration: a defconfig of its source tree, or a file in the project; by default the one set in the
+    Buildroot configuration."""
     fragments: tuple[ProjectFile, ...] = ()
-    """Kconfig fragments of the project, merged in this order."""
+    """Kconfig fragments in the project, merged in this order."""
     optional: tuple[Symbol, ...] = ()
-    """Requested symbols that its tree may drop or change without that being an error."""
+    """Requested symbols that may be missing from the final configuration, or have another value, without an
+    error."""
 
 
 class PackageConfigs(Model):
-    """Configurations of the packages that have Kconfig of their own."""
+    """Configurations of the packages that have their own Kconfig."""
 
     linux: PackageConfig | None = None
     """The kernel."""
     busybox: PackageConfig | None = None
     """BusyBox."""
     uclibc: PackageConfig | None = None
-    """The uClibc-ng C library of an internal toolchain."""
+    """The uClibc-ng C library, with an internal toolchain."""
     uboot: PackageConfig | None = None
     """The U-Boot boot loader."""
     barebox: PackageConfig | None = None
     """The barebox boot loader."""
     at91bootstrap3: PackageConfig | None = None
-    """The AT91 boot strap."""
+    """The AT91Bootstrap boot loader."""
     swupdate: PackageConfig | None = None
     """SWUpdate."""
     xvisor: PackageConfig | None = None
@@ -262,14 +272,15 @@ class PackageConfigs(Model):
 
 
 class Scripts(Model):
-    """Programs of the project that Buildroot runs on this machine at the end of a build."""
+    """Programs in the project that Buildroot runs on the build host at the end of a build."""
 
     post_build: tuple[ProjectFile, ...] = ()
-    """Run when all packages are installed, with the target folder as first argument."""
+    """Run after all packages are installed, with the target folder as the first argument."""
     post_fakeroot: tuple[ProjectFile, ...] = ()
-    """Run under fakeroot before each file system is made, with the target folder as first argument."""
+    """Run under fakeroot before each file system image is created, with the target folder as the first
+    argument."""
     post_image: tuple[ProjectFile, ...] = ()
-    """Run when the images are made, with the images folder as first argument."""
+    """Run after the images are created, with the images folder as the first argument."""
 
 
 class BuildrootRoot(Model):
@@ -278,30 +289,31 @@ class BuildrootRoot(Model):
     tree: BuildrootTree
     """Where Buildroot comes from."""
     patches: tuple[ProjectFolder, ...] = ()
-    """Folders of the project with patches (*.patch) on Buildroot itself, applied in the order of their names."""
+    """Folders in the project with patches (*.patch) for Buildroot itself, applied in the order of their names."""
     external: tuple[ProjectFolder, ...] = ()
-    """External trees (br2-external) of the project."""
+    """External trees (BR2_EXTERNAL) in the project."""
     defconfig: ProjectFile | NamedDefconfig | None = None
-    """File of the project to start from, or `{defconfig: NAME}` of Buildroot or an external tree; by default
-    Buildroot's own defaults."""
+    """Base configuration: a defconfig file in the project, or `{defconfig: NAME}` for one of Buildroot or of an
+    external tree; by default Buildroot's own defaults."""
     fragments: tuple[ProjectFile, ...] = ()
-    """Fragments of the project with further Buildroot symbols, merged in this order."""
+    """Fragments in the project with Buildroot symbols, merged in this order."""
     optional: tuple[Symbol, ...] = ()
-    """Requested symbols that this Buildroot may drop or change without that being an error."""
+    """Requested symbols that may be missing from the final configuration, or have another value, without an
+    error."""
     configs: PackageConfigs = PackageConfigs()
-    """Configurations of the kernel, BusyBox and others that have Kconfig of their own."""
+    """Configurations of the kernel, BusyBox and other packages that have their own Kconfig."""
     global_patches: tuple[ProjectFolder, ...] = ()
-    """Folders of the project with patches on packages, as BR2_GLOBAL_PATCH_DIR has them."""
+    """Folders in the project with patches for packages, laid out as for BR2_GLOBAL_PATCH_DIR."""
     scripts: Scripts = Scripts()
-    """Programs of the project to run at the end of a build."""
+    """Programs in the project to run at the end of a build."""
     mirrors: tuple[str, ...] = ()
-    """Where to look for downloads first: URLs, or folders of this machine as file:// URLs."""
+    """Mirrors to try first for downloads: URLs, or folders on this host as file:// URLs."""
     ccache: bool = False
-    """Keep compiler output in a cache that all projects of this user share."""
+    """Use a compiler cache that is shared by all projects of this user."""
     network: Literal["downloads", "build"] = "downloads"
-    """When Buildroot has a network: only while it downloads, or while it builds, too."""
+    """When Buildroot has network access: only for downloads, or also during the build."""
     jobs: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Jobs of each package's own make (BR2_JLEVEL); 0 is one more than there are processors."""
+    """Parallel jobs of make within a package (BR2_JLEVEL); 0 is the number of processors plus one."""
 
 
 class FromBuildroot(Model):

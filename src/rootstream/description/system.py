@@ -56,22 +56,22 @@ def _file_name(value: str) -> str:
 
 def _kernel_args(value: str) -> str:
     if "\n" in value or "\0" in value:
-        raise ValueError("kernel arguments are one line")
+        raise ValueError("kernel arguments must be on one line")
     if not all(char.isprintable() or char == "\t" for char in value):
-        raise ValueError("kernel arguments have no control characters")
+        raise ValueError("kernel arguments must not contain control characters")
     return value
 
 
 def _git_address(value: str) -> str:
     problem = git_guard.address_problem(value)
     if problem is not None:
-        raise ValueError(f"{value!r} is no address of a Git repository: {problem}")
+        raise ValueError(f"{value!r} is not the address of a Git repository: {problem}")
     return value
 
 
 def _git_ref(value: str) -> str:
     if git_guard.ref_problem(value) is not None:
-        raise ValueError(f"{value!r} is no name of a branch, tag or commit")
+        raise ValueError(f"{value!r} is not the name of a branch, tag or commit")
     return value
 
 
@@ -107,8 +107,10 @@ ProjectFile = Annotated[str, AfterValidator(_inside), Means("the path of a file 
 ProjectFolder = Annotated[str, AfterValidator(_inside), Means("the path of a folder in the project", "folder")]
 ImagePath = Annotated[str, AfterValidator(_absolute), Means("an absolute path in the image")]
 FileName = Annotated[str, AfterValidator(_file_name), Means("a plain file name")]
-KernelArgs = Annotated[str, AfterValidator(_kernel_args), Means("kernel arguments in one line")]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$"), Means("a SHA-256 hash: 64 digits and letters a to f")]
+KernelArgs = Annotated[str, AfterValidator(_kernel_args), Means("kernel arguments on one line")]
+Sha256 = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{64}$"), Means("a SHA-256 hash: 64 lower-case hexadecimal digits")
+]
 GitAddress = Annotated[
     str, AfterValidator(_git_address), Means(f"the address of a repository: {git_guard.EXPECTED}")
 ]
@@ -186,17 +188,17 @@ class OneOf:
 
 
 class DebianSourcePackage(Model):
-    """A Debian source package: the upstream tarball that Debian keeps, its version pinned by the lock."""
+    """A Debian source package: Debian's copy of the upstream tarball, with its version pinned by the lock."""
 
     package: PackageName | None = None
-    """Name of the source package; by default the obvious one (linux, busybox, musl)."""
+    """Name of the source package; by default linux, busybox or musl, depending on where it is used."""
     suite: Suite | None = None
-    """Suite to take it from; by default the project's."""
+    """Suite to take it from; by default those of the project."""
     version: (
         Annotated[str, Field(pattern=r"^[0-9][A-Za-z0-9.+~:-]*$"), Means("a Debian version such as 6.12.43-1")]
         | None
     ) = None
-    """Exact Debian version; by default the newest of the suite when the lock is written."""
+    """Exact Debian version; by default the newest in the suite when the lock is written."""
     patches: bool = False
     """Apply Debian's patches."""
 
@@ -205,20 +207,20 @@ class Tarball(Model):
     """A tarball from a URL."""
 
     url: str
-    """Where to get it; it may be compressed by gzip, bzip2, xz or zstd."""
+    """URL to download; the tarball may be compressed with gzip, bzip2, xz or zstd."""
     sha256: Sha256 | None = None
-    """Hash of the tarball; without it the lock remembers the first one seen."""
+    """SHA-256 of the tarball; by default the lock pins that of the first download."""
 
 
 class GitRepository(Model):
-    """A Git repository, at the commit that the lock holds."""
+    """A Git repository, at the commit pinned by the lock."""
 
     url: GitAddress
-    """Address of the repository: of the schemes https, ssh, git, http and file, USER@HOST:PATH, or a path."""
+    """URL of the repository (https, ssh, git, http or file), USER@HOST:PATH, or a path."""
     track: GitRef = "HEAD"
     """Branch or tag that `rootstream update` follows."""
     submodules: bool = False
-    """Take its submodules, too, from the addresses that it names; a buildroot tree has none."""
+    """Also fetch its submodules, from the URLs in its .gitmodules; not for a Buildroot tree."""
 
 
 class FromDebian(Model):
@@ -255,7 +257,7 @@ class NamedDefconfig(Model):
 
 class ConfigFile(Model):
     file: ProjectFile
-    """A full configuration of the project."""
+    """A complete configuration (.config) in the project."""
 
 
 ConfigBase = Literal["tinyconfig", "defconfig", "allnoconfig"] | Annotated[NamedDefconfig | ConfigFile, OneOf()]
@@ -269,37 +271,41 @@ ModuleName = Annotated[
 
 
 class DebianKernel(Model):
-    """A kernel that Debian has built: a package with its modules."""
+    """A prebuilt Debian kernel package with its modules."""
 
     package: PackageName | None = None
-    """Binary package, such as linux-image-cloud-amd64; by default linux-image-amd64 or its like."""
+    """Binary package, such as linux-image-cloud-amd64; by default linux-image-amd64, or its counterpart for the
+    architecture."""
     suite: Suite | None = None
-    """Suite to take it from; by default those of the root, or the project's."""
+    """Suite to take it from; by default those of the root, or else of the project."""
     also: tuple[Suite, ...] | None = None
-    """Further suites beside `suite`; by default those of a stable suite's updates, `[]` for none."""
+    """Suites to use in addition to `suite`; by default the updates and security suites of a stable suite, `[]` for
+    none."""
     modules: Literal["all"] | tuple[ModuleName, ...] = "all"
-    """Modules that the root gets, with all that these need."""
+    """Modules to install in the root, along with their dependencies."""
     initrd: tuple[ModuleName, ...] | None = None
-    """Modules of the initrd, with all that these need; by default the usual ones for disks and file systems."""
+    """Modules to put in the initrd, along with their dependencies; by default the usual disk and file system
+    drivers."""
 
 
 class Kernel(Model):
-    """The Linux kernel, compiled from source or as Debian has built it."""
+    """The Linux kernel, built from source or taken from a Debian package."""
 
     debian: PackageName | DebianKernel | None = None
-    """A kernel package of Debian in place of a kernel from source."""
+    """A Debian kernel package to use instead of building from source."""
     source: SourceTree = FROM_DEBIAN
     """Where the source comes from."""
     base: ConfigBase = "tinyconfig"
-    """What the configuration starts from: tinyconfig, defconfig, a named defconfig, or a file."""
+    """Base configuration: tinyconfig, defconfig, a named defconfig, or a file."""
     fragments: tuple[ProjectFile, ...] = ()
-    """Kconfig fragments of the project, merged in this order over the base and the built-in fragment."""
+    """Kconfig fragments in the project, merged in this order on top of the base and the built-in fragment."""
     builtin: bool = True
-    """Merge Rootstream's own small fragment for the architecture (drivers that QEMU and PCs need) first."""
+    """Merge Rootstream's own fragment for the architecture (drivers that QEMU and PCs need) before `fragments`."""
     optional: tuple[Symbol, ...] = ()
-    """Requested symbols that this tree may drop or change without that being an error."""
+    """Requested symbols that may be missing from the final configuration, or have another value, without an
+    error."""
     modules: bool = False
-    """Build and install the modules that the configuration asks for."""
+    """Build and install the modules that the configuration enables."""
 
     @property
     def package(self) -> DebianKernel | None:

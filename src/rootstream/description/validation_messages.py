@@ -190,9 +190,9 @@ def _unknown(spot: _Spot, key: int | str) -> UserError | None:
         if key in choice.options:
             return UserError(
                 "several-choices",
-                f"{chosen!r} and {key!r} in one item: each item takes one of them",
+                f"{chosen!r} and {key!r} cannot be in one item",
                 where=where,
-                hint=f"Begin a new item with `- {key}:`.",
+                hint=f"Start a new item with `- {key}:`.",
             )
         if any(word in spot.node.entries and key in option.fields for word, option in choice.options.items()):
             return None  # it belongs to the other word, which is told already
@@ -201,7 +201,7 @@ def _unknown(spot: _Spot, key: int | str) -> UserError | None:
             hint = f"Indent it further than `{chosen}:`."
             return UserError("unknown-key", f"{key!r} belongs below {chosen!r}", where=where, hint=hint)
     allowed = (*fields, *spot.also)
-    message = f"unknown word {show_word(key)}{nearest(str(key), allowed)}{_belongs(str(key), spot)}"
+    message = f"unknown key {show_word(key)}{nearest(str(key), allowed)}{_belongs(str(key), spot)}"
     return UserError("unknown-key", message, where=where, hint=f"Allowed here: {', '.join(allowed)}.")
 
 
@@ -213,12 +213,12 @@ def _belongs(word: str, spot: _Spot) -> str:
     if not isinstance(top.shape, Record) or top.node is None:
         return ""
     places = right_places(word, top.shape.model, top.node)
-    return f"; it belongs into {' or '.join(places)}" if places else ""
+    return f"; it belongs in {' or '.join(places)}" if places else ""
 
 
 def _missing(spot: _Spot, key: str) -> UserError:
     """Return the mistake of a word that is not there; its place is where the mapping begins."""
-    message = f"{spot.title}: the word {key!r} is missing"
+    message = f"{spot.title}: the required key {key!r} is missing"
     hint = None
     if isinstance(spot.shape, Record):
         field = spot.shape.fields[key]
@@ -246,7 +246,7 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
     if isinstance(node, ScalarNode) and not choice.short and isinstance(node.value, str):
         if node.text in choice.options:
             return UserError("wrong-type", f"{node.text!r} needs a value: `{node.text}: ...`", where=spot.where)
-        message = f"{spot.title}: expected a word with a value, not {show(node)}"
+        message = f"{spot.title}: expected a key with a value, not {show(node)}"
         return UserError("wrong-type", message + nearest(node.text, choice.options), where=spot.where, hint=hint)
     if not isinstance(node, MappingNode) or not node.entries:
         message = f"{spot.title}: expected {expected(choice)}, not {show(node)}"
@@ -254,9 +254,11 @@ def _choice(spot: _Spot, choice: Choice) -> UserError:
     shared = {name for option in choice.options.values() for name in option.fields}
     strange = next((key for key in node.entries if key not in shared), None)
     if strange is None:
-        return UserError("missing-key", f"{spot.title}: its own word is missing", where=spot.where, hint=hint)
+        return UserError(
+            "missing-key", f"{spot.title}: the key for its kind is missing", where=spot.where, hint=hint
+        )
     guess = nearest(str(strange), choice.options) + _belongs(str(strange), spot)
-    message = f"unknown word {show_word(strange)}{guess}"
+    message = f"unknown key {show_word(strange)}{guess}"
     return UserError("unknown-choice", message, where=node.entries[strange].key.where, hint=hint)
 
 
@@ -269,7 +271,7 @@ def _count(spot: _Spot) -> UserError:
         if isinstance(node, MappingNode)
         else 0
     )
-    allowed = f"{size} are written, but at most {most} are allowed" if size else "at least one is needed"
+    allowed = f"{size} items, but at most {most} are allowed" if size else "at least one is required"
     return UserError("bad-value", f"{spot.title}: {allowed}", where=spot.where)
 
 
@@ -317,11 +319,11 @@ def _type_hint(shape: Shape, node: Node | None) -> str | None:
     if not isinstance(node, ScalarNode):
         return None
     if isinstance(shape, ListOf) and isinstance(node.value, str):
-        return f"A list of one: [{show(node)[1:-1]}]."
+        return f"Write a list with one item: [{show(node)[1:-1]}]."
     if isinstance(shape, Leaf) and shape.kind is str:
         return _quotes(node)
     if isinstance(shape, Leaf) and shape.kind is int and isinstance(node.value, str) and node.text.isdecimal():
-        return "Leave out the quotes."
+        return "Remove the quotes."
     return None
 
 

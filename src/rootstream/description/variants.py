@@ -78,7 +78,7 @@ def resolve(system: MappingNode, change: MappingNode, shape: Shape) -> tuple[Map
     if isinstance(addition, MappingNode):
         merged = _append(merged, settle(shape, addition), shape, problems)
     elif addition is not None:
-        message = "add: expected a mapping with lists to append to those of the system"
+        message = "add: expected a mapping of lists to append to those of the system"
         problems.append(UserError("wrong-type", message, where=addition.where))
     return merged, problems
 
@@ -121,14 +121,14 @@ def _longer(old: Node | None, entry: MappingEntry, shape: Shape | None, problems
     inner = below(shape, name) if shape else None
     where = entry.key.where
     if isinstance(more, ScalarNode) or (inner is not None and not grows(inner)):
-        message = f"{name}: `add` takes lists only"
-        hint = f"To replace {name}, write it in the variant itself, not below `add`."
+        message = f"{name}: `add` accepts lists only"
+        hint = f"To replace {name}, put it directly in the variant, not below `add`."
         raise UserError("wrong-type", message, where=more.where, hint=hint)
     if old is None:
         field = shape.fields.get(name) if isinstance(shape, Record) else None
         if isinstance(more, SequenceNode) and field and field.default:
-            message = f"{name}: the system does not write this list, so it has its default"
-            hint = f"Write the whole list in the variant, or `{name}` in the system, too."
+            message = f"{name}: cannot append, because the system does not set this list and it has a default"
+            hint = f"Write the whole list in the variant, or set `{name}` in the system."
             raise UserError("add-to-default", message, where=where, hint=hint)
         return more if isinstance(more, SequenceNode) else _append(_empty(more), more, inner, problems)
     if isinstance(old, SequenceNode) and isinstance(more, SequenceNode):
@@ -136,7 +136,11 @@ def _longer(old: Node | None, entry: MappingEntry, shape: Shape | None, problems
     if isinstance(old, MappingNode) and isinstance(more, MappingNode):
         if narrow(inner, old) != narrow(inner, more):
             words = ", ".join(map(str, old.entries))
-            raise UserError("bad-value", f"{name}: the system has {words} here", where=more.where)
+            raise UserError(
+                "bad-value",
+                f"{name}: the system has {words} here, so the variant cannot add to another choice",
+                where=more.where,
+            )
         return _append(old, more, inner, problems)
     raise UserError("wrong-type", f"{name}: there is no list to append to", where=where)
 

@@ -207,13 +207,13 @@ class _Composer:
         self._next()  # the start of the stream
         first = self._next()
         if isinstance(first, StreamEndEvent):
-            hint = "`rootstream init` in an empty folder makes a first one."
-            self._stop("empty-file", "there is nothing in this file", Where(path=self.path), hint=hint)
+            hint = "Run `rootstream init` in an empty folder to create a first one."
+            self._stop("empty-file", "the file is empty", Where(path=self.path), hint=hint)
         node, _, _ = self._node(self._next(), 0)
         self._next()  # the end of the document
         last = self._next()
         if isinstance(last, DocumentStartEvent):
-            self._stop("yaml-syntax", "a second document begins here; only one is allowed", self._where(last))
+            self._stop("yaml-syntax", "a second YAML document begins here; only one is allowed", self._where(last))
         return node, tuple(self.problems)
 
     def _next(self) -> Any:  # noqa: ANN401  (the parser's events are untyped)
@@ -274,9 +274,9 @@ class _Composer:
     def _alias(self, event: Any, depth: int) -> tuple[Node, int, int]:  # noqa: ANN401
         name = event.anchor
         if name in self.open:
-            self._stop("yaml-syntax", f"the alias *{name} stands inside what it names", self._where(event))
+            self._stop("yaml-syntax", f"the alias *{name} is inside its own anchor", self._where(event))
         if name not in self.anchors:
-            self._stop("yaml-syntax", f"there is no anchor &{name} above this alias", self._where(event))
+            self._stop("yaml-syntax", f"there is no anchor &{name} before this alias", self._where(event))
         node, size, height = self.anchors[name]
         self._bound(event, size=size, height=depth + height)
         return node, size, height
@@ -284,10 +284,10 @@ class _Composer:
     def _bound(self, event: Any, *, size: int, height: int) -> None:  # noqa: ANN401
         self.nodes += size
         if self.nodes > MAX_NODES:
-            message = f"more than {MAX_NODES} values, aliases counted in full"
+            message = f"more than {MAX_NODES} values after expanding aliases"
             self._stop("yaml-too-large", message, self._where(event))
         if height > MAX_DEPTH:
-            message = f"more than {MAX_DEPTH} levels, one inside the other"
+            message = f"more than {MAX_DEPTH} levels of nesting"
             self._stop("yaml-too-large", message, self._where(event))
 
     def _tag(self, event: Any, allowed: str) -> str | None:  # noqa: ANN401
@@ -296,14 +296,14 @@ class _Composer:
             return event.tag  # type: ignore[no-any-return]
         tag = str(event.tag)
         if not tag.startswith(_TAG) or tag.removeprefix(_TAG) not in allowed.split():
-            message = f"the tag {tag.replace(_TAG, '!!')!r} has no meaning here: leave it out"
+            message = f"the tag {tag.replace(_TAG, '!!')!r} is not supported: remove it"
             self._stop("yaml-syntax", message, self._where(event))
         return tag.removeprefix(_TAG)
 
     def _scalar(self, event: Any) -> ScalarNode:  # noqa: ANN401
         text: str = event.value
         if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-            self._stop("yaml-syntax", "text holds a character that no text may have", self._where(event))
+            self._stop("yaml-syntax", "text contains a character that is not allowed", self._where(event))
         tag = self._tag(event, "str int float bool null")
         value: str | float | bool | None = text
         if tag not in ("!", "str") and (event.implicit[0] or tag):
@@ -352,14 +352,14 @@ class _Composer:
 
     def _enter(self, entries: dict[str | int, MappingEntry], key: Node, value: Node) -> None:
         if not isinstance(key, ScalarNode) or isinstance(key.value, bool) or not isinstance(key.value, str | int):
-            message = "a word was expected before the ':'"
+            message = "expected a key before the ':'"
             if isinstance(key, MappingNode):
                 message += "; text that begins with '{' must be in quotes"
             self.problems.append(UserError("wrong-type", message, where=key.where))
             return
         if key.value in entries:
             first = entries[key.value].key.where
-            message = f"the word {key.text!r} is here twice; the first is on line {first.line}"
+            message = f"duplicate key {key.text!r}; the first is on line {first.line}"
             self.problems.append(UserError("yaml-duplicate-key", message, where=key.where))
             return
         entries[key.value] = MappingEntry(key=key, value=value)

@@ -114,7 +114,7 @@ def external(found: Sequence[layers.Layer], project: Path) -> GeneratedPackage:
             raise UserError("name-taken", message, where=Where(path=project / DESCRIPTION))
     twice = [each.name for number, each in enumerate(packages) if each.name in names_of(packages[:number])]
     if twice:
-        message = f"packages: there are two of the name {twice[0]!r}"
+        message = f"packages: two packages have the name {twice[0]!r}"
         raise UserError("not-possible", message, where=Where(path=project / DESCRIPTION))
     files = {
         "Config.in": "".join(

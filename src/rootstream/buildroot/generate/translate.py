@@ -115,7 +115,7 @@ def _services(draft: Draft, layer: layers.ServicesLayer) -> None:
     told = draft.build.setdefault("services", [])
     for service in layer.services:
         if any(each["name"] == service.name for each in told):
-            raise draft.not_possible(f"services: there are two of the name {service.name!r}")
+            raise draft.not_possible(f"services: two services have the name {service.name!r}")
         told.append(service.model_dump(mode="json"))
     if len(told) > MOST_SERVICES:
         raise draft.not_possible(f"services: more than {MOST_SERVICES} cannot be kept in order")

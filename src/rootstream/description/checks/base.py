@@ -31,9 +31,9 @@ class CheckKind(Kind):
     """Whether it can be made when the machine is off: it is about what has been."""
 
     within: Duration = 60.0
-    """How long to wait for it."""
+    """Time limit."""
     name: str | None = None
-    """Name in the report."""
+    """Name of the check in reports."""
 
     @property
     def title(self) -> str:

@@ -13,18 +13,18 @@ from rootstream.description.system import Duration
 
 
 class CommandCheck(CheckKind):
-    """A command of the shell ends as it must."""
+    """Run a shell command and check its exit status and output."""
 
     word: ClassVar[str] = "command"
     logs_in: ClassVar[bool] = True
     command: str
-    """A command for the shell on the console; root is logged in first if nobody is."""
+    """Shell command to run on the console; if nobody is logged in, root is logged in first."""
     exit: Annotated[int, Field(ge=0, le=255)] = 0
-    """Exit status that it must have."""
+    """Expected exit status."""
     output: str | None = None
-    """Regular expression that its output must match somewhere."""
+    """Regular expression to search for in its output."""
     within: Duration = 30.0
-    """How long it may take."""
+    """Time limit."""
 
     @override
     def patterns(self) -> Iterator[tuple[str | None, tuple[str, ...]]]:

@@ -11,15 +11,15 @@ from rootstream.description.checks.base import CheckKind
 
 
 class ConsoleCheck(CheckKind):
-    """The console shows a text."""
+    """Wait for text on the console."""
 
     word: ClassVar[str] = "console"
     needs_console: ClassVar[bool] = True
     works_after_end: ClassVar[bool] = True
     console: str
-    """Text that the console must show."""
+    """Text that must appear on the console."""
     regex: bool = False
-    """The text is a regular expression."""
+    """Treat the text as a regular expression."""
 
     @override
     def patterns(self) -> Iterator[tuple[str | None, tuple[str, ...]]]:

@@ -14,26 +14,26 @@ from rootstream.description.system import Duration, ImagePath, Means, Mode
 Owner = Annotated[
     str,
     Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}(:[A-Za-z0-9_][A-Za-z0-9_.-]{0,31})?$"),
-    Means("the name of a user, or USER:GROUP"),
+    Means("a user name, or USER:GROUP"),
 ]
 
 
 class FileCheck(CheckKind):
-    """The booted system has a file."""
+    """Check that a file exists, and optionally its contents, mode and owner."""
 
     word: ClassVar[str] = "file"
     logs_in: ClassVar[bool] = True
     file: ImagePath
-    """Path of a file that the booted system must have; links are followed. The shell on the console looks, where
-    root is logged in first if nobody is."""
+    """Path of a file that must exist in the booted system; symbolic links are followed. The check runs in the
+    shell on the console; if nobody is logged in, root is logged in first."""
     content: str | None = None
-    """Regular expression that its first 64 KiB must match somewhere."""
+    """Regular expression to search for in its first 64 KiB."""
     mode: Mode | None = None
-    """Mode that it must have."""
+    """Expected mode."""
     owner: Owner | None = None
-    """User that it must belong to, or USER:GROUP; numbers, too."""
+    """Expected owner: USER or USER:GROUP, by name or ID."""
     within: Duration = 30.0
-    """How long that may take."""
+    """Time limit."""
 
     @override
     def patterns(self) -> Iterator[tuple[str | None, tuple[str, ...]]]:

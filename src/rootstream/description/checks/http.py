@@ -14,21 +14,21 @@ from rootstream.description.system import Means, Model, Port
 
 class Http(Model):
     path: Annotated[str, Field(pattern=r"^/[^\s]*$"), Means("a path that begins with '/'")] = "/"
-    """Path to ask for."""
+    """Path to request."""
     port: Port = 80
     """Port of the system."""
     status: Annotated[int, Field(ge=100, le=599)] = 200
-    """Status that the answer must have."""
+    """Expected status code."""
     body: str | None = None
-    """Regular expression that the body must match somewhere."""
+    """Regular expression to search for in the body."""
 
 
 class HttpCheck(CheckKind):
-    """A web server answers."""
+    """Make an HTTP request to the system and check the response."""
 
     word: ClassVar[str] = "http"
     http: Http
-    """An HTTP answer of the system."""
+    """HTTP request to the system, and the expected response."""
 
     @property
     @override

@@ -12,23 +12,23 @@ from rootstream.description.system import Account, Duration, Model
 
 class Login(Model):
     user: Account = "root"
-    """Who logs in on the console."""
+    """User to log in as."""
     password: str | None = None
-    """The password, where one is asked for."""
+    """Password, if the system asks for one."""
     refused: bool = False
-    """The login must be refused."""
+    """Expect the login to be refused."""
 
 
 class LoginCheck(CheckKind):
-    """Somebody logs in on the console, or is refused."""
+    """Log in on the console, or expect to be refused."""
 
     word: ClassVar[str] = "login"
     logs_in: ClassVar[bool] = True
     needs_console: ClassVar[bool] = True
     login: Login
-    """Log in on the console; the commands after it run in that session."""
+    """Login on the console; later commands run in this session."""
     within: Duration = 60.0
-    """How long the login may take."""
+    """Time limit."""
 
     @property
     @override

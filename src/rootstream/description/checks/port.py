@@ -11,11 +11,11 @@ from rootstream.description.system import Port
 
 
 class PortCheck(CheckKind):
-    """A TCP port accepts a connection."""
+    """Connect to a TCP port of the system."""
 
     word: ClassVar[str] = "port"
     port: Port
-    """TCP port of the system that must accept a connection."""
+    """TCP port of the system that must accept connections."""
 
     @property
     @override

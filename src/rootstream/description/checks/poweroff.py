@@ -11,13 +11,13 @@ from rootstream.description.system import Duration
 
 
 class PoweroffCheck(CheckKind):
-    """A command switches the machine off."""
+    """Power the system off, and check that the machine turns off."""
 
     word: ClassVar[str] = "poweroff"
     logs_in: ClassVar[bool] = True
     needs_console: ClassVar[bool] = True
     needs_virtual: ClassVar[bool] = True
     poweroff: Annotated[str, Field(min_length=1)]
-    """Command that switches the machine off; the machine must then end by itself."""
+    """Command that powers the system off; the machine must turn off by itself."""
     within: Duration = 30.0
-    """How long it may take."""
+    """Time limit."""

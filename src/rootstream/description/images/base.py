@@ -146,19 +146,19 @@ def needs_initramfs(
 ) -> Iterator[UserError]:
     """Yield that the initramfs is missing which an image has inside."""
     if not any(other.kind == "initramfs" for other in system.images):
-        message = f"{image.kind}: its root is the system's initramfs, and the system makes none"
+        message = f"{image.kind}: its root is the system's initramfs, and the system has no such image"
         yield UserError("image-needed", message, where=at(node, *path), hint="Add `- initramfs` to the images.")
 
 
 def needs_uefi(word: str, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
     """Yield that there is no UEFI for a processor."""
     if system.arch not in UEFI:
-        message = f"{word}: there is no UEFI for {system.arch}, only for {', '.join(UEFI)}"
+        message = f"{word}: UEFI is not available for {system.arch}, only for {', '.join(UEFI)}"
         yield UserError("not-available", message, where=at(node, *path))
 
 
 def not_bios(word: str, system: System, node: Node) -> Iterator[UserError]:
     """Yield that a machine has a BIOS which cannot start an EFI program."""
     if system.machine.firmware == "bios":
-        message = f"firmware: {word} starts from UEFI, not from bios"
+        message = f"firmware: {word} boots from UEFI, not from bios"
         yield UserError("bad-value", message, where=at(node, "machine", "firmware"))

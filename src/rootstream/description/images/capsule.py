@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Capsule(ImageKind):
-    """A kernel with its root inside: one ELF file (vmlinux), as hypervisors and simple boot loaders take it."""
+    """A kernel with an embedded root: a single ELF file (vmlinux), for hypervisors and simple boot loaders."""
 
     word: ClassVar[str] = "capsule"
     bootable: ClassVar[bool] = True
@@ -27,19 +27,20 @@ class Capsule(ImageKind):
     compiled_kernel: ClassVar[bool] = True
 
     compression: Compression = "zstd"
-    """How the root inside is compressed."""
+    """Compression format of the embedded root."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above that, where 19 would take
+    minutes."""
     payload: ProjectFolder | None = None
-    """Folder of the project whose files are carried in the root inside, below /payload."""
+    """Folder in the project whose files are added to the embedded root, below /payload."""
     load: Address | None = None
-    """Physical address that it is loaded to; by default where QEMU's machine has its memory, 0 leaves what the
-    kernel was linked to."""
+    """Physical load address; by default the start of memory in QEMU's machine. 0 keeps the address that the kernel
+    was linked for."""
     entry: Literal["physical", "linked"] = "physical"
-    """Where it is entered: at a physical address, for a loader that jumps there, or as the kernel was linked (on
-    RISC-V a virtual address, that of the lowest segment)."""
+    """Entry point: a physical address, for a loader that jumps to it, or the one that the kernel was linked with
+    (on RISC-V a virtual address, that of the lowest segment)."""
     name: ExportPath | None = None
-    """Path of the file; by default boot/binaries/ARCHITECTURE/supervisor, the architecture being such as
+    """Path of the file; by default boot/binaries/ARCHITECTURE/supervisor, where ARCHITECTURE is, for example,
     riscv64gc."""
 
     @override
@@ -60,5 +61,5 @@ class Capsule(ImageKind):
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         able = tuple(name for name, row in ARCHITECTURES.items() if row.capsules)
         if system.arch not in able:
-            message = f"capsule: there is none for {system.arch} yet, only for {' and '.join(able)}"
+            message = f"capsule: not available for {system.arch} yet, only for {' and '.join(able)}"
             yield UserError("not-available", message, where=at(node, *path))

@@ -26,7 +26,7 @@ TABLES = {"syslinux": "mbr", "uki": "gpt"}
 
 def _mount_point(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9._+/-]+", value):
-        raise ValueError(f"{value!r} must have only letters, digits, '.', '_', '+' and '-' between its slashes")
+        raise ValueError(f"{value!r} may contain only letters, digits, '.', '_', '+' and '-' between slashes")
     return value
 
 
@@ -37,11 +37,11 @@ class Partition(Model):
     """A partition of a disk."""
 
     filesystem: Literal["vfat", "ext2", "ext4", "swap"]
-    """What is on it."""
+    """File system."""
     mount: MountPoint | None = None
-    """Where it is mounted: `/` is the root, `/boot` the boot loader's."""
+    """Mount point: `/` for the root, `/boot` for the partition of the boot loader."""
     size: Size | None = None
-    """Size of the partition; by default computed from its contents (swap needs one)."""
+    """Size of the partition; by default derived from its contents. Required for swap."""
     label: (
         Annotated[
             str,
@@ -52,8 +52,8 @@ class Partition(Model):
     ) = None
     """Volume label."""
     options: Annotated[str, Field(pattern=r"^[^\s#]+$"), Means("mount options without spaces")] | None = None
-    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, else `defaults`, for which
-    systemd waits 15 minutes."""
+    """Mount options in /etc/fstab; by default `defaults,rw,noatime` for the root, and `defaults` for others, with
+    a device timeout of 15 minutes for systemd."""
 
 
 SEED_PARTITIONS = (
@@ -63,42 +63,42 @@ SEED_PARTITIONS = (
 
 
 class Disk(ImageKind):
-    """A partitioned disk that starts by itself."""
+    """A bootable disk image with partitions."""
 
     word: ClassVar[str] = "disk"
     bootable: ClassVar[bool] = True
     by_firmware: ClassVar[bool] = True
 
     table: Literal["mbr", "gpt"] = "mbr"
-    """Partition table: `mbr` starts from BIOS, `gpt` from UEFI."""
+    """Partition table: `mbr` boots from BIOS, `gpt` from UEFI."""
     bootloader: Literal["syslinux", "uki", "none"] | None = None
-    """What starts the kernel: `syslinux` (the default on `mbr`) or `uki` (the default on `gpt`), one EFI program
-    with kernel, arguments and initramfs inside, where UEFI starts it without any settings."""
+    """Boot loader: `syslinux` (the default for `mbr`), or `uki` (the default for `gpt`): an EFI executable with
+    kernel, arguments and initramfs, at the default path that UEFI boots without configuration."""
     sector_size: Literal[512, 4096] = 512
-    """Size of a sector in bytes."""
+    """Sector size in bytes."""
     partitions: Annotated[tuple[Partition, ...], Field(min_length=1, max_length=128)] = SEED_PARTITIONS
-    """Partitions in their order on the disk, at most four on `mbr`."""
+    """Partitions, in the order on the disk; at most four with `mbr`."""
     device: Annotated[str, Field(pattern=r"^/dev/[a-z0-9]+$"), Means("a device such as /dev/sda")] | None = None
-    """What the machine calls this disk; used in /etc/fstab and for the kernel's root=. By default
-    /dev/sda on `mbr`; on `gpt` partitions are found by their UUIDs, whatever the disk is called."""
+    """Device name of this disk on the machine, used in /etc/fstab and for the kernel's root=. The default is
+    /dev/sda with `mbr`; with `gpt`, partitions are found by their UUIDs, whatever the disk is called."""
     kernel_args: Annotated[
         KernelArgs,
         Field(pattern=r"^[\x20-\x7e]*$", max_length=2000),
-        Means("kernel arguments in one line, at most 2000 ASCII characters"),
+        Means("kernel arguments on one line, at most 2000 ASCII characters"),
     ] = ""
-    """Kernel arguments; root=, rootfstype= and rw are added where they are missing."""
+    """Kernel arguments; root=, rootfstype= and rw are added if missing."""
     kernel_name: Annotated[
         str,
         Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,63}$"),
         Means("a file name of at most 64 letters, digits, '.', '_', '+' and '-'"),
     ] = "vmlinuz"
-    """Name of the kernel on the boot partition (with `uki` it is inside the program)."""
+    """File name of the kernel on the boot partition (with `uki`, the kernel is in the EFI executable)."""
     initramfs: bool = False
-    """Put the initramfs beside the kernel and let the boot loader load both."""
+    """Have the boot loader load the system's initramfs along with the kernel."""
     fstab: Literal["write", "keep"] = "write"
-    """Write /etc/fstab from the partitions, or keep the root's own."""
+    """Generate /etc/fstab from the partitions, or keep that of the root."""
     name: FileName = "disk.img"
-    """Name of the file."""
+    """File name."""
 
     @property
     def loader(self) -> Literal["syslinux", "uki", "none"]:
@@ -159,13 +159,15 @@ def _partitions(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
                 yield UserError("duplicate-name", message, where=at(node, *here, "mount"))
             mounts.setdefault(mount, number)
     if "/" not in mounts:
-        message = "partitions: none is mounted at /, where the root file system goes"
-        hint = "Give one of them `mount: /`."
+        message = "partitions: none is mounted at /, which is needed for the root file system"
+        hint = "Add `mount: /` to one of them."
         yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
     most = MOST_PARTITIONS[disk.table]
     if len(disk.partitions) > most:
-        message = f"partitions: an {disk.table} table holds {most}, not {len(disk.partitions)}"
-        hint = "Write `table: gpt`; it starts from UEFI." if disk.table == "mbr" else ""
+        message = (
+            f"partitions: {len(disk.partitions)} do not fit in a {disk.table} partition table, which holds {most}"
+        )
+        hint = "Write `table: gpt`, which boots from UEFI." if disk.table == "mbr" else ""
         yield UserError("bad-value", message, where=at(node, *path, "partitions"), hint=hint or None)
     loader = TABLES.get(disk.loader, disk.table)
     if loader != disk.table:
@@ -180,29 +182,29 @@ def _partitions(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
 def _partition(partition: Partition, node: Node, path: Path) -> Iterator[UserError]:
     if partition.filesystem == "swap":
         if partition.mount is not None:
-            yield UserError("bad-value", "mount: swap is not mounted anywhere", where=at(node, *path, "mount"))
+            yield UserError("bad-value", "mount: swap has no mount point", where=at(node, *path, "mount"))
         if partition.size is None:
             message = "a swap partition needs a size"
             yield UserError("missing-key", message, where=at(node, *path), hint="Add `size: 256M`, for example.")
     elif partition.mount is None and partition.size is None:
-        message = "a partition that is mounted nowhere needs a size"
+        message = "a partition without a mount point needs a size"
         yield UserError("missing-key", message, where=at(node, *path), hint="Add `mount:` or `size:`.")
     if partition.size is not None and partition.size > LEAST_SIZE and partition.size % GRAIN:
-        message = f"size: {partition.size} bytes are no multiple of {GRAIN}"
-        hint = f"The next one is {-(-partition.size // GRAIN) * GRAIN}."
+        message = f"size: {partition.size} bytes are not a multiple of {GRAIN}"
+        hint = f"The next multiple is {-(-partition.size // GRAIN) * GRAIN}."
         yield UserError("bad-value", message, where=at(node, *path, "size"), hint=hint)
     if partition.filesystem == "vfat" and "." in (partition.label or ""):
-        message = f"label: {partition.label!r} has a dot, which vfat does not take"
+        message = f"label: {partition.label!r} contains a dot, which vfat does not allow"
         yield UserError("bad-value", message, where=at(node, *path, "label"))
     if partition.filesystem == "vfat" and partition.mount == "/":
-        message = "filesystem: vfat keeps neither owners nor links, so it cannot hold the root"
+        message = "filesystem: vfat supports neither owners nor links, so it cannot hold the root"
         yield UserError("bad-value", message, where=at(node, *path, "filesystem"), hint="Write `ext4`.")
 
 
 def _uki(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
     """UEFI reads its program from FAT: UEFI specification, 13.3."""
     if not any(part.filesystem == "vfat" for part in disk.partitions):
-        message = "UEFI starts from a vfat partition, and this disk has none"
+        message = "UEFI boots from a vfat partition, and this disk has none"
         hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."
         yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
 
@@ -210,11 +212,11 @@ def _uki(disk: Disk, node: Node, path: Path) -> Iterator[UserError]:
 def _syslinux(disk: Disk, boot: int | None, node: Node, path: Path) -> Iterator[UserError]:
     """Syslinux starts from BIOS, and reads its files from FAT: https://wiki.syslinux.org/wiki/index.php?title=SYSLINUX."""
     if disk.sector_size != 512:  # noqa: PLR2004  (the only other size is 4096)
-        message = f"sector_size: syslinux starts from sectors of 512 bytes only, not {disk.sector_size}"
-        hint = "Write `bootloader: none` for a disk whose kernel is started from elsewhere."
+        message = f"sector_size: syslinux supports sectors of 512 bytes only, not {disk.sector_size}"
+        hint = "Write `bootloader: none` for a disk whose kernel is loaded from elsewhere."
         yield UserError("bad-value", message, where=at(node, *path, "sector_size"), hint=hint)
     if boot is None:
-        message = "syslinux needs a partition for /boot"
+        message = "syslinux needs a partition with `mount: /boot`"
         hint = "Add `- {filesystem: vfat, mount: /boot}` to the partitions."
         yield UserError("partition-needed", message, where=at(node, *path, "partitions"), hint=hint)
     elif disk.partitions[boot].filesystem != "vfat":
@@ -228,18 +230,18 @@ def _loader(disk: Disk, system: System, node: Node, path: Path) -> Iterator[User
     if disk.initramfs:
         where = at(node, *path, "initramfs")
         if disk.loader == "none":
-            message = "initramfs: there is no boot loader on this disk that could load it"
+            message = "initramfs: this disk has no boot loader to load it"
             yield UserError("bad-value", message, where=where)
         elif not any(image.kind == "initramfs" for image in system.images):
-            message = "initramfs: the system makes no initramfs"
+            message = "initramfs: the system has no `initramfs` image"
             yield UserError("image-needed", message, where=where, hint="Add `- initramfs` to the images.")
     if disk.loader == "uki":
         yield from needs_uefi("bootloader", system, node, (*path, "bootloader"))
         yield from not_bios("uki", system, node)
     if disk.loader == "syslinux":
         if system.arch != HOST:
-            message = f"syslinux starts {HOST} machines only, not {system.arch}"
+            message = f"syslinux supports {HOST} only, not {system.arch}"
             yield UserError("bad-value", message, where=at(node, *path, "bootloader"))
         if system.machine.firmware == "uefi":
-            message = "firmware: syslinux starts from BIOS, not from uefi"
+            message = "firmware: syslinux boots from BIOS, not from uefi"
             yield UserError("bad-value", message, where=at(node, "machine", "firmware"))

@@ -21,17 +21,17 @@ BUILDROOT = {"none": "NONE", "lz4": "LZ4HC", "lzma": "LZMA"}
 
 
 class Erofs(ImageKind):
-    """The root as a read-only file system that reads fast: EROFS."""
+    """The root as EROFS, a read-only, compressed file system that is fast to read."""
 
     word: ClassVar[str] = "erofs"
     bootable: ClassVar[bool] = True
     mounted: ClassVar[bool] = True
     read_only: ClassVar[bool] = True
     compression: Literal["none", "lz4", "lzma", "zstd"] = "lz4"
-    """How it is compressed; `lz4` needs Linux 5.13, `lzma` 5.16, `zstd` 6.10. A kernel from source is given what
-    it takes. It is made by erofs-utils 1.8, which Debian has since trixie."""
+    """Compression format; `lz4` needs Linux 5.13, `lzma` 5.16, `zstd` 6.10. A kernel built from source gets the
+    options that it needs. The image is created with erofs-utils 1.8, which Debian has since trixie."""
     name: FileName | None = None
-    """Name of the file; by default rootfs.erofs."""
+    """File name; by default rootfs.erofs."""
 
     @property
     @override
@@ -50,5 +50,5 @@ class Erofs(ImageKind):
     @override
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if isinstance(system.root, FromBuildroot) and self.compression not in BUILDROOT:
-            message = f"compression: Buildroot has no {self.compression} for erofs, only {', '.join(BUILDROOT)}"
+            message = f"compression: Buildroot's erofs has no {self.compression}, only {', '.join(BUILDROOT)}"
             yield UserError("not-possible", message, where=at(node, *path, self.kind, "compression"))

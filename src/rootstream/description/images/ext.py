@@ -21,15 +21,15 @@ class Ext(ImageKind):
     bootable: ClassVar[bool] = True
     mounted: ClassVar[bool] = True
     type: Literal["ext2", "ext4"] = "ext4"
-    """Which of the two."""
+    """File system type."""
     size: Size | None = None
-    """Size of the file system; by default computed from its contents."""
+    """Size of the file system; by default derived from its contents."""
     label: Label = "rootfs"
     """Volume label."""
     gzip: bool = False
-    """Compress the file with gzip, as for a ramdisk."""
+    """Compress the file with gzip, for use as a ramdisk."""
     name: FileName | None = None
-    """Name of the file; by default rootfs with the ending of the type."""
+    """File name; by default rootfs with the type as suffix."""
 
     @override
     def file_name(self, kernel_file: str | None, label: str) -> str:

@@ -17,19 +17,19 @@ from rootstream.errors import UserError
 if TYPE_CHECKING:
     from rootstream.description.model import System
 
-BuiltFile = Annotated[str, AfterValidator(below), Means("the name of a file that Buildroot makes")]
+BuiltFile = Annotated[str, AfterValidator(below), Means("the name of a file that Buildroot creates")]
 
 
 class Files(ImageKind):
-    """What Buildroot puts into its images folder, as it is: boot loaders, ISO files, vmlinux ..."""
+    """The contents of Buildroot's images folder, unchanged: boot loaders, ISO images, vmlinux ..."""
 
     word: ClassVar[str] = "files"
     collected: ClassVar[bool] = True
 
     names: Annotated[dict[BuiltFile, ExportPath], Field(max_length=200)] = {}
-    """Files to export under other names: those of Buildroot's images folder to those below out/SYSTEM."""
+    """Files to export under other names: maps names in Buildroot's images folder to paths below out/SYSTEM."""
     only: bool = False
-    """Export only the files that `names` names, not all of them."""
+    """Export only the files in `names`, instead of all files."""
 
     @property
     @override
@@ -39,5 +39,5 @@ class Files(ImageKind):
     @override
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if not isinstance(system.root, FromBuildroot):
-            message = "files: only a buildroot root makes files of its own"
+            message = "files: only a buildroot root has files of its own to export"
             yield UserError("bad-value", message, where=at(node, *path))

@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Firmware(ImageKind):
-    """OpenSBI, which starts a kernel on RISC-V; with it, booting needs none of the host's."""
+    """OpenSBI, the firmware that starts a kernel on RISC-V; with it, booting does not need that of the host."""
 
     word: ClassVar[str] = "firmware"
 
     name: FileName = "opensbi.bin"
-    """Name of the file."""
+    """File name."""
 
     @property
     @override

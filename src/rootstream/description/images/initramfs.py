@@ -26,11 +26,12 @@ class Initramfs(ImageKind):
     bootable: ClassVar[bool] = True
     in_memory: ClassVar[bool] = True
     compression: Compression = "zstd"
-    """How it is compressed."""
+    """Compression format."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above that, where 19 would take
+    minutes."""
     name: FileName | None = None
-    """Name of the file; by default initramfs.cpio with the compressor's ending."""
+    """File name; by default initramfs.cpio with the suffix of the compression."""
 
     @override
     def file_name(self, kernel_file: str | None, label: str) -> str:
@@ -53,5 +54,5 @@ class Initramfs(ImageKind):
     @override
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if self.level is not None and isinstance(system.root, FromBuildroot):
-            message = "level: Buildroot has one level for each compression"
+            message = "level: Buildroot uses a fixed level for each compression"
             yield UserError("not-possible", message, where=at(node, *path, self.kind, "level"))

@@ -18,15 +18,16 @@ if TYPE_CHECKING:
 
 
 class Initrd(ImageKind):
-    """What mounts a root on a disk: the modules for it and a script, for a kernel of Debian's."""
+    """The initial RAM disk that mounts a root on a disk: kernel modules and a script, for a Debian kernel."""
 
     word: ClassVar[str] = "initrd"
     compression: Compression = "zstd"
-    """How it is compressed."""
+    """Compression format."""
     level: Annotated[int, Field(ge=1, le=22)] | None = None
-    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above, where 19 takes minutes."""
+    """Compression level; by default gzip 9, xz 6, zstd 19 up to 32 MiB and 9 above that, where 19 would take
+    minutes."""
     name: FileName = "initrd.img"
-    """Name of the file."""
+    """File name."""
 
     @property
     @override
@@ -37,7 +38,7 @@ class Initrd(ImageKind):
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if system.kernel is None or system.kernel.package is None:
             message = (
-                "initrd: it loads the modules of a kernel package, `kernel: {debian: ...}`, and there is none"
+                "initrd: it loads modules of a kernel package, and this system has none (`kernel: {debian: ...}`)"
             )
-            hint = "A kernel from source has the drivers for its root inside."
+            hint = "A kernel built from source has the drivers for its root built in, and needs no initrd."
             yield UserError("bad-value", message, where=at(node, *path), hint=hint)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Iso(ImageKind):
-    """A CD, also for USB sticks, that starts from BIOS (x86_64) and UEFI: kernel and initramfs, all in memory."""
+    """A hybrid ISO image for CDs and USB sticks with kernel and initramfs; boots from BIOS (x86_64) and UEFI."""
 
     word: ClassVar[str] = "iso"
     bootable: ClassVar[bool] = True
@@ -33,7 +33,7 @@ class Iso(ImageKind):
     ] = "ROOTSTREAM"
     """Volume label."""
     name: FileName = "boot.iso"
-    """Name of the file."""
+    """File name."""
 
     @property
     @override

@@ -16,11 +16,11 @@ KERNELS = ("bzImage", "zImage", "Image", "vmlinuz", "uImage", "fitImage", "cuIma
 
 
 class KernelImage(ImageKind):
-    """The kernel itself, as a boot loader takes it."""
+    """The kernel itself, in the format that boot loaders use."""
 
     word: ClassVar[str] = "kernel"
     name: FileName | None = None
-    """Name of the file; by default the kernel's own (bzImage, Image ...)."""
+    """File name; by default that of the kernel (bzImage, Image ...)."""
 
     @override
     def file_name(self, kernel_file: str | None, label: str) -> str:

@@ -18,24 +18,22 @@ if TYPE_CHECKING:
 
 
 class Qcow2(Disk):
-    """A partitioned disk for virtual machines, in the format of QEMU; all else is as on a `disk`."""
+    """A partitioned disk image for virtual machines, in QEMU's qcow2 format; otherwise like `disk`."""
 
     word: ClassVar[str] = "qcow2"
     drive: ClassVar = "qcow2"
 
     sector_size: Literal[512] = 512
-    """Size of a sector in bytes."""
+    """Sector size in bytes."""
     compression: Literal["none", "zlib", "zstd"] = "none"
-    """How clusters are compressed: a system writes what it changes uncompressed. `zstd` needs QEMU 5.1."""
+    """Compression of clusters; what a running system writes is not compressed. `zstd` needs QEMU 5.1."""
     name: FileName = "disk.qcow2"
-    """Name of the file."""
+    """File name."""
 
     @override
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         yield from super().problems(system, node, path)
         if self.compression != "none" and any(isinstance(layer, SecretsLayer) for layer in system.layers):
-            message = (
-                "compression: secrets are put into the finished image, which cannot be done in a compressed one"
-            )
+            message = "compression: secrets cannot be injected into a compressed image"
             where = at(node, *path, self.kind, "compression")
             yield UserError("not-possible", message, where=where, hint="Write `compression: none`.")

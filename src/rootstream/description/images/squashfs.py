@@ -20,9 +20,9 @@ class Squashfs(ImageKind):
     mounted: ClassVar[bool] = True
     read_only: ClassVar[bool] = True
     compression: Literal["gzip", "xz", "zstd", "lz4"] = "zstd"
-    """How it is compressed."""
+    """Compression format."""
     name: FileName | None = None
-    """Name of the file; by default rootfs.squashfs."""
+    """File name; by default rootfs.squashfs."""
 
     @override
     def buildroot_files(self, arch: Architecture) -> tuple[str, ...]:

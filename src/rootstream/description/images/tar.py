@@ -13,13 +13,13 @@ from rootstream.description.system import FileName
 
 
 class Tar(ImageKind):
-    """The root as a tar archive: owners, modes, extended attributes, device nodes."""
+    """The root as a tar archive, with owners, modes, extended attributes and device nodes."""
 
     word: ClassVar[str] = "tar"
     compression: Compression = "none"
-    """How it is compressed."""
+    """Compression format."""
     name: FileName | None = None
-    """Name of the file; by default rootfs.tar with the compressor's ending."""
+    """File name; by default rootfs.tar with the suffix of the compression."""
 
     @override
     def file_name(self, kernel_file: str | None, label: str) -> str:

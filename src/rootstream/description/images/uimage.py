@@ -20,21 +20,22 @@ NAMES = {"kernel": "uImage", "ramdisk": "uRamdisk", "multi": "uMulti"}
 
 
 class Uimage(ImageKind):
-    """A file for U-Boot's bootm, with U-Boot's (legacy) header."""
+    """An image for U-Boot's `bootm`, with the legacy uImage header."""
 
     word: ClassVar[str] = "uimage"
     compiled_kernel: ClassVar[bool] = True
 
     type: Literal["kernel", "ramdisk", "multi"] = "kernel"
-    """What is in it: the kernel, the root as a ramdisk, or both."""
+    """Contents: the kernel, the root as a ramdisk, or both."""
     ramdisk: Literal["ext", "initramfs"] = "ext"
-    """Image of this system that the ramdisk is."""
+    """Image of this system to use as the ramdisk."""
     load: Address | None = None
-    """Address that the kernel is loaded to and entered at; by default that of its vmlinux, or of QEMU's memory."""
-    title: Annotated[str, Field(pattern=r"^[ -~]{0,31}$"), Means("at most 31 letters of ASCII")] = ""
-    """What U-Boot calls it; by default the system's name."""
+    """Load and entry address of the kernel; by default that of its vmlinux, or the start of memory in QEMU's
+    machine."""
+    title: Annotated[str, Field(pattern=r"^[ -~]{0,31}$"), Means("at most 31 printable ASCII characters")] = ""
+    """Image name that U-Boot shows; by default the name of the system."""
     name: FileName | None = None
-    """Name of the file; by default uImage, uRamdisk or uMulti."""
+    """File name; by default uImage, uRamdisk or uMulti."""
 
     @override
     def file_name(self, kernel_file: str | None, label: str) -> str:
@@ -59,5 +60,5 @@ class Uimage(ImageKind):
     def problems(self, system: System, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if self.inner and not any(other.kind == self.inner for other in system.images):
             where = at(node, *path, self.kind, "ramdisk")
-            message = f"ramdisk: the system makes no {self.inner}"
+            message = f"ramdisk: the system has no `{self.inner}` image"
             yield UserError("image-needed", message, where=where, hint=f"Add `- {self.inner}` to the images.")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Uki(ImageKind):
-    """A unified kernel image: kernel, arguments and initramfs as one program that UEFI starts."""
+    """A unified kernel image (UKI): kernel, arguments and initramfs in one EFI executable."""
 
     word: ClassVar[str] = "uki"
     bootable: ClassVar[bool] = True
@@ -28,9 +28,9 @@ class Uki(ImageKind):
     kernel_args: KernelArgs = ""
     """Kernel arguments."""
     initramfs: bool = True
-    """Put the system's initramfs inside, so that the root is in memory."""
+    """Embed the system's initramfs, so that the root is in memory."""
     name: FileName = "linux.efi"
-    """Name of the file."""
+    """File name."""
 
     @property
     @override

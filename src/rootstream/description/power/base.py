@@ -15,9 +15,9 @@ from rootstream.errors import UserError
 if TYPE_CHECKING:
     from rootstream.description.machines import NetMachine
 
-Argument = Annotated[str, Field(pattern=r"^[^\x00\n]+$"), Means("a word of a command")]
+Argument = Annotated[str, Field(pattern=r"^[^\x00\n]+$"), Means("a command argument")]
 Command = Annotated[tuple[Argument, ...], Field(min_length=1, max_length=100)]
-Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$"), Means("an address such as https://10.0.0.9")]
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/@]+(/\S*)?$"), Means("a URL such as https://10.0.0.9")]
 
 
 class PowerKind(Kind):

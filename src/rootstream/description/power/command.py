@@ -11,21 +11,21 @@ from rootstream.description.system import Duration
 
 
 class PowerCommand(PowerKind):
-    """Commands that switch the machine. They are started as they are, without a shell."""
+    """Commands that control the machine's power. They are run directly, without a shell."""
 
     word: ClassVar[str] = "command"
     on: Command
-    """Switches the machine on, such as `[wakeonlan, "52:54:00:12:34:56"]`."""
+    """Command that switches the machine on, such as `[wakeonlan, "52:54:00:12:34:56"]`."""
     off: Command | None = None
-    """Switches it off."""
+    """Command that switches it off."""
     cycle: Command | None = None
-    """Switches it off and on; by default `off`, then `on`."""
+    """Command that power-cycles it; by default `off`, then `on`."""
     status: Command | None = None
-    """Exit status 0 while the machine is on."""
+    """Command that exits with status 0 while the machine is on."""
     once: Command | None = None
-    """Has the machine boot from the network the next time."""
+    """Command that makes the next boot a network boot."""
     timeout: Duration = 60.0
-    """How long each may take."""
+    """Time limit for each command."""
 
     @property
     @override

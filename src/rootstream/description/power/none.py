@@ -8,7 +8,7 @@ from rootstream.description.power.base import PowerKind
 
 
 class NoPower(PowerKind):
-    """Nobody here can switch the machine: a person does."""
+    """No power control: a person switches the machine."""
 
     word: ClassVar[str] = "none"
     by_hand: ClassVar[bool] = True

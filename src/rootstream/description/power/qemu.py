@@ -17,29 +17,30 @@ if TYPE_CHECKING:
     from rootstream.description.machines import NetMachine
 
 Interface = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$"), Means("a network interface of this host such as br0")
+    str, Field(pattern=r"^[A-Za-z0-9._-]{1,15}$"), Means("a network interface of this host, such as br0")
 ]
 
 
 class Qemu(PowerKind):
-    """A virtual machine of this host."""
+    """A virtual machine on this host."""
 
     word: ClassVar[str] = "qemu"
     virtual: ClassVar[bool] = True
     bridge: Interface
-    """Bridge that its network card is attached to: the interface that `rootstream serve` is told."""
+    """Bridge that its network card is attached to; use the same one for `rootstream serve --interface`."""
     memory: Size | None = None
-    """Memory; by default what the root that it boots takes unpacked, 512M at least."""
+    """Memory; by default as much as the unpacked root needs, at least 512M."""
     cores: Annotated[int, Field(ge=1, le=256)] = 1
     """Number of processors."""
     nic: Literal["virtio", "e1000", "rtl8139"] = "virtio"
-    """Network card."""
+    """Model of the network card."""
     rom: Literal["ipxe", "firmware"] = "ipxe"
-    """What boots from the card: QEMU's own iPXE, or (with UEFI) the firmware itself, by PXE or HTTP boot."""
+    """What performs the network boot: the iPXE option ROM of QEMU, or (with UEFI) the firmware itself, by PXE or
+    HTTP boot."""
     http: bool = False
-    """UEFI boots by HTTP, not PXE (with `rom: firmware`)."""
+    """Use UEFI HTTP boot instead of PXE (with `rom: firmware`)."""
     extra_args: tuple[str, ...] = ()
-    """Further arguments for QEMU."""
+    """Additional QEMU arguments."""
 
     @property
     @override
@@ -54,8 +55,8 @@ class Qemu(PowerKind):
     @override
     def problems(self, machine: NetMachine, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if self.rom == "firmware" and machine.firmware == "bios":
-            message = "rom: QEMU's BIOS boots from a network by iPXE only"
+            message = "rom: QEMU's BIOS can only boot from the network with iPXE; write `rom: ipxe`"
             yield UserError("bad-value", message, where=at(node, *path, "rom"))
         if self.http and self.rom != "firmware":
-            message = "http: only the firmware itself boots so: add `rom: firmware`"
+            message = "http: only the firmware itself supports HTTP boot; add `rom: firmware`"
             yield UserError("bad-value", message, where=at(node, *path, "http"))

@@ -18,29 +18,28 @@ if TYPE_CHECKING:
 
 
 class Tasmota(PowerKind):
-    """A smart plug, or a strip of them, with the firmware Tasmota, over HTTP.
+    """A smart plug or power strip with Tasmota firmware, over HTTP.
 
-    A plug can't tell the machine what to do: have its firmware start it when power comes back, and boot from the
+    A plug only switches the power: set the machine's firmware to power on when power returns, and to boot from the
     network first.
     """
 
     word: ClassVar[str] = "tasmota"
     url: Url
-    """The plug, such as `http://10.0.0.20`."""
+    """URL of the plug, such as `http://10.0.0.20`."""
     outlet: Annotated[int, Field(ge=1, le=32)] | None = None
-    """Which of its outlets (Tasmota's `Power1`, `Power2` ...); by default the only one, or the first."""
+    """Number of the outlet (Tasmota's `Power1`, `Power2` ...); by default the only one, or the first."""
     user: Annotated[str, Field(pattern=r"^[!-~]{1,32}$"), Means("the name of a user")] = "admin"
-    """Who logs in, where the plug has a password."""
+    """User to log in as, if the plug has a password."""
     password_file: ProjectFile | None = None
-    """File with the password; keep it out of version control. Tasmota takes it in the address that it is asked
-    for."""
+    """File with the password; keep it out of version control. Tasmota expects it in the URL of each request."""
     pause: Duration = 5.0
-    """How long the machine stays off when it is switched off and on."""
+    """How long the machine stays off in a power cycle."""
     timeout: Duration = 10.0
-    """How long an answer may take."""
+    """Time limit for a response."""
 
     @override
     def problems(self, machine: NetMachine, node: Node, path: tuple[str | int, ...]) -> Iterator[UserError]:
         if self.password_file is None and "user" in self.model_fields_set:
-            message = "user: without a `password_file:` nobody logs in"
+            message = "user: it has no effect without `password_file:`"
             yield UserError("bad-value", message, where=at(node, *path, "user"))

@@ -19,15 +19,15 @@ def check(system: System, node: Node) -> Iterator[UserError]:
             for index, user in enumerate(layer.users):
                 path = ("layers", number, "users", index)
                 if user.name == "root":
-                    message = "root is no account to make"
-                    hint = "Its password and keys are set by `- root_login:`."
+                    message = "`users` cannot create root"
+                    hint = "Set root's password and keys with `- root_login:`."
                     yield UserError("bad-value", message, where=at(node, *path, "name"), hint=hint)
                 yield from _once(users, "user", user.name, user.uid, node, (*path, "uid"))
         if isinstance(layer, RootLoginLayer):
             login = layer.root_login
             if not login.console and login.password != "locked":  # noqa: S105  (a word, not a password)
-                message = "console: false locks root's password, and `password` gives one"
-                hint = "Leave one of them out; a key of `authorized_keys` works without a password."
+                message = "console: false locks root's password, but `password` sets one"
+                hint = "Remove one of them; keys in `authorized_keys` work without a password."
                 where = at(node, "layers", number, "root_login", "console")
                 yield UserError("bad-value", message, where=where, hint=hint)
         if isinstance(layer, GroupsLayer):
@@ -41,9 +41,9 @@ def _once(
 ) -> Iterator[UserError]:
     if name in taken:
         where = at(node, *path[:-1], "name")
-        yield UserError("duplicate-name", f"the {kind} {name!r} is made twice", where=where)
+        yield UserError("duplicate-name", f"the {kind} {name!r} is created twice", where=where)
     elif number is not None and number in taken:
-        message = f"{path[-1]}: {number} is the number of {taken[number]!r} already"
+        message = f"{path[-1]}: {number} is already used by {taken[number]!r}"
         yield UserError("duplicate-name", message, where=at(node, *path))
     taken[name] = name
     if number is not None:

@@ -33,7 +33,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
         made = [image for image in system.images if image.kind == kind]
         if not made and not _collects(system):
             hint = f"Add `- {kind}` to the images."
-            yield UserError("image-needed", f"boot: the system makes no {kind}", where=where, hint=hint)
+            yield UserError("image-needed", f"boot: the system has no `{kind}` image", where=where, hint=hint)
         elif not KINDS[kind].by_firmware and system.kernel is None and not isinstance(system.root, FromBuildroot):
             yield UserError("kernel-needed", f"boot: {kind} needs a kernel, and this system has none", where=where)
         elif made and not any(image.starts for image in made):
@@ -41,8 +41,8 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
     bootable = any(image.bootable for image in system.images)
     bootable = bootable or "capsule" in (system.machine.boot or ())
     if system.checks and not bootable and not _collects(system):
-        message = "checks: no image of this system can be booted"
-        hint = f"Make one of: {', '.join(BOOTABLE)}."
+        message = "checks: this system has no bootable image"
+        hint = f"Add one of these to the images: {', '.join(BOOTABLE)}."
         yield UserError("image-needed", message, where=at(node, "checks"), hint=hint)
     if system.machine.firmware == "bios" and not ARCHITECTURES[system.arch].board.bios:
         message = f"firmware: {system.arch} machines have no BIOS"
@@ -52,7 +52,7 @@ def _boot(system: System, node: Node) -> Iterator[UserError]:
 def _capsule(system: System, where: Where) -> Iterator[UserError]:
     """Yield why there is no kernel of Buildroot's, which may have its root inside."""
     if not _collects(system) and not any(image.kind == "kernel" for image in system.images):
-        message = "boot: the system exports no kernel"
+        message = "boot: the system has no `kernel` image"
         yield UserError("image-needed", message, where=where, hint="Add `- kernel` to the images.")
 
 
@@ -67,9 +67,11 @@ def _network(system: System, node: Node) -> Iterator[UserError]:
             taken.add(port)
         if nic.forward and nic.model == "none":
             where = at(node, "machine", "nics", number, "forward")
-            yield UserError("bad-value", "forward: there is no card to forward to (model: none)", where=where)
+            yield UserError(
+                "bad-value", "forward: there is no network card to forward to (model: none)", where=where
+            )
     if system.machine.network == "open" and all(nic.model == "none" for nic in system.machine.nics):
-        message = "network: there is no card that could reach anything"
+        message = "network: `open` needs a network card, and the machine has none"
         yield UserError("bad-value", message, where=at(node, "machine", "network"))
 
 

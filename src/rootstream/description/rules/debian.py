@@ -24,7 +24,9 @@ def check(system: System, node: Node) -> Iterator[UserError]:
             first = taken.setdefault(name, verb)
             if first != verb:
                 where = at(node, "root", "debian", verb, number)
-                yield UserError("bad-value", f"{verb}: {name} is in `{first}` too; leave one out", where=where)
+                yield UserError(
+                    "bad-value", f"{verb}: {name} is also in `{first}`; remove one of them", where=where
+                )
 
 
 def _repository(name: str, repository: Repository, node: Node) -> Iterator[UserError]:
@@ -33,15 +35,17 @@ def _repository(name: str, repository: Repository, node: Node) -> Iterator[UserE
     try:
         urlsplit(repository.url).port  # noqa: B018  (it raises)
     except ValueError:
-        message = f"url: {repository.url} has a port or host that cannot be"
+        message = f"url: {repository.url} has an invalid host or port"
         yield UserError("bad-value", message, where=at(node, *steps, "url"))
     flat = [suite.endswith("/") for suite in repository.suites]
     if any(flat) and not all(flat):
-        message = "suites: either folders of a flat repository, which end in a slash, or suites"
+        message = "suites: suites and directories of a flat repository (with a trailing slash) cannot be mixed"
         hint = "Describe two repositories with the same url and key."
         yield UserError("bad-value", message, where=at(node, *steps, "suites"), hint=hint)
     elif any(flat) and "components" in repository.model_fields_set:
-        message = f"components: {repository.suites[0]!r} is a folder of a flat repository, which has none"
+        message = (
+            f"components: {repository.suites[0]!r} is a directory of a flat repository, which has no components"
+        )
         yield UserError("bad-value", message, where=at(node, *steps, "components"))
 
 
@@ -51,6 +55,8 @@ def cautions(system: System, node: Node) -> Iterator[Caution]:
         return
     for name, repository in system.root.debian.repositories.items():
         if repository.url.startswith("file:"):
-            message = f"url: a folder of the machine that builds: apt in the image does not get {name} as a source"
+            message = (
+                f"url: {name} is a folder on the build host, so it is not added to the sources of apt in the image"
+            )
             where = at(node, "root", "debian", "repositories", name, "url")
             yield Caution(reason="repository-of-this-machine", message=message, where=where)

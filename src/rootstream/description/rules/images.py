@@ -28,13 +28,13 @@ def _made_by(system: System, node: Node) -> Iterator[UserError]:
     """Yield what is Buildroot's to make and is asked of others, and the other way round."""
     ours = isinstance(system.root, FromBuildroot)
     if ours and system.kernel is not None:
-        message = "kernel: the kernel of a buildroot root is built by Buildroot"
-        hint = "Its version belongs into the defconfig, its configuration below `configs: linux:` of the root."
+        message = "kernel: with a buildroot root, Buildroot builds the kernel"
+        hint = "Set its version in the defconfig, and its configuration in `configs: linux:` of the root."
         yield UserError("bad-value", message, where=at(node, "kernel"), hint=hint)
     for number, image in enumerate(system.images):
         if ours and not image.collected and not image.buildroot_files(system.arch):
-            message = f"{image.kind}: cannot be made from a buildroot root yet"
-            hint = "Let Buildroot or a post_image script make it, and export it with `- files`."
+            message = f"{image.kind}: not available with a buildroot root yet"
+            hint = "Have Buildroot or a post_image script create it, and export it with `- files`."
             yield UserError("not-available", message, where=at(node, "images", number), hint=hint)
 
 
@@ -47,9 +47,9 @@ def _files(system: System, node: Node) -> Iterator[UserError]:
         name = image.file_name(kernel, system.label)
         where = at(node, "images", number, image.kind, "name")
         if name in RESERVED:
-            yield UserError("name-taken", f"{name!r} is a file that every export has", where=where)
+            yield UserError("name-taken", f"{name!r} is reserved for a file of every export", where=where)
         elif name and name in taken:
-            message = f"two images are called {name!r}; the other is number {taken[name] + 1}"
+            message = f"two images have the file name {name!r}; the other is number {taken[name] + 1}"
             yield UserError("name-taken", message, where=where, hint=f"Give one a `name:` below `{image.kind}:`.")
         taken.setdefault(name, number)
 
@@ -59,7 +59,7 @@ def _kernel(system: System, node: Node) -> Iterator[UserError]:
     if system.kernel is not None or isinstance(system.root, FromBuildroot):
         return
     empty = isinstance(node, MappingNode) and "kernel" in node.entries
-    hint = "Write `kernel: {}` for a kernel with the defaults." if empty else "Add `kernel: {}` to the system."
+    hint = "Write `kernel: {}` for a kernel with default settings." if empty else "Add `kernel: {}` to the system."
     for number, image in enumerate(system.images):
         if image.needs_kernel:
             message = f"{image.needs_kernel} needs a kernel, and this system has none"
@@ -71,8 +71,8 @@ def _modules(system: System, node: Node) -> Iterator[UserError]:
     if system.kernel is None or system.kernel.package or not system.kernel.modules:
         return
     if not any(image.roots for image in system.images):
-        message = "modules: no image of this system holds a root, which they are installed in"
-        hint = "Add `- initramfs` or another image with the root, or leave `modules` out."
+        message = "modules: they are installed in the root, and no image of this system contains it"
+        hint = "Add `- initramfs` or another image that contains the root, or remove `modules`."
         yield UserError("image-needed", message, where=at(node, "kernel", "modules"), hint=hint)
 
 
@@ -87,6 +87,6 @@ def _sizes(system: System, node: Node) -> Iterator[UserError]:
         sizes += [(size, LEAST_SIZE, ("images", number, image.kind, *path)) for size, path in image.sizes()]
     for size, least, path in sizes:
         if size is not None and size < least:
-            message = f"{path[-1]}: {show_size(size)} is too little, the least is {show_size(least)}"
-            hint = "A number alone means bytes: write 512M for megabytes."
+            message = f"{path[-1]}: {show_size(size)} is too small, the minimum is {show_size(least)}"
+            hint = "A number without a unit is in bytes: write 512M for megabytes."
             yield UserError("bad-value", message, where=at(node, *path), hint=hint)

@@ -35,15 +35,17 @@ def check(system: System, node: Node) -> Iterator[UserError]:
         able = _ROOTS.get(type(layer))
         if able and not isinstance(system.root, able):
             names = " and ".join(next(iter(root.model_fields)) for root in able)
-            message = f"{word}: there is nothing for it on this root yet, only on {names}"
+            message = f"{word}: this layer is not available for this root yet, only for {names}"
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, SecretsLayer) and isinstance(system.root, FromBuildroot):
-            message = "secrets: Buildroot keeps all it builds in the project, where an overlay does the same"
+            message = (
+                "secrets: not available with a buildroot root, whose output stays in the project; use an overlay"
+            )
             yield UserError("not-available", message, where=at(node, "layers", number, word))
         if isinstance(layer, PackagesLayer) and not isinstance(system.root, FromBuildroot):
             yield from _packages(system, layer, node, ("layers", number, word))
         if isinstance(layer, PythonLayer) and not _installs(layer):
-            message = "python: nothing to install; name packages below `install` or files below `requirements`"
+            message = "python: nothing to install; list packages in `install`, or files in `requirements`"
             yield UserError("bad-value", message, where=at(node, "layers", number, word))
         if isinstance(layer, PythonLayer) and isinstance(system.root, FromBuildroot):
             yield from _python_on_buildroot(layer, at(node, "layers", number, word))
@@ -52,7 +54,7 @@ def check(system: System, node: Node) -> Iterator[UserError]:
             for index, service in enumerate(layer.services):
                 where = at(node, "layers", number, word, index)
                 for name in (each for each in service.after if each not in others[:index]):
-                    message = f"services: {service.name} is after {name}, which is not before it in this list"
+                    message = f"services: {service.name} has `after: {name}`, which is not earlier in this list"
                     yield UserError("bad-value", message, where=where)
 
 
@@ -60,11 +62,13 @@ def _python_on_buildroot(layer: PythonLayer, where: Where) -> Iterator[UserError
     """Yield what cannot be there: Buildroot itself builds what is no wheel, and only its tree has the version."""
     wanted = layer.python
     if wanted.version is None:
-        message = "python: the version of Buildroot's Python is missing"
-        hint = 'For example `version: "3.13"`; PYTHON3_VERSION_MAJOR in its package/python3/python3.mk has it.'
+        message = "python: with a buildroot root, `version` is required"
+        hint = 'For example `version: "3.13"`: see PYTHON3_VERSION_MAJOR in package/python3/python3.mk.'
         yield UserError("python-unknown", message, where=where, hint=hint)
     if wanted.from_source or wanted.git or wanted.build_requires or wanted.build_packages:
-        message = "python: Buildroot takes wheels here, and builds sources as packages of its own"
+        message = (
+            "python: with a buildroot root, only wheels can be installed here, and sources are built as packages"
+        )
         hint = "For example `- packages: [{name: x, source: x, build: python}]`, or BR2_PACKAGE_PYTHON_...=y."
         yield UserError("not-available", message, where=where, hint=hint)
 
@@ -82,23 +86,23 @@ def _packages(
     for index, package in enumerate(layer.packages):
         where = at(node, *path, index)
         if package.build not in PACKAGES:
-            message = f"build: {package.build} is not possible on this root yet, only {', '.join(PACKAGES)}"
+            message = f"build: {package.build} is not available for this root yet, only {', '.join(PACKAGES)}"
             yield UserError("not-available", message, where=at(node, *path, index, "build"))
         language, able = COMPILERS.get(package.build, ("", (system.label,)))
         if system.label not in able:
-            message = f"build: Debian has no {language} for {system.label}, only for {', '.join(able)}"
+            message = f"build: Debian has no {language} compiler for {system.label}, only for {', '.join(able)}"
             yield UserError("not-available", message, where=at(node, *path, index, "build"))
         if package.build == "cargo" and package.depends:
             message = (
-                f"depends: {package.name} is Rust with a C library of its own: it cannot link what others build"
+                f"depends: {package.name} is Rust with its own C library, so it cannot link to other packages"
             )
-            hint = "Let it bring C sources along as crates do, or start the other as a program."
+            hint = "Bundle C sources, as crates do, or run the other package as a program."
             yield UserError("bad-value", message, where=at(node, *path, index, "depends"), hint=hint)
         if package.name in before:
-            message = f"packages: there are two of the name {package.name!r}"
+            message = f"packages: two packages have the name {package.name!r}"
             yield UserError("duplicate-name", message, where=where)
         for name in (each for each in package.depends if each not in before):
-            message = f"packages: {package.name} needs {name}, which is not before it in this list"
-            hint = "On this root, packages can only need one another."
+            message = f"packages: {package.name} depends on {name}, which is not earlier in this list"
+            hint = "On this root, packages can only depend on each other."
             yield UserError("bad-value", message, where=where, hint=hint)
         before.append(package.name)

@@ -93,20 +93,20 @@ def _keys(system: System, node: Node, found: dict[str, _Account], *, server: boo
             alone = "" if account.on_console else f", and {account.name} has no password"
             yield Caution(
                 reason="no-ssh-server",
-                message=f"authorized_keys: there is no SSH server in this root{alone}",
+                message=f"authorized_keys: this root has no SSH server{alone}",
                 where=at(node, *account.steps, "authorized_keys"),
                 hint=_SERVER[type(system.root)],
             )
     for number, layer in enumerate(system.layers):
         if isinstance(layer, SshdLayer):
-            message = "sshd: there is no SSH server in this root"
+            message = "sshd: this root has no SSH server"
             where = at(node, "layers", number, "sshd")
             yield Caution(reason="no-ssh-server", message=message, where=where, hint=_SERVER[type(system.root)])
 
 
 _SERVER = {
     FromDebianPackages: "Add openssh-server to the packages of the root.",
-    FromBusybox: "BusyBox has none: build one below `- packages:`, or put one into an overlay.",
+    FromBusybox: "BusyBox has none: build one with `- packages:`, or put one in an overlay.",
     FromBuildroot: "Add BR2_PACKAGE_DROPBEAR=y or BR2_PACKAGE_OPENSSH=y to the defconfig or a fragment.",
 }
 
@@ -120,18 +120,18 @@ def _sudo(system: System, node: Node, folder: Path) -> Iterator[Caution]:
             debian = isinstance(system.root, FromDebianPackages)
             yield Caution(
                 reason="no-sudo",
-                message=f"{word}: {user.name} is to become root by sudo, which is not in this root",
+                message=f"{word}: {user.name} is allowed to use sudo, which is not in this root",
                 where=at(node, *steps, word),
                 hint="Add sudo to the packages of the root."
                 if debian
-                else "BusyBox has none: build it below `- packages:`, or use `su` and a password for root.",
+                else "BusyBox has none: build it with `- packages:`, or use `su` and a password for root.",
             )
         elif user.sudo is True and user.password == "locked":  # noqa: S105  (a word, not a password)
             yield Caution(
                 reason="sudo-without-password",
-                message=f"sudo: it asks for the password of {user.name}, who has none",
+                message=f"sudo: it asks {user.name} for a password, but the account has none",
                 where=at(node, *steps, "sudo"),
-                hint="Write `sudo: nopasswd`, or give a `password`.",
+                hint="Write `sudo: nopasswd`, or set a `password`.",
             )
 
 
@@ -151,9 +151,9 @@ def _users(system: System, node: Node, folder: Path) -> Iterator[Caution]:
         if personal and not user.authorized_keys and "password" not in user.model_fields_set:
             yield Caution(
                 reason="no-login",
-                message=f"users: {user.name} has neither a password nor a key: nobody can log in as {user.name}",
+                message=f"users: {user.name} has neither a password nor a key, so it cannot log in",
                 where=at(node, *steps),
-                hint="Give a `password` or `authorized_keys`; write `password: locked` if it is meant so.",
+                hint="Set a `password` or `authorized_keys`, or write `password: locked` if that is intended.",
             )
 
 
@@ -165,10 +165,10 @@ def _nobody(system: System, node: Node, found: dict[str, _Account], *, server: b
         return
     yield Caution(
         reason="nobody-can-log-in",
-        message="nobody can log in: root has no password, and no other account has a way in",
+        message="nobody can log in: root has no password, and no other account can log in either",
         where=at(node, "layers"),
-        hint="Add `- root_login: {password: empty}` to the layers, or the hash that `rootstream passwd` makes; "
-        "`{password: locked}` if nobody is to log in.",
+        hint="Add `- root_login: {password: empty}` to the layers, or a hash from `rootstream passwd`; "
+        "write `{password: locked}` if that is intended.",
     )
 
 
@@ -184,16 +184,16 @@ def _checks(system: System, node: Node, found: dict[str, _Account]) -> Iterator[
                 yield Caution(reason="login-not-possible", message=f"login: {why}", where=where)
             account = found.get(check.login.user)
             if check.login.refused and account and account.console and account.password == "empty":  # noqa: S105
-                message = f"login: {account.name} needs no password, so the login is not refused"
+                message = f"login: {account.name} has an empty password, so the login will not be refused"
                 yield Caution(reason="login-not-refused", message=message, where=where)
         elif check.logs_in and not inside and software.asks(system):
             why = _refused(system, Login(), found)
             if why:
                 yield Caution(
                     reason="login-not-possible",
-                    message=f"{check.kind}: it runs as root where nobody is logged in before, and {why}",
+                    message=f"{check.kind}: no login precedes it, so it runs as root, but {why}",
                     where=at(node, "checks", number),
-                    hint="Put a `login:` with an account that can log in before it.",
+                    hint="Put a `login:` before it, with an account that can log in.",
                 )
                 return
 
@@ -207,11 +207,11 @@ def _refused(system: System, login: Login, found: dict[str, _Account]) -> str | 
     if account.name == "root" and not account.steps and isinstance(system.root, FromBuildroot):
         return None
     if not account.console:
-        return f"{account.name} may not log in on a console"
+        return f"{account.name} cannot log in on a console"
     if account.password == "locked":  # noqa: S105  (a word, not a password)
         return f"{account.name} has no password"
     if account.password != "empty" and login.password is None:  # noqa: S105
-        return f"{account.name} is asked for a password, and the check has none"
+        return f"{account.name} has a password, and the check gives none"
     return None
 
 

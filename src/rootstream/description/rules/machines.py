@@ -38,9 +38,9 @@ def _arguments(systems: Sequence[Described], node: Node) -> Iterator[UserError]:
 def _unsayable(word: str, where: Where) -> UserError:
     return UserError(
         "not-for-ipxe",
-        f"kernel_args: {word!r} means something to iPXE, which starts machines over a network",
+        f"kernel_args: {word!r} has a special meaning in iPXE scripts, which boot machines over the network",
         where=where,
-        hint="Write it without: no `||`, `&&` or `;` as a word, no `#` at the beginning of one, no `${`.",
+        hint="Avoid `||`, `&&` and `;` as arguments, `#` at the beginning of one, and `${`.",
     )
 
 
@@ -63,10 +63,10 @@ def _addresses(project: ProjectFile, node: Node) -> Iterator[UserError]:
         for value, steps in mine:
             where = _place(node, name, *steps)
             if value in taken:
-                message = f"{steps[0]}: {value} is the address of {taken[value]!r} already"
+                message = f"{steps[0]}: {value} is already the address of {taken[value]!r}"
                 yield UserError("address-taken", message, where=where)
             elif value in own:
-                yield UserError("address-taken", f"{steps[0]}: {value} stands twice here", where=where)
+                yield UserError("address-taken", f"{steps[0]}: {value} is listed twice", where=where)
             own.add(value)
         taken |= {value: taken.get(value, name) for value in own}
 
@@ -82,7 +82,7 @@ def _range(project: ProjectFile, node: Node) -> Iterator[UserError]:
         for word in ("address", "system_address"):
             value = getattr(machine, word)
             if value and first <= ipaddress.IPv4Address(value) <= last:
-                message = f"{word}: {value} is in the range that is for machines without an address"
+                message = f"{word}: {value} is in `serve: range`, which is for machines without an address"
                 yield UserError("address-taken", message, where=_place(node, name, word))
 
 
@@ -96,10 +96,10 @@ def _system(name: str, machine: NetMachine, systems: Sequence[Described], node: 
         yield UserError("unknown-system", message, where=where, hint=f"Systems: {', '.join(names)}.")
         return
     if chosen.system.arch != machine.arch:
-        message = f"system: {machine.system} is for {chosen.system.arch}, the machine is {machine.arch}"
+        message = f"system: {machine.system} is built for {chosen.system.arch}, but the machine is {machine.arch}"
         yield UserError("bad-value", message, where=where)
     if not netbootable(chosen.system):
-        message = f"system: {machine.system} makes nothing that boots over a network"
+        message = f"system: {machine.system} has no images that boot over the network"
         hint = "Its `images:` need `- kernel` and `- initramfs`."
         yield UserError("cannot-netboot", message, where=where, hint=hint)
 
@@ -122,16 +122,16 @@ def _words(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]:
         yield _unsayable(word, _place(node, name, "kernel_args"))
     for match in PLACEHOLDER.finditer(machine.kernel_args):
         if match[1] not in PLACEHOLDERS:
-            message = f"kernel_args: nothing is known for {match[0]!r}{nearest(match[1], PLACEHOLDERS)}"
-            hint = f"Known: {', '.join(PLACEHOLDERS)}."
+            message = f"kernel_args: unknown placeholder {match[0]!r}{nearest(match[1], PLACEHOLDERS)}"
+            hint = f"Placeholders: {', '.join(PLACEHOLDERS)}."
             yield UserError("bad-value", message, where=_place(node, name, "kernel_args"), hint=hint)
         elif match[1] in ("address", "system_address", "system_mac") and not _known(machine, match[1]):
-            message = f"kernel_args: {match[0]} is used, and the machine has no `{match[1]}:`"
+            message = f"kernel_args: {match[0]} is used, but the machine has no `{match[1]}:`"
             yield UserError("bad-value", message, where=_place(node, name, "kernel_args"))
     yield from _firmware(name, machine, node)
     yield from machine.power.problems(machine, node, ("machines", name, "power", machine.power.kind))
     if machine.system_mac is not None and machine.system_mac in machine.macs:
-        message = "system_mac: it is one of `macs:`, so it need not be written"
+        message = "system_mac: it is already in `macs:`; remove it here"
         yield UserError("bad-value", message, where=_place(node, name, "system_mac"))
 
 
@@ -141,10 +141,10 @@ def _firmware(name: str, machine: NetMachine, node: Node) -> Iterator[UserError]
         message = f"firmware: {machine.arch} machines have no BIOS"
         yield UserError("bad-value", message, where=_place(node, name, "firmware"))
     if machine.firmware == "uefi" and machine.arch not in UEFI:
-        message = f"firmware: there is no UEFI for {machine.arch}, only for {', '.join(UEFI)}"
+        message = f"firmware: UEFI is not available for {machine.arch}, only for {', '.join(UEFI)}"
         yield UserError("not-available", message, where=_place(node, name, "firmware"))
     if machine.ipxe == "own" and machine.arch != HOST:
-        message = f"ipxe: own is for {HOST} only: elsewhere ours cannot be told from the firmware's"
+        message = f"ipxe: `own` is available for {HOST} only: elsewhere, our iPXE looks the same as the firmware's"
         yield UserError("not-available", message, where=_place(node, name, "ipxe"))
 
 

@@ -23,8 +23,8 @@ def _packaged(system: System, node: Node) -> Iterator[UserError]:
     packaged = system.kernel is not None and system.kernel.package is not None
     if system.kernel is not None and packaged:
         for word in sorted(system.kernel.model_fields_set - {"debian"}):
-            message = f"{word}: has no meaning for a kernel that is not compiled: `debian` takes a package"
-            hint = "Leave it out, or leave `debian` out: then the kernel is built from source."
+            message = f"{word}: not allowed together with `debian`, which uses a prebuilt kernel package"
+            hint = "Remove it, or remove `debian` to build the kernel from source."
             yield UserError("bad-value", message, where=at(node, "kernel", word), hint=hint)
         if system.arch not in KERNEL_PACKAGES:
             message = (
@@ -34,10 +34,10 @@ def _packaged(system: System, node: Node) -> Iterator[UserError]:
     mounts = any(image.kind == "initrd" for image in system.images)
     for number, image in enumerate(system.images):
         if packaged and image.compiled_kernel:
-            message = f"{image.kind}: only a kernel from source can be in it, not a kernel package"
+            message = f"{image.kind}: it needs a kernel built from source, not a kernel package"
             yield UserError("not-available", message, where=at(node, "images", number))
     for number, kind in enumerate(system.machine.boot or ()):
         if packaged and KINDS[kind].mounted and not mounts:
-            message = f"boot: {kind} needs an initrd: the drivers of this kernel are modules"
+            message = f"boot: {kind} needs an initrd, because the drivers of this kernel are modules"
             where = at(node, "machine", "boot", number)
             yield UserError("image-needed", message, where=where, hint="Add `- initrd` to the images.")

@@ -20,7 +20,7 @@ def names(systems: list[Described], begins: dict[str, Where]) -> list[UserError]
     for described in systems:
         first = taken.setdefault(described.slug, described.target)
         if first != described.target:
-            message = f"{described.target} and {first} would have the same elements: rename one of them"
+            message = f"{described.target} and {first} would have the same element names: rename one of them"
             found.append(UserError("duplicate-name", message, where=begins.get(described.name)))
     return found
 
@@ -47,13 +47,13 @@ def cautions(system: System, node: Node, folder: Path) -> tuple[Caution, ...]:
 def _architecture(system: System, node: Node) -> Iterator[UserError]:
     """Yield an instruction set for a processor that has no such choice, and programs that do not run here."""
     if isinstance(system.root, FromDebianPackages) and system.arch != HOST:
-        message = f"arch: a debian root for {system.arch} cannot be configured yet: its programs do not run here"
+        message = f"arch: a debian root for {system.arch} cannot be configured on {HOST} yet"
         hint = (
-            f"Its packages' own scripts configure it on the machine that builds, which is {HOST}. "
-            "A busybox root is compiled for every processor."
+            "The maintainer scripts of its packages have to run on the build host. "
+            "A busybox root is available for every architecture."
         )
         yield UserError("not-available", message, where=at(node, "arch"), hint=hint)
     choices = tuple(name for name, row in ARCHITECTURES.items() if row.has_isas)
     if system.isa and system.arch not in choices:
-        message = f"isa: only {' and '.join(choices)} have a choice, not {system.arch}"
+        message = f"isa: only allowed for {' and '.join(choices)}, not for {system.arch}"
         yield UserError("bad-value", message, where=at(node, "isa"))
