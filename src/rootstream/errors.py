@@ -76,7 +76,7 @@ class Problems(UserError):  # noqa: N818  (a collection of errors)
     """Several mistakes found at once, in the order of the file."""
 
     def __init__(self, problems: tuple[UserError, ...]) -> None:
-        super().__init__("several-problems", f"{len(problems)} mistake{'s' if len(problems) != 1 else ''}")
+        super().__init__("several-problems", f"{len(problems)} error{'s' if len(problems) != 1 else ''}")
         self.problems = problems
 
     def __str__(self) -> str:
@@ -87,4 +87,4 @@ class Interrupted(UserError):  # noqa: N818  (the user's wish, not an error)
     """The user asked to stop; what was done is kept, the next run goes on from there."""
 
     def __init__(self, what: str = "stopped") -> None:
-        super().__init__("interrupted", what, hint="Run the same command again to go on from there.")
+        super().__init__("interrupted", what, hint="Run the same command again to continue from there.")

@@ -118,7 +118,7 @@ def test_failed_checks_say_why_and_the_others_go_on(image: MakeImage, tmp_path: 
     results = verdict.boots[0].results
     details = [result.detail for result in results]
     assert [result.passed for result in results] == [False] * 13 + [True]
-    assert "a password is asked for and none is given" in details[0]
+    assert "the system asks for a password, and the check gives none" in details[0]
     assert "must not" in details[1]
     assert details[2].startswith("exit status 7, not 0: seen")
     assert "'that'" in details[3]

@@ -117,8 +117,8 @@ def test_machine_that_hangs_runs_into_the_deadline(image: MakeImage, tmp_path: P
     )
     results = verdict.boots[0].results
     assert [result.passed for result in results] == [False, False]
-    assert "no login prompt came" in results[0].detail
-    assert "time for the whole boot is over" in results[0].detail
+    assert "no login prompt appeared" in results[0].detail
+    assert "time limit for the whole boot is over" in results[0].detail
 
 
 def test_console_that_is_flooded_stays_within_bounds(image: MakeImage, tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_what_only_reads_changes_nothing(box: Path, run: Command) -> None:
         look(box, *words)
     run("config", "discard", cwd=box)
     told = {words: look(box, *words) for words in READING}
-    assert "new: nothing of it is built yet" in told["build", "-n"].stderr
+    assert "new: nothing is built yet" in told["build", "-n"].stderr
     assert "bash" in told["show",].stdout
     assert "no log of busybox" in look(box, "log", "box:busybox", status=2).stderr
 

@@ -297,8 +297,8 @@ def test_a_dry_run_says_what_and_why_and_builds_nothing(box: Path, run: Command)
     before = result(box)
     word(box, "library", "changed")
     done = run("build", "--dry-run", cwd=box)
-    assert "library is built again: BR2_PACKAGE_LIBRARY_WORD changed" in done.stderr
-    assert "user is built again: library changed" in done.stderr
+    assert "library is rebuilt: BR2_PACKAGE_LIBRARY_WORD changed" in done.stderr
+    assert "user is rebuilt: library changed" in done.stderr
     assert result(box) == before
 
 
@@ -307,11 +307,11 @@ def test_another_search_path_builds_no_package_again(box: Path, run: Command) ->
     env = {"PATH": f"{box / 'bin'}:{os.environ['PATH']}"}
     (box / "overlay" / "etc" / "first").write_text("changed\n")
     done = run("build", "--dry-run", cwd=box, env=env)
-    assert "target/ and images/ are made again from the packages: the configuration or files" in done.stderr
+    assert "target/ and images/ are recreated from the packages: the configuration or files" in done.stderr
     word(box, "other", "changed")  # now Buildroot has to be asked again, too
     done = run("build", "--dry-run", cwd=box, env=env)
-    assert "other is built again: BR2_PACKAGE_OTHER_WORD changed" in done.stderr
-    assert done.stderr.count("is built again") == 1
+    assert "other is rebuilt: BR2_PACKAGE_OTHER_WORD changed" in done.stderr
+    assert done.stderr.count("is rebuilt") == 1
     assert "from clean" not in done.stderr
 
 
@@ -344,7 +344,7 @@ def test_what_nobody_has_is_named(box: Path, run: Command) -> None:
     rules.write_text(site + "\n".join(lines) + "\n")
     done = run("fetch", cwd=box, check=False)
     assert done.returncode == 2
-    assert "box: nobody had what these packages are made from: other\n" in done.stderr
+    assert "box: the sources of these packages were not found: other\n" in done.stderr
     assert not (box / ".rootstream" / "buildroot" / "box" / "fetching").exists()
 
 

@@ -263,7 +263,7 @@ def test_no_mirror(bst: Bst, site: Site) -> None:
     (tools / "apt-get").chmod(0o755)
     bst.env["PATH"] = f"{tools}:{bst.env['PATH']}"
     said = bst.fails("source", "track", "set.bst")
-    assert "names no mirror of Debian" in said
+    assert "has no Debian mirror" in said
     assert "mirrors:" in said
 
 

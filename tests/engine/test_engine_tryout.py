@@ -45,7 +45,7 @@ def test_something_is_built_here() -> None:
 def test_a_container_without_fuse() -> None:
     found = missing("--dev", "/dev")
     assert found["/dev/fuse"] == "not there"
-    assert found["a build"] == "cannot be tried: /dev/fuse"
+    assert found["a build"] == "cannot be tested: /dev/fuse"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has what is taken away here")

@@ -38,7 +38,7 @@ def test_looking_writes_nothing(box: Path, run: Command) -> None:
         "CONFIG_HUSH=y",
         "CONFIG_NO_SUCH=n",
     ]
-    assert "all came out as asked" in run("config", "check", cwd=box, check=True).stdout
+    assert "all symbols have the requested values" in run("config", "check", cwd=box, check=True).stdout
     assert "HUSH" in run("config", "explain", "CONFIG_HUSH", cwd=box, check=True).stdout
     assert files(box) == before
 
@@ -56,13 +56,13 @@ def test_a_busybox_that_wants_a_c_library_is_refused_before_it_is_compiled(box: 
     before = files(box)
     done = run("config", "set", "CONFIG_STATIC=n", cwd=box)
     assert done.returncode == 2
-    assert "busybox.config:5: without CONFIG_STATIC=y BusyBox wants a C library" in done.stderr
+    assert "busybox.config:5: without CONFIG_STATIC=y, BusyBox needs a C library" in done.stderr
     after = files(box)
     assert {name: after[name] for name in before} == before
     (box / "busybox.config").write_text(MINE + "# CONFIG_STATIC is not set\n")
     done = run("config", "check", cwd=box)
     assert done.returncode == 2
-    assert "busybox.config:5: without CONFIG_STATIC=y BusyBox wants a C library" in done.stdout
+    assert "busybox.config:5: without CONFIG_STATIC=y, BusyBox needs a C library" in done.stdout
 
 
 def test_what_does_not_come_out_is_refused(box: Path, run: Command) -> None:

@@ -69,7 +69,7 @@ def test_a_boot_is_seen_while_it_happens(tab: Tab, lab: Site) -> None:
     build = lab.build("one")
     lab.past("box", BOX, build, age=900)
     opened(tab, lab, "machines/box")
-    tab.shows("A picture comes with the second boot.")
+    tab.shows("The chart appears after the second boot.")
     tab.click(".boot summary")
     lab.boot(home=False)
     tab.shows("started", "h1 + .outcome")
@@ -105,9 +105,9 @@ def test_system_yaml_without_machines(chromium: Browser, tmp_path: Path) -> None
     with site(tmp_path / "none", machines="") as lab:
         tab = chromium.tab()
         opened(tab, lab)
-        tab.shows("No machines are described yet.")
+        tab.shows("There are no machines yet.")
         tab.js("location.hash = '#/builds'")
-        tab.shows("Nothing is built yet.")
+        tab.shows("Nothing has been built yet.")
         assert tab.faults == []
 
 
@@ -116,7 +116,7 @@ def test_system_yaml_without_machines(chromium: Browser, tmp_path: Path) -> None
 
 def test_the_console_is_followed(tab: Tab, lab: Site) -> None:
     opened(tab, lab, "machines/box")
-    tab.shows("Nothing was written to this console yet.", "#console-status")
+    tab.shows("This console has no output yet.", "#console-status")
     lab.console(
         "box", b"\x1b[2J\x1b[1;31mred\x1b[0m <img src=x onerror=alert(1)> \xff\x00\x9b2K\xe2\x80\xae\r\n\x1b]0;ti"
     )
@@ -223,7 +223,7 @@ def test_a_token_that_is_taken_back(tab: Tab, lab: Site) -> None:
     logged_in(tab, lab, "machines/box")
     state_folder.tokens(lab.project).write_text("another-token-for-other-people\n")
     tab.click("[data-action=on]")
-    tab.shows("The server does not take this token any more.", "#notes")
+    tab.shows("The server no longer accepts this token.", "#notes")
     tab.shows("Log in", "#login-button")
     assert not (lab.folder / "is-on").exists()
 
@@ -293,7 +293,7 @@ def test_power(tab: Tab, lab: Site) -> None:
     tab.shows("box is switched off.", "#notes")
     assert not mark.exists()
     tab.js("location.hash = '#/machines/spare'")
-    tab.shows("Nobody here can switch this machine")
+    tab.shows("This machine has no power control")
     tab.js("location.hash = '#/machines/shelf-2'")
     tab.shows("Controlled by: ipmi.")
 
@@ -316,7 +316,7 @@ def test_the_server_goes_and_comes_back(tab: Tab, lab: Site) -> None:
     build = lab.build("one")
     opened(tab, lab)
     lab.down()
-    tab.shows("The server does not answer.", "#gone")
+    tab.shows("The server does not respond.", "#gone")
     tab.shows("no connection", "#link")
     tab.shows(build.id, ".machine")
     lab.past("box", BOX, build, age=5)
@@ -326,7 +326,7 @@ def test_the_server_goes_and_comes_back(tab: Tab, lab: Site) -> None:
     tab.shows("passed", ".machine")
     assert tab.js("document.getElementById('gone').hidden")
     lab.down()
-    tab.shows("The server does not answer.", "#gone")
+    tab.shows("The server does not respond.", "#gone")
     lab.up()
     tab.shows("live", "#link")  # by itself
 

@@ -53,7 +53,7 @@ def busy(lab: Site) -> Site:
     for number in range(4):
         lab.past("box", BOX, build, age=9000 - 2000 * number, pace=1 + number / 3, good=number != 2)
     lab.boot()
-    lab.state.tell("stranger", "a machine that is not in `machines:` asks: 52:54:00:00:00:01 at 10.0.2.99")
+    lab.state.tell("stranger", "request from a machine not in `machines:`: 52:54:00:00:00:01 at 10.0.2.99")
     lab.console("box", b"x" * 500 + b"\n")
     assert lab.change("/machines/shelf-2/choose", {"system": "hello@debug", "once": True})[0] == 200
     return lab

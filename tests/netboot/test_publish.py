@@ -90,7 +90,7 @@ def test_publishing_to_another_host(make_light: Make) -> None:
     lab = make_light(MACHINE)
     wrong = lab.rootstream("publish", str(lab.project / "www"), "--url", "somewhere")
     assert wrong.returncode == 2
-    assert "is not the address of a folder" in wrong.stderr
+    assert "is not the URL of a folder" in wrong.stderr
     there = lab.project / "remote"
     there.mkdir()
     (lab.project / "rsyncd.conf").write_text(RSYNCD.format(project=lab.project))

@@ -152,11 +152,11 @@ def test_a_server_that_never_answers_is_left_at_the_deadline(serve: Callable[[so
     with guest_with(serve) as guest:
         answer = network.http_answer(guest, Http(), deadline=time.monotonic() + 0.5)
     assert not answer.good
-    assert answer.detail.startswith("no HTTP answer on port 80: ")
+    assert answer.detail.startswith("no HTTP response on port 80: ")
 
 
 LOGIN = Result(name="login: root", passed=True, elapsed=3.0, detail="", logs_in=True)
-SHUT_OUT = Result(name="login: root", passed=False, elapsed=60.0, detail="no login prompt came", logs_in=True)
+SHUT_OUT = Result(name="login: root", passed=False, elapsed=60.0, detail="no login prompt appeared", logs_in=True)
 ANSWER = Result(name="port: 80", passed=True, elapsed=4.0, detail="")
 SILENT = Result(name="port: 81", passed=False, elapsed=9.0, detail="")
 STARTED = Result(name=STARTS, passed=True, elapsed=7.0, detail="")

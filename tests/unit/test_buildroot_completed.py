@@ -68,7 +68,7 @@ def test_it_follows_the_tree(tree: Path, tmp_path: Path) -> None:
 )
 def test_trees_from_before_they_had_names_are_told(tree: Path, tmp_path: Path, file: str, line: str) -> None:
     (tree / file).write_text(f"# old\n{line}\n")
-    with pytest.raises(UserError, match="names one tree no more") as caught:
+    with pytest.raises(UserError, match="is no longer a single path") as caught:
         completed.complete(tree, tmp_path / "place")
     assert caught.value.where is not None
     assert (caught.value.where.path, caught.value.where.line) == (tree / file, 2)

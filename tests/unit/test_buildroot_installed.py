@@ -49,7 +49,7 @@ def build(
     return folder
 
 
-def decision(*stale: Stale, target: str | None = "packages changed or went") -> Decision:
+def decision(*stale: Stale, target: str | None = "packages changed or were removed") -> Decision:
     return Decision(
         clean=None, target=target, packages=stale, added=(), planned={}, built={}, inputs="", first=False
     )

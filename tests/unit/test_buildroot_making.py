@@ -175,7 +175,7 @@ def test_what_older_trees_do_not_tell_is_in_their_variables() -> None:
 
 @pytest.mark.parametrize("text", ["", "make: *** no", "[]", '{"a": 5}', ANSWER[:200]])
 def test_an_answer_that_is_none_is_told(text: str) -> None:
-    with pytest.raises(UserError, match="no answer that can be read"):
+    with pytest.raises(UserError, match="gave unreadable output"):
         info.answer_of(text)
 
 

@@ -67,7 +67,7 @@ def lines(info: Info, planned: dict[str, keys.Key], known: Known = KNOWN) -> tup
     return explain(stale.compare(planned, info, known, THERE, "inputs", left=True))
 
 
-TARGET = "target/ and images/ are made again from the packages: packages changed or went"
+TARGET = "target/ and images/ are recreated from the packages: packages changed or were removed"
 
 
 def test_nothing_is_stale_where_nothing_changed() -> None:
@@ -77,7 +77,7 @@ def test_nothing_is_stale_where_nothing_changed() -> None:
 def test_an_option_is_named() -> None:
     config = {name: value for name, value in CONFIG.items() if name != "BR2_PACKAGE_TOOL_TLS"}
     assert lines(BEFORE, computed(BEFORE, config)) == (
-        "tool is built again: BR2_PACKAGE_TOOL_TLS changed",
+        "tool is rebuilt: BR2_PACKAGE_TOOL_TLS changed",
         TARGET,
     )
 
@@ -85,8 +85,8 @@ def test_an_option_is_named() -> None:
 def test_a_version_and_what_follows_from_it() -> None:
     info = told(library=package("library", NEEDS["library"], "2"))
     assert lines(info, computed(info)) == (
-        "library is built again: library-1 becomes library-2",
-        "tool is built again: library changed",
+        "library is rebuilt: changed from library-1 to library-2",
+        "tool is rebuilt: library changed",
         TARGET,
     )
 
@@ -95,7 +95,7 @@ def test_files_and_new_dependencies_are_named_together() -> None:
     info = told(tool=package("tool", ("first", "second")))
     (line, target) = lines(info, computed(info, files={"package/tool": "changed"}))
     assert line == (
-        "tool is built again: its make rules or files changed, it now needs first, second, "
+        "tool is rebuilt: its make rules or files changed, it now needs first, second, "
         "it needs library, toolchain no more"
     )
     assert target == TARGET
@@ -105,7 +105,7 @@ def test_a_build_from_clean_says_what_it_began_with() -> None:
     config = {**CONFIG, "BR2_OPTIMIZE_2": "n", "BR2_OPTIMIZE_S": "y"}
     (line,) = lines(BEFORE, computed(BEFORE, config))
     assert line == (
-        "building from clean: the toolchain or how it compiles changed "
+        "building from clean: the toolchain or its flags changed "
         "(toolchain: BR2_OPTIMIZE_2, BR2_OPTIMIZE_S changed)"
     )
 
@@ -137,8 +137,8 @@ def test_a_note_without_parts_still_says_that_something_changed() -> None:
     info = told(library=package("library", NEEDS["library"]))
     found = lines(info, computed(info, files={"package/library": "changed"}), replace(KNOWN, keys=bare))
     assert found[:2] == (
-        "library is built again: its make variables or files changed",
-        "tool is built again: library changed",
+        "library is rebuilt: its make variables or files changed",
+        "tool is rebuilt: library changed",
     )
 
 
@@ -153,7 +153,7 @@ def test_search_path_and_cores_of_a_machine_are_in_no_variable() -> None:
 def test_what_is_not_wanted_any_more_goes() -> None:
     packages = {name: each for name, each in BEFORE.packages.items() if name != "tool"}
     info = Info(packages=packages, variables={name: {} for name in packages})
-    assert lines(info, computed(info)) == ("tool goes: it is not in the configuration any more", TARGET)
+    assert lines(info, computed(info)) == ("tool is removed: it is no longer in the configuration", TARGET)
 
 
 def test_a_host_name_or_shell_compiles_nothing() -> None:
@@ -186,7 +186,7 @@ def test_what_is_not_known_to_be_installed_cannot_be_taken_out() -> None:
         computed(info), info, KNOWN, THERE, "inputs", left=True, unknown=frozenset({"tool-1", "first-1"})
     )
     assert found.clean is not None
-    assert "what tool had installed is not known" in found.clean
+    assert "what tool installed is unknown" in found.clean
 
 
 def test_who_shares_a_file_with_what_goes_is_named() -> None:
@@ -195,7 +195,7 @@ def test_who_shares_a_file_with_what_goes_is_named() -> None:
     claims = {"staging": {name: frozenset({"usr/include/a.h"}) for name in ("tool-1", "first-1")}}
     found = stale.compare(computed(info), info, KNOWN, THERE, "inputs", left=True, claims=claims)
     assert explain(found) == (
-        "tool goes: it is not in the configuration any more",
-        "first is installed again: it has files in common with tool",
+        "tool is removed: it is no longer in the configuration",
+        "first is reinstalled: it shares files with tool",
         TARGET,
     )

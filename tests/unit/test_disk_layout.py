@@ -132,7 +132,7 @@ def test_what_fat_can_hold() -> None:
         (
             "boot/dev",
             Inode(kind=InodeKind.CHAR, mode=0o600),
-            "is a character device; FAT holds files and folders only",
+            "is a character device; FAT supports only files and folders",
         ),
     ],
 )

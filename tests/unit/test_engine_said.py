@@ -16,7 +16,7 @@ from rootstream.formats.kconfig.report import log_text
 LOST = Problem(
     severity="error",
     kind="dependency",
-    message="CONFIG_USB=y was asked for, but it is not in the result",
+    message="CONFIG_USB=y was requested, but is not in the final configuration",
     symbol="USB",
     file="linux.config",
     line=3,
@@ -24,7 +24,7 @@ LOST = Problem(
     details=("unmet: PCI [=n]",),
 )
 OTHER = Problem(severity="error", kind="unknown", message="CONFIG_UBS=y was lost", file="a b:c.config", line=1)
-DOUBT = Problem(severity="warning", kind="renamed", message="CONFIG_A=y asks for nothing", file="x", line=2)
+DOUBT = Problem(severity="warning", kind="renamed", message="CONFIG_A=y has no effect", file="x", line=2)
 FRAME = """\
 [00:00:01] START   make
 + make -s tinyconfig
@@ -76,7 +76,7 @@ def test_warnings_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text(FRAME.format(said=log_text([LOST, DOUBT])))
     (warning,) = said.warnings(log)
-    assert warning.text == "x:2: CONFIG_A=y asks for nothing"
+    assert warning.text == "x:2: CONFIG_A=y has no effect"
     assert said.warnings(tmp_path / "none.log") == ()
     assert said.warnings(None) == ()
 

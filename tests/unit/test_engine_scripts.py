@@ -38,7 +38,7 @@ Errors were encountered while processing:
         ),
         (
             "/var/lib/dpkg/info/wireshark-common.postinst: line 34: fancy: command not found",
-            "its postinst script calls fancy, which is not in this root: add the package that has it",
+            "its postinst script calls fancy, which is not in this root: add the package that contains it",
         ),
         (
             'Can\'t exec "adduser": No such file or directory at /x.pl line 3.',

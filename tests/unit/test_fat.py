@@ -116,18 +116,18 @@ def test_as_many_names_as_fit_into_the_root_folder(tmp_path: Path) -> None:
             large(LARGEST_FILE + 1),
             "^/boot/payload has 4294967296 bytes; FAT holds .* at most 4294967295",
         ),
-        ("a:b", text_file(b""), "^/boot/a:b: FAT cannot hold such a name: ':' is reserved$"),
-        ("new\nline", text_file(b""), r"^/boot/new\\nline: FAT cannot hold such a name: '\\n' is reserved$"),
+        ("a:b", text_file(b""), "^/boot/a:b: FAT does not support this name: ':' is reserved$"),
+        ("new\nline", text_file(b""), r"^/boot/new\\nline: FAT does not support this name: '\\n' is reserved$"),
         ("back\\slash", text_file(b""), "is reserved"),
         ('quote"', text_file(b""), "is reserved"),
         ("dot.", text_file(b""), "at its end"),
         ("blank ", text_file(b""), "at its end"),
-        ("sub/aux", text_file(b""), "^/boot/sub/aux: FAT cannot hold such a name: it means a device$"),
-        ("\udcff", text_file(b""), r"^/boot/\\udcff: FAT cannot hold such a name: it is not UTF-8"),
+        ("sub/aux", text_file(b""), "^/boot/sub/aux: FAT does not support this name: it is the name of a device$"),
+        ("\udcff", text_file(b""), r"^/boot/\\udcff: FAT does not support this name: it is not UTF-8"),
         ("😀", text_file(b""), "beyond U"),
-        ("x" * 256, text_file(b""), "it has 256 letters, and 255 at most"),
-        ("VMLINUZ", text_file(b""), "^/boot/vmlinuz: to FAT it is the same name as /boot/VMLINUZ$"),
-        ("Vmlinuz/config", text_file(b""), "^/boot/vmlinuz: to FAT it is the same name as /boot/Vmlinuz$"),
+        ("x" * 256, text_file(b""), "it has 256 characters, at most 255"),
+        ("VMLINUZ", text_file(b""), "^/boot/vmlinuz: to FAT, its name is the same as /boot/VMLINUZ$"),
+        ("Vmlinuz/config", text_file(b""), "^/boot/vmlinuz: to FAT, its name is the same as /boot/Vmlinuz$"),
     ],
 )
 def test_what_fat_cannot_hold_is_one_sentence(path: str, inode: Inode, message: str) -> None:
@@ -166,7 +166,7 @@ def disk(boot: int | None = None) -> DiskSpec:
     [
         (None, large(4_300_000_000), r"^partition 1 \(boot\): /boot/payload has 4300000000 bytes; FAT holds"),
         (8 * MIB, text_file(bytes(9 * MIB)), r"^partition 1 \(boot\): size 8388608 is too small: \d+ bytes are"),
-        (4096, text_file(b""), r"^partition 1 \(boot\): size 4096 is not possible: FAT has 65536 to"),
+        (4096, text_file(b""), r"^partition 1 \(boot\): size 4096 is not possible: FAT supports 65536 to"),
     ],
 )
 def test_a_disk_says_what_its_partition_cannot_hold(

@@ -107,7 +107,7 @@ def test_a_capsule_as_it_is_linked() -> None:
         ({"machine": 62}, "machine 62, not for riscv64"),
         ({"kind": 1}, "not an executable"),
         ({"entry": 0x10}, "in no segment"),
-        ({"segments": ((VIRTUAL, 0, b"other", 8),)}, "does not hold the initramfs"),
+        ({"segments": ((VIRTUAL, 0, b"other", 8),)}, "does not contain the initramfs"),
     ],
 )
 def test_what_is_no_capsule(words: dict[str, object], said: str) -> None:

@@ -17,7 +17,7 @@ from rootstream.sandbox.tree import Tree, text_file
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("system.other", b"x", "^/a/b: of extended attributes an erofs has user., .*, not system.other"),
+        ("system.other", b"x", "^/a/b: erofs supports only extended attributes of user., .*, not system.other"),
         ("user.large", bytes(65_536), ""),
     ],
 )

@@ -287,7 +287,7 @@ def test_message_names_place_request_and_result() -> None:
     reason = Reason(kind="selected", text="selected by B [=y]", details=("more",))
     problem = problem_of(request("A", "n", "linux.config", 12), "y", reason, optional=False)
     assert str(problem).split("\n") == [
-        'linux.config:12: CONFIG_A=n was asked for, the result has "y"',
+        'linux.config:12: CONFIG_A=n was requested, but the final configuration has "y"',
         "    selected by B [=y]",
         "    more",
     ]

@@ -145,7 +145,7 @@ def test_no_client_has_all_connections(tmp_path: Path) -> None:
             for number in range(2, 80)
         ]
         await settled(lambda: len(site_connections(runner)), 100)
-        assert set(told) == {"all 100 places for connections are taken: those that come wait for one"}
+        assert set(told) == {"all 100 connections are in use: new ones have to wait"}
         reader, writer = other[0]
         writer.write(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
         assert b"404" in await reader.readline()

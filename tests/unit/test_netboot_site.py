@@ -351,7 +351,7 @@ def test_a_system_reports_once(run: Run) -> None:
         assert await said(good) == 403
         (record,) = site.state.boots()
         assert record.outcome == "up"
-        assert record.stages[-1].detail == "127.0.0.1, 1.42 s after the kernel began"
+        assert record.stages[-1].detail == "127.0.0.1, 1.42 s after the kernel started"
 
     run(work)
 

@@ -198,6 +198,6 @@ def test_a_database_that_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
             with pytest.raises(UserError) as caught:
                 work()
             assert caught.value.reason == "cannot-write"
-            assert "Another program holds it" in str(caught.value)
+            assert "Another program has it open" in str(caught.value)
     state.tell("x", "y")
     state.close()

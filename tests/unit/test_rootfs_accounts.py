@@ -82,10 +82,10 @@ def test_system_ids_run_out_with_a_message() -> None:
 @pytest.mark.parametrize(
     ("groups", "users", "message"),
     [
-        ((), (User(name="bob", uid=1),), "'bob': uid 1 is already that of 'daemon'"),
-        ((), (User(name="bob", uid=7), User(name="eve", uid=7)), "'eve': uid 7 is already that of 'bob'"),
-        ((), (User(name="daemon", uid=7),), "'daemon': uid 7 is wanted, but the root has it as 1"),
-        ((Group(name="app", gid=27),), (), "'app': gid 27 is already that of 'sudo'"),
+        ((), (User(name="bob", uid=1),), "'bob': uid 1 is already used by 'daemon'"),
+        ((), (User(name="bob", uid=7), User(name="eve", uid=7)), "'eve': uid 7 is already used by 'bob'"),
+        ((), (User(name="daemon", uid=7),), "'daemon': uid 7 is requested, but the root has it as 1"),
+        ((Group(name="app", gid=27),), (), "'app': gid 27 is already used by 'sudo'"),
         ((), (User(name="bob", groups=("video",)),), "'bob': there is no group 'video'"),
         ((), (User(name="bob", group="video"),), "'bob': there is no group 'video'"),
     ],

@@ -239,7 +239,11 @@ def test_symlinks_lead_nowhere_but_into_the_root(tmp_path: Path) -> None:
         ((), (member("../x"),), r"layer1\.tar: '\.\./x' leads out of the root"),
         ((), (member("a/../../x"),), "leads out of the root"),
         ((), (member("a", tarfile.LNKTYPE, linkname="../../etc/shadow"),), "leads out of the root"),
-        ((), (member("a", tarfile.LNKTYPE, linkname="b"),), "/a is a hard link to /b, which is no file before it"),
+        (
+            (),
+            (member("a", tarfile.LNKTYPE, linkname="b"),),
+            "/a is a hard link to /b, which is not a file before it",
+        ),
         ((symlink("a", "b"), symlink("b", "a")), (member("a/x"),), "too many symlinks"),
         ((member("a"),), (member("a/x"),), r"layer1\.tar: .*/a is a file \(layer0\.tar\)"),
         ((folder("a"),), (member("a"),), r"layer1\.tar: /a is a file here, but in layer0\.tar it is a directory"),

@@ -148,6 +148,6 @@ def test_scripts_without_a_unit(tree: Tree) -> None:
 
 
 def test_a_root_without_systemd() -> None:
-    with pytest.raises(Mistake, match=r"enable: mine.service: there is no systemd"):
+    with pytest.raises(Mistake, match=r"enable: mine.service: this root has no systemd"):
         choose(Tree(), UnitChoice(enable=("mine.service",)))
     assert choose(Tree(), UnitChoice()) == ()

@@ -160,7 +160,7 @@ def test_a_secret_that_is_there_more_often_than_it_should_be_is_an_error(tmp_pat
     with pytest.raises(UserError) as caught:
         fill(image, (secret,), 1)
     assert caught.value.reason == "secret-not-placed"
-    assert "1 times, and there is room for it 2 times" in caught.value.message
+    assert "1 times, but its placeholder was found 2 times" in caught.value.message
 
 
 def test_what_is_not_where_it_should_be_is_an_error(tmp_path: Path) -> None:

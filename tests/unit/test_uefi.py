@@ -118,7 +118,7 @@ def test_what_uefi_cannot_start_is_refused() -> None:
         joined(b"", stub())
     with pytest.raises(Mistake, match="for AA64 machines, the stub for X64"):
         joined(stub(0xAA64), stub())
-    with pytest.raises(Mistake, match="the stub is no EFI program"):
+    with pytest.raises(Mistake, match="the stub is not an EFI executable"):
         joined(stub(), b"\x7fELF" + bytes(100))
     with pytest.raises(Mistake, match="no room"):
         joined(stub(), stub(room_for=0)[:-1])

@@ -85,7 +85,7 @@ def test_a_file_that_says_to_be_larger_than_the_wheel_is_refused(tmp_path: Path)
     begin = data.rindex(b"PK\x01\x02")  # the entry in the central directory: its packed size is at 20
     data[begin + 20 : begin + 24] = (1 << 31).to_bytes(4, "little")
     path.write_bytes(data)
-    with pytest.raises(Mistake, match="larger than itself"):
+    with pytest.raises(Mistake, match="larger than the wheel"):
         install(path, PLACES)
 
 

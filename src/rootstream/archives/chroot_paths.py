@@ -19,7 +19,9 @@ def parts(name: str) -> list[str]:
     """Return the components of a member's name; raises `Fault` unsafe-archive for `..` and the like."""
     pieces = [piece for piece in name.split("/") if piece not in {"", "."}]
     if ".." in pieces or len(name) > MAX_NAME or len(pieces) > MAX_DEPTH or "\0" in name:
-        raise Fault("unsafe-archive", f"member {name[:200]!r} has a name that leaves the tree, or is malformed")
+        raise Fault(
+            "unsafe-archive", f"member {name[:200]!r} has a name that is malformed or leads out of the tree"
+        )
     try:
         name.encode()
     except UnicodeEncodeError as error:
@@ -40,7 +42,9 @@ def walk(pieces: list[str], link: Callable[[str], str | None]) -> str:
         piece = todo.pop()
         if piece == "..":
             if not done:
-                raise Fault("unsafe-archive", f"{'/'.join(pieces)}: a symbolic link on the way leaves the tree")
+                raise Fault(
+                    "unsafe-archive", f"{'/'.join(pieces)}: a symbolic link in its path leads out of the tree"
+                )
             done.pop()
             continue
         here = "/".join((*done, piece))
@@ -48,11 +52,11 @@ def walk(pieces: list[str], link: Callable[[str], str | None]) -> str:
         if target is None:
             done.append(piece)
             if len(done) > MAX_DEPTH:
-                raise Fault("unsafe-archive", f"{here[:200]}: more than {MAX_DEPTH} folders in one another")
+                raise Fault("unsafe-archive", f"{here[:200]}: more than {MAX_DEPTH} nested folders")
             continue
         links += 1
         if links > MAX_LINKS:
-            raise Fault("unsafe-archive", f"{'/'.join(pieces)}: too many symbolic links on the way")
+            raise Fault("unsafe-archive", f"{'/'.join(pieces)}: too many symbolic links in its path")
         if target.startswith("/"):
             done = []
         todo.extend(step for step in reversed(target.split("/")) if step not in {"", "."})

@@ -78,7 +78,7 @@ def _streams(read: Read, new: Callable[[], _Decompressor]) -> Iterator[bytes]:
             if stream.needs_input and not data:
                 data = read(READ)
                 if not data:
-                    raise Fault("broken-archive", "the compressed data end early")
+                    raise Fault("broken-archive", "the compressed data is truncated")
             plain = stream.decompress(data, BLOCK)
             data = b""
             if plain:
@@ -117,7 +117,7 @@ def _zstd(read: Read) -> Iterator[bytes]:
                 yield block
             feeder.join()
             if child.wait() != 0:
-                raise Fault("broken-archive", "zstd could not unpack the data")
+                raise Fault("broken-archive", "zstd could not decompress the data")
         finally:
             child.kill()
 
@@ -154,4 +154,4 @@ def blocks(read: Read, suffix: str) -> Iterator[bytes]:
     except (lzma.LZMAError, zlib.error, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise Fault("broken-archive", f"the compressed data are damaged: {error}") from error
+        raise Fault("broken-archive", f"the compressed data is damaged: {error}") from error

@@ -53,7 +53,7 @@ def _read(path: Path, wanted: str, take: Callable[[Member, Iterator[memoryview]]
                 blocks = compression.blocks(compression.limited(file, size), suffix[1:])
                 tar_stream.members(tar_stream.Stream(blocks), take)
                 return
-    raise Fault("broken-archive", f"the package holds no {wanted} archive")
+    raise Fault("broken-archive", f"the package contains no {wanted} archive")
 
 
 def unpack(path: Path, folder: str, note: Callable[[Member], bool] | None = None) -> None:

@@ -78,7 +78,7 @@ class Stream:
             raise Fault("broken-archive", "the archive ends in the middle of a member")
         self._seen += len(block)
         if self._seen > self._most:
-            raise Fault("unsafe-archive", f"the archive unpacks to more than {self._most} bytes")
+            raise Fault("unsafe-archive", f"the unpacked archive exceeds {self._most} bytes")
         self._view = memoryview(block)
 
     def chunks(self, size: int) -> Iterator[memoryview]:
@@ -130,7 +130,7 @@ def _number(field: bytes) -> int:
         try:
             value = int(text or b"0", 8)
         except ValueError as error:
-            raise Fault("broken-archive", f"a tar header holds {field!r} for a number") from error
+            raise Fault("broken-archive", f"a tar header contains {field!r} for a number") from error
     if not 0 <= value <= MAX_BYTES:
         raise Fault("unsafe-archive", f"a tar header claims {value} bytes")
     return value
@@ -215,7 +215,7 @@ def _member(header: bytes, records: dict[str, str]) -> Member:
     if kind not in KINDS or any(key.startswith(_SPARSE) for key in records):
         raise Fault("unsupported-archive", f"member {name[:200]!r} has type {kind!r}, which is not supported")
     if len(_bytes(name)) > MAX_PATH or any(len(part) > MAX_NAME for part in _bytes(name).split(b"/")):
-        raise Fault("unsafe-archive", f"the name {name[:40]!r}... is longer than a file system takes")
+        raise Fault("unsafe-archive", f"the name {name[:40]!r}... is too long for a file system")
     form = KINDS[kind]
     if form is MemberKind.FILE and name.endswith("/"):
         form = MemberKind.DIRECTORY

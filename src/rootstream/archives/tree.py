@@ -111,5 +111,5 @@ class UnpackedTree:
             self._files.add(path)
         else:
             raise Fault(
-                "unsafe-archive", f"{path} is a hard link to {target}, which is not in the archive before it"
+                "unsafe-archive", f"{path} is a hard link to {target}, which does not precede it in the archive"
             )

@@ -65,8 +65,8 @@ def choose(
     if forced:
         raise UserError(
             "kvm-unusable",
-            f"the machine asks for KVM, but {proof.why}",
-            hint="Set `machine: {accelerator: auto}` to boot without it where it doesn't work.",
+            f"the machine is set to use KVM, but {proof.why}",
+            hint="Set `machine: {accelerator: auto}` to fall back to emulation where KVM does not work.",
         )
     report(events.Notice(level="info", text=f"Booting without KVM: {proof.why}"))
     return "tcg"
@@ -75,11 +75,14 @@ def choose(
 def prove(arch: Architecture, *, cache: Path, env: Mapping[str, str], again: bool = False) -> Proof:
     """Return whether a guest of this architecture runs on KVM; `again` distrusts a remembered no."""
     if platform.machine() != arch:
-        return Proof(works=False, why=f"this host ({platform.machine()}) is no {arch}")
+        return Proof(works=False, why=f"this host ({platform.machine()}) is not {arch}")
     if not _DEVICE.exists():
         return Proof(works=False, why=f"there is no {_DEVICE}")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return Proof(works=False, why=f"{_DEVICE} may not be opened by this user (often: the group kvm)")
+        return Proof(
+            works=False,
+            why=f"this user has no permission to open {_DEVICE} (often: add the user to the group kvm)",
+        )
     board = ARCHITECTURES[arch].board
     program = process.require(board.program, hint=f"Install it (Debian: `apt install {board.package}`).")
     key = _key(Path(program))
@@ -116,7 +119,7 @@ def boot_sector() -> bytes:
 
 def _try(program: str, arch: Architecture, *, env: Mapping[str, str]) -> Proof:
     if not ARCHITECTURES[arch].board.bios:
-        return Proof(works=False, why=f"a proof that it works is not there yet for {arch}")
+        return Proof(works=False, why=f"testing it is not supported for {arch} yet")
     with temporary.folder("rootstream-kvm-") as folder:
         sector = folder / "sector"
         sector.write_bytes(boot_sector())
@@ -136,9 +139,9 @@ def run_proof(program: str, sector: Path, *, accelerator: Accelerator, env: Mapp
     except UserError as error:
         if error.reason != "process-timeout":
             raise
-        return Proof(works=False, why=f"a guest did not run on it within {DEADLINE:g} seconds")
+        return Proof(works=False, why=f"a test guest did not run on it within {DEADLINE:g} seconds")
     if done.status == _EXIT_STATUS:
-        return Proof(works=True, why="a guest ran on it")
+        return Proof(works=True, why="a test guest ran on it")
     last = process.tail(done.stderr, 1).strip() or process.ending(done.status)
     return Proof(works=False, why=f"QEMU could not use it: {last}")
 

@@ -34,8 +34,8 @@ LAST_LINES = 30
 _MESSAGES: dict[Fault, str] = {
     "kernel-panic": "the kernel panicked",
     "kernel-oops": "the kernel reported an error of its own (BUG or Oops)",
-    "no-bootable-device": "the firmware found no disk that it can start",
-    "emergency-mode": "systemd is in its emergency mode: something that it needs did not come, such as a disk",
+    "no-bootable-device": "the firmware found no bootable disk",
+    "emergency-mode": "systemd is in emergency mode: something that it needs is missing, such as a disk",
     "console-flood": "the machine floods its console",
 }
 
@@ -169,7 +169,7 @@ class Console:
         while data:
             _, ready, _ = select.select((), (self._line,), (), max(0.0, deadline - time.monotonic()))
             if not ready:
-                raise UserError("console-stuck", "the machine takes no input on its console")
+                raise UserError("console-stuck", "the machine does not accept input on its console")
             try:
                 data = data[self._line.send(data, socket.MSG_DONTWAIT) :]
             except BlockingIOError:

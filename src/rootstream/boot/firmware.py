@@ -26,7 +26,7 @@ def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> FirmwareFil
     row = ARCHITECTURES[arch].uefi
     if row is None:
         message = f"there is no UEFI firmware for {arch}"
-        raise UserError("firmware-missing", message, hint="Leave `machine: {firmware: ...}` out.")
+        raise UserError("firmware-missing", message, hint="Remove `machine: {firmware: ...}`.")
     if row.uboot and (share.parent / row.uboot).is_file():
         return FirmwareFiles(code=share.parent / row.uboot, variables=None)
     for code, variables in row.files:
@@ -34,7 +34,7 @@ def uefi(arch: Architecture, *, share: Path = Path("/usr/share")) -> FirmwareFil
             return FirmwareFiles(code=share / code, variables=share / variables)
     raise UserError(
         "firmware-missing",
-        f"no UEFI firmware for {arch} is installed below {share}",
+        f"no UEFI firmware for {arch} is installed in {share}",
         hint=f"Install it (Debian: `apt install {row.package}`), or set `machine: {{firmware: bios}}`.",
     )
 

@@ -47,7 +47,7 @@ def prepared(kernel: Path, arch: Architecture, folder: Path) -> Path:
     if kind is not None and kind not in board.kernels:
         raise UserError(
             "kernel-not-startable",
-            f"{board.program} does not start a {kind} on its machine {board.machine!r}",
+            f"{board.program} cannot boot a {kind} on its machine {board.machine!r}",
             where=Where(path=kernel),
             hint=f"Build one of: {', '.join(board.kernels)}.",
         )
@@ -62,12 +62,14 @@ def _moved(kernel: Path, load: int, folder: Path) -> Path:
         with kernel.open("rb") as file:
             segments = load_segments(file.read(_HEAD + _MOST_SEGMENTS * 56))
     except (ValueError, IndexError, OverflowError, struct.error) as error:
-        message = f"the kernel is no whole ELF file: {error}"
+        message = f"the kernel is not a valid ELF file: {error}"
         raise UserError("image-broken", message, where=Where(path=kernel)) from error
     if not segments or min(address for _, address, _ in segments) >= load:
         return kernel
     if any(address + load >= 1 << 8 * struct.calcsize(form) for _, address, form in segments):
-        raise UserError("image-broken", "the kernel has segments beyond the memory", where=Where(path=kernel))
+        raise UserError(
+            "image-broken", "the kernel has segments beyond the end of memory", where=Where(path=kernel)
+        )
     place = folder / "vmlinux"
     shutil.copyfile(kernel, place)
     with place.open("r+b") as file:

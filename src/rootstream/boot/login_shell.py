@@ -102,7 +102,7 @@ class Session:
         while True:
             found = self._console.wait(_START, start=self._from, deadline=deadline)
             if found is None:
-                raise Late("no login prompt came")
+                raise Late("no login prompt appeared")
             self._from = found.end
             if found.name == "enter":
                 self._type("")
@@ -110,7 +110,7 @@ class Session:
                 self.user = user
                 return
             elif patience > _PATIENCE:
-                raise Late(f"{user}: the login prompt comes again and again: is there a login program?")
+                raise Late(f"{user}: the login prompt keeps coming back: is there a login program?")
             else:
                 patience *= 2
 
@@ -130,7 +130,11 @@ class Session:
             elif not asked and found.name == "login":
                 return False
             else:
-                why = "a password is asked for and none is given" if password is None and asked else "refused"
+                why = (
+                    "the system asks for a password, and the check gives none"
+                    if password is None and asked
+                    else "refused"
+                )
                 raise Refused(f"{user}: {why}: {found.text.strip()!r}")
 
     def _probe(self, deadline: float, *, asked: bool) -> bool:
@@ -144,7 +148,7 @@ class Session:
             if found is not None:
                 break
             if limit == deadline:
-                raise Late("no shell answers after the login")
+                raise Late("no shell responds after the login")
             # A slow login(1) throws away what was typed before it starts the shell.
             patience *= 2
             tokens.append(self._send(":"))
@@ -163,7 +167,7 @@ class Session:
             found = self._console.wait(_START_OR_SHELL, start=start, deadline=limit)
             if found is None:
                 if limit == deadline:
-                    raise Late("neither a login prompt nor a shell came")
+                    raise Late("neither a login prompt nor a shell appeared")
                 self._nudge()
                 continue
             if found.name != "prompt":
@@ -200,7 +204,7 @@ class Session:
             self.user = None
             self._from = self._console.position
         output = _output(text, token)[-_BRIEF:].strip()
-        return f"the command did not end; last output: {output!r}"
+        return f"the command did not finish; last output: {output!r}"
 
     def _interrupt(self, key: str) -> bool:
         """Type a key that interrupts; whether the shell answers then.

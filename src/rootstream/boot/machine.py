@@ -201,8 +201,8 @@ def port_in_use(port: int) -> UserError:
     """Return the error that a forwarded port is taken."""
     return UserError(
         "port-in-use",
-        f"port {port} of this host, which shall lead to the machine, is in use or not allowed",
-        hint=f"See who has it with `ss -ltnp 'sport = :{port}'`, or choose another in `machine: nics:`.",
+        f"port {port} of this host, which is forwarded to the machine, is in use or not permitted",
+        hint=f"See what uses it with `ss -ltnp 'sport = :{port}'`, or choose another in `machine: nics:`.",
     )
 
 
@@ -227,12 +227,12 @@ def _not_started(error: UserError, child: subprocess.Popen[bytes], output: Path,
     port = _PORT_IN_USE.search(text)
     if port:
         return port_in_use(int(port[1]))
-    how = "doesn't answer" if child.returncode is None else process.ending(child.returncode)
+    how = "it does not respond" if child.returncode is None else process.ending(child.returncode)
     return UserError(
         "qemu-failed",
         f"QEMU did not start: {how}",
         detail=process.tail(text) or error.message,
-        hint=f"To try it by hand: {paste}",
+        hint=f"To run it by hand: {paste}",
     )
 
 

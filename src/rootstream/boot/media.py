@@ -63,7 +63,7 @@ def look(image: BootImage) -> Media:
         with gzip.open(path) as unpacked:
             head = unpacked.read(_HEAD)
     except (OSError, EOFError, zlib.error, struct.error) as error:
-        message = f"the gzip'd image cannot be read: {error}"
+        message = f"the gzip-compressed image cannot be read: {error}"
         raise UserError("image-broken", message, where=Where(path=path)) from error
     return Media(filesystem=filesystem(head), ramdisk=True, size=size)
 
@@ -85,7 +85,9 @@ def esp(program: Path, folder: Path) -> Path:
     start = struct.unpack_from("<I", head, 0x3C)[0] if head.startswith(b"MZ") and len(head) == _HEAD else 0
     name = _EFI.get(head[start + 4 : start + 6]) if head[start : start + 4] == b"PE\0\0" else None
     if name is None:
-        raise UserError("image-broken", "is no EFI program of a known machine", where=Where(path=program))
+        raise UserError(
+            "image-broken", "is not an EFI executable for a known machine type", where=Where(path=program)
+        )
     place = folder / "esp"
     (place / "EFI" / "BOOT").mkdir(parents=True)
     shutil.copyfile(program, place / "EFI" / "BOOT" / f"BOOT{name}.EFI")
@@ -109,7 +111,7 @@ def _expect_file(name: str | None, *, reason: str, what: str) -> Path:
     if name is None:
         raise UserError(
             reason,
-            f"{what} to boot with is not among the exported images",
+            f"{what} to boot is not among the exported images",
             hint="Add `- kernel` to the system's images, then `rootstream build`.",
         )
     path = Path(name)
@@ -118,6 +120,6 @@ def _expect_file(name: str | None, *, reason: str, what: str) -> Path:
             reason,
             f"{what} is not there",
             where=Where(path=path),
-            hint="`rootstream build` makes and exports it.",
+            hint="Run `rootstream build` to create it.",
         )
     return path

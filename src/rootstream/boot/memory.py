@@ -71,7 +71,7 @@ def sized(machine: Machine, image: BootImage) -> Machine:
             f"the root takes {show_size(_rounded(found.unpacked))} of memory unpacked and "
             f"{show_size(_rounded(found.packed))} packed, and the machine has {show_size(machine.memory)}",
             where=Where(path=Path(path)) if path else None,
-            hint=f"Set `machine: {{memory: {show_size(found.wanted)}}}`, or leave `memory` out.",
+            hint=f"Set `machine: {{memory: {show_size(found.wanted)}}}`, or remove `memory`.",
         )
     return machine
 
@@ -131,9 +131,9 @@ def _newc(file: IO[bytes]) -> int:
     while True:
         head = file.read(_NEWC_HEAD)
         if not head.startswith(_NEWC) or len(head) < _NEWC_HEAD:
-            raise ValueError("no entry of an archive")
+            raise ValueError("not an entry of an archive")
         if not _HEX.fullmatch(head[6:]):
-            raise ValueError("no entry of an archive")
+            raise ValueError("not an entry of an archive")
         size, length = int(head[54:62], 16), int(head[94:102], 16)
         name = file.read(min(length, 4096))
         file.seek(-(_NEWC_HEAD + length) % 4 + length - len(name) + size + -size % 4, 1)

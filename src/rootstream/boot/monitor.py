@@ -58,7 +58,7 @@ class Monitor:
         try:
             self._do(self._client.connect(self._line), timeout=timeout)
         except (QMPError, OSError, EOFError, TimeoutError) as error:
-            raise UserError("monitor-failed", f"QEMU's monitor doesn't answer: {error}") from error
+            raise UserError("monitor-failed", f"QEMU's monitor does not respond: {error}") from error
 
     def execute(self, command: str, **arguments: object) -> object:
         """Run a command of the monitor and return its result. Raises `UserError` monitor-failed."""

@@ -63,13 +63,13 @@ def _connect(guest: Guest, number: int, *, deadline: float) -> Answer:
                 guest.console.check()
                 with contextlib.suppress(TimeoutError):
                     if line.recv(1, socket.MSG_PEEK):
-                        return Answer(good=True, detail=f"port {number} is open and speaks")
+                        return Answer(good=True, detail=f"port {number} is open and sends data")
                     return Answer(good=False, detail=f"port {number} is closed")
                 if _established(guest, number):
                     return Answer(good=True, detail=f"port {number} is open")
     except OSError as error:
         return Answer(good=False, detail=f"port {number} is closed ({error})")
-    return Answer(good=False, detail=f"port {number} doesn't answer")
+    return Answer(good=False, detail=f"port {number} does not respond")
 
 
 def reachable(guest: Guest, number: int) -> bool:
@@ -99,11 +99,11 @@ def _ask(guest: Guest, wanted: Http, *, deadline: float) -> Answer:
             body = response.read(_BODY).decode(errors="replace")
     except (OSError, http.client.HTTPException, ValueError) as error:
         why = str(error) or type(error).__name__
-        return Answer(good=False, detail=f"no HTTP answer on port {wanted.port}: {why}")
+        return Answer(good=False, detail=f"no HTTP response on port {wanted.port}: {why}")
     finally:
         connection.close()
     if response.status != wanted.status:
-        return Answer(good=False, detail=f"{wanted.path} answers {response.status}, not {wanted.status}")
+        return Answer(good=False, detail=f"{wanted.path} returns {response.status}, not {wanted.status}")
     if wanted.body is not None and not re.search(wanted.body, body):
         return Answer(good=False, detail=f"the body doesn't match {wanted.body!r}: {body[:_BRIEF]!r}")
     return Answer(good=True, detail=f"{wanted.path} answers {response.status}, {len(body)} characters")

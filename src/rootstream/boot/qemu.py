@@ -119,13 +119,13 @@ def _firmware(machine: Machine, board: Board, image: BootImage, host: Host) -> l
         if _boots(image) and not board.bios:
             raise UserError(
                 "no-firmware",
-                f"{board.program} has no BIOS that could start a medium",
+                f"{board.program} has no BIOS to boot a disk or CD with",
                 hint="Set `machine: {firmware: uefi}`, or boot from another image.",
             )
         sbi = image.sbi or host.sbi
         return [] if sbi is None else ["-bios", str(sbi)]
     if host.firmware is None:
-        raise ValueError("firmware: uefi needs the firmware's files")
+        raise ValueError("firmware: uefi needs the firmware files")
     if host.firmware.variables is None:
         return _uboot(machine, host.firmware) if _boots(image) else []
     return edk2(host.firmware)
@@ -148,7 +148,7 @@ def _uboot(machine: Machine, firmware: FirmwareFiles) -> list[str]:
     if (machine.memory or USUAL_MEMORY) < _UBOOT_MEMORY:
         raise UserError(
             "not-enough-memory",
-            "U-Boot, which is the UEFI firmware here, needs 256M of memory to load anything",
+            "U-Boot, which is the UEFI firmware here, needs at least 256M of memory",
             hint="Set `machine: {memory: 256M}`, or more.",
         )
     return ["-kernel", str(firmware.code)]
@@ -159,7 +159,7 @@ def _start(machine: Machine, board: Board, image: BootImage, media: Media) -> li
     if _boots(image):
         return []
     if image.kernel is None:
-        raise ValueError("a direct start needs a kernel")
+        raise ValueError("direct kernel boot needs a kernel")
     words = ["-kernel", image.kernel]
     if image.kind == "initramfs" or (media.ramdisk and image.kind != "capsule"):
         words += ["-initrd", image.file]
@@ -212,7 +212,7 @@ def _sectors(name: str, media: Media) -> str:
     if name != "virtio":
         raise UserError(
             "unsupported-bus",
-            f"a disk with sectors of {media.sector} bytes cannot be on the {name} bus",
+            f"a disk with sectors of {media.sector} bytes cannot be attached to the {name} bus",
             hint="Set `bus: virtio`.",
         )
     return f",logical_block_size={media.sector},physical_block_size={media.sector}"

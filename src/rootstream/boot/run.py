@@ -80,7 +80,7 @@ def _attend(prepared: PreparedMachine, *, env: Mapping[str, str]) -> None:
     raise UserError(
         "qemu-failed",
         f"QEMU failed: {process.ending(status)}",
-        hint=f"To try it by hand: {process.paste(argv)}",
+        hint=f"To run it by hand: {process.paste(argv)}",
     )
 
 

@@ -36,7 +36,7 @@ class RunningBoot:
         with self._lock:
             self._guests.append(guest)
             if self._ended:
-                raise Interrupted("the boots were ended")
+                raise Interrupted("the boots were stopped")
 
     def end(self) -> None:
         """Switch all of them off: what waits for their consoles ends at once."""

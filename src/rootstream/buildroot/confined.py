@@ -163,7 +163,7 @@ def allowed(space: Workspace, paths: Iterable[Path]) -> tuple[Path, ...]:
         elif path.exists():
             raise UserError(
                 "path-refused",
-                f"{space.described.target}: its configuration names {path}, which no build is shown",
+                f"{space.described.target}: its configuration names {path}, which is not visible to builds",
                 hint=NOT_SHOWN,
             )
     return tuple(found)
@@ -272,7 +272,7 @@ def require_inside(space: Workspace) -> None:
                 "output-outside",
                 f"leads out of the output folder, to {path.resolve()}",
                 where=Where(path=path),
-                hint="Some rule of Buildroot or of a package made this link. Delete it; nothing goes through it.",
+                hint="A rule of Buildroot or of a package created this link. Delete it; it is not followed.",
             )
 
 
@@ -301,7 +301,7 @@ def _problem(path: str) -> UserError | None:
         return None
     return UserError(
         "sandbox-forbidden",
-        "bubblewrap cannot make a sandbox for Buildroot here",
+        "bubblewrap cannot create a sandbox for Buildroot here",
         detail=process.tail(done.stderr, 3),
         hint=hint,
     )

@@ -34,7 +34,7 @@ def variables(space: Workspace) -> dict[str, str]:
             "not-built",
             f"{target} has no toolchain yet",
             where=Where(path=space.output / "host"),
-            hint=f"`rootstream make --system {target} toolchain` builds it, `rootstream build` everything.",
+            hint=f"`rootstream make --system {target} toolchain` builds it, `rootstream build` builds everything.",
         )
     host = space.output / "host"
     cross = str(compiler).removesuffix("gcc")

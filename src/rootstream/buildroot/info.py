@@ -22,7 +22,7 @@ from rootstream.host import process
 from rootstream.project.lock import write_atomically
 
 ASKING = 600.0
-ASKING_STEP = Step(name="info", text="asking Buildroot for its packages")
+ASKING_STEP = Step(name="info", text="querying Buildroot for its packages")
 NOTE = "info.json"
 ASK, GATE = "rootstream-info", "rootstream-gate"
 AT_THE_GATE = "rootstream: all is told"
@@ -133,7 +133,7 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
     except (ValueError, AttributeError, KeyError, TypeError) as error:
         raise UserError(
             "buildroot-answer",
-            f"`make show-info` of this Buildroot gave no answer that can be read: {error}",
+            f"`make show-info` of this Buildroot gave unreadable output: {error}",
             detail=process.tail(text[-2000:]),
         ) from error
     prefixes = {each.prefix: each.name for each in packages.values()}

@@ -49,16 +49,16 @@ def checked(words: Iterable[str]) -> tuple[str, ...]:
 def _check(word: str) -> None:
     if word.startswith("-"):
         if not _OPTION.fullmatch(word):
-            hint = "Packages are compiled in parallel by themselves; `jobs:` of the root says with how many jobs."
+            hint = "Packages are compiled in parallel anyway; set the number of jobs with `jobs:` of the root."
             raise UserError(
                 "make-option",
-                f"{word} is no option for this make",
-                hint=hint if word.startswith(("-j", "--jobs", "-l")) else "-s, -n, -k, -w, -d and V=1 are.",
+                f"{word} is not an option of this make",
+                hint=hint if word.startswith(("-j", "--jobs", "-l")) else "Supported: -s, -n, -k, -w, -d and V=1.",
             )
         return
     if _GIVEN.fullmatch(word):
         name = word.partition("=")[0]
-        raise UserError("make-variable", f"{name} is given by Rootstream", hint="Leave it out.")
+        raise UserError("make-variable", f"{name} is set by Rootstream", hint="Remove it.")
     match = _CONFIGURES.fullmatch(word)
     if match or _NAMED.fullmatch(word):
         raise _configures(word, match)
@@ -69,14 +69,14 @@ def _configures(word: str, match: re.Match[str] | None) -> UserError:
     kind = f" {package}" if package else ""
     if verb in kconfig.TOOLS:
         tool = "" if verb == "menuconfig" else f" --tool {verb}"
-        hint = (
-            f"`rootstream config{kind or ' buildroot'}{tool}` opens it, and saves what you change in the project."
-        )
+        hint = f"`rootstream config{kind or ' buildroot'}{tool}` opens it, and saves your changes in the project."
     elif verb in ("savedefconfig", "update-defconfig", "update-config"):
-        hint = "`rootstream config` saves by itself; `rootstream config save` takes over an edit made by hand."
+        hint = "`rootstream config` saves automatically; `rootstream config save` saves changes made by hand."
     else:
-        hint = "The project's files are the configuration: `rootstream config set SYMBOL=VALUE` changes them."
-    return UserError("config-target", f"{word} would change a configuration behind the project's back", hint=hint)
+        hint = "Change the project's files, for example with `rootstream config set SYMBOL=VALUE`."
+    return UserError(
+        "config-target", f"{word} would change a configuration without the project's files", hint=hint
+    )
 
 
 def looks_only(words: Iterable[str]) -> bool:
@@ -130,7 +130,7 @@ def build_folder(space: Workspace, package: str) -> Path:
             "not-built",
             f"{package} has no build folder in this workspace",
             where=Where(path=folder),
-            hint=f"`rootstream make {package}-extract` makes one; `rootstream show` lists the packages.",
+            hint=f"`rootstream make {package}-extract` creates one; `rootstream show` lists the packages.",
         )
     return found
 
@@ -142,7 +142,7 @@ def log(space: Workspace, package: str | None) -> Path:
     if not found:
         raise UserError(
             "no-log",
-            f"no log of {package or 'a build'} is kept",
+            f"no log of {package or 'a build'} exists",
             where=Where(path=space.logs),
             hint=f"`rootstream build {space.described.target}` builds what is not built yet.",
         )

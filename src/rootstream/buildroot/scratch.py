@@ -40,7 +40,7 @@ def copied(space: Workspace, folder: Path) -> Workspace:
     except OSError as error:
         raise UserError(
             "cannot-read",
-            f"cannot be looked at: {error.strerror}",
+            f"cannot be read: {error.strerror}",
             where=Where(path=Path(error.filename or space.folder)),
         ) from error
     return copy

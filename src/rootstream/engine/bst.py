@@ -108,7 +108,7 @@ class Engine:
         `UserError` artifact-missing, destination-exists, disk-full, Interrupted.
         """
         if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
-            raise UserError("destination-exists", f"{destination} is there already and not empty")
+            raise UserError("destination-exists", f"{destination} already exists and is not empty")
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
@@ -118,13 +118,13 @@ class Engine:
             except UserError as error:
                 disks = {"destination": destination, "cache": self.settings.cache}
                 if error.reason == "cache-full" and disk_space.fullest(disks) == "destination":
-                    text = f"no space is left for the files of {element}"
-                    hint = "Free space on the disk of the project; the cache is not what is full."
+                    text = f"there is no space left for the files of {element}"
+                    hint = "Free space on the project's disk; the cache is not full."
                     where = Where(path=destination)
                     raise UserError("disk-full", text, where=where, hint=hint, detail=error.detail) from error
                 if error.reason != "artifact-missing":
                     raise
-                text = f"{element} as it is now is not built, neither here nor in a remote cache"
+                text = f"{element} has not been built in its current state, neither here nor in a remote cache"
                 raise UserError(error.reason, text, hint="Build it first.") from error
 
     def log(self, project: Path, element: str) -> Path | None:
@@ -204,7 +204,7 @@ class Engine:
                 raise UserError(
                     "cache-in-use",
                     f"another build is using {self.settings.cache}",
-                    hint="Run this again when it has ended.",
+                    hint="Run this again when that has finished.",
                 )
             for path in self.settings.cache.iterdir():
                 if path.name != sharing.FOLDER:
@@ -289,7 +289,7 @@ def _interruptible() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
-        raise Interrupted("stopped; what was finished is kept") from error
+        raise Interrupted("stopped; finished work is kept") from error
 
 
 def _checked(targets: Sequence[str]) -> tuple[str, ...]:

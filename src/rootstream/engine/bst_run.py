@@ -64,7 +64,7 @@ def opened(
 
     def say() -> None:
         if report is not None:
-            text = "the cache is at its limit: waiting for another build that uses it"
+            text = "the cache is full: waiting for another build that uses it"
             report(Notice(level="info", text=text))
 
     wait = None if report is None else say
@@ -92,7 +92,7 @@ def _writable(cache: Path) -> Iterator[None]:
         raise UserError(
             "cache-unwritable",
             f"cannot write in the cache folder {cache}: {error.strerror or error}",
-            hint="Make it yours, or name another one in ROOTSTREAM_CACHE.",
+            hint="Change its owner, or set another folder in ROOTSTREAM_CACHE.",
         ) from error
     yield
 

@@ -33,7 +33,7 @@ UNHANDLED = "An unhandled exception occured"  # as BuildStream spells it
 
 # what failed that is not a build, and what to do about it
 _TRANSFERS = {
-    "fetch": ("fetch-failed", "Check the network and run the same command again: what arrived is kept."),
+    "fetch": ("fetch-failed", "Check the network and run the same command again: finished downloads are kept."),
     "track": ("track-failed", "Check the network and the address, and run the same command again."),
     "pull": ("pull-failed", "Check the remote caches in engine.yaml."),
     "push": ("push-failed", "Check the remote caches in engine.yaml."),
@@ -50,7 +50,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("No project.conf or active workspace", "Error loading project: "),
         "project-missing",
-        "Name a folder with a project.conf or a system.yaml.",
+        "Use a folder with a project.conf or a system.yaml.",
     ),
     (
         ("No artifacts have been cached yet", "No artifacts to stage", "Artifact not cached"),
@@ -74,7 +74,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
             "bwrap: Creating new namespace failed",
         ),
         "sandbox-forbidden",
-        "This system does not let you make user namespaces; `rootstream doctor` shows how to allow it.",
+        "This system does not allow user namespaces; `rootstream doctor` shows how to enable them.",
     ),
     (
         (
@@ -84,7 +84,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
             "Insufficient storage quota",
         ),
         "cache-full",
-        "Free disk space, or set a larger ROOTSTREAM_CACHE_QUOTA, or another disk in ROOTSTREAM_CACHE.",
+        "Free disk space, or set a larger ROOTSTREAM_CACHE_QUOTA, or use another disk for ROOTSTREAM_CACHE.",
     ),
     (
         ("is on no mirror",),  # as debian_packages and debian_source say it
@@ -97,12 +97,12 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
         ("that are pinned already",),  # as debian_packages and python_wheels say it
         "pinned-versions",
-        "What is pinned keeps its version; `rootstream update` pins the newest ones.",
+        "Pinned packages keep their versions; `rootstream update` pins the newest ones.",
     ),
     (
         ("no wheels for Python",),  # as python_wheels says it
         "no-wheel",
-        "Check name and version. What exists as source alone is named below `from_source` in the layer `python`.",
+        "Check name and version. List packages that only exist as source in `from_source` of the layer `python`.",
     ),
     (
         ("]: not in ", "]: no source package ", " has no version "),  # as debian_packages and debian_source say it
@@ -207,22 +207,22 @@ def fault(outcome: Outcome) -> UserError:
     if outcome.casd_died:
         return UserError(
             "engine-died",
-            "buildbox-casd, the process that keeps BuildStream's cache, ended in the middle of the work",
-            hint="Run the same command again: what was finished is kept. If it happens again, look for a\n"
+            "buildbox-casd, the process that keeps BuildStream's cache, ended unexpectedly",
+            hint="Run the same command again: finished work is kept. If it happens again, check for a\n"
             "  lack of memory or disk space (`rootstream doctor`).",
         )
     if outcome.status < 0:
         return UserError(
             "engine-died",
             f"BuildStream was killed (signal {-outcome.status})",
-            hint="Run the same command again: what was finished is kept. Perhaps memory ran out (see `dmesg`).",
+            hint="Run the same command again: finished work is kept. It may have run out of memory (see `dmesg`).",
         )
     if outcome.failures:
         return _job(outcome)
     text = outcome.closing or "\n".join(outcome.core)
     reason, hint = _known(text) or (
         "engine-failed",
-        _lines(f"All its messages: {outcome.messages}", f"To try it by hand: {outcome.command}") or "",
+        _lines(f"All its messages: {outcome.messages}", f"To run it by hand: {outcome.command}") or "",
     )
     first, _, rest = text.partition("\n")
     if first.startswith("Traceback "):
@@ -233,7 +233,7 @@ def fault(outcome: Outcome) -> UserError:
         where = Where(path=outcome.extra) if outcome.extra else None
     return UserError(
         reason,
-        message or f"BuildStream ended with exit status {outcome.status} and did not say why",
+        message or f"BuildStream ended with exit status {outcome.status} without a message",
         where=where,
         hint=hint or None,
         detail=_detail(rest),
@@ -247,7 +247,7 @@ def _job(outcome: Outcome) -> UserError:
     ran, end = log_end(outcome.log)
     first, _, rest = failure.text.partition("\n")
     where, message = _place(first, outcome.project)
-    log = f"The whole log: {failure.log}" if failure.log else ""
+    log = f"Full log: {failure.log}" if failure.log else ""
     if UNHANDLED in failure.text:
         return UserError(
             "plugin-failed",
@@ -298,7 +298,7 @@ def _job(outcome: Outcome) -> UserError:
     if message == "Command failed":
         message = f"a command ended with exit status {ran}" if ran is not None else ""
     refused = [match for line in end if (match := _REFUSED.match(line))]
-    full = "The sandbox is on the cache's disk: if that is full, ROOTSTREAM_CACHE names another place."
+    full = "The sandbox is on the same disk as the cache: if it is full, set ROOTSTREAM_CACHE."
     return ElementError(
         "element-failed",
         f"{what}: {message}" if message else what,

@@ -77,8 +77,8 @@ def _processor(machine: str) -> Need:
     return Need(
         name="processor",
         met=met,
-        found=machine if met else f"{machine}; compilers and image tools of the build base are for {HOST}",
-        fix=None if met else f"Build on an {HOST} machine; it compiles for every processor.",
+        found=machine if met else f"{machine}; compilers and image tools of the build environment are for {HOST}",
+        fix=None if met else f"Build on an {HOST} machine; it builds for every architecture.",
     )
 
 
@@ -87,8 +87,8 @@ def _libc(libraries: Path) -> Need:
     return Need(
         name="C library",
         met=not musl,
-        found="musl; the programs of BuildBox that pip installs are for glibc" if musl else "glibc",
-        fix="Use a distribution with glibc, such as a container of Debian." if musl else None,
+        found="musl; the BuildBox programs that pip installs need glibc" if musl else "glibc",
+        fix="Use a distribution with glibc, for example in a Debian container." if musl else None,
         weight="advised",
     )
 
@@ -101,7 +101,7 @@ def _temporary() -> Need:
             file.write(b"x" * 4096)
             file.flush()
     except OSError as error:
-        fix = "Make /tmp writable, free space on it, or name another folder in TMPDIR."
+        fix = "Make /tmp writable, free space on it, or set another folder in TMPDIR."
         return Need(name=name, met=False, found=error.strerror or str(error), fix=fix)
     free = shutil.disk_usage(folder).free
     met = free >= TEMPORARY_ROOM
@@ -109,7 +109,7 @@ def _temporary() -> Need:
         name=name,
         met=met,
         found=f"{folder}: {free / 1e9:.1f} GB free",
-        fix=None if met else "Free space there, or name another folder in TMPDIR.",
+        fix=None if met else "Free space there, or set another folder in TMPDIR.",
         weight="advised",
     )
 
@@ -119,10 +119,10 @@ def _sandbox(settings: Settings, env: Mapping[str, str], others: tuple[Need, ...
     name = "a build"
     missing = [need.name for need in others if not need.met and need.weight == "required"]
     if missing:
-        return Need(name=name, met=False, found=f"cannot be tried: {', '.join(missing)}", fix="See above.")
+        return Need(name=name, met=False, found=f"cannot be tested: {', '.join(missing)}", fix="See above.")
     error = tryout.fault(settings, env)
     if error is None:
-        return Need(name=name, met=True, found="something small was built in the sandbox")
+        return Need(name=name, met=True, found="a small test was built in the sandbox")
     said = (error.detail or "").strip().rpartition("\n")[2]
     return Need(
         name=name,
@@ -141,7 +141,9 @@ def _memory() -> Need:
         name="memory",
         met=met,
         found=f"{min(sizes) / 1e9:.1f} GB",
-        fix=None if met else f"Give it {MEMORY / 1e9:.0f} GB, or less work at once: ROOTSTREAM_BUILDERS=1.",
+        fix=None
+        if met
+        else f"Give it {MEMORY / 1e9:.0f} GB, or run fewer jobs in parallel: ROOTSTREAM_BUILDERS=1.",
         weight="advised",
     )
 
@@ -223,7 +225,7 @@ def _namespaces(env: Mapping[str, str]) -> Need:
     name = "user namespaces"
     if shutil.which("bwrap", path=env.get("PATH")) is None:
         return Need(
-            name=name, met=False, found="cannot be tried without bubblewrap", fix="Install bubblewrap first."
+            name=name, met=False, found="cannot be tested without bubblewrap", fix="Install bubblewrap first."
         )
     # what buildbox-run asks for
     words = ["--unshare-user", "--uid", "0", "--gid", "0", "--unshare-pid", "--unshare-net", "--unshare-ipc"]
@@ -254,7 +256,7 @@ def _fusermount(env: Mapping[str, str], install: str) -> Need:
     path = shutil.which("fusermount3", path=env.get("PATH"))
     if path is None:
         met = os.geteuid() == 0
-        found = "not on PATH" + ("; root can do without" if met else "")
+        found = "not on PATH" + ("; not needed by root" if met else "")
         return Need(name="fusermount3", met=met, found=found, fix=None if met else f"{install} fuse3")
     setuid = bool(Path(path).stat().st_mode & stat.S_ISUID)
     met = setuid or os.geteuid() == 0
@@ -274,7 +276,7 @@ def _fuse_device() -> Need:
         fix = "sudo modprobe fuse (in a container: start it with --device /dev/fuse --cap-add SYS_ADMIN)"
         return Need(name="/dev/fuse", met=False, found="not there", fix=fix)
     except PermissionError:
-        return Need(name="/dev/fuse", met=False, found="not yours to open", fix="sudo chmod 666 /dev/fuse")
+        return Need(name="/dev/fuse", met=False, found="permission denied", fix="sudo chmod 666 /dev/fuse")
     except OSError as error:
         found = error.strerror or str(error)
         return Need(name="/dev/fuse", met=False, found=found, fix="sudo modprobe fuse")
@@ -287,7 +289,7 @@ def _privileges() -> Need:
     return Need(
         name="mounting with FUSE",
         met=met,
-        found="setuid programs work" if met else "no_new_privs keeps fusermount3 from mounting",
+        found="setuid programs work" if met else "no_new_privs prevents fusermount3 from mounting",
         fix=None if met else "Start the container or service without no-new-privileges.",
     )
 
@@ -297,14 +299,16 @@ def _cache(settings: Settings) -> Need:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     if not os.access(folder, os.W_OK | os.X_OK):
-        fix = f"sudo chown -R $USER {folder}, or name another folder in ROOTSTREAM_CACHE"
+        fix = f"sudo chown -R $USER {folder}, or set another folder in ROOTSTREAM_CACHE"
         return Need(name="cache folder", met=False, found=f"{folder} is not writable", fix=fix)
     free = shutil.disk_usage(folder).free
     return Need(
         name="cache folder",
         met=free >= ROOM,
         found=f"{settings.cache}: {free / 1e9:.1f} GB free",
-        fix=None if free >= ROOM else f"Free {ROOM / 1e9:.0f} GB, or name another disk in ROOTSTREAM_CACHE.",
+        fix=None
+        if free >= ROOM
+        else f"Free {ROOM / 1e9:.0f} GB, or set a folder on another disk in ROOTSTREAM_CACHE.",
         weight="advised",
     )
 

@@ -42,7 +42,7 @@ def guarded_path(cache: Path, path: str) -> str:
     if not os.access(program, os.X_OK):
         raise UserError(
             "cache-noexec",
-            f"no program can be run in the cache folder {cache}",
-            hint="Mount it without `noexec`, or name another one in ROOTSTREAM_CACHE.",
+            f"programs cannot be run from the cache folder {cache}",
+            hint="Mount it without `noexec`, or set another folder in ROOTSTREAM_CACHE.",
         )
     return os.pathsep.join((str(folder), path))

@@ -51,7 +51,7 @@ class Unconfigured:
         program = self.absent.rpartition("/")[2]
         holder = next((name for name, programs in HOLDERS.items() if program in programs), None)
         what = f"its {self.script} script calls {self.absent}, which is not in this root"
-        return f"{what}: add {holder} to the packages" if holder else f"{what}: add the package that has it"
+        return f"{what}: add {holder} to the packages" if holder else f"{what}: add the package that contains it"
 
 
 def unconfigured(lines: Sequence[str]) -> tuple[Unconfigured, ...]:

@@ -28,8 +28,8 @@ def _room(store: Store, items: Sequence[Item]) -> None:
     if needed > free:
         raise Fault(
             "disk-full",
-            f"{needed} bytes are to be downloaded and {free} are free in {store.root}",
-            detail="Make room and run the same command again.",
+            f"{needed} bytes have to be downloaded, but only {free} are free in {store.root}",
+            detail="Free disk space and run the same command again.",
         )
 
 

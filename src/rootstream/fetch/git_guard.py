@@ -52,18 +52,18 @@ def address_problem(url: str) -> str | None:  # noqa: PLR0911  (one rule, one an
     if not url.strip():
         return "it is empty"
     if any(not each.isprintable() for each in url + plain):
-        return "it holds a control character"
+        return "it contains a control character"
     if url.startswith("-") or plain.startswith("-"):
-        return "Git would take it for an option"
+        return "Git would interpret it as an option"
     if _HELPER.match(url):
-        return f"{url.partition('::')[0]!r} is a helper program of Git"
+        return f"{url.partition('::')[0]!r} is a Git remote helper"
     scheme = _SCHEME.match(url)
     if scheme is None:
         return None if url.startswith("/") or _SCP.fullmatch(url) else f"expected {EXPECTED}"
     if scheme[1] not in SCHEMES:
-        return f"{scheme[1]!r} is none of the allowed schemes: {', '.join(SCHEMES)}"
+        return f"{scheme[1]!r} is not one of the allowed schemes: {', '.join(SCHEMES)}"
     if scheme[1] == "file":
-        return "a path is expected after file://" if plain[len("file://") :][:1] in ("", "-") else None
+        return "expected a path after file://" if plain[len("file://") :][:1] in ("", "-") else None
     return _authority_problem(url)
 
 
@@ -73,9 +73,9 @@ def _authority_problem(url: str) -> str | None:
     except ValueError as error:
         return str(error)
     if not _AUTHORITY.fullmatch(authority) or unquote(authority).startswith("-"):
-        return f"{authority!r} is no host, with or without a user and a port"
+        return f"{authority!r} is not a host, optionally with a user and a port"
     if "@-" in unquote(authority):
-        return f"ssh would take the host of {authority!r} for an option"
+        return f"ssh would interpret the host of {authority!r} as an option"
     return None
 
 
@@ -145,7 +145,7 @@ def _transport_problem(command: str, words: Sequence[str]) -> str | None:
         if not word.startswith("-"):
             operands.append(word)
         elif word not in allowed and f"{word.partition('=')[0]}=" not in allowed:
-            return f"{word!r} stands where an address or a name is expected"
+            return f"{word!r} is used instead of an address or a name"
     return _operand_problem(command, operands)
 
 
@@ -160,7 +160,7 @@ def _operand_problem(command: str, operands: Sequence[str]) -> str | None:
         named = re.fullmatch(r"[\w][\w.-]*", address)  # a remote of the repository: its address was checked
         problem = None if named and command != "clone" else address_problem(address)
         if problem is not None:
-            return f"{address!r} is no address of a Git repository: {problem}"
+            return f"{address!r} is not the address of a Git repository: {problem}"
     wrong = next((each for each in names if each.startswith("-")), None)
     return None if wrong is None else f"{wrong!r} is no name"
 
@@ -176,7 +176,7 @@ def _local_problem(command: str, words: Sequence[str]) -> str | None:
             break
         option = word.partition("=")[0]
         if len(option) >= _SHORTEST and any(each.startswith(option) for each in _NEVER_HERE):
-            return f"{word!r} stands where a name is expected"
+            return f"{word!r} is used instead of a name"
     return None
 
 

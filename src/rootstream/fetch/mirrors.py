@@ -54,9 +54,9 @@ def checked(url: str, where: str) -> str:
     except ValueError:
         good = False
     if not good or "?" in url or "#" in url:
-        raise Fault("invalid-mirror", f"{where}: {url!r} is no base address of a mirror (http, https or file)")
+        raise Fault("invalid-mirror", f"{where}: {url!r} is not the base URL of a mirror (http, https or file)")
     if any(c.isspace() or c in '"<>\\' for c in url):
-        raise Fault("invalid-mirror", f"{where}: {url!r} holds a character that an address cannot hold")
+        raise Fault("invalid-mirror", f"{where}: {url!r} contains a character that is not allowed in a URL")
     return url.rstrip("/")
 
 
@@ -112,7 +112,7 @@ def find(own: Sequence[str], env: Mapping[str, str] | None = None) -> tuple[Mirr
         return tuple(Mirror(url=checked(url, VARIABLE)) for url in env[VARIABLE].split())
     found = host_mirrors(env)
     if not found:
-        raise Fault("no-mirror", "the host's apt configuration names no mirror of Debian", detail=HINT)
+        raise Fault("no-mirror", "the host's apt configuration has no Debian mirror", detail=HINT)
     return found
 
 

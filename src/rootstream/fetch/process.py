@@ -70,6 +70,6 @@ def run(
             if pipe is not None:
                 pipe.close()
     if said is None:
-        raise Fault("process-timeout", f"{argv[0]} did not end within {timeout:g} seconds")
+        raise Fault("process-timeout", f"{argv[0]} did not finish within {timeout:g} seconds")
     stdout, stderr = map(pipes.text_of, said)
     return CompletedTool(status=status, stdout=stdout, stderr=stderr)

@@ -121,7 +121,7 @@ class Job:
         if answer.gone and answer.url in (*self.folders, *self.snapshots):
             return  # they need not have everything
         if not known and not (answer.gone and security):  # security updates live on mirrors of their own
-            self.events.put(f"mirror {shown(answer.url)} is passed over: {path}: {answer.text}")
+            self.events.put(f"mirror {shown(answer.url)} is skipped: {path}: {answer.text}")
 
 
 class Worker(threading.Thread):
@@ -285,7 +285,7 @@ def disk_fault(error: OSError, store: Store) -> Fault:
     """Return the fault for an error of the store's file system."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return Fault(
-            "disk-full", f"no space left in {store.root}", detail="Make room and run the same command again."
+            "disk-full", f"no space left in {store.root}", detail="Free disk space and run the same command again."
         )
     return Fault("store-unusable", f"{error.filename or store.root}: {error.strerror}")
 

@@ -136,14 +136,14 @@ class Transport:
                 if urlsplit(url).scheme not in {"http", "https"} or not place:
                     raise TransportError(f"is redirected to {shown(url)!r}, which is not http or https")
         except ValueError as error:
-            raise TransportError(f"leads to a malformed address: {error}") from error
+            raise TransportError(f"redirects to a malformed URL: {error}") from error
         except (HTTPError, OSError) as error:
             raise TransportError(_said(error, self._stall)) from error
         raise TransportError(f"is redirected more than {REDIRECTS} times")
 
     def _ask(self, split: SplitResult, offset: int) -> urllib3.BaseHTTPResponse:
         if not split.hostname:
-            raise TransportError("the address names no host")
+            raise TransportError("the URL has no host")
         headers = {"User-Agent": AGENT, "Accept-Encoding": "identity", **_credentials(split)}
         if offset:
             headers["Range"] = f"bytes={offset}-"
@@ -190,11 +190,11 @@ class Transport:
         if status == HTTPStatus.PARTIAL_CONTENT:
             match = _CONTENT_RANGE.fullmatch(response.headers.get("Content-Range", ""))
             if match is None or int(match[1]) != offset:
-                raise TransportError("answers a range with another one")
+                raise TransportError("returned another range than the requested one")
             start = offset
             total = None if match[3] == "*" else int(match[3])
         elif status != HTTPStatus.OK:
-            raise TransportError(f"HTTP {status} {response.reason}, which is no file")
+            raise TransportError(f"HTTP {status} {response.reason}, which is not a file")
 
         def read(amount: int) -> bytes:
             try:
@@ -238,7 +238,7 @@ def _local(path: str, offset: int) -> Reply:
     status = os.fstat(handle)
     if not stat.S_ISREG(status.st_mode):
         os.close(handle)
-        raise TransportError("is no regular file")
+        raise TransportError("is not a regular file")
     file = os.fdopen(handle, "rb")
     start = file.seek(min(offset, status.st_size))
 

@@ -34,7 +34,7 @@ def capability_xattr(text: str) -> bytes:
     sets = {"e": 0, "i": 0, "p": 0}
     clauses = text.lower().split()
     if not clauses:
-        raise ValueError("no capabilities given; write for example cap_net_raw+ep")
+        raise ValueError("no capabilities; write for example cap_net_raw+ep")
     for clause in clauses:
         match = _CLAUSE.fullmatch(clause)
         if match is None:
@@ -44,9 +44,7 @@ def capability_xattr(text: str) -> bytes:
         for operator, flags in _ACTION.findall(match["actions"]):
             _act(sets, operator, flags, mask)
     if sets["e"] not in (0, sets["p"] | sets["i"]):
-        raise ValueError(
-            f"{text!r}: a file's capabilities are all effective or none; give every one of them e, or none"
-        )
+        raise ValueError(f"{text!r}: capabilities of a file are all effective or none; use e for all or for none")
     permitted, inheritable = sets["p"], sets["i"]
     return struct.pack(
         "<5I",
@@ -83,7 +81,7 @@ def _mask(caps: str, actions: str) -> int:
     mask = 0
     for name in caps.split(","):
         if name not in NUMBERS:
-            raise ValueError(f"{name or 'nothing'!r} is not a capability; the names are those of capabilities(7)")
+            raise ValueError(f"{name or 'nothing'!r} is not a capability; capabilities(7) lists the names")
         mask |= 1 << NUMBERS[name]
     return mask
 

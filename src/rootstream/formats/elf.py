@@ -58,7 +58,7 @@ class Elf:
             for begin in (segment.virtual, segment.physical):
                 if begin <= self.entry < begin + segment.memsz:
                     return self.entry - begin + segment.physical
-        raise NotElf(f"its entry, {self.entry:#x}, is in no segment")
+        raise NotElf(f"its entry point, {self.entry:#x}, is not in any segment")
 
 
 def read(data: bytes) -> Elf:
@@ -66,14 +66,14 @@ def read(data: bytes) -> Elf:
     try:
         return _read(data)
     except OverflowError as error:
-        raise NotElf("broken headers: an offset that no file reaches") from error
+        raise NotElf("broken headers: an offset beyond any file") from error
     except (struct.error, IndexError, KeyError) as error:
         raise NotElf(f"broken headers: {error}") from error
 
 
 def _read(data: bytes) -> Elf:
     if not data.startswith(MAGIC):
-        raise NotElf("it does not begin as an ELF file")
+        raise NotElf("it is not an ELF file")
     bits, order = {1: 32, 2: 64}[data[4]], {1: "<", 2: ">"}[data[5]]
     word = "Q" if bits == 64 else "I"  # noqa: PLR2004
     kind, machine = struct.unpack_from(f"{order}HH", data, 16)
@@ -85,7 +85,7 @@ def _read(data: bytes) -> Elf:
     found = (_segment(data, table + number * size, bits, order) for number in range(count))
     segments = tuple(segment for segment in found if segment is not None)
     if not segments:
-        raise NotElf("it has nothing that is loaded")
+        raise NotElf("it has no loadable segments")
     return Elf(bits=bits, order=order, type=kind, machine=machine, entry=entry, flags=flags, segments=segments)
 
 
@@ -97,7 +97,7 @@ def _segment(data: bytes, at: int, bits: int, order: str) -> Segment | None:
     else:
         offset, virtual, physical, filesz, memsz = struct.unpack_from(f"{order}5I", data, at + 4)
     if offset + filesz > len(data) or filesz > memsz:
-        raise NotElf("a segment goes beyond the end of the file")
+        raise NotElf("a segment extends beyond the end of the file")
     return Segment(at=at, offset=offset, virtual=virtual, physical=physical, filesz=filesz, memsz=memsz)
 
 
@@ -112,7 +112,7 @@ def moved(data: bytes, by: int, *, entry: int) -> bytes:
             struct.pack_into(f"{elf.order}{word}", changed, segment.at + inner, segment.physical + by)
         struct.pack_into(f"{elf.order}{word}", changed, 24, entry)
     except struct.error as error:
-        raise NotElf(f"a segment cannot lie {by:#x} bytes higher: {error}") from error
+        raise NotElf(f"a segment cannot be moved {by:#x} bytes up: {error}") from error
     return bytes(changed)
 
 
@@ -124,7 +124,7 @@ def flat(data: bytes) -> bytes:
     elf = read(data)
     end = max(segment.physical + segment.filesz for segment in elf.segments)
     if end - elf.lowest > 4 * len(data):
-        raise NotElf("its segments are far apart")
+        raise NotElf("its segments are too far apart")
     memory = bytearray(end - elf.lowest)
     for segment in elf.segments:
         begin = segment.physical - elf.lowest

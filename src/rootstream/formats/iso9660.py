@@ -53,7 +53,7 @@ def head(
     for name in files:
         folder, slash, inner = name.partition("/")
         if not slash or not NAME.fullmatch(folder) or not NAME.fullmatch(inner):
-            raise ValueError(f"{name!r} is no name of a file in a folder")
+            raise ValueError(f"{name!r} is not a file name")
     places: dict[str, int] = {folder: ROOT + 1 + number for number, folder in enumerate(folders)}
     catalog = ROOT + 1 + len(folders)
     root = _folder(ROOT, ROOT, {name: (place, SECTOR, 2) for name, place in places.items()}, epoch)

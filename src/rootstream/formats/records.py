@@ -63,26 +63,26 @@ def item(*, path: str, size: int, sha256: str, where: str) -> Item:
 def name(text: str, where: str) -> str:
     """Return a checked package name (Debian policy 5.6.1); raises `Fault` invalid-name."""
     if not _NAME.fullmatch(text) or text.endswith("-"):
-        raise Fault("invalid-name", f"{where}: {text!r} is no package name")
+        raise Fault("invalid-name", f"{where}: {text!r} is not a package name")
     return text
 
 
 def version(text: str, where: str) -> str:
     """Return a checked version (deb-version(7)); raises `Fault` invalid-version."""
     if not _VERSION.fullmatch(text):
-        raise Fault("invalid-version", f"{where}: {text!r} is no Debian version")
+        raise Fault("invalid-version", f"{where}: {text!r} is not a Debian version")
     return text
 
 
 def architecture(text: str, where: str) -> str:
     """Return a checked architecture; raises `Fault` invalid-architecture."""
     if not _ARCHITECTURE.fullmatch(text):
-        raise Fault("invalid-architecture", f"{where}: {text!r} is no Debian architecture")
+        raise Fault("invalid-architecture", f"{where}: {text!r} is not a Debian architecture")
     return text
 
 
 def word(text: str, where: str) -> str:
     """Return a checked suite or component; raises `Fault` invalid-suite."""
     if not _WORD.fullmatch(text) or ".." in text:
-        raise Fault("invalid-suite", f"{where}: {text!r} is no suite or component of an archive")
+        raise Fault("invalid-suite", f"{where}: {text!r} is not a suite or component of an archive")
     return text

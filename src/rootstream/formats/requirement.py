@@ -51,7 +51,7 @@ def problem(line: str) -> str | None:
     found = _LINE.fullmatch(" ".join(line.split())) if len(line) <= MOST and line.isprintable() else None
     if found and not found["name"].lower().endswith(_ARCHIVES):
         return None
-    kind = next((text for pattern, text in _KINDS if pattern.match(line)), "is no requirement")
+    kind = next((text for pattern, text in _KINDS if pattern.match(line)), "is not a requirement")
     return f"{line[:80]!r} {kind}: {EXPECTED}"
 
 

@@ -28,7 +28,7 @@ def parse_size(value: object) -> int:
         wanted = float(match[1]) * STEP ** _STEPS.index(match[2].upper())
         size = int(min(wanted, MOST_BYTES + 1.0))  # digits without end make an infinite float
     if not 0 <= size <= MOST_BYTES:
-        raise ValueError(f"a size is between nothing and {MOST_BYTES >> 40}T")
+        raise ValueError(f"a size must be between 0 and {MOST_BYTES >> 40}T")
     return size
 
 
@@ -44,7 +44,7 @@ def parse_duration(value: object) -> float:
             raise ValueError(f"{value!r} is not a duration: expected a number with ms, s, m or h, such as 30s")
         seconds = float(match[1]) * _SECONDS[match[2] or "s"]
     if not 0 < seconds <= MOST_SECONDS:
-        raise ValueError("a duration is more than nothing and at most a week (168h)")
+        raise ValueError("a duration must be more than 0 and at most a week (168h)")
     return seconds
 
 

@@ -18,9 +18,9 @@ def disk_full(error: OSError) -> UserError | None:
     if error.errno not in FULL:
         return None
     path = Path(os.fsdecode(error.filename)) if error.filename else None
-    message = f"no space is left for it: {os.strerror(error.errno)}" if path else os.strerror(error.errno)
+    message = f"there is no space left for it: {os.strerror(error.errno)}" if path else os.strerror(error.errno)
     where = Where(path=path) if path else None
-    return UserError("disk-full", message, where=where, hint="Free space on that disk; nothing else is lost.")
+    return UserError("disk-full", message, where=where, hint="Free space on that disk; nothing else is affected.")
 
 
 def fullest(folders: Mapping[str, Path]) -> str:

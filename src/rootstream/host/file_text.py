@@ -42,13 +42,13 @@ def key_lines(path: Path) -> tuple[str, ...]:
         if "PRIVATE KEY" in line:
             raise UserError(
                 "not-a-public-key",
-                "this is a private key; an image takes public ones",
+                "this is a private key; only public keys are allowed in an image",
                 where=Where(path=path, line=number),
-                hint="Name the file that ends in .pub.",
+                hint="Use the file with the suffix .pub.",
             )
         if line.strip() and not line.startswith("#"):
             if not PUBLIC_KEY.fullmatch(line.strip()):
-                message = "is no SSH public key, such as `ssh-ed25519 AAAA... name`"
+                message = "is not an SSH public key, such as `ssh-ed25519 AAAA... name`"
                 raise UserError("not-a-public-key", message, where=Where(path=path, line=number))
             lines.append(line.strip())
     return tuple(lines)
@@ -64,10 +64,10 @@ def openpgp_key(path: Path) -> bytes:
             data = file.read(MOST_KEY + 1)
     except OSError as error:
         raise UserError("file-unreadable", f"cannot be read: {error.strerror}", where=Where(path=path)) from error
-    hint = "`gpg --armor --export KEY` writes one."
+    hint = "Create one with `gpg --armor --export KEY`."
     armored = data.startswith(ARMOR)
     if b"PRIVATE KEY" in data[:100] if armored else data[:1] and data[0] in PRIVATE:
-        message = "this is a private key; packages are verified with the public one"
+        message = "this is a private key; packages are verified with the public key"
         raise UserError("not-a-public-key", message, where=Where(path=path), hint=hint)
     public = data.startswith(ARMOR + b"PUBLIC KEY BLOCK-----") if armored else data[:1] and data[0] in PUBLIC
     if not public or len(data) > MOST_KEY:

@@ -24,7 +24,7 @@ _KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-_REMOVE = "Look at what it is, then delete it: Rootstream makes its own files and folders."
+_REMOVE = "Check what it is, then delete it: Rootstream creates its own files and folders."
 
 
 def check(base: Path, path: Path, *, hint: str = _REMOVE) -> bool:
@@ -213,17 +213,17 @@ def _require(path: Path, status: os.stat_result, owners: frozenset[int], hint: s
     if kind == stat.S_IFLNK:
         raise _link(path, hint)
     if kind in _KINDS:
-        message = f"is {_KINDS[kind]}, and no file or folder of Rootstream"
+        message = f"is {_KINDS[kind]}, not a file or folder of Rootstream"
         raise UserError("special-file", message, where=Where(path=path), hint=hint)
     if status.st_uid not in owners:
         raise UserError(
             "foreign-owner",
             f"belongs to user {status.st_uid}, neither to you nor to the owner of the project's folder",
             where=Where(path=path),
-            hint="Delete it, or make it yours with chown if you know where it is from.",
+            hint="Delete it, or change its owner with chown if you know where it comes from.",
         )
     if wanted and kind != wanted:
-        what = "a folder where a file belongs" if wanted == stat.S_IFREG else "a file where a folder belongs"
+        what = "a folder instead of a file" if wanted == stat.S_IFREG else "a file instead of a folder"
         raise UserError("not-as-made", f"is {what}", where=Where(path=path), hint=hint)
 
 
@@ -232,7 +232,7 @@ def _link(path: Path, hint: str) -> UserError:
     with contextlib.suppress(OSError):
         target = f" to {str(path.readlink())!r}"
     return UserError(
-        "link-in-project", f"is a link{target}: no link is followed here", where=Where(path=path), hint=hint
+        "link-in-project", f"is a link{target}: links are not followed here", where=Where(path=path), hint=hint
     )
 
 

@@ -103,8 +103,8 @@ def run(
     if said is None:
         raise UserError(
             "process-timeout",
-            f"{told[0]} did not end within {timeout:g} seconds",
-            hint=f"To try it by hand: {paste(told, cwd=cwd)}",
+            f"{told[0]} did not finish within {timeout:g} seconds",
+            hint=f"To run it by hand: {paste(told, cwd=cwd)}",
         )
     stdout, stderr = map(pipes.text_of, said)
     result = Completed(argv=command, status=child.returncode, stdout=stdout, stderr=stderr)
@@ -113,7 +113,7 @@ def run(
             "process-failed",
             f"{told[0]}: {ending(result.status)}",
             detail=tail(result.stderr or result.stdout),
-            hint=f"To try it by hand: {paste(told, cwd=cwd)}",
+            hint=f"To run it by hand: {paste(told, cwd=cwd)}",
         )
     return result
 
@@ -215,5 +215,5 @@ def _missing(program: str) -> UserError:
     return UserError(
         "program-missing",
         f"{program} is not installed or not on PATH",
-        hint="`rootstream doctor` lists what is needed and how to install it.",
+        hint="Run `rootstream doctor` to see what is needed and how to install it.",
     )

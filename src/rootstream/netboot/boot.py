@@ -65,7 +65,7 @@ def find(description: Description, name: str, project: Project) -> NetMachine:
             "unknown-machine",
             f"no machine {name!r}{nearest(name, names)}",
             where=Where(path=project.description),
-            hint=f"Machines: {', '.join(names)}." if names else "Write them below `machines:`.",
+            hint=f"Machines: {', '.join(names)}." if names else "Add them to `machines:` in system.yaml.",
         )
     return machine
 
@@ -168,8 +168,8 @@ class _Job:
 
     def _with_console(self, guest: Guest | None) -> Guest:
         if guest is None:
-            message = f"{self._name} has no console that its checks could be made on"
-            raise UserError("no-console", message, hint="Give it a `console_command:`, or `ssh:`.")
+            message = f"{self._name} has no console to run its checks on"
+            raise UserError("no-console", message, hint="Add `console_command:` or `ssh:` to it.")
         return guest
 
     @contextlib.contextmanager
@@ -189,7 +189,7 @@ class _Job:
             return
         with self._by_command() as guest_or_none:
             if power.by_hand:
-                text = f"{self._name} cannot be switched from here: switch it on now"
+                text = f"{self._name} cannot be switched on from here: switch it on now"
                 self._report(events.Notice(level="info", text=text))
             else:
                 control.switch(self._project, self._name, self._machine, "cycle", env=self._env)
@@ -232,7 +232,7 @@ class _Job:
         reached = names[-1] if names else "nothing"
         hint = None
         if names == ["power-on"]:
-            hint = "Nothing was heard of it: does it boot from the network, and does `rootstream serve` run?"
+            hint = "It made no request: does it boot from the network, and is `rootstream serve` running?"
         limit = f"{self._patience:g} seconds"
         return UserError(
             "boot-timeout", f"{self._name} did not boot within {limit}; it reached {reached}", hint=hint
@@ -314,7 +314,7 @@ class _Job:
     def _boot(self, number: int) -> BootRecord:
         found = self._state.boot(number)
         if found is None:
-            raise UserError("state-broken", f"the boot {number} is not in the database any more")
+            raise UserError("state-broken", f"the boot {number} is no longer in the database")
         return found
 
     def _end(self, number: int, results: tuple[Result, ...], fault: UserError | None) -> BootRecord:

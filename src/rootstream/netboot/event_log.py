@@ -43,7 +43,7 @@ class Teller:
         if count < MOST_TOLD:
             self.tell("warning" if kind == "http" else kind, text[:LONGEST])
         elif count == MOST_TOLD:
-            self.tell("warning", f"more than {MOST_TOLD} of these within {QUIET:g} seconds: the rest is not told")
+            self.tell("warning", f"more than {MOST_TOLD} of these within {QUIET:g} seconds: the rest is not shown")
 
     def tell_once(self, text: str) -> None:
         """Tell something that goes on, not more than once a minute."""
@@ -66,4 +66,4 @@ class Teller:
         now = self._clock()
         if said != error.message or now - at > QUIET:
             self._fault = (error.message, now)
-            self._report(events.Notice(level="warning", text=f"{error.message}; machines boot all the same"))
+            self._report(events.Notice(level="warning", text=f"{error.message}; machines can still boot"))

@@ -22,8 +22,8 @@ def programs(place: Path | None) -> dict[str, Path]:
     names = dict.fromkeys([*(client.program for client in CLIENTS), "ipxe.efi"])
     found = {name: folder / name for name in names if (folder / name).is_file()}
     if not found:
-        hint = "Install it (Debian: `apt install ipxe`), or name the folder of your own with `--ipxe`."
-        raise UserError("ipxe-missing", f"no program of iPXE in {folder}", hint=hint)
+        hint = "Install it (Debian: `apt install ipxe`), or use your own with `--ipxe DIR`."
+        raise UserError("ipxe-missing", f"no iPXE binaries in {folder}", hint=hint)
     return found
 
 

@@ -63,7 +63,7 @@ def publish(
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or re.search(r"[\s?#]", url):
         raise UserError(
-            "bad-value", f"{url!r} is not the address of a folder", hint="Such as http://10.8.30.15/boot"
+            "bad-value", f"{url!r} is not the URL of a folder", hint="For example http://10.8.30.15/boot"
         )
     state_folder.made(project)
     state_folder.tell_former(project, report)
@@ -91,7 +91,7 @@ def contents(
             raise UserError(
                 "nothing-to-publish",
                 f"there is no build of {machine.system}, which {name} boots",
-                hint=f"`rootstream build {machine.system}` makes one.",
+                hint=f"Run `rootstream build {machine.system}`.",
             )
         used.setdefault(build.target, []).append(build)
         text = _script(name, machine, build, served)
@@ -124,7 +124,7 @@ def _script(name: str, machine: NetMachine, build: Build, served: Served) -> str
 
 def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
     """Return lines for an existing dnsmasq; its TFTP root needs iPXE's programs."""
-    lines = ["# For dnsmasq: where iPXE finds its scripts. The files of ipxe/ belong into its TFTP root."]
+    lines = ["# For dnsmasq: where iPXE finds its scripts. Copy the files of ipxe/ to its TFTP root."]
     lines += ["dhcp-match=set:ipxe,175", "dhcp-option=encap:175,176,1b"]
     for client in CLIENTS:
         tag = client.tag
@@ -149,7 +149,7 @@ def _dnsmasq(machines: Mapping[str, NetMachine], served: Served) -> str:
 def _dhcpd(machines: Mapping[str, NetMachine], served: Served) -> str:
     """Return lines for an existing ISC dhcpd, dhcpd.conf(5)."""
     lines = [
-        "# For ISC dhcpd: where iPXE finds its scripts. The files of ipxe/ belong onto the TFTP server.",
+        "# For ISC dhcpd: where iPXE finds its scripts. Copy the files of ipxe/ to the TFTP server.",
         "option space ipxe;",
         "option ipxe-options code 175 = encapsulate ipxe;",
         "option ipxe.no-proxy code 176 = unsigned integer 8;",
@@ -210,7 +210,7 @@ def write(found: Published, folder: Path) -> None:
             "cannot-write",
             f"cannot be written: {error.strerror}",
             where=Where(path=folder),
-            hint="Scripts that were not reached still name the builds of before.",
+            hint="Scripts that were not written still boot the earlier builds.",
         ) from error
 
 

@@ -19,7 +19,7 @@ from rootstream.netboot.store import state_folder
 from rootstream.project.project import Project
 
 _PATIENCE = 120.0  # seconds; switching may take that long
-_HINT = "`rootstream serve --interface IF` serves the machines of the project."
+_HINT = "Start it with `rootstream serve --interface IF`."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ def server(project: Project, interface: str | None = None) -> RunningServer:
         if interface in (None, each.interface):
             return each
     where = f" on {interface}" if found and interface else ""
-    raise UserError("no-server", f"no `rootstream serve` runs for this project{where}", hint=_HINT)
+    raise UserError("no-server", f"no `rootstream serve` is running for this project{where}", hint=_HINT)
 
 
 def switch(project: Project, name: str, action: str, *, interface: str | None) -> None:
@@ -85,7 +85,7 @@ def ask(project: Project, which: RunningServer, path: str, body: dict[str, Any])
     except urllib.error.HTTPError as error:
         raise _answered(error) from error
     except (OSError, ValueError) as error:
-        raise UserError("no-server", f"the server at {which.url} does not answer: {error}", hint=_HINT) from error
+        raise UserError("no-server", f"the server at {which.url} does not respond: {error}", hint=_HINT) from error
 
 
 def _answered(error: urllib.error.HTTPError) -> UserError:
@@ -93,4 +93,4 @@ def _answered(error: urllib.error.HTTPError) -> UserError:
         said = json.load(error)
         return UserError(said["error"], said["message"], hint=said.get("hint"))
     except (OSError, ValueError, KeyError, TypeError):
-        return UserError("server-failed", f"the server answers {error.code}")
+        return UserError("server-failed", f"the server returned HTTP {error.code}")

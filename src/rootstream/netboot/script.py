@@ -38,7 +38,7 @@ def first(served: Served) -> str:
         f"chain --replace --autofree {served.base}/machines/${{netX/mac:hexhyp}}.ipxe?{SEARCH} || goto failed\n"
         f"exit\n"
         f":failed\n"
-        f"echo Rootstream: {served.base} does not answer; once more in {_RETRY} seconds\n"
+        f"echo Rootstream: {served.base} does not respond; trying again in {_RETRY} seconds\n"
         f"sleep {_RETRY}\n"
         f"goto again\n"
     )
@@ -79,7 +79,7 @@ def own_args(build: Build) -> list[str]:
     """Return the arguments of a build as words. Raises `UserError` not-for-ipxe."""
     word = not_for_ipxe(build.args)
     if word is not None:
-        message = f"a kernel argument of build {build.id} means something to iPXE: {word!r}"
+        message = f"a kernel argument of build {build.id} has a special meaning in iPXE scripts: {word!r}"
         raise UserError("not-for-ipxe", message, hint="Change `kernel_args`, and build again.")
     return build.args.split()
 
@@ -108,7 +108,7 @@ def start(title: str, build: Build, served: Served, *, args: str, boot: int | No
         _HEAD
         + "\n".join(lines)
         + "\nboot || goto failed\n:failed\n"
-        + f"echo Rootstream: this did not work; once more in {_RETRY} seconds\n"
+        + f"echo Rootstream: this did not work; trying again in {_RETRY} seconds\n"
         + f"sleep {_RETRY}\nimgfree\nchain --replace --autofree {served.base}/boot.ipxe\n"
     )
 

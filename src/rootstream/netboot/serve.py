@@ -93,7 +93,7 @@ class Server:
             page.add(app)
             Routes(app).close()
             if api.ensure_token(state_folder.tokens(self._project)):
-                text = f"what may change something needs the token in {state_folder.tokens(self._project)}"
+                text = f"changes through the HTTP API need the token in {state_folder.tokens(self._project)}"
                 self._report(events.Notice(level="info", text=text))
             stack.callback(log.tell_to(service.told_by_anybody, asyncio.get_running_loop()))
             runner = web.AppRunner(
@@ -133,7 +133,7 @@ class Server:
                     if now is not None:
                         now = await self._renew(now, service, own, opened)
                 except OSError as error:  # no descriptor is left, no memory
-                    self._once(f"{link.name} cannot be looked at: {error.strerror}; what is served goes on")
+                    self._once(f"{link.name} cannot be checked: {error.strerror}; serving continues")
         await opened.close()
 
     async def _open(self, link: Link, service: BootService, own: daemon.Daemon, runner: web.AppRunner) -> _Opened:
@@ -167,7 +167,7 @@ class Server:
             link = interface.look(self._wish.interface, self._wish.address)
         except UserError as error:
             if before is not None:
-                text = f"{error.message}: nothing is served until it is back"
+                text = f"{error.message}: serving is paused until it is back"
                 self._report(events.Notice(level="warning", text=text))
                 await own.stop()
                 await opened.close()
@@ -200,7 +200,7 @@ class Server:
         except (UserError, OSError) as error:
             if isinstance(error, OSError):
                 self._read = 0  # it was not read
-            self._once(f"{self._project.description.name} is not taken: {error}")
+            self._once(f"{self._project.description.name} is not used: {error}")
             return link
         try:
             if text != self._text:
@@ -210,12 +210,12 @@ class Server:
             else:
                 own.hosts(hosts)
         except (UserError, OSError) as error:
-            self._once(f"{self._project.description.name} is not taken: {error}")
+            self._once(f"{self._project.description.name} is not used: {error}")
             await own.stop()
             await opened.close()
             return None
         service.description = description
-        self._report(events.Notice(level="info", text=f"{self._project.description.name} is read again"))
+        self._report(events.Notice(level="info", text=f"{self._project.description.name} was reloaded"))
         self._tell_commands(description)
         return link
 
@@ -230,7 +230,7 @@ class Server:
     def _warn(self, description: Description, programs: Mapping[str, Path]) -> None:
         """Tell which machines have a firmware that finds no iPXE here."""
         for name, machines in ipxe.lacking(description.machines, programs).items():
-            text = f"{', '.join(machines)}: there is no {name}, which a firmware without an iPXE of its own loads"
+            text = f"{', '.join(machines)}: there is no {name}, which firmware without its own iPXE needs"
             self._report(events.Notice(level="warning", text=text))
         self._tell_commands(description)
 

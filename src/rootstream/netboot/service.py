@@ -190,15 +190,17 @@ class BootService:
         made = script.start(name, build, served, args=args, boot=boot, efi=efi)
         if made is None:
             self._teller.tell(
-                "warning", f"{name}: build {build.id} of {build.target} has nothing that it can boot"
+                "warning", f"{name}: build {build.id} of {build.target} contains nothing that it can boot"
             )
-            return script.wait(f"build {build.id} of {build.target} has nothing for this machine", served)
+            return script.wait(f"build {build.id} of {build.target} contains nothing for this machine", served)
         return made
 
     def _stranger(self, asking: BootRequest, served: Served) -> str | None:
         now = self._clock()
         if now - self._strangers.get(asking.mac, 0) > SAME_BOOT:
-            text = f"a machine that is not in `machines:` asks: {asking.mac.replace('-', ':')} at {asking.address}"
+            text = (
+                f"request from a machine not in `machines:`:  {asking.mac.replace('-', ':')} at {asking.address}"
+            )
             self._teller.tell_some("stranger", text)
         self._strangers[asking.mac] = now
         while len(self._strangers) > _REMEMBERED:
@@ -224,7 +226,7 @@ class BootService:
             words += ["console=tty0", f"console={row.board.console}"]
         args = " ".join([*words, "BOOTIF=01-${netX/mac:hexhyp}"])
         made = script.start("this machine", build, served, args=args, boot=None, efi=asking_platform == "efi")
-        return made or script.wait(f"{target} has nothing for this machine", served)
+        return made or script.wait(f"{target} contains nothing for this machine", served)
 
     # --- how far it has come -----------------------------------------------------------------------------------
 
@@ -323,12 +325,10 @@ class BootService:
         token = self.state.token(number) if report else ""
         boot = self.state.redeem(number, token) if report and phone_home.signed(report, token) else None
         if report is None or boot is None:
-            self._teller.tell_some(
-                "warning", f"{address} reports to be boot {number}, with a signature worth nothing"
-            )
+            self._teller.tell_some("warning", f"{address} reports for boot {number} with an invalid signature")
             return None
         now = self._clock()
-        said = f"{address}, {report.up:.2f} s after the kernel began"
+        said = f"{address}, {report.up:.2f} s after the kernel started"
         self.state.stage(boot.id, "phone-home", began=now, ended=now, detail=said)
         self._teller.tell("up", f"{boot.machine} is up, at {address}", machine=boot.machine)
         return boot

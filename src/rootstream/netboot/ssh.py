@@ -62,7 +62,7 @@ def wait(ssh: Ssh, address: str, project: Path, *, deadline: float, env: Mapping
     process.require("ssh", hint="Install it (Debian: `apt install openssh-client`).")
     argv = command(ssh, address, project, "true")
     while True:
-        said = "it did not answer"
+        said = "it did not respond"
         with contextlib.suppress(UserError):  # process-timeout
             done = process.run(argv, env=env, timeout=_ATTEMPT, check=False)
             if done.status == 0:

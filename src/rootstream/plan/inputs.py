@@ -71,8 +71,8 @@ def requirement_text(path: Path) -> str:
                 "requirement-refused",
                 problem,
                 where=Where(path=path, line=number),
-                hint="Name each file in system.yaml; indexes belong into pip's configuration; `from_source:` and\n"
-                "  `git:` build in the sandbox what is no wheel.",
+                hint="List each file in system.yaml, set indexes in pip's configuration, and use `from_source:` and\n"
+                "  `git:` for packages without a wheel.",
             )
         found.append(line)
     return "".join(f"{line}\n" for line in found)
@@ -191,7 +191,7 @@ def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:
             "no-bst-project",
             "has no project.conf: not a BuildStream project",
             where=Where(path=root),
-            hint="`elements: {project: DIR, target: ELEMENT.bst}` names its folder.",
+            hint="`elements: {project: DIR, target: ELEMENT.bst}` sets its folder.",
         )
     files = {}
     for path in sorted(root.rglob("*")):

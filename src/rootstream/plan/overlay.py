@@ -58,9 +58,9 @@ def _member(entry: os.DirEntry[str], folder: Path, epoch: int, prefix: str) -> t
     else:
         raise UserError(
             "overlay-special-file",
-            "neither a file, a folder nor a link",
+            "not a file, folder or link",
             where=Where(path=Path(entry.path)),
-            hint="Device nodes and pipes go into a `devices` layer.",
+            hint="Use a `devices` layer for device nodes and pipes.",
         )
     return member
 

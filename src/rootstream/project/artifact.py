@@ -32,7 +32,7 @@ def take(checkout: Path, folder: Path, target: str) -> tuple[str, ...]:
     images = checkout / "images"
     base = images if _kind(images) is not None else checkout
     if _kind(base) != stat.S_IFDIR:
-        raise _refused("export-special-file", target, "images", f"{_shown(base)}, and no folder")
+        raise _refused("export-special-file", target, "images", f"{_shown(base)}, and is not a folder")
     taken: dict[str, str] = {}
     for path in _files(base, target):
         own = str(path.relative_to(base))
@@ -40,11 +40,11 @@ def take(checkout: Path, folder: Path, target: str) -> tuple[str, ...]:
         if name.split("/")[0] in RESERVED:
             raise _refused("export-name-taken", target, own, f"{name.split('/')[0]} is written by the export")
         if name in taken:
-            raise _refused("export-name-taken", target, own, f"{taken[name]} becomes {name}, too")
+            raise _refused("export-name-taken", target, own, f"{taken[name]} would be exported as {name}, too")
         taken[name] = own
         place = folder / name
         if place.is_dir():
-            raise _refused("export-name-taken", target, own, f"there is a folder {name}, too")
+            raise _refused("export-name-taken", target, own, f"there is also a folder {name}")
         place.parent.mkdir(parents=True, exist_ok=True)
         if own == name:
             shutil.move(path, place)  # out/ may be on another file system
@@ -88,7 +88,7 @@ def _shown(path: Path) -> str:
 def _require_name(own: str, target: str) -> None:
     """Refuse names that a line of SHA256SUMS, a manifest or a terminal cannot show as they are."""
     if not own.isprintable():  # not UTF-8 (surrogates), too
-        raise _refused("export-bad-name", target, own, "has characters in its name that cannot be shown")
+        raise _refused("export-bad-name", target, own, "has unprintable characters in its name")
     if len(own.encode()) > LONGEST:
         raise _refused("export-bad-name", target, own[:80] + "...", f"has a path of more than {LONGEST} bytes")
 
@@ -119,7 +119,7 @@ def warnings(checkout: Path, target: str) -> tuple[str, ...]:
         if name.startswith("warnings") and name.endswith(".json"):
             found += (each for each in _note(checkout, name, target))
             if not all(isinstance(each, str) for each in found):
-                raise _refused("export-damaged", target, f"notes/{name}", "is not a list of texts")
+                raise _refused("export-damaged", target, f"notes/{name}", "is not a list of strings")
     return tuple(found)
 
 
@@ -130,7 +130,7 @@ def _note(checkout: Path, name: str, target: str) -> tuple[Any, ...]:
     if kinds[0] in (None, stat.S_IFREG) or (kinds[0] == stat.S_IFDIR and kinds[1] is None):
         return ()
     if kinds != (stat.S_IFDIR, stat.S_IFREG):
-        raise _refused("export-special-file", target, f"notes/{name}", "is no plain file")
+        raise _refused("export-special-file", target, f"notes/{name}", "is not a regular file")
     try:
         if path.stat().st_size > MOST_NOTES:
             raise _refused("export-damaged", target, f"notes/{name}", f"has more than {MOST_NOTES} bytes")
@@ -146,5 +146,5 @@ def _refused(reason: str, target: str, own: str, what: str) -> UserError:
     return UserError(
         reason,
         f"the artifact of {target} cannot be exported: {own!r}: {what}",
-        hint=f"What was in out/{target} before is unchanged. Change the element that makes this file.",
+        hint=f"The earlier contents of out/{target} are unchanged. Change the element that creates this file.",
     )

@@ -24,9 +24,9 @@ OUTPUT = (".config", "build", "host", "images", "target", "per-package", "graphs
 REPLACED = frozenset(("gate", "latest"))
 STATE = (".bst", ".bst2", "project.refs", "junction.refs")  # what BuildStream writes into a project of its own
 WORKSPACES_OF_BST = ".bst2/workspaces.yml"
-_CLOSE = "A clone could bring that. Close it (`bst workspace close`), and open it below the project's folder."
-ELSEWHERE = "Delete the link; `--out DIR` or ROOTSTREAM_OUT keeps results on another disk."
-OURS = "Delete it: Rootstream makes it again."
+_CLOSE = "A clone could contain that. Close it (`bst workspace close`), and open it below the project's folder."
+ELSEWHERE = "Delete the link; use `--out DIR` or ROOTSTREAM_OUT to keep results on another disk."
+OURS = "Delete it: Rootstream creates it again."
 
 
 def look(folder: Path, *, plain: bool, lock: Path, work: Path, results: Path | None) -> None:
@@ -62,11 +62,11 @@ def _look_at_workspaces(folder: Path, file: Path) -> None:
         return
     except (YAMLError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(
-            "bad-workspaces", "is no list of workspaces", where=Where(path=file), hint=_CLOSE
+            "bad-workspaces", "is not a list of workspaces", where=Where(path=file), hint=_CLOSE
         ) from error
     for path in paths:
         if "\0" in path or not (folder / path).resolve().is_relative_to(folder.resolve()):
-            message = f"an element is built from {path!r}, which is out of the project's folder"
+            message = f"an element is built from {path!r}, which is outside of the project's folder"
             raise UserError("outside-project", message, where=Where(path=file), hint=_CLOSE)
 
 
@@ -109,7 +109,7 @@ def require_own(file: Path, start: Path) -> None:
                     "foreign-project",
                     f"this project belongs to another user ({path.lstat().st_uid}), and is above {start}",
                     where=Where(path=file),
-                    hint=f"If it is the one that you mean: `--project {file.parent}`.",
+                    hint=f"If this is the project that you want: `--project {file.parent}`.",
                 )
 
 
@@ -121,5 +121,5 @@ def require_inside(file: Path) -> None:
             "outside-project",
             f"is a link out of the project's folder, to {str(real)!r}",
             where=Where(path=file),
-            hint="Put a copy into the project: nothing else is read.",
+            hint="Copy it into the project: nothing else is read.",
         )

@@ -188,7 +188,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             "cannot-write",
             f"the result could not be written: {error.strerror}",
             where=Where(path=place),
-            hint="What was there before is unchanged. Make room or fix the permissions, then build again.",
+            hint="The earlier results are unchanged. Free disk space or fix the permissions, then build again.",
         ) from error
     remember(project, facts)
     for text in told:

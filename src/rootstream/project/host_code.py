@@ -1,4 +1,4 @@
-"""Code that a project has this machine run outside of a sandbox: plugins of BuildStream, arguments of QEMU.
+"""Code that a project has this machine run outside of a sandbox: plugins of BuildStream, QEMU arguments.
 
 Commands that only read run none of it before the user has accepted it, by `rootstream accept` or by a command that
 builds or boots, which says once what it runs. What was accepted is noted outside of the project, by the project's
@@ -29,7 +29,7 @@ MOST_TOLD = 5
 # What an element that leads to another project has in it; most others need not be parsed.
 _HINTS = (b"junction", b"(@)", b"\\")
 _WORDS = {
-    "origin": "plugins of BuildStream that come with the project",
+    "origin": "BuildStream plugins in the project",
     "kind": "another project, whose plugins are loaded",
 }
 
@@ -59,7 +59,7 @@ def plugins(folder: Path) -> tuple[HostCode, ...]:
 
 
 def arguments(description: Path, systems: Iterable[str]) -> tuple[HostCode, ...]:
-    """Return the arguments of QEMU that some systems of a description (without variants) give themselves."""
+    """Return the QEMU arguments that some systems of a description (without variants) give themselves."""
     data = description.read_bytes()
     node, _ = yaml_nodes.parse(data, description)
     found: list[HostCode] = []
@@ -68,7 +68,7 @@ def arguments(description: Path, systems: Iterable[str]) -> tuple[HostCode, ...]
         system = every.get(name) if isinstance(every, yaml_nodes.MappingNode) else None
         for value, where in _named(system, "extra_args") if system is not None else ():
             content = json.dumps(yaml_nodes.plain(value), default=str).encode()
-            found.append(_code(where, "arguments of QEMU", content))
+            found.append(_code(where, "QEMU arguments", content))
     return tuple(found)
 
 
@@ -78,10 +78,10 @@ def require(folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str]) -
     if asked:
         raise UserError(
             "host-code",
-            "this project runs code of its own on this machine, outside of a sandbox",
+            "this project runs code of its own on this host, outside of a sandbox",
             where=asked[0].where,
             detail="\n".join(_lines(asked)),
-            hint=f"Read it; `rootstream accept` in {folder} accepts it as it is, until it changes.",
+            hint=f"Review it, then run `rootstream accept` in {folder}; this accepts it until it changes.",
         )
 
 
@@ -92,7 +92,7 @@ def tell(
     asked = _unknown(folder, found, env)
     if not asked:
         return
-    text = "this project runs code of its own on this machine, outside of a sandbox: " + "; ".join(_lines(asked))
+    text = "this project runs code of its own on this host, outside of a sandbox: " + "; ".join(_lines(asked))
     report(events.Notice(level="warning", text=text))
     with contextlib.suppress(UserError):  # where nothing can be noted it is told each time
         accept(folder, found, env)
@@ -115,7 +115,7 @@ def accept(folder: Path, found: tuple[HostCode, ...], env: Mapping[str, str]) ->
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
-        message = f"cannot be made: {error.strerror}"
+        message = f"cannot be created: {error.strerror}"
         raise UserError("cannot-write", message, where=Where(path=place.parent)) from error
     content = json.dumps({"project": str(folder.resolve()), "accepted": digests}, indent=1) + "\n"
     write_atomically(place, content.encode(), mode=0o600)
@@ -128,7 +128,7 @@ def _place(folder: Path, env: Mapping[str, str]) -> Path:
     real = folder.resolve()
     place = base / "rootstream" / "accepted" / f"{hashlib.sha256(os.fsencode(real)).hexdigest()[:32]}.json"
     if place.resolve().is_relative_to(real):
-        hint = "Set XDG_STATE_HOME to a folder outside of it: what a clone brings is not trusted."
+        hint = "Set XDG_STATE_HOME to a folder outside of it: files of a clone are not trusted."
         raise UserError("state-in-project", "is inside the project", where=Where(path=place), hint=hint)
     return place
 
@@ -170,7 +170,7 @@ def _declared(
     try:
         node, _ = yaml_nodes.parse(data, path)
     except UserError:
-        yield _code(Where(path=path), "cannot be read, so what it loads is not known", data)
+        yield _code(Where(path=path), "cannot be read, so it is unknown what it loads", data)
         return
     for value, where in _named(node, word):
         if isinstance(value, ScalarNode) and value.text in values:
@@ -179,7 +179,7 @@ def _declared(
         for each in value.items if isinstance(value, SequenceNode) else (value,):
             inner = root / each.text if isinstance(each, ScalarNode) else root
             if inner in above or not inner.is_file():
-                yield _code(where, "includes what is not in this project", data)
+                yield _code(where, "includes files outside of this project", data)
             else:
                 yield from _declared(inner, root, word, values, sources, above | {path})
 

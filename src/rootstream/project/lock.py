@@ -53,16 +53,16 @@ def from_text(text: str, path: Path) -> Lock:
     if conflict:
         raise UserError(
             "lock-conflict",
-            f"two branches changed the lock, and a merge left both: {conflict[0][:7]}",
+            f"the lock has a merge conflict: {conflict[0][:7]}",
             where=Where(path=path, line=_line(text, conflict.start())),
             hint="Take one side, `git checkout --ours system.lock` or --theirs; "
-            "`rootstream update --missing` then pins what it lacks.",
+            "`rootstream update --missing` then pins what is missing.",
         )
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
         line = error.lineno if isinstance(error, json.JSONDecodeError) else None
-        raise _broken("not a lock: it does not parse", path, line) from error
+        raise _broken("not a lock: it cannot be parsed", path, line) from error
     if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), list):
         raise _broken(f"not a lock of version {VERSION}", path)
     refs: dict[str, Any] = {}
@@ -74,13 +74,13 @@ def from_text(text: str, path: Path) -> Lock:
             raise _broken(f"entry {number + 1}: {wrong}", path, _line_of(text, number))
         request = json.dumps(item["source"], sort_keys=True, separators=(",", ":"))
         if request in refs:
-            raise _broken(f"entry {number + 1} is there twice: {describe(request)}", path, _line_of(text, number))
+            raise _broken(f"entry {number + 1} is a duplicate: {describe(request)}", path, _line_of(text, number))
         refs[request] = item["ref"]
     return Lock(refs=refs)
 
 
 def _broken(message: str, path: Path, line: int | None = None) -> UserError:
-    hint = "It is written by `rootstream update`: take it from version control, or delete it and update."
+    hint = "Restore it from version control, or delete it and run `rootstream update`."
     return UserError("lock-broken", message, where=Where(path=path, line=line), hint=hint)
 
 
@@ -106,7 +106,7 @@ def read(path: Path) -> Lock | None:
     try:
         data = nofollow.read_bytes(path.parent, path, most=MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
-            raise _broken("too large to be a lock", path)
+            raise _broken("too large for a lock", path)
         return from_text(data.decode("utf-8"), path)
     except FileNotFoundError:
         return None

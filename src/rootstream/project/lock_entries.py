@@ -27,7 +27,7 @@ def problem(source: Mapping[str, Any], ref: Any) -> str | None:  # noqa: ANN401 
     bare = source.get("essential") is True and source.get("packages") == []  # a root of the essential packages
     missing += [word for word in lists if not _is_texts(source.get(word)) and not (bare and word == "packages")]
     if missing:
-        return f"its source, of kind {kind}, has no proper {', '.join(missing)}"
+        return f"its source, of kind {kind}, has missing or invalid keys: {', '.join(missing)}"
     wrong = _git_problem(source) if kind in ("git", "buildroot_git") else None
     if wrong or not right(ref):
         return wrong or f"its ref is not {expected}"
@@ -39,9 +39,9 @@ def _git_problem(source: Mapping[str, Any]) -> str | None:
     url, track = source["url"], source.get("track", "HEAD")
     problem = git_guard.address_problem(url)
     if problem is not None:
-        return f"its url {url!r} is no address of a Git repository: {problem}"
+        return f"its url {url!r} is not the address of a Git repository: {problem}"
     if not isinstance(track, str) or git_guard.ref_problem(track) is not None:
-        return f"its track {track!r} is no name of a branch, tag or commit"
+        return f"its track {track!r} is not the name of a branch, tag or commit"
     return None
 
 
@@ -52,15 +52,15 @@ def _is_texts(value: Any) -> bool:  # noqa: ANN401
 def _row_problem(kind: str, row: Any) -> str | None:  # noqa: ANN401
     """Return what the plugin that stages a file of the lock would refuse in its row."""
     if not isinstance(row, dict):
-        return "is no mapping"
+        return "is not a mapping"
     wanted = _ROW_WORDS[kind]
     lacking = [word for word in wanted if word not in row]
     if lacking or row.keys() - {*wanted, *_FREE_WORDS}:
-        return f"has other words than {', '.join(wanted)}"
+        return f"has other keys than {', '.join(wanted)}"
     if not isinstance(row["size"], int) or isinstance(row["size"], bool):
-        return "has a size that is no whole number"
+        return "has a size that is not a whole number"
     if not all(isinstance(value, str) for word, value in row.items() if word != "size"):
-        return "has words that are no texts"
+        return "has values that are not strings"
     try:
         _CHECKS[kind](row)
     except Fault as fault:
@@ -107,7 +107,7 @@ _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
 
 def _rows_problem(kind: str, rows: Any) -> str | None:  # noqa: ANN401
     if not isinstance(rows, list):
-        return "its files are no list"
+        return "its files are not a list"
     found = ((number, _row_problem(kind, row)) for number, row in enumerate(rows, 1))
     return next((f"file {number} of its ref {text}" for number, text in found if text), None)
 

@@ -53,7 +53,9 @@ class Manifest:
             os.close(self.open(entry))
         except FileNotFoundError as error:
             where = Where(path=self.folder / entry.name)
-            raise UserError("no-file", f"is in {NAME} and not there", where=where, hint="Build again.") from error
+            raise UserError(
+                "no-file", f"is in {NAME}, but does not exist", where=where, hint="Build again."
+            ) from error
         return self.folder / entry.name
 
     def open(self, entry: ExportedFile) -> int:
@@ -80,13 +82,13 @@ def read(folder: Path) -> Manifest:
     except (ValueError, RecursionError) as error:
         raise _fault(place, "is not JSON") from error
     if not isinstance(data, dict):
-        raise _fault(place, "an object is expected")
+        raise _fault(place, "expected an object")
     arch = data.get("arch", "")
     if not isinstance(arch, str) or not _ARCH.fullmatch(arch):
-        raise _fault(place, f"arch: {_shown(arch)} is no architecture")
+        raise _fault(place, f"arch: {_shown(arch)} is not an architecture")
     files = data.get("files")
     if not isinstance(files, list):
-        raise _fault(place, "files: a list is expected")
+        raise _fault(place, "files: expected a list")
     return Manifest(folder=folder, arch=arch, files=entries(place, files), data=data)
 
 
@@ -96,23 +98,23 @@ def entries(place: Path, items: Iterable[object]) -> tuple[ExportedFile, ...]:
     for number, item in enumerate(items):
         entry = _entry(place, number, item)
         if entry.name in found:
-            raise _fault(place, f"files[{number}]: name: {_shown(entry.name)} stands there twice")
+            raise _fault(place, f"files[{number}]: name: {_shown(entry.name)} is listed twice")
         found[entry.name] = entry
     return tuple(found.values())
 
 
 def _entry(place: Path, number: int, item: object) -> ExportedFile:
     if not isinstance(item, dict):
-        raise _fault(place, f"files[{number}]: an object is expected")
+        raise _fault(place, f"files[{number}]: expected an object")
     name, kind, size, digest = (item.get(word) for word in ("name", "kind", "size", "sha256"))
     if not (isinstance(name, str) and _is_plain(name)):
-        raise _fault(place, f"files[{number}]: name: {_shown(name)} is no path of a file below the folder")
+        raise _fault(place, f"files[{number}]: name: {_shown(name)} is not the path of a file below the folder")
     if not (isinstance(kind, str) and _KIND.fullmatch(kind)):
-        raise _fault(place, f"files[{number}]: kind: {_shown(kind)} is no kind of file")
+        raise _fault(place, f"files[{number}]: kind: {_shown(kind)} is not a kind of file")
     if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= MOST_SIZE:
-        raise _fault(place, f"files[{number}]: size: {_shown(size)} is no number of bytes")
+        raise _fault(place, f"files[{number}]: size: {_shown(size)} is not a number of bytes")
     if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-        raise _fault(place, f"files[{number}]: sha256: {_shown(digest)} is no SHA-256 hash")
+        raise _fault(place, f"files[{number}]: sha256: {_shown(digest)} is not a SHA-256 hash")
     return ExportedFile(name=name, kind=kind, size=size, sha256=digest)
 
 
@@ -128,5 +130,5 @@ def _shown(value: object) -> str:
 
 
 def _fault(place: Path, message: str) -> UserError:
-    hint = f"Nothing of it is used. Delete {place.parent}, if it is not yours, and build again."
+    hint = f"It is not used. Delete {place.parent} if you did not create it, and build again."
     return UserError("bad-manifest", message, where=Where(path=place), hint=hint)

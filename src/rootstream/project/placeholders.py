@@ -101,8 +101,8 @@ def _secret(system: str, what: str, content: bytes) -> Secret:
     if not LEAST <= len(content) <= MOST:
         raise UserError(
             "secret-length",
-            f"{what} of {system} has {len(content)} bytes; a secret has {LEAST} to {MOST}",
-            hint="What stands for it until the export must be as long as it, and unique.",
+            f"{what} of {system} has {len(content)} bytes; a secret must have {LEAST} to {MOST}",
+            hint="Its placeholder in the build must have the same length, and be unique.",
         )
     text = bytearray(MARKER)
     number = 0

@@ -110,7 +110,7 @@ def find(start: Path, elsewhere: Path | None = None) -> Project:
     raise UserError(
         "no-project",
         f"no {DESCRIPTION} and no BuildStream {PLAIN} in {start} or above it",
-        hint="`rootstream init debian-server box` makes a project in the folder box.",
+        hint="Run `rootstream init debian-server box` to create a project in the folder box.",
     )
 
 
@@ -237,7 +237,7 @@ def _taken_at_once(handle: int, report: events.Reporter) -> bool:
         if holder:
             break
         time.sleep(_PAUSE)
-    told = "another command works in this project, waiting for it"
+    told = "waiting for another command in this project"
     report(events.Notice(level="info", text=f"{told}: {holder}" if holder else told))
     return False
 

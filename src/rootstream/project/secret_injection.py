@@ -43,13 +43,13 @@ def fill(path: Path, secrets: Sequence[Secret], times: int) -> None:
     try:
         places = _filled(path, secrets)
     except (ValueError, zlib.error, struct.error, OverflowError) as error:
-        message = f"the secrets cannot be put into it: {error}"
+        message = f"the secrets cannot be injected: {error}"
         raise UserError("image-broken", message, where=Where(path=path)) from error
     for what, count in places.items():
         if count != times:
             raise UserError(
                 "secret-not-placed",
-                f"{what} should be in the image {times} times, and there is room for it {count} times",
+                f"{what} should be in the image {times} times, but its placeholder was found {count} times",
                 where=Where(path=path),
                 hint="Nothing was exported. A file that another layer replaces cannot hold a secret.",
             )
@@ -157,7 +157,7 @@ def _refresh_gzip(file: IO[bytes], piece: _Piece) -> None:
     while not unpacker.eof:
         data = unpacker.unconsumed_tail or file.read(CHUNK)
         if not data:
-            raise ValueError("a gzip'd image ends early")
+            raise ValueError("a gzip-compressed image is truncated")
         state = zlib.crc32(unpacker.decompress(data, CHUNK), state)
     file.seek(piece.end - 8)
     file.write(struct.pack("<I", state))

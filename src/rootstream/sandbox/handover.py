@@ -32,7 +32,7 @@ def load(kind: type[Data], path: Path) -> Data:
     except (OSError, ValueError) as error:
         raise Mistake(f"{path}: not readable JSON: {error}") from error
     if not isinstance(value, dict) or value.pop("format", None) != FORMAT:
-        raise Mistake(f"{path}: was not written by this version of Rootstream; its format has to be {FORMAT}")
+        raise Mistake(f"{path}: was not written by this version of Rootstream; expected format {FORMAT}")
     return data_of(kind, value)
 
 

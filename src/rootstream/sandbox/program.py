@@ -69,7 +69,9 @@ def feed(
                 env=tool_environment(epoch, extra),
             )
         except FileNotFoundError as error:
-            raise Mistake(f"{argv[0]} is not in the build base: add the package that holds it") from error
+            raise Mistake(
+                f"{argv[0]} is not in the build environment: add the package that contains it"
+            ) from error
         try:
             _fill(process, write)
         except BaseException:

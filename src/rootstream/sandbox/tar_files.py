@@ -185,7 +185,7 @@ def _lay_link(tree: Tree, name: str, target: str, origin: str) -> None:
     real = tree.resolve(target)
     inode = tree.get(real)
     if inode is None or inode.kind is InodeKind.DIRECTORY:
-        raise Mistake(f"{origin}: {shown(name)} is a hard link to {shown(target)}, which is no file before it")
+        raise Mistake(f"{origin}: {shown(name)} is a hard link to {shown(target)}, which is not a file before it")
     there = tree.resolve(name)
     if there == real:
         return
@@ -256,7 +256,9 @@ def _write_content(output: IO[bytes], name: str, inode: Inode) -> int:
         output.write(piece)
         written += len(piece)
     if written != inode.content.size:
-        raise Mistake(f"{name} has {written} bytes instead of {inode.content.size}: was it changed meanwhile?")
+        raise Mistake(
+            f"{name} has {written} bytes instead of {inode.content.size}: was it changed in the meantime?"
+        )
     padding = -written % BLOCK
     output.write(bytes(padding))
     return written + padding

@@ -166,7 +166,9 @@ class Tree:
             done.append(part)
             if inode and todo and inode.kind is not InodeKind.DIRECTORY:
                 here = "/".join(done)
-                raise Mistake(f"{shown(path)} cannot be: {shown(here)} is a {inode.kind.value} ({inode.origin})")
+                raise Mistake(
+                    f"{shown(path)} cannot exist: {shown(here)} is a {inode.kind.value} ({inode.origin})"
+                )
         return "/".join(done)
 
     def find(self, path: str) -> tuple[str, Inode] | None:
@@ -274,7 +276,9 @@ class Tree:
 
     def _remove(self, path: str) -> None:
         if self._children.get(path):
-            raise Mistake(f"{shown(path)} is a directory with something in it; it cannot become anything else")
+            raise Mistake(
+                f"{shown(path)} is a directory that is not empty; it cannot be replaced by anything else"
+            )
         if self._numbers.pop(path, None) is not None:
             parent, _, name = path.rpartition("/")
             self._children[parent].discard(name)
@@ -327,7 +331,7 @@ def _conflict(real: str, inode: Inode, there: Inode) -> str:
         what = f"{what} to the directory {there.target}"
     return (
         f"{shown(real)} is a {inode.kind.value} here, but in {there.origin or BASE} it is "
-        f"a {what}; leave one of them out"
+        f"a {what}; remove one of them"
     )
 
 

@@ -25,6 +25,6 @@ def accept(project: Project, env: Mapping[str, str]) -> tuple[str, ...]:
     """Accept all of it, and return what was accepted, a line each. Raises `UserError` cannot-write."""
     code = found(project)
     if not code:
-        return ("nothing of this project runs outside of a sandbox",)
+        return ("nothing in this project runs outside of a sandbox",)
     host_code.accept(project.folder, code, env)
     return tuple(f"accepted: {each.where}: {each.text}" for each in code)

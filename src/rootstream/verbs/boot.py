@@ -82,7 +82,7 @@ def prepare(
         trials = [_described(project, each) for each in description.systems if each.target in names]
     ready = [_choose(trial, kind) for trial in trials if trial.images or len(trials) == 1]
     if not ready:
-        raise UserError("nothing-to-boot", "no system here has an image that boots")
+        raise UserError("nothing-to-boot", "no system in this project has a bootable image")
     return tuple(ready)
 
 
@@ -139,7 +139,7 @@ def _choose(trial: Trial, kind: str | None) -> Trial:
         raise UserError("not-an-image", f"{trial.name} has no bootable image {kind!r}; it has: {have}")
     raise UserError(
         "nothing-to-boot",
-        f"{trial.name} has no image that boots",
+        f"{trial.name} has no bootable image",
         hint=f"Add one of {', '.join(BOOTABLE)} to its `images:`; all but disk, iso and uki also need `kernel`.",
     )
 
@@ -267,7 +267,7 @@ def _public(data: Any, element: str, project: Project) -> Public:  # noqa: ANN40
             "bad-public-data",
             f"public: rootstream: {path}: {first['msg']}",
             where=Where(path=project.folder / "elements" / element),
-            hint="It takes `machine` and `checks` with the words of system.yaml.",
+            hint="It has `machine` and `checks`, with the same keys as in system.yaml.",
         ) from error
 
 

@@ -61,16 +61,18 @@ def named(where: project.Project, wanted: str | None) -> Described:
     found = [each for each in selection.of_buildroot(description) if wanted in (None, each.target)]
     names = ", ".join(each.target for each in found)
     if not found:
-        message = f"{wanted} is not built by Buildroot" if wanted else "no system here is built by Buildroot"
-        hint = "This verb is for systems with `root: {buildroot: ...}`."
+        message = (
+            f"{wanted} is not built by Buildroot" if wanted else "no system in this project is built by Buildroot"
+        )
+        hint = "This command is for systems with `root: {buildroot: ...}`."
         raise UserError("not-buildroot", message, where=Where(path=where.description), hint=hint)
     plain = [each for each in found if each.variant is None]
     if len(found) > 1 and len(plain) != 1:
         raise UserError(
             "several-systems",
-            f"there are several systems of Buildroot: {names}",
+            f"several systems use Buildroot: {names}",
             where=Where(path=where.description),
-            hint=f"Name one: `rootstream config buildroot {found[0].target}`, with other verbs `--system NAME`.",
+            hint=f"Choose one: `rootstream config buildroot {found[0].target}`, or `--system NAME` elsewhere.",
         )
     return (plain or found)[0]
 

@@ -67,7 +67,7 @@ def write(files: Iterable[Stored], folder: Path, report: events.Reporter) -> Non
         try:
             length = each.source.stat().st_size
         except OSError as error:
-            message = f"{each.source} is not there after all was fetched"
+            message = f"{each.source} is missing after everything was fetched"
             raise UserError("not-fetched", message, hint="Run the same command again.") from error
         if place.is_file() and place.stat().st_size == length:
             continue
@@ -75,7 +75,7 @@ def write(files: Iterable[Stored], folder: Path, report: events.Reporter) -> Non
             _copy(each, place)
         except OSError as error:
             message = f"cannot be written: {error.strerror}"
-            hint = "What is there already is right; the same command goes on from there."
+            hint = "Files written so far are complete; run the same command again to continue."
             raise UserError("cannot-write", message, where=Where(path=place), hint=hint) from error
         copied, size = copied + 1, size + length
     report(events.Notice(level="info", text=f"{folder}: {copied} files written, {size / 1e6:.1f} MB"))
@@ -92,7 +92,9 @@ def _copy(each: Stored, place: Path) -> None:
                 digest.update(block)
                 out.write(block)
         if each.sha256 not in (None, digest.hexdigest()):
-            raise UserError("hash-mismatch", "is not what its name says", where=Where(path=each.source))
+            raise UserError(
+                "hash-mismatch", "does not have the content that its name says", where=Where(path=each.source)
+            )
         draft.chmod(0o644)
         draft.replace(place)
     finally:

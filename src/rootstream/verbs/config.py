@@ -62,7 +62,7 @@ class Config:
                 raise UserError(
                     "no-display",
                     f"{tool} opens a window, and neither {' nor '.join(kconfig.DISPLAYS)} is set",
-                    hint="menuconfig and nconfig need a terminal only, `rootstream config set` not even that.",
+                    hint="menuconfig and nconfig only need a terminal; `rootstream config set` needs none.",
                 )
         elif not os.isatty(0):
             raise UserError("no-terminal", f"{tool} needs a terminal", hint="`rootstream config set` needs none.")
@@ -96,7 +96,7 @@ class Config:
                 severity="error",
                 kind="hand-edited",
                 message=f"{symbol} was changed by hand in the output folder: {before} -> {after}",
-                reason="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
+                reason="`rootstream config save` saves it to the project, `config discard` discards it.",
                 symbol=symbol,
             )
             for symbol, (before, after) in found.items()
@@ -108,8 +108,8 @@ class Config:
         errors = sum(problem.severity == "error" for problem in problems)
         composed = len(configuration.own_requests(self.space)[0])
         target = self.work.described.target
-        verdict = f"{errors} mistakes" if errors > 1 else "1 mistake" if errors else "all came out as asked"
-        return "\n".join([*lines, f"{target}: {composed} symbols asked for: {verdict}"])
+        verdict = f"{errors} errors" if errors > 1 else "1 error" if errors else "all have the requested values"
+        return "\n".join([*lines, f"{target}: {composed} requested symbols: {verdict}"])
 
     def as_json(self, problems: tuple[Problem, ...]) -> str:
         """Return problems as JSON."""
@@ -198,8 +198,8 @@ def _require_buildroot(kind: str) -> None:
     if kind != saving.BUILDROOT:
         raise UserError(
             "only-buildroot",
-            f"of a system that Buildroot builds this shows Buildroot's own configuration, not that of {kind}",
-            hint=f"`rootstream config {kind}` opens it.",
+            f"for a system that Buildroot builds, this shows Buildroot's own configuration, not that of {kind}",
+            hint=f"Open it with `rootstream config {kind}`.",
         )
 
 
@@ -236,7 +236,9 @@ def _only_variant(where: project.Project, variant: str) -> str:
     names = [each.target for each in of_buildroot(where.read()) if each.variant == variant]
     if len(names) != 1:
         message = f"{'no system has' if not names else 'several systems have'} a variant {variant!r}"
-        raise UserError("unknown-system", message, where=Where(path=where.description), hint="Name it: --system.")
+        raise UserError(
+            "unknown-system", message, where=Where(path=where.description), hint="Use --system to say which."
+        )
     return names[0]
 
 
@@ -270,8 +272,8 @@ def opened(
             return
         base = buildroot.choose(where, system, Engine.of(os.environ), report).described
         if f"{base.name}@{create}" in where.read().names():
-            hint = f"`--variant {create}` opens it."
-            message = f"{base.name} has a variant {create!r} already"
+            hint = f"Open it with `--variant {create}`."
+            message = f"{base.name} already has a variant {create!r}"
             raise UserError("variant-exists", message, where=Where(path=where.description), hint=hint)
         before = where.description.read_bytes()
         new = saving.with_variant(before.decode(), base.name, create).encode()

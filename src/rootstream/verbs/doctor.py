@@ -94,8 +94,8 @@ def _mirror(environment: Mapping[str, str]) -> Need:
     return Need(
         name=name,
         met=found,
-        found="known to apt" if found else "the host's apt names no mirror of Debian, and first builds ask it",
-        fix=None if found else f"Name one in {variable}, or in `debian: mirrors:` of system.yaml.",
+        found="known to apt" if found else "apt on this host has no Debian mirror, and first builds need one",
+        fix=None if found else f"Set one in {variable}, or in `debian: mirrors:` of system.yaml.",
         weight="advised",
     )
 
@@ -115,7 +115,7 @@ def _buildroot(install: str, environment: Mapping[str, str]) -> Need:
     return Need(
         name="for Buildroot",
         met=not missing,
-        found=f"missing: {', '.join(missing)}" if missing else "all programs that it wants",
+        found=f"missing: {', '.join(missing)}" if missing else "all required programs",
         fix=f"{install} {' '.join(missing)}" if missing else None,
         weight="advised",
     )
@@ -144,10 +144,12 @@ def _executable(workspace: Path) -> Need:
     return Need(
         name="project's folder",
         met=not barred,
-        found=f"{place} is mounted noexec, and Buildroot starts there what it builds"
+        found=f"{place} is mounted noexec, but Buildroot runs programs that it builds there"
         if barred
-        else "programs can be started in it",
-        fix="Move the project to another file system, or `mount -o remount,exec` this one." if barred else None,
+        else "programs can be run in it",
+        fix="Move the project to another file system, or remount this one with `mount -o remount,exec`."
+        if barred
+        else None,
     )
 
 
@@ -157,11 +159,15 @@ def _netboot(install: str, environment: Mapping[str, str]) -> tuple[Need, ...]:
     search = {**environment, "PATH": path}
     program = Path("/usr/lib/ipxe/undionly.kpxe")
     return (
-        _program("dnsmasq", "does DHCP and TFTP for `rootstream serve`", install, search, package="dnsmasq-base"),
+        _program(
+            "dnsmasq", "provides DHCP and TFTP for `rootstream serve`", install, search, package="dnsmasq-base"
+        ),
         Need(
             name="iPXE",
             met=program.is_file(),
-            found=str(program.parent) if program.is_file() else "missing; machines load it by `rootstream serve`",
+            found=str(program.parent)
+            if program.is_file()
+            else "missing; machines load it from `rootstream serve`",
             fix=None if program.is_file() else f"{install} ipxe",
             weight="advised",
         ),
@@ -217,12 +223,12 @@ def _acceleration(environment: Mapping[str, str]) -> Need:
     except UserError as error:
         return Need(name="KVM", met=False, found=error.message, weight="advised")
     if chosen == "kvm":
-        return Need(name="KVM", met=True, found="a guest runs on it", weight="advised")
+        return Need(name="KVM", met=True, found="a test guest runs on it", weight="advised")
     return Need(
         name="KVM",
         met=False,
         found="; ".join(told) or "not usable",
-        fix="Systems boot without it, several times slower (TCG).",
+        fix="Systems boot without it, but several times slower (TCG).",
         weight="advised",
     )
 

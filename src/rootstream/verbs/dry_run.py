@@ -29,7 +29,7 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
 
             update.require(project, described, pinned)
             if not python_wheels.is_prepared(project, described, pinned):
-                report(_info(f"{described.target}: the packages of `python:` would be installed anew"))
+                report(_info(f"{described.target}: the packages of `python:` would be installed again"))
             buildroot.look(project, described, pinned, os.environ, report)
 
 
@@ -61,16 +61,16 @@ def _reason(prepared: build.PreparedProject, target: str) -> str:
     where = prepared.project
     state = read_state(where, target)
     if "digest" not in state:
-        return "new: it was not built here yet"
+        return "new: it has not been built here yet"
     if state["digest"] == prepared.mark(target):
-        return f"{where.shown(target)} is gone or was changed since it was exported"
+        return f"{where.shown(target)} was deleted or changed since it was exported"
     before = state.get("noted")
     now = prepared.noted(target)
     found = (
         *(changes.differences(before, now) if isinstance(before, dict) else ()),
         *changes.of_inputs(where.out(target), prepared.inputs(target)),
     )
-    return changes.some(found) or "how it is built changed"
+    return changes.some(found) or "how it is built has changed"
 
 
 def _elements(states: tuple[ElementState, ...]) -> str:
@@ -91,6 +91,6 @@ def _plain(where: Project, wanted: tuple[str, ...], engine: Engine, report: even
             report(_info(f"{element}: nothing to do, {where.shown(target)} is up to date"))
             continue
         new = "digest" not in read_state(where, target)
-        reason = "new: it was not built here yet" if new else "its key or the files of its export changed"
+        reason = "new: it has not been built here yet" if new else "its key or the files of its export changed"
         report(_info(f"{element}: would be built: {reason}"))
         report(_info(f"{element}: {_elements(states)}"))

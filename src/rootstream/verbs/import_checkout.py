@@ -52,7 +52,7 @@ def create(
             "no-config",
             "has no .config",
             where=Where(path=source),
-            hint="Name its output folder (O=), or say with --defconfig NAME which of its defconfigs is meant.",
+            hint="Use its output folder (O=), or select one of its defconfigs with --defconfig NAME.",
         )
     config = None if defconfig else found.config
     text = config.read_text("utf-8", "surrogateescape") if config else ""
@@ -61,13 +61,13 @@ def create(
     if description.exists():
         raise UserError(
             "is-project",
-            "is there already",
+            "already exists",
             where=Where(path=description),
-            hint="Name another folder: `rootstream import FOLDER DIR`.",
+            hint="Use another folder: `rootstream import FOLDER DIR`.",
         )
     own = f"configs/{system}_defconfig"
     if (place / own).exists():
-        raise UserError("not-empty", "is there already", where=Where(path=place / own), hint="Say --name NAME.")
+        raise UserError("not-empty", "already exists", where=Where(path=place / own), hint="Use --name NAME.")
     made = _to_be_made(place)
     place.mkdir(parents=True, exist_ok=True)
     written = [description, place / own, place / lock.FILE_NAME]
@@ -105,7 +105,7 @@ def _inside(place: Path, tree: Path) -> str:
             "external-outside",
             f"the external tree {tree} is not below the folder of the project, {place}",
             where=Where(path=place),
-            hint=f"Make the project in a folder above it: `rootstream import FOLDER {tree.parent}`.",
+            hint=f"Create the project in a folder above it: `rootstream import FOLDER {tree.parent}`.",
         )
     return str(tree.relative_to(place))
 
@@ -170,10 +170,10 @@ def _configured(
         lines = [f"{name}: {wanted.get(name, 'n')} -> {result.get(name, 'n')}" for name in other[:SHOWN]]
         raise UserError(
             "not-equal",
-            f"{len(other)} symbols come out differently than in the checkout",
+            f"{len(other)} symbols have other values than in the checkout",
             where=Where(path=found.config or found.tree),
             detail="\n".join(lines),
-            hint="Its .config may be of another version of its tree: `make olddefconfig` there brings it in step.",
+            hint="Its .config may be of another version of the tree: run `make olddefconfig` there.",
         )
     return text
 
@@ -194,13 +194,13 @@ def _told(found: Checkout, env: Mapping[str, str]) -> list[str]:
     changed = worktree.changes(found.tree, env)
     if changed is None:
         lines.append(
-            f"{found.tree} is no work tree of Git: whether it differs from a release of Buildroot is not known"
+            f"{found.tree} is not a Git work tree: whether it differs from a release of Buildroot is unknown"
         )
     elif changed:
         shown = "".join(f"\n  {line}" for line in changed[:SHOWN])
         more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         lines.append(
-            f"{found.tree} has {len(changed)} changes that are not committed: only it has them{shown}{more}\n"
+            f"{found.tree} has {len(changed)} uncommitted changes, which exist only there{shown}{more}\n"
             "  As a patch in a folder named by `patches:` (git diff) they go with the project."
         )
     if found.overrides:

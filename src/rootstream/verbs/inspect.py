@@ -174,7 +174,7 @@ def unknown_element(name: str, names: tuple[str, ...]) -> UserError:
     return UserError(
         "unknown-element",
         f"no element {name!r}",
-        hint=f"Near it: {', '.join(near)}" if near else "`rootstream show` lists them all.",
+        hint=f"Similar names: {', '.join(near)}" if near else "`rootstream show` lists them all.",
     )
 
 
@@ -190,7 +190,7 @@ def log(project: Project, name: str, engine: Engine) -> Path:
         path = engine.log(looked.plan, element)
     if path is None:
         raise UserError(
-            "no-log", f"{element} has not been built on this machine", hint="`rootstream build` builds it."
+            "no-log", f"{element} has not been built on this host", hint="Run `rootstream build` to build it."
         )
     return path
 
@@ -221,8 +221,8 @@ def in_prepared_tree(element: Element, prepared: PreparedPlan, command: tuple[st
     it is a shell.
     """
     preparing = shlex.quote("\n".join(element.commands[: prepared.commands]))
-    hint = shlex.quote(f"The source tree is here, configured; to go on: {prepared.make}")
-    failed = shlex.quote("The source tree is here, but not configured as it was asked for.")
+    hint = shlex.quote(f"The source tree is here, configured; to continue: {prepared.make}")
+    failed = shlex.quote("The source tree is here, but its configuration is not as requested.")
     script = f"if sh -ec {preparing} >&2; then echo {hint} >&2; else echo {failed} >&2; fi\n"
     return ("sh", "-c", f'{script}cd {prepared.folder} && exec "$@"', "sh", *(command or ("sh", "-i")))
 
@@ -239,7 +239,7 @@ def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:
 def doomed(*, out: Path | None, cache: bool) -> Iterator[str]:
     """Name what a clean would delete beside the project's derived files."""
     if out:
-        yield f"{out} with all its images and what the boot server keeps of the project"
+        yield f"{out} with all images, and the boot server's state for this project"
     if cache:
         yield "the cache shared by all projects of this user"
 
@@ -269,9 +269,9 @@ def clean(project: Project, engine: Engine, *, out: bool, cache: bool, force: bo
     if by_hand:
         raise UserError(
             "by-hand",
-            "something made by hand would be lost",
+            "changes made by hand would be lost",
             detail="\n".join(by_hand),
-            hint="`rootstream config save` takes configurations into the project; copy files, or `clean --yes`.",
+            hint="`rootstream config save` saves configurations; copy other files, or use `clean --yes`.",
         )
     engine.clear()
     folders = [project.work]

@@ -102,7 +102,7 @@ class Trees:
         if not plan.missing():
             return plan
         names = "; ".join(lock.describe(source.request()) for source in plan.missing())
-        report(Notice(level="info", text=f"pinning what menus are compiled with: {names}"))
+        report(Notice(level="info", text=f"pinning the build dependencies of menus: {names}"))
         engine.track(folder, refs.trackable(plan), report)
         found = refs.read(plan, folder)
         pinned = lock.read(self.project.lock) or lock.Lock()
@@ -159,7 +159,7 @@ def _result(work: Path, kind: str, status: int, said: str, tool: str | None) -> 
     try:
         return _read_result(work, kind, status, said, tool)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise _failed(f"what Kconfig of {kind} left is damaged: {error!r}", "not-configured", said) from error
+        raise _failed(f"the output of {kind}'s Kconfig is damaged: {error!r}", "not-configured", said) from error
 
 
 def _read_result(work: Path, kind: str, status: int, said: str, tool: str | None) -> KconfigRun:
@@ -201,12 +201,12 @@ def missing_kind(described: Described, kind: str, path: Path) -> UserError:
     """Return the error for a system whose kernel or BusyBox is not made from source."""
     kernel = described.system.kernel
     if kind == "linux" and kernel is not None and kernel.package:
-        message = f"the kernel of {described.target} is a package of Debian: it is configured already"
-        hint = "Without `debian` below `kernel` it is compiled from source."
+        message = f"the kernel of {described.target} is a Debian package, which is already configured"
+        hint = "Remove `debian` from `kernel` to build it from source."
     elif kind == "buildroot":
         message = f"{described.target} is not built by Buildroot"
-        hint = "`rootstream config linux` opens its kernel's configuration, `config busybox` BusyBox's."
+        hint = "`rootstream config linux` opens the configuration of its kernel, `config busybox` BusyBox's."
     else:
-        message = f"{described.target} has no {kind} from source"
-        hint = "The configurations of a system are those of its kernel and of BusyBox, where they are compiled."
+        message = f"{described.target} has no {kind} that is built from source"
+        hint = "Only the kernel and BusyBox have configurations, if they are built from source."
     return UserError("no-configuration", message, where=Where(path=path), hint=hint)

@@ -55,7 +55,7 @@ class NativeConfig:
             raise UserError(
                 "no-such-menu",
                 f"{tool} opens a window, and a build sandbox has none",
-                hint=f"{' and '.join(TOOLS)} need a terminal only.",
+                hint=f"{' and '.join(TOOLS)} only need a terminal.",
             )
         if not os.isatty(0):
             raise UserError("no-terminal", f"{tool} needs a terminal", hint="`rootstream config set` needs none.")
@@ -82,7 +82,13 @@ class NativeConfig:
     def as_text(self, problems: tuple[Problem, ...]) -> str:
         """Return problems for people."""
         errors = sum(problem.severity == "error" for problem in problems)
-        verdict = f"{errors} mistakes" if errors > 1 else "1 mistake" if errors else "all came out as asked"
+        verdict = (
+            f"{errors} mistakes"
+            if errors > 1
+            else "1 mistake"
+            if errors
+            else "all symbols have the requested values"
+        )
         kinds = " and ".join(self._trees().configured) or "nothing to configure"
         return "\n".join([*map(str, problems), f"{self.described.target}: {kinds}: {verdict}"])
 
@@ -124,7 +130,7 @@ class NativeConfig:
         """Yield the symbols in which the configuration differs from that of another system."""
         if other is None:
             hint = f"For example: rootstream config diff {self.described.name}@debug"
-            raise UserError("no-system", "name the system or variant to compare with", hint=hint)
+            raise UserError("no-system", "specify the system or variant to compare with", hint=hint)
         described = _chosen(self.description, other, None, self.project.description)
         if described is None:
             raise UserError("only-buildroot", f"{other} is built by Buildroot, {self.described.target} is not")
@@ -189,9 +195,9 @@ class NativeConfig:
             stem = self.described.slug
             raise UserError(
                 "no-config-file",
-                f"no file of the project is for the configuration of {kind} of {self.described.target}",
+                f"the project has no file for the configuration of {kind} of {self.described.target}",
                 where=Where(path=self.project.description),
-                hint=f"Make an empty {stem}-{kind}.config and name it below `{above}`: "
+                hint=f"Create an empty {stem}-{kind}.config and add it to `{above}`: "
                 f"`fragments: [{stem}-{kind}.config]`"
                 + (", in the variant below `add`." if self.described.variant else "."),
             )
@@ -235,9 +241,9 @@ def places(described: Described, kind: str) -> tuple[Place, ...]:
 def _only_of_buildroot(described: Described, path: Path) -> UserError:
     return UserError(
         "not-buildroot",
-        f"{described.target} is not built by Buildroot: it has no output folder that is changed by hand",
+        f"{described.target} is not built by Buildroot: so it has no output folder to change by hand",
         where=Where(path=path),
-        hint="`rootstream config linux` and `config busybox` open its menus.",
+        hint="`rootstream config linux` and `config busybox` open its configurations.",
     )
 
 
@@ -258,9 +264,9 @@ def found(
     if create is not None:
         raise UserError(
             "only-buildroot",
-            "a new variant with a file of its own is made for systems of Buildroot only",
+            "a new variant can only be created for systems that Buildroot builds",
             where=Where(path=where.description),
-            hint=f"Write it below `variants` of {described.name}, with a fragment below `add`, then `--variant`.",
+            hint=f"Add it to `variants` of {described.name}, with a fragment in `add`, then use `--variant`.",
         )
     return _of(where, description, described, report)
 
@@ -278,7 +284,7 @@ def _chosen(description: Description, system: str | None, variant: str | None, p
             "several-systems",
             f"there are several systems: {', '.join(each.target for each in named)}",
             where=Where(path=path),
-            hint=f"Name one: `rootstream config linux {named[0].target}`, with other verbs `--system NAME`.",
+            hint=f"Choose one: `rootstream config linux {named[0].target}`, or `--system NAME` elsewhere.",
         )
     return _native(named)
 

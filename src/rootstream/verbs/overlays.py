@@ -90,10 +90,10 @@ def _few(found: Iterable[Caution]) -> Iterator[Caution]:
 
 
 _MORE = {
-    "overlay-metadata": "owners, modes or attributes that are not kept",
-    "overlay-hard-link": "hard links that are not kept",
-    "overlay-empty-folder": "no file that Git could keep them by",
-    "overlay-hidden": "a place that the running system mounts something over",
+    "overlay-metadata": "owners, modes or attributes that are lost",
+    "overlay-hard-link": "hard links that are lost",
+    "overlay-empty-folder": "no file in it, so that Git does not keep it",
+    "overlay-hidden": "a path that the running system mounts something over",
 }
 
 
@@ -142,7 +142,7 @@ def _found(overlay: Path, rules: Sequence[Rule], owners: Owners, hidden: re.Patt
         if stat.S_ISREG(status.st_mode) and (mounted := hidden.match(inside)):
             yield Caution(
                 reason="overlay-hidden",
-                message=f"nothing will see it: the running system mounts something over {mounted[0].rstrip('/')}",
+                message=f"it will be hidden: the running system mounts something over {mounted[0].rstrip('/')}",
                 where=Where(path=path),
             )
         if stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
@@ -152,14 +152,14 @@ def _found(overlay: Path, rules: Sequence[Rule], owners: Owners, hidden: re.Patt
                     reason="overlay-hard-link",
                     message=f"is a hard link to {first}: Git and the image have two files",
                     where=Where(path=path),
-                    hint="Make one a symbolic link if there is to be one file.",
+                    hint="Make one of them a symbolic link if they should be one file.",
                 )
         if git and stat.S_ISDIR(status.st_mode) and not os.listdir(path):  # noqa: PTH208  (of strings only)
             yield Caution(
                 reason="overlay-empty-folder",
-                message="is an empty folder, which Git does not keep: an image of another clone is without it",
+                message="is an empty folder, which Git does not keep: images of other clones will lack it",
                 where=Where(path=path),
-                hint="Put an empty file `.empty` into it, which is left out of the image.",
+                hint="Put an empty file `.empty` in it, which is not copied to the image.",
             )
 
 
@@ -195,7 +195,5 @@ def _metadata(
         reason="overlay-metadata",
         message=f"{', '.join(said)}: Git does not keep that, and in the image it is {has}",
         where=Where(path=path),
-        hint=f"`- {{{line}}}` under `permissions` keeps it."
-        if words
-        else "No image can get that from an overlay.",
+        hint=f"`- {{{line}}}` under `permissions` keeps it." if words else "An overlay cannot set that.",
     )

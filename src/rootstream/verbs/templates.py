@@ -26,7 +26,7 @@ TEMPLATES = {
     "mistify": ("mistify", "hypervisor node: libvirt, QEMU, an agent in Go, a user with sudo"),
     "ipa": ("ipa", "Ironic Python Agent ramdisk for bare metal, small enough for 512 MB"),
     "appliance": ("appliance", "PowerPC 440: kernel and a root in memory for U-Boot, with software of your own"),
-    "capsule": ("capsule", "RISC-V kernels with their root inside, for a hypervisor"),
+    "capsule": ("capsule", "RISC-V kernels with an embedded root, for a hypervisor"),
     "bst-image": ("bst-image", "the same as a plain BuildStream project, element by element"),
 }
 IGNORE = ".gitignore"
@@ -55,7 +55,7 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
             "not-empty",
             "is not an empty folder",
             where=Where(path=folder),
-            hint=f"Name another one: `rootstream init {template} DIR`.",
+            hint=f"Use another one: `rootstream init {template} DIR`.",
         )
     if folder.exists():
         nofollow.check(folder, folder / IGNORE)
@@ -68,7 +68,9 @@ def create(template: str, folder: Path) -> tuple[Path, ...]:
                 (new / IGNORE).write_text("".join(f"{line}\n" for line in IGNORED))
             _place(new, folder)
     except OSError as error:
-        raise UserError("cannot-write", f"cannot be made: {error.strerror}", where=Where(path=folder)) from error
+        raise UserError(
+            "cannot-write", f"cannot be created: {error.strerror}", where=Where(path=folder)
+        ) from error
     return tuple(
         sorted(
             path for path in folder.rglob("*") if path.is_file() and ".git" not in path.relative_to(folder).parts

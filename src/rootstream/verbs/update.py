@@ -192,8 +192,8 @@ def locked_update(
     if where.kind == "plain":
         raise UserError(
             "plain-project",
-            "a plain BuildStream project keeps its refs itself",
-            hint="`bst source track --deps all ELEMENT` renews them.",
+            "a plain BuildStream project tracks its own refs",
+            hint="Update them with `bst source track --deps all ELEMENT`.",
         )
     with project.locked(where, report):
         engine.clear()
@@ -257,7 +257,7 @@ def require_entries(where: project.Project, targets: tuple[str, ...], missing: t
             "no-lock",
             f"there is no {lock.FILE_NAME} yet: nothing is pinned",
             where=Where(path=where.lock),
-            hint=f"`rootstream update` pins every input, `rootstream build {names}` what it needs.",
+            hint=f"`rootstream update` pins every input, `rootstream build {names}` only what it needs.",
         )
     if missing:
         raise UserError(

@@ -16,4 +16,6 @@ def run(check: LoginCheck, context: CheckContext, *, limit: float) -> Answer:
     except Refused as error:
         return Answer(good=wanted.refused, detail=str(error))
     detail = f"{wanted.user} logged in"
-    return Answer(good=not wanted.refused, detail=f"{detail}, but must not" if wanted.refused else detail)
+    return Answer(
+        good=not wanted.refused, detail=f"{detail}, but should have been refused" if wanted.refused else detail
+    )

@@ -15,7 +15,7 @@ def run(check: PoweroffCheck, context: CheckContext, *, limit: float) -> Answer:
     if not console.wait_end(limit):
         return Answer(
             good=False,
-            detail="the machine is still on; a kernel without ACPI or such can only halt or restart itself",
+            detail="the machine is still on; a kernel without ACPI or similar can only halt or reboot",
         )
     context.dead = console.fault()
     return Answer(good=context.guest.status() == 0, detail=context.dead.message if context.dead else "")

@@ -98,7 +98,7 @@ class _Runner:
             limit = min(before + patience(check, "within", kvm=self._kvm), self._deadline)
         answer = self._answer(check, limit)
         if not answer.good and self._context.dead is None and time.monotonic() >= self._deadline:
-            answer = Answer(good=False, detail=f"{answer.detail} (the time for the whole boot is over)")
+            answer = Answer(good=False, detail=f"{answer.detail} (the time limit for the whole boot is over)")
         return Result(
             name=STARTS if check is None else name_of(check),
             passed=answer.good,

@@ -58,9 +58,9 @@ def present(images: Path) -> tuple[str, ...]:
             if path.is_symlink() and not path.resolve().is_relative_to(images.resolve()):
                 raise UserError(
                     "image-outside",
-                    f"{path.relative_to(images)} is a link to {path.resolve()}, which is no image",
+                    f"{path.relative_to(images)} is a link to {path.resolve()}, which is not an image",
                     where=Where(path=path),
-                    hint="A post_image script should copy what is to be exported into the images folder.",
+                    hint="Have a post_image script copy what is to be exported into the images folder.",
                 )
             if path.is_file():
                 found.append(str(path.relative_to(images)))
@@ -105,7 +105,7 @@ def _add(found: dict[str, Collected], new: Collected, images: Path) -> None:
             "name-taken",
             f"{old.source.name} and {new.source.name} would both be exported as {new.name!r}",
             where=Where(path=images),
-            hint="Give one of them another name below `files: names:`.",
+            hint="Give one of them another name in `files: names:`.",
         )
     found.setdefault(new.name, new)
 
@@ -115,9 +115,9 @@ def missing(images: Path, what: str, candidates: tuple[str, ...], there: tuple[s
     names = " or ".join(candidates)
     return UserError(
         "image-missing",
-        f"Buildroot made no {names}" + (f" for `{what}`" if what not in candidates else ""),
+        f"Buildroot did not create {names}" + (f" for `{what}`" if what not in candidates else ""),
         where=Where(path=images),
-        hint=f"It made: {', '.join(there) or 'nothing'}. Its configuration decides: `rootstream config` opens it.",
+        hint=f"It created: {', '.join(there) or 'nothing'}. Its configuration decides: see `rootstream config`.",
     )
 
 
@@ -139,7 +139,7 @@ def copy(collected: tuple[Collected, ...], folder: Path, env: Mapping[str, str])
                 "cannot-write",
                 f"{each.name} could not be copied: {error.detail or error.message}",
                 where=Where(path=place),
-                hint="Make room, then build again: nothing needs to be compiled for that.",
+                hint="Free disk space, then build again; nothing has to be compiled again.",
             ) from error
 
 

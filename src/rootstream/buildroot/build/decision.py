@@ -67,14 +67,14 @@ def explain(decision: Decision) -> tuple[str, ...]:
     if decision.clean:
         return (f"building from clean: {decision.clean}",)
     words = {
-        "scratch": "is built again",
-        "reconfigure": "is configured and built again",
-        "remove": "goes",
-        "reinstall": "is installed again",
+        "scratch": "is rebuilt",
+        "reconfigure": "is reconfigured and rebuilt",
+        "remove": "is removed",
+        "reinstall": "is reinstalled",
     }
     lines = [f"{each.name} {words[each.action]}: {each.reason}" for each in decision.packages]
     if decision.added and not decision.first:
         lines.append(f"new: {', '.join(decision.added)}")
     if decision.target:
-        lines.append(f"target/ and images/ are made again from the packages: {decision.target}")
+        lines.append(f"target/ and images/ are recreated from the packages: {decision.target}")
     return tuple(lines)

@@ -20,9 +20,9 @@ _WANTS_NETWORK = re.compile(
     r"|NameResolutionError"
 )
 _NO_NETWORK = (
-    "There is a network only while sources are downloaded, and something asked for it while it was built. What it "
-    "fetches belongs into its downloads (NAME_EXTRA_DOWNLOADS, a vendored tarball, NAME_DOWNLOAD_DEPENDENCIES); "
-    "`network: build` below `buildroot` of system.yaml leaves the network on."
+    "The network is available only during downloads, and something needed it during the build. What it "
+    "fetches belongs in its downloads (NAME_EXTRA_DOWNLOADS, a vendored tarball, NAME_DOWNLOAD_DEPENDENCIES); "
+    "`network: build` below `buildroot` of system.yaml allows network access during the build."
 )
 # Buildroot's check of the host, before anything is built or downloaded (support/dependencies/dependencies.sh)
 _CHECK = re.compile(r"^make(\[\d+\])?: \*\*\* \[support/dependencies/dependencies\.mk:.*", re.MULTILINE)
@@ -64,10 +64,10 @@ def of(
     if refused:
         return UserError(
             "host-refused",
-            f"{target}: Buildroot does not take this host",
+            f"{target}: Buildroot does not accept this host",
             where=Where(path=path),
             detail=process.tail(end[: refused.start()], CHECK_LINES),
-            hint="Programs are looked for in folders of PATH outside of a home: others are not shown to a build. "
+            hint="Only programs in folders of PATH outside of home directories are visible to a build. "
             "`rootstream doctor` names those that Buildroot needs.",
         )
     look = f"`rootstream shell {target}:{culprit}` opens a shell where it failed. " if culprit else ""
@@ -75,13 +75,13 @@ def of(
         look = f"{_NO_NETWORK} {look}"
     hidden = _hidden(workspace, end, visible)
     if hidden:
-        look = f"{hidden} is on this host, but not in the sandbox of a build: {_SHOWN} {look}"
+        look = f"{hidden} is on this host, but not visible in the build sandbox: {_SHOWN} {look}"
     return UserError(
         "buildroot-failed",
         f"{target}: {culprit} failed" if culprit else f"{target}: {what} failed ({process.ending(status)})",
         where=Where(path=path),
         detail=workspace.of_project(process.tail(end, TAIL_LINES)),
-        hint=f"{look}All output: {folder / WHOLE}. By hand: {command}",
+        hint=f"{look}Full output: {folder / WHOLE}. By hand: {command}",
     )
 
 

@@ -155,7 +155,7 @@ def difference(old: KeyParts, new: KeyParts) -> str:
     if old.core != new.core:
         return "Buildroot's own rules changed"
     if old.version != new.version:
-        return f"version {old.version} becomes {new.version}"
+        return f"version {old.version} changed to {new.version}"
     found: list[str] = []
     symbols = sorted(old.options.keys() | new.options.keys())
     changed = [each for each in symbols if old.options.get(each) != new.options.get(each)]
@@ -174,7 +174,7 @@ def difference(old: KeyParts, new: KeyParts) -> str:
     if added:
         found.append(f"it now needs {some(added)}")
     if gone:
-        found.append(f"it needs {some(gone)} no more")
+        found.append(f"it no longer needs {some(gone)}")
     return ", ".join(found)
 
 

@@ -262,7 +262,7 @@ def _follow(
                 logs.write(line, None)
             return child.wait()
         except KeyboardInterrupt as error:
-            raise Interrupted("stopped; packages that are finished are kept") from error
+            raise Interrupted("stopped; finished packages are kept") from error
         finally:
             process.end(child)
 

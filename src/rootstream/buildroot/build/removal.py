@@ -30,7 +30,7 @@ def apply(space: Workspace, decision: Decision, report: events.Reporter = events
     if decision.clean or decision.target:
         kept = target.keep(space, target.by_hand(space))
         if kept:
-            text = f"what was put into target/ by hand is kept in {kept}"
+            text = f"files added to target/ by hand are kept in {kept}"
             report(events.Notice(level="warning", text=text))
     known = notes.read(space) or notes.Known()
     if decision.clean:

@@ -182,23 +182,23 @@ def compare(
     builds = {name: Path(each.build).name for name, each in told.packages.items() if each.build}
     first = not there
     if first and left:
-        return _clean("an earlier cleaning was interrupted", planned, told, inputs, first=first)
+        return _clean("an earlier cleanup was interrupted", planned, told, inputs, first=first)
     if known is None:
-        reason = None if first else "nothing is known about what is in the output folder"
+        reason = None if first else "the contents of the output folder are unknown"
         return _clean(reason, planned, told, inputs, first=first)
     stale = _changed(planned, told, known, builds, there)
     folders = {name: known.builds.get(name) or builds.get(name, "") for name in {*known.builds, *builds}}
     lost = [each.name for each in stale if folders.get(each.name) in unknown]
     reason = None if first else _too_much(stale, planned, known, lost)
     if reason is None and per_package and stale:
-        reason = "with BR2_PER_PACKAGE_DIRECTORIES a package cannot be taken out"
+        reason = "packages cannot be removed with BR2_PER_PACKAGE_DIRECTORIES"
     if reason:
         return _clean(reason, planned, told, inputs, first=first)
     stale += _again(stale, folders, claims or {})
     added = tuple(name for name in planned if name not in known.keys)
     again = None
     if stale and not first:
-        again = "packages changed or went"
+        again = "packages changed or were removed"
     elif known.inputs != inputs and not first:
         again = "the configuration or files of the project changed"
     return Decision(
@@ -217,13 +217,13 @@ def _too_much(stale: list[Stale], planned: Mapping[str, Key], known: Known, lost
     """Return why all is built from clean although it is known what is stale, if it is."""
     fundamental = [name for name in _ALL if name in known.keys and planned.get(name) != known.keys[name]]
     if fundamental:
-        words = "the toolchain or how it compiles" if "toolchain" in fundamental else "Buildroot's core"
+        words = "the toolchain or its flags" if "toolchain" in fundamental else "Buildroot's core"
         return f"{words} changed{causes(stale, fundamental)}"
     scratch = [each for each in stale if each.action == "scratch"]
     if len(scratch) > MOST * max(1, len(known.keys)):
         return f"{len(scratch)} of {len(known.keys)} packages changed{causes(scratch)}"
     if lost:
-        return f"what {keys.some(lost)} had installed is not known, so it cannot be taken out{causes(stale)}"
+        return f"what {keys.some(lost)} installed is unknown, so it cannot be removed{causes(stale)}"
     return None
 
 
@@ -235,7 +235,7 @@ def _again(stale: list[Stale], folders: Mapping[str, str], claims: installed.Cla
         Stale(
             name=names[folder],
             action="reinstall",
-            reason=f"it has files in common with {names.get(other, other)}",
+            reason=f"it shares files with {names.get(other, other)}",
             because=(names.get(other, other),),
         )
         for folder, other in shared.items()
@@ -268,7 +268,7 @@ def _changed(
         new, old = planned[name], known.keys.get(name)
         if old is None:
             if builds.get(name) in there:
-                found[name] = Stale(name=name, action="scratch", reason="it was built under another configuration")
+                found[name] = Stale(name=name, action="scratch", reason="it was built with another configuration")
             continue
         if known.builds.get(name) not in there and builds.get(name) not in there:
             continue
@@ -278,14 +278,14 @@ def _changed(
             reason = f"{', '.join(because)} changed" if because else "its make variables or files changed"
             reason, because = (own, ()) if own else (reason, because)
             if known.builds.get(name) != builds.get(name):
-                reason = f"{known.builds.get(name)} becomes {builds.get(name)}"
+                reason = f"changed from {known.builds.get(name)} to {builds.get(name)}"
             found[name] = Stale(name=name, action="scratch", reason=reason, because=because)
         elif new.kconfig != old.kconfig:
             found[name] = Stale(name=name, action="reconfigure", reason="its configuration changed")
     gone = [name for name in known.keys if name not in planned and known.builds.get(name) in there]
     return [
         *found.values(),
-        *(Stale(name=name, action="remove", reason="it is not in the configuration any more") for name in gone),
+        *(Stale(name=name, action="remove", reason="it is no longer in the configuration") for name in gone),
     ]
 
 

@@ -98,6 +98,6 @@ def message(space: Workspace, names: tuple[str, ...]) -> str:
     shown = ", ".join(f"/{name}" for name in names[:SHOWN])
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return (
-        f"{space.described.target}: changed by hand in {folder(space)}: {shown}{more}. They are in the "
-        "next image, and gone when target/ is made again: an overlay keeps them, or `packages:` their source."
+        f"{space.described.target}: changed by hand in {folder(space)}: {shown}{more}. They will be in the "
+        "next image, but are lost when target/ is recreated. Use an overlay, or `packages:`, to keep them."
     )

@@ -72,15 +72,15 @@ def _unreadable(composed: Composed) -> Iterator[Problem]:
         if not request.value.startswith('"'):
             continue
         if "#" in request.value:
-            reason = "# begins a comment for make, which reads the .config; nothing can escape it there."
+            reason = "make reads the .config, and takes # as the start of a comment; it cannot be escaped."
         elif _LONE_DOLLAR.search(request.value.replace("$$", "")):
-            reason = "$ begins a variable for make, which reads the .config; write $$ for a $."
+            reason = "make reads the .config, and takes $ as the start of a variable; write $$ for a $."
         else:
             continue
         yield Problem(
             severity="error",
             kind="make-text",
-            message=f"{request.symbol}={request.value} would not arrive as it is written",
+            message=f"{request.symbol}={request.value} would be changed when make reads it",
             symbol=request.symbol,
             file=request.file,
             line=request.line,
@@ -91,9 +91,9 @@ def _unreadable(composed: Composed) -> Iterator[Problem]:
 
 def _problem(request: Request, got: str | None, reason: Reason, optional: frozenset[str]) -> Problem:
     asked_for_nothing = same(request.value, got)
-    shown = "is not in the result" if got is None else f"came out as {got}"
+    shown = "is not in the final configuration" if got is None else f"has the value {got}"
     wanted = f"{request.symbol}={request.value}"
-    message = f"{wanted} asks for nothing" if asked_for_nothing else f"{wanted} was asked for, but it {shown}"
+    message = f"{wanted} has no effect" if asked_for_nothing else f"{wanted} was requested, but {shown}"
     severity = "note" if request.symbol in optional else "warning" if asked_for_nothing else "error"
     return Problem(
         severity=severity,
@@ -113,7 +113,7 @@ def _legacy(request: Request, told: str, optional: frozenset[str]) -> Problem:
     return Problem(
         severity="note" if request.symbol in optional else "error",
         kind="symbol-legacy",
-        message=f"{request.symbol}={request.value} is of an older Buildroot",
+        message=f"{request.symbol}={request.value} belongs to an older Buildroot",
         symbol=request.symbol,
         file=request.file,
         line=request.line,
@@ -132,7 +132,7 @@ def legacy_symbols(space: Workspace) -> dict[str, str]:
     for match in _LEGACY.finditer(content):
         help_text = match[2].partition("\thelp\n")[2]
         words = " ".join(line.strip() for line in help_text.split("\n\n")[0].splitlines())
-        found[match[1]] = words or "it is in Config.in.legacy"
+        found[match[1]] = words or "it is listed in Config.in.legacy"
     return found
 
 
@@ -149,22 +149,22 @@ def _whole(space: Workspace) -> Iterator[Problem]:
         yield Problem(
             severity="warning",
             kind="whole-config",
-            message=f"{count} symbols: this is a whole .config, which hides what you chose and goes stale",
+            message=f"{count} symbols: this is a full .config, which hides your choices and becomes outdated",
             file=name,
             line=1,
-            reason=f"{first}`rootstream config minimize` makes a defconfig of it.",
+            reason=f"{first}`rootstream config minimize` converts it to a defconfig.",
         )
 
 
 # Folders that a build is given: Buildroot's default, what is used instead, whether it works with another one.
 _GIVEN = {
-    "BR2_DL_DIR": ('"$(TOPDIR)/dl"', "Set the variable BR2_DL_DIR of your environment to use it.", True),
+    "BR2_DL_DIR": ('"$(TOPDIR)/dl"', "Set BR2_DL_DIR in the environment instead.", True),
     "BR2_CCACHE_DIR": (
         '"$(HOME)/.buildroot-ccache"',
-        "`ccache: true` of the root has one for all projects.",
+        "`ccache: true` of the root uses one for all projects.",
         True,
     ),
-    "BR2_HOST_DIR": ('"$(BASE_DIR)/host"', "A build writes into its output folder only: leave it out.", False),
+    "BR2_HOST_DIR": ('"$(BASE_DIR)/host"', "A build writes only to its output folder: remove it.", False),
 }
 
 
@@ -199,7 +199,7 @@ def _refused(space: Workspace, composed: Composed) -> Iterator[Problem]:
             yield Problem(
                 severity="error",
                 kind=error.reason,
-                message=f"{symbol} names {path}, which no build is shown",
+                message=f"{symbol} names {path}, which is not visible to builds",
                 symbol=symbol,
                 file=request.file if request else "",
                 line=request.line if request else 0,
@@ -221,7 +221,7 @@ def _architecture(space: Workspace, composed: Composed) -> Iterator[Problem]:
         line=space.described.lines.get("arch") or space.described.lines.get("root", 0),
         reason=f"Write `arch: {got}`."
         if known
-        else "It can be built, but not booted here: no machine is known for it.",
+        else "It can be built, but not booted here: there is no machine for it.",
     )
 
 
@@ -250,7 +250,7 @@ def _headers(composed: Composed) -> Iterator[Problem]:
             message=f"kernel headers are {headers[0]}.{headers[1]}, the kernel is {kernel[0]}.{kernel[1]}",
             file=request.file if request else "",
             line=request.line if request else 0,
-            reason="Programs may call what this kernel does not have: choose headers of its version or older.",
+            reason="Programs may use features that this kernel lacks: choose headers of its version or older.",
         )
 
 
@@ -260,5 +260,5 @@ def _by_hand(space: Workspace) -> Iterator[Problem]:
             severity="error",
             kind="hand-edited",
             message=f"{space.original(path)} was changed by hand since {name} was built",
-            reason="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
+            reason="`rootstream config save` saves it to the project, `rootstream config discard` discards it.",
         )

@@ -143,8 +143,8 @@ def package_config(space: Workspace, kind: str) -> Path:
     if config is None or not config.is_file():
         raise UserError(
             "not-built",
-            f"{kind} is not unpacked and configured yet",
-            hint=f"`rootstream make {kind}-configure` does it.",
+            f"{kind} has not been unpacked and configured yet",
+            hint=f"Run `rootstream make {kind}-configure`.",
         )
     return config
 
@@ -166,8 +166,8 @@ def _configured(space: Workspace, kind: str) -> Path:
     if values.get(requested.SELECTED[kind]) != "y":
         raise UserError(
             "package-off",
-            f"{kind} is no part of {space.described.target}: {requested.SELECTED[kind]} is not set",
-            hint="`rootstream config` chooses it in Buildroot's menu.",
+            f"{kind} is not part of {space.described.target}: {requested.SELECTED[kind]} is not set",
+            hint="Select it in Buildroot's menu: `rootstream config`.",
         )
     name = f"{kind.upper()}_DIR"
     argv = confined.make(space, "-s", "printvars", f"VARS={name}")
@@ -182,7 +182,7 @@ def _configured(space: Workspace, kind: str) -> Path:
         raise UserError(
             "not-configured",
             f"{kind} could not be unpacked and configured ({process.ending(status)})",
-            hint=f"To try it by hand: {process.paste(argv)}",
+            hint=f"To run it by hand: {process.paste(argv)}",
         )
     return folder
 
@@ -249,7 +249,11 @@ def _kind(folder: str, path: Path) -> str:
     """Return which configuration a build folder's is. Raises `UserError` unknown-package."""
     kind = next((each for each in KINDS[1:] if folder.startswith(f"{each}-")), None)
     if kind is None:
-        raise UserError("unknown-package", f"{folder} is of no package that can be saved", where=Where(path=path))
+        raise UserError(
+            "unknown-package",
+            f"{folder} does not belong to a package whose configuration can be saved",
+            where=Where(path=path),
+        )
     return kind
 
 
@@ -304,7 +308,7 @@ def minimize(space: Workspace, generated: Generated) -> Saved:
     """Turn the project's defconfig, if it is a whole .config, into the minimal form of the same."""
     place = next(iter(saving.files(space, saving.BUILDROOT)), None)
     if place is None or not place.whole:
-        raise UserError("no-config-file", "the project has no defconfig of its own to minimise")
+        raise UserError("no-config-file", "the project has no defconfig of its own to minimize")
     before = saving.read(space, place)
     wanted = dict(configuration.compose(space, generated).result)
     wanted.pop(ORIGIN, None)  # of the .config's own folder; now it is the file that is written
@@ -321,11 +325,11 @@ def minimize(space: Workspace, generated: Generated) -> Saved:
         _written(space, generated, place, before, wanted)
         raise UserError(
             "not-minimal",
-            f"{place.path} has no short form that gives the same configuration: {', '.join(sorted(left))}",
-            hint="It is left as it was.",
+            f"{place.path} has no minimal form that gives the same configuration: {', '.join(sorted(left))}",
+            hint="It was not changed.",
         )
     if text == before:
         return Saved(path=None, difference="")
     # the thousands of lines that went say nothing
-    head = f"{place.path}: {len(before.splitlines())} lines became {len(text.splitlines())}\n"
+    head = f"{place.path}: {len(before.splitlines())} lines reduced to {len(text.splitlines())}\n"
     return Saved(path=place.path, difference=head + text)

@@ -190,10 +190,10 @@ def require_untouched(space: Workspace) -> None:
         more = [f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else []
         raise UserError(
             "hand-edited",
-            f"{len(found)} symbol{'s' if len(found) != 1 else ''} changed by hand and not in the project",
+            f"{len(found)} symbol{'s' if len(found) != 1 else ''} changed by hand and not saved in the project",
             where=Where(path=space.original(space.config)),
             detail="\n".join((*lines, *more)),
-            hint="`rootstream config save` takes them into the project, `rootstream config discard` drops them.",
+            hint="`rootstream config save` saves them to the project, `rootstream config discard` discards them.",
         )
 
 
@@ -203,9 +203,9 @@ def require_untouched_package(space: Workspace, kind: str) -> None:
         if folder.startswith(f"{kind}-"):
             raise UserError(
                 "hand-edited",
-                f"the configuration of {kind} was changed by hand and is not in the project",
+                f"the configuration of {kind} was changed by hand and is not saved in the project",
                 where=Where(path=path),
-                hint="`rootstream config save` takes it into the project, `rootstream config discard` drops it.",
+                hint="`rootstream config save` saves it to the project, `rootstream config discard` discards it.",
             )
 
 

@@ -65,7 +65,7 @@ def parsed(words: tuple[str, ...], prefix: str) -> dict[str, str | None]:
         if not equals or not re.fullmatch(r"[A-Za-z0-9_]+", symbol):
             raise ValueError(f"{word!r} is not SYMBOL=VALUE")
         if any(ord(c) < 32 for c in value):  # noqa: PLR2004
-            raise ValueError(f"{symbol}: a value is one line")
+            raise ValueError(f"{symbol}: a value must be on one line")
         found[symbol] = value if is_value(value) else '"' + re.sub(r'(["\\])', r"\\\1", value) + '"'
     return found
 

@@ -120,10 +120,10 @@ def menu(workspace: Workspace, tool: str, text: str) -> str:
 GRAPHIC = ("xconfig", "gconfig")  # in a window, not on the terminal
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY")
 TOOL_HINTS = {
-    "menuconfig": "It needs a terminal of at least 80x19 and the headers of ncurses (libncurses-dev on Debian).",
-    "nconfig": "It needs a terminal and the headers of ncurses (libncurses-dev on Debian).",
-    "xconfig": "It needs a display and the headers of Qt 5 (qtbase5-dev on Debian).",
-    "gconfig": "It needs a display and the headers of GTK 2 and libglade (libglade2-dev on Debian).",
+    "menuconfig": "It needs a terminal of at least 80x19 and the ncurses headers (libncurses-dev on Debian).",
+    "nconfig": "It needs a terminal and the ncurses headers (libncurses-dev on Debian).",
+    "xconfig": "It needs a display and the Qt 5 headers (qtbase5-dev on Debian).",
+    "gconfig": "It needs a display and the GTK 2 and libglade headers (libglade2-dev on Debian).",
 }
 
 

@@ -43,11 +43,11 @@ def problems(space: Workspace, composed: Composed) -> Iterator[Problem]:
     yield Problem(
         severity="warning",
         kind="nobody-can-log-in",
-        message="nobody can log in: root's login is off, and no other account has a way in",
+        message="nobody can log in: root's login is disabled, and no other account can log in either",
         file=DESCRIPTION,
         line=line.get("layers") or line.get("root", 0),
-        reason="Add `- root_login: {password: empty}` to the layers, or the hash that `rootstream passwd` makes; "
-        "`{password: locked}` if nobody is to log in.",
+        reason="Add `- root_login: {password: empty}` to the layers, or a hash from `rootstream passwd`; "
+        "write `{password: locked}` if that is intended.",
     )
 
 

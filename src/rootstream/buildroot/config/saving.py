@@ -79,10 +79,10 @@ def pick(found: tuple[Place, ...], kind: str, to: str | None, description: Path)
         for each in found:
             if each.path == to or Path(each.path).name == to:
                 return each
-        hint = f"Files that it is made from: {names}." if names else "There is none yet; leave --to out."
+        hint = f"It is made from these files: {names}." if names else "There is none yet; omit --to."
         raise UserError(
             "not-a-config-file",
-            f"{to} is no file that this configuration of {kind} is made from",
+            f"{to} is not one of the files that this configuration of {kind} is made from",
             where=Where(path=description),
             hint=hint,
         )
@@ -91,7 +91,7 @@ def pick(found: tuple[Place, ...], kind: str, to: str | None, description: Path)
             "several-files",
             f"the configuration of {kind} is made from several files: {names}",
             where=Where(path=description),
-            hint="Say with --to FILE where the change belongs.",
+            hint="Use --to FILE to say where to save the change.",
         )
     return found[0] if found else None
 

@@ -11,8 +11,8 @@ from rootstream.host.file_text import key_lines
 def add_user(draft: Draft, user: layers.User) -> None:
     """Add a user: a line of the table, and the rest of it. Raises `UserError` not-possible, not-a-public-key."""
     if user.uid == 0:
-        message = f"users: {user.name}: Buildroot makes no second user with the number 0"
-        raise draft.not_possible(message, "`sudo: true` lets a user become root.")
+        message = f"users: {user.name}: Buildroot does not create a second user with ID 0"
+        raise draft.not_possible(message, "Use `sudo: true` to let a user become root.")
     number = user.uid if user.uid is not None else -1 if user.system else -2
     home = user.home or ("-" if user.system else f"/home/{user.name}")
     home = "-" if home == "/" else home  # the table's word for it

@@ -66,10 +66,10 @@ def _old(tree: Path, name: str) -> Iterator[UserError]:
             if _OLD.search(line):
                 yield UserError(
                     "external-old",
-                    "BR2_EXTERNAL names one tree no more: Buildroot takes several since 2016.11, each with a name",
+                    "BR2_EXTERNAL is no longer a single path: since 2016.11, each external tree has a name",
                     where=Where(path=path, line=number),
                     hint=f"Write $(BR2_EXTERNAL_{name}_PATH) here and in its packages ($BR2_EXTERNAL_{name}_PATH "
-                    f"in Config.in), and put `name: {name}` into {tree / DESC}.",
+                    f"in Config.in), and add `name: {name}` to {tree / DESC}.",
                 )
 
 

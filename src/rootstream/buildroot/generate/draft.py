@@ -96,7 +96,7 @@ def path_value(path: Path, what: str) -> str:
     if not packages.is_plain(str(path)):
         raise UserError(
             "path-not-possible",
-            f"{what} has a space or a sign in its path that Buildroot's make cannot take",
+            f"{what} has a space or another character in its path that Buildroot's make does not support",
             where=Where(path=path),
             hint="Move the project to a path of letters, digits, '/', '.', '_', '+' and '-'.",
         )

@@ -110,7 +110,7 @@ def external(found: Sequence[layers.Layer], project: Path) -> GeneratedPackage:
         return GeneratedPackage()
     for each in packages:
         if _TARGETS.fullmatch(each.name):
-            message = f"packages: {each.name!r} means something else to Buildroot's make"
+            message = f"packages: {each.name!r} has another meaning in Buildroot's make"
             raise UserError("name-taken", message, where=Where(path=project / DESCRIPTION))
     twice = [each.name for number, each in enumerate(packages) if each.name in names_of(packages[:number])]
     if twice:
@@ -128,7 +128,7 @@ def external(found: Sequence[layers.Layer], project: Path) -> GeneratedPackage:
         if not is_plain(str(folder)):
             raise UserError(
                 "path-not-possible",
-                f"packages: {each.name}: Buildroot's make cannot take a space or such a sign in a path",
+                f"packages: {each.name}: Buildroot's make does not support a space or this character in a path",
                 where=Where(path=folder),
                 hint="Use letters, digits, '/', '.', '_', '+' and '-'.",
             )
@@ -204,7 +204,7 @@ def against(found: Sequence[layers.Layer], trees: Sequence[Path], description: P
     problems: list[UserError] = []
     for each in packages:
         if any(_has(tree, each.name) for tree in trees):
-            message = f"packages: Buildroot or an external tree has a package {each.name!r} already"
+            message = f"packages: Buildroot or an external tree already has a package {each.name!r}"
             hint = "Give yours another name."
             problems.append(UserError("name-taken", message, where=Where(path=description), hint=hint))
         for need in each.depends:

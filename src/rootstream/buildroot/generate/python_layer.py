@@ -86,7 +86,7 @@ def against(found: Sequence[layers.Layer], tree: Path, description: Path, line: 
     return tuple(
         UserError(
             "python-version",
-            f"python: is for Python {each.version}, and this Buildroot has {has}",
+            f"python: the layer is for Python {each.version}, but this Buildroot has {has}",
             where=Where(path=description, line=line or None),
             hint=f'Write `version: "{has}"`, then `rootstream update`.',
         )

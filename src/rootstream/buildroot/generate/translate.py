@@ -118,7 +118,7 @@ def _services(draft: Draft, layer: layers.ServicesLayer) -> None:
             raise draft.not_possible(f"services: two services have the name {service.name!r}")
         told.append(service.model_dump(mode="json"))
     if len(told) > MOST_SERVICES:
-        raise draft.not_possible(f"services: more than {MOST_SERVICES} cannot be kept in order")
+        raise draft.not_possible(f"services: at most {MOST_SERVICES} services are supported")
 
 
 def _permission(draft: Draft, permission: layers.Permission) -> None:
@@ -133,7 +133,9 @@ def _permission(draft: Draft, permission: layers.Permission) -> None:
     if permission.capabilities:
         # a line of its own below the file's: "Makedev syntax documentation" in Buildroot's manual
         if not packages.is_plain(permission.path) or "*" in permission.path:
-            message = f"permissions: {permission.path}: capabilities need one plain path on a buildroot root"
+            message = (
+                f"permissions: {permission.path}: on a buildroot root, capabilities need a path without wildcards"
+            )
             raise draft.not_possible(message)
         draft.set("BR2_ROOTFS_DEVICE_TABLE_SUPPORTS_EXTENDED_ATTRIBUTES", "y")
         draft.devices.append(f"{permission.path} f -1 -1 -1 - - - - -")
@@ -146,7 +148,7 @@ def _device(draft: Draft, device: layers.Device) -> None:
     folder, _, name = device.path.rpartition("/")
     if not name or folder.split("/")[1:2] in (["run"], ["tmp"]):
         message = f"devices: {device.path}: Buildroot empties /run and /tmp in every image"
-        raise draft.not_possible(message, "Let a service make it.")
+        raise draft.not_possible(message, "Have a service create it.")
     if folder not in ("", "/dev"):
         draft.build.setdefault("folders", []).append(folder)
     kind = {"char": "c", "block": "b", "fifo": "p"}[device.type]

@@ -56,7 +56,7 @@ def of(folder: Path, externals: tuple[Path, ...] = ()) -> Checkout:
         externals = tuple(Path(each) for each in match[1].replace(":", " ").split()) if match else ()
     for each in externals:
         if not each.is_dir():
-            raise UserError("missing-file", "this external tree is not there", where=Where(path=each))
+            raise UserError("missing-file", "this external tree does not exist", where=Where(path=each))
     return Checkout(
         tree=source.resolve(),
         output=output,

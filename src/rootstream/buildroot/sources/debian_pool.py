@@ -42,7 +42,7 @@ def locate(wanted: Iterable[str], cache: Path, env: Mapping[str, str], report: R
         try:
             renew(cache, env, report)
         except UserError as error:
-            text = f"Debian's pool was not asked: {error.message}"
+            text = f"Debian's pool was not searched: {error.message}"
             report(Notice(level="info", text=text))
             return found
         found = _look_up(database, hashes)
@@ -95,13 +95,13 @@ def _lines(env: Mapping[str, str]) -> list[str]:
         for suite in (release, *SUITES):
             found[f"deb-src {option}{site} {suite} main"] = None
     if not found:
-        raise UserError("no-mirror", "the host's apt names no mirror of Debian")
+        raise UserError("no-mirror", "apt on this host has no Debian mirror")
     return list(found)
 
 
 def renew(cache: Path, env: Mapping[str, str], report: Reporter) -> None:
     """Fetch the indexes and make the database anew. Raises `UserError` no-mirror, process-failed."""
-    report(Step(name="pool", text="fetching the indexes of Debian's source packages"))
+    report(Step(name="pool", text="downloading the indexes of Debian's source packages"))
     state = cache / "apt"
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (state / folder).mkdir(parents=True, exist_ok=True)

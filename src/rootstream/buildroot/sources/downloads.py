@@ -168,7 +168,7 @@ class _Fetching:
                 return url, said
             said.append(problem.message)
             if host and _may_pass(problem):
-                self.dead[host] = "did not answer before"
+                self.dead[host] = "did not respond before"
         return None, said
 
     def _try(self, each: Wanted, url: str) -> UserError | None:
@@ -305,6 +305,6 @@ def lines(summary: Summary) -> tuple[str, ...]:
         places[place] = places.get(place, 0) + 1
     found = [f"fetched {count} from {place}" for place, count in sorted(places.items())]
     for name, said in summary.missing.items():
-        tried = "".join(f"\n  {each}" for each in said) or " (not looked for)"
-        found.append(f"not found by its hash, left to Buildroot: {name}{tried}")
+        tried = "".join(f"\n  {each}" for each in said) or " (not searched)"
+        found.append(f"not found by hash, left to Buildroot: {name}{tried}")
     return tuple(found)

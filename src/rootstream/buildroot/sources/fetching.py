@@ -107,8 +107,8 @@ def as_buildroot_does(
         missing = missing or list(names)
         raise UserError(
             "not-fetched",
-            f"{space.described.target}: nobody had what these packages are made from: {', '.join(missing)}",
+            f"{space.described.target}: the sources of these packages were not found: {', '.join(missing)}",
             where=error.where,
             detail=error.detail,
-            hint=f"Put the files below {space.caches.downloads}, or name who has them: `mirrors:` of the root.",
+            hint=f"Put the files below {space.caches.downloads}, or add a mirror with them to `mirrors:`.",
         ) from error

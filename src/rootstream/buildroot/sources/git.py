@@ -28,7 +28,7 @@ def checked_url(url: str) -> str:
     if problem is not None:
         raise UserError(
             "bad-url",
-            f"{url!r} is no address of a Git repository: {problem}",
+            f"{url!r} is not the address of a Git repository: {problem}",
             hint=f"Expected {git_guard.EXPECTED}.",
         )
     return url
@@ -37,7 +37,7 @@ def checked_url(url: str) -> str:
 def checked_name(name: str) -> str:
     """Return a branch, tag or commit that may be given to Git. Raises `UserError` bad-ref."""
     if git_guard.ref_problem(name) is not None:
-        raise UserError("bad-ref", f"{name!r} is no name of a branch, tag or commit")
+        raise UserError("bad-ref", f"{name!r} is not the name of a branch, tag or commit")
     return name
 
 
@@ -60,9 +60,9 @@ def commit_of(url: str, name: str, env: Mapping[str, str]) -> str:
             raise
         raise UserError(
             "tree-unreachable",
-            f"{url} cannot be asked for {name}",
+            f"{url} could not be queried for {name}",
             detail=error.detail or error.message,
-            hint="Check the address and the network. What the lock has already needs neither.",
+            hint="Check the address and the network. Inputs that are in the lock already need neither.",
         ) from error
     found = {ref: commit for commit, _, ref in (line.partition("\t") for line in done.stdout.splitlines())}
     commit = next((found[each] for each in patterns if each in found), None)
@@ -94,7 +94,9 @@ def fetch(cache: Path, url: str, commit: str, name: str, env: Mapping[str, str])
     bare = repository(cache, checked_url(url))
     checked_name(name)
     if not COMMIT.fullmatch(commit):
-        raise UserError("bad-ref", f"{commit!r} is no commit", hint="`rootstream update` pins the tree anew.")
+        raise UserError(
+            "bad-ref", f"{commit!r} is not a commit", hint="Run `rootstream update` to pin the tree again."
+        )
     if has(bare, commit, env):
         return bare
     bare.mkdir(parents=True, exist_ok=True)
@@ -134,9 +136,9 @@ def _receive(bare: Path, url: str, commit: str, name: str, env: Mapping[str, str
         last = done.stderr or last
     raise UserError(
         "tree-unreachable",
-        f"{url} does not give commit {commit}",
+        f"{url} does not provide commit {commit}",
         detail=process.tail(last) if last else None,
-        hint="Check the address and the network; `rootstream update` asks again what its name stands for.",
+        hint="Check the address and the network; `rootstream update` resolves its name again.",
     )
 
 

@@ -36,7 +36,7 @@ def checked_url(url: str) -> str:
     parts = urllib.parse.urlsplit(url)
     if parts.scheme not in SCHEMES or any(ord(c) <= 32 for c in url):  # noqa: PLR2004
         words = ", ".join(f"{scheme}://" for scheme in SCHEMES)
-        raise UserError("bad-url", f"{url!r} is no address to download from: expected one of {words}")
+        raise UserError("bad-url", f"{url!r} is not a URL to download from: expected one of {words}")
     return url
 
 
@@ -86,7 +86,7 @@ def download(
         raise UserError(
             "hash-mismatch",
             f"{url} has {algorithm} {found}, expected {expected}",
-            hint="It is another file than the one pinned: a changed release, or a page instead of a file.",
+            hint="It is not the pinned file: the release was changed, or a web page was returned instead.",
         )
     part.replace(place)
     return found
@@ -122,7 +122,7 @@ def _copy(answer: IO[bytes], out: IO[bytes], url: str, limit: int, silence: floa
         out.write(chunk)
         now = time.monotonic()
         if now - began > silence and done - start < SLOWEST * (now - began):
-            raise TimeoutError(f"gave only {done - start} bytes in {now - began:.0f} seconds")
+            raise TimeoutError(f"sent only {done - start} bytes in {now - began:.0f} seconds")
         if now - shown >= SHOWN_EVERY:
             shown = now
             progress(done, max(total, done), (done - start) / max(now - began, 1e-6))

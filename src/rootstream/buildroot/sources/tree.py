@@ -64,7 +64,7 @@ def pin(tree: BuildrootTree, *, env: Mapping[str, str], report: events.Reporter)
     Raises `UserError` tree-unreachable, unknown-ref, bad-url, download-failed.
     """
     if isinstance(tree, FromGit):
-        report(events.Step(name="pin", text=f"asking {tree.git.url} for {tree.git.track}"))
+        report(events.Step(name="pin", text=f"querying {tree.git.url} for {tree.git.track}"))
         return {"commit": git.commit_of(tree.git.url, tree.git.track, env)}
     assert isinstance(tree, FromTarball)  # noqa: S101  (folders are not pinned)
     if tree.tar.sha256:
@@ -121,9 +121,9 @@ def _patch_files(folders: tuple[Path, ...]) -> Iterator[Path]:
         if not found:
             raise UserError(
                 "no-patches",
-                "there is no *.patch in this folder of patches",
+                "this folder of patches contains no *.patch",
                 where=Where(path=folder),
-                hint="Patches are files that end in .patch, applied in the order of their names.",
+                hint="Patches are files with the suffix .patch, applied in the order of their names.",
             )
         yield from found
 
@@ -156,15 +156,15 @@ def core(found: Mapping[str, str]) -> str:
 def require(folder: Path) -> Path:
     """Return a folder that is a Buildroot tree. Raises `UserError` no-buildroot."""
     if not folder.is_dir():
-        hint = "Write where it is: `tree: {local: FOLDER}`, from the project's folder or as a whole path."
+        hint = "Set `tree: {local: FOLDER}`, relative to the project's folder or as an absolute path."
         raise UserError("no-buildroot", "there is no such folder", where=Where(path=folder), hint=hint)
     missing = next((name for name in _PARTS if not (folder / name).is_file()), None)
     if missing:
         raise UserError(
             "no-buildroot",
-            f"is no Buildroot tree: it has no {missing}",
+            f"is not a Buildroot tree: it has no {missing}",
             where=Where(path=folder),
-            hint="`tree:` of the root names a folder, tarball or repository with Buildroot at its top.",
+            hint="`tree:` must name a folder, tarball or repository of Buildroot.",
         )
     return folder
 
@@ -174,9 +174,9 @@ def require_recent(folder: Path) -> None:
     if not _SHOW_INFO.search((folder / "Makefile").read_text("utf-8", "replace")):
         raise UserError(
             "buildroot-too-old",
-            f"this is Buildroot {version(folder) or 'of an unknown version'}; {OLDEST} is the oldest that works",
+            f"this is Buildroot {version(folder) or 'of an unknown version'}; at least {OLDEST} is required",
             where=Where(path=folder / "Makefile"),
-            hint="`tree:` of the root names another: a branch or tag, a tarball, or a folder.",
+            hint="Set another one in `tree:` of the root: a branch or tag, a tarball, or a folder.",
         )
 
 
@@ -210,9 +210,9 @@ def ready(
     if offline and not isinstance(tree, FromAnyFolder):
         raise UserError(
             "no-tree",
-            "Buildroot is not on this machine yet",
+            "Buildroot has not been downloaded yet",
             where=Where(path=place),
-            hint="`rootstream fetch` brings it, and what else a build needs; so does `rootstream build`.",
+            hint="`rootstream fetch` or `rootstream build` downloads it, with everything else that a build needs.",
         )
     with _alone(caches.trees, place.name):
         if place.is_dir():
@@ -263,7 +263,7 @@ def _fill(
         report(events.Step(name="tree", text=f"copying {source}"))
         shutil.copytree(source, new, symlinks=True, ignore=_not_ours(source))
     elif isinstance(tree, FromGit):
-        report(events.Step(name="tree", text=f"fetching Buildroot {tree.git.track} from {tree.git.url}"))
+        report(events.Step(name="tree", text=f"downloading Buildroot {tree.git.track} from {tree.git.url}"))
         bare = git.fetch(caches.trees.parent / "git", tree.git.url, ref["commit"], tree.git.track, env)
         git.unpack(bare, ref["commit"], new, env)
     else:
@@ -301,7 +301,7 @@ def unpack(archive: Path, place: Path) -> None:
         total += member.size
         count += 1
         if total > LARGEST or count > MOST_FILES:
-            raise Fault("unsafe-archive", f"larger than {LARGEST} bytes or {MOST_FILES} files unpacked")
+            raise Fault("unsafe-archive", f"more than {LARGEST} bytes or {MOST_FILES} files when unpacked")
         if member.kind is tar_stream.MemberKind.OTHER or _leads_out(member):
             raise Fault("unsafe-archive", f"{member.name!r} is a device, or a link that leads out of the archive")
         writer.take(member, content)
@@ -315,7 +315,7 @@ def unpack(archive: Path, place: Path) -> None:
     except (Fault, OSError) as error:
         raise UserError("bad-archive", f"cannot be unpacked: {error}", where=Where(path=archive)) from error
     if not count:
-        raise UserError("bad-archive", "cannot be unpacked: there is nothing in it", where=Where(path=archive))
+        raise UserError("bad-archive", "cannot be unpacked: the archive is empty", where=Where(path=archive))
     inner = list(place.iterdir())
     if len(inner) == 1 and inner[0].is_dir() and not inner[0].is_symlink():
         top = place.with_name(f"{place.name}.top")
@@ -335,5 +335,5 @@ def apply(tree: Path, patches: tuple[Path, ...], env: Mapping[str, str]) -> None
                 "does not apply to this Buildroot",
                 where=Where(path=patch),
                 detail=process.tail(done.stdout or done.stderr),
-                hint="It was made for another version: make it anew, or take it out of `patches:`.",
+                hint="It was made for another version: update it, or remove it from `patches:`.",
             )

@@ -51,7 +51,7 @@ def folders(space: Workspace) -> tuple[str, ...]:
     try:
         return tuple(f"{base}/buildroot" for base in fetched.folders(space.env))
     except Fault as fault:
-        raise UserError(fault.reason, fault.message, hint=f"Set {mirrors.FETCHED} right, or unset it.") from fault
+        raise UserError(fault.reason, fault.message, hint=f"Correct {mirrors.FETCHED}, or unset it.") from fault
 
 
 def from_folder(

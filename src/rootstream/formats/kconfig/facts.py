@@ -172,7 +172,7 @@ def _dependency_reason(kind: str, wanted: int, facts: Facts, others: Mapping[str
 def _unmet_text(part: Any) -> str:  # noqa: ANN401
     """Return a part as text; a plain n is left of a question to the compiler or about the architecture."""
     if part[0] == "sym" and part[2] == "n":
-        return "n, which here is the answer to a question to the compiler, or for another architecture"
+        return "n, which is set by a compiler test or belongs to another architecture"
     return expression(part, "and")
 
 
@@ -238,9 +238,9 @@ def _choice_reason(wanted: int, facts: Facts) -> Reason:
     names = ", ".join(f"{member[2]} [={LETTERS[member[1]]}]" for member in choice["members"])
     title = f"the choice {choice['prompt']!r}" if choice["prompt"] else "a choice"
     if wanted:
-        text = f"{title} has one member only, and that is {' '.join(chosen) or 'none'}"
+        text = f"only one member of {title} can be set, and that is {' '.join(chosen) or 'none'}"
     else:
-        text = f"{title} needs one member; ask for another one of them to be y"
+        text = f"{title} needs one member; set another one to y"
     return Reason(kind="choice", text=text, details=(f"members: {names}",))
 
 

@@ -103,7 +103,7 @@ def _line_request(name: str, number: int, line: str, prefix: str) -> Request | N
         return Request(symbol=match[1], value="n", file=name, line=number, prefix=prefix)
     if line.startswith("#"):
         if _nearly_unset(prefix).match(line):
-            raise ValueError(f'{line!r} is only a comment; the form is "# {prefix}NAME is not set", nothing more')
+            raise ValueError(f'{line!r} is only a comment; write exactly "# {prefix}NAME is not set"')
         return None
     match = request_line(prefix).fullmatch(line)
     if not match:
@@ -111,7 +111,7 @@ def _line_request(name: str, number: int, line: str, prefix: str) -> Request | N
     symbol, value = match[1], match[2]
     if not _VALUE.fullmatch(value):
         raise ValueError(
-            f"{value!r} is no value for {prefix}{symbol}: y, m, n, a number, 0x and hex digits, or a string in"
+            f"{value!r} is not a value for {prefix}{symbol}: y, m, n, a number, 0x and hex digits, or a string in"
             " double quotes, with nothing after it"
         )
     return Request(symbol=symbol, value=value, file=name, line=number, prefix=prefix)

@@ -12,7 +12,7 @@ from rootstream.formats.kconfig.facts import LEVELS, Facts, Reason, level, unkno
 from rootstream.formats.kconfig.fragment import PREFIX, Problem, Request, same, shown
 
 SHOWN_DIFFERENCES = 10
-WAYS_TO_A_MODULE = "{symbol}=y makes it part of the kernel; `modules: true` below `kernel` builds modules."
+WAYS_TO_A_MODULE = "{symbol}=y builds it into the kernel; `modules: true` below `kernel` builds modules."
 UNKNOWN = re.compile(r"warning: (?:unknown symbol:|trying to assign nonexistent symbol) (\w+)", re.ASCII)
 _UNMET_SELECTION = re.compile(r"unmet direct dependencies detected for (\w+)\n((?:  .*\n?)*)", re.ASCII)
 
@@ -55,12 +55,12 @@ def problem_of(request: Request, got: str | None, reason: Reason, *, optional: b
     met = same(request.value, got)
     severity = "note" if optional else "warning" if met or reason.kind == "renamed" else "error"
     if met:
-        message = f"{shown(request)} asks for nothing"
+        message = f"{shown(request)} has no effect"
     elif got is None:
-        message = f"{shown(request)} was asked for, but it is not in the result"
+        message = f"{shown(request)} was requested, but is not in the final configuration"
     else:
         quoted = got if got.startswith('"') else f'"{got}"'
-        message = f"{shown(request)} was asked for, the result has {quoted}"
+        message = f"{shown(request)} was requested, but the final configuration has {quoted}"
     return Problem(
         severity=severity,
         kind=reason.kind,
@@ -83,7 +83,7 @@ def explained(requests: Sequence[Request], lines: Iterable[str]) -> dict[str, Re
     for entry in parsed:
         if "unknown" in entry:
             known[entry["unknown"]] = unknown_reason(entry["unknown"], mentioned=entry["mentioned"], names=names)
-    silence = Reason(kind="unexplained", text="the tree's Kconfig code says nothing about it")
+    silence = Reason(kind="unexplained", text="the tree's Kconfig code gives no reason")
     return {request.symbol: silence for request in requests} | known
 
 
@@ -97,7 +97,7 @@ def base_differences(
             severity="warning",
             kind="base-changed",
             message=f"{PREFIX}{symbol}={value} of the base "
-            + (f"became {result[symbol]}" if symbol in result else "is not in the result"),
+            + (f"became {result[symbol]}" if symbol in result else "is not in the final configuration"),
             symbol=symbol,
             file=name,
             wanted=value,
@@ -176,7 +176,7 @@ def unbuilt_modules(
         Problem(
             severity="note" if symbol in optional else "error",
             kind="module-not-built",
-            message=f"{shown(requests[symbol])} was asked for, but no modules are built",
+            message=f"{shown(requests[symbol])} was requested, but no modules are built",
             symbol=symbol,
             file=requests[symbol].file,
             line=requests[symbol].line,
@@ -200,13 +200,13 @@ def without_modules(requests: Mapping[str, Request], result: Mapping[str, str]) 
         Problem(
             severity="error",
             kind="modules-off",
-            message="`modules: true` builds modules, and this configuration has none",
+            message="`modules: true` is set, but this configuration has no modules",
             symbol="MODULES",
             file=request.file if request else "",
             line=request.line if request else 0,
             wanted="y",
             got=result.get("MODULES"),
-            reason=f"{PREFIX}MODULES=y in a fragment lets it have some; without modules, leave `modules` out.",
+            reason=f"{PREFIX}MODULES=y in a fragment enables them; otherwise, remove `modules`.",
         )
     ]
 
@@ -223,7 +223,7 @@ def not_static(name: str, requests: Mapping[str, Request], result: Mapping[str, 
         Problem(
             severity="error",
             kind="not-static",
-            message="without CONFIG_STATIC=y BusyBox wants a C library, and none is in the image",
+            message="without CONFIG_STATIC=y, BusyBox needs a C library, and the image has none",
             symbol="STATIC",
             file=request.file if request else name,
             line=request.line if request else 0,
@@ -242,7 +242,7 @@ def _others_not_built(name: str, base: Mapping[str, int], modules: Sequence[str]
     return Problem(
         severity="warning" if wanted else "note",
         kind="module-not-built",
-        message=f"{PREFIX}{first}=m{count}, from the base or by default, is in no image: no modules are built",
+        message=f"{PREFIX}{first}=m{count}, from the base or by default, has no effect: no modules are built",
         symbol=first,
         file=name if first in base else "",
         line=base.get(first, 0),
@@ -270,7 +270,7 @@ def log_text(problems: Sequence[Problem]) -> str:
     ]
     if changed:
         values = f"{len(changed)} values" if changed[1:] else "one value"
-        lines = [f"{changed[0].file}: {values} of the base came out differently:"]
+        lines = [f"{changed[0].file}: {values} of the base have other values in the final configuration:"]
         lines += [f"    {problem.message}" for problem in changed[:SHOWN_DIFFERENCES]]
         if changed[SHOWN_DIFFERENCES:]:
             lines.append(f"    ... and {len(changed) - SHOWN_DIFFERENCES} more, listed in the report")

@@ -195,7 +195,7 @@ class Daemon:
             if loop.time() - begun > SETTLED:
                 pause = FIRST_PAUSE
             said = f": {self._last[-1]}" if self._last and status > 0 else ""
-            text = f"dnsmasq ended ({process.ending(status)}){said}; it is started again in {pause:g} s"
+            text = f"dnsmasq ended ({process.ending(status)}){said}; restarting it in {pause:g} s"
             self._report(events.Notice(level="warning", text=text))
             while True:
                 await asyncio.sleep(pause)
@@ -205,7 +205,7 @@ class Daemon:
                     ended = self._spawn()
                     break
                 except (UserError, OSError) as error:
-                    text = f"dnsmasq cannot be started: {error}; once more in {pause:g} s"
+                    text = f"dnsmasq cannot be started: {error}; trying again in {pause:g} s"
                     self._report(events.Notice(level="warning", text=text))
 
     def _fault(self, status: int) -> UserError:
@@ -215,8 +215,8 @@ class Daemon:
             reason = "no-permission"
         hints = {
             "port-in-use": "Another DHCP or TFTP server runs on this host; "
-            "`ss -lunp 'sport = :67 or sport = :69'` shows it. Beside one of another host, use `--proxy`.",
-            "no-permission": "DHCP and TFTP need ports below 1024: run this as root.",
+            "`ss -lunp 'sport = :67 or sport = :69'` shows it. With one on another host, use `--proxy`.",
+            "no-permission": "DHCP and TFTP use ports below 1024: run this as root.",
         }
         return UserError(
             reason, f"dnsmasq did not start: {process.ending(status)}", detail=text or None, hint=hints.get(reason)

@@ -70,7 +70,7 @@ def _full(link: Link, base: str, serve: Serve) -> list[str]:
             raise UserError(
                 "address-outside",
                 f"range: {address} is not in {link.network}, the network of {link.name}",
-                hint="Correct `serve:`, or serve another interface.",
+                hint="Correct `serve:`, or serve on another interface.",
             )
     lease = max(120, int(serve.lease))
     mask = link.network.netmask
@@ -117,8 +117,8 @@ def hosts(machines: Mapping[str, NetMachine], link: Link) -> str:
             if address and not _inside(address, link):
                 raise UserError(
                     "address-outside",
-                    f"{name}: {address} is no address for a machine in {link.network}, the network of {link.name}",
-                    hint="Correct `machines:`, or serve another interface.",
+                    f"{name}: {address} is not a machine's address in {link.network}, the network of {link.name}",
+                    hint="Correct `machines:`, or serve on another interface.",
                 )
         lines += _lines(name, machine)
     return "".join(f"{line}\n" for line in lines)

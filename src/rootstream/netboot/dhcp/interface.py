@@ -42,10 +42,10 @@ def look(name: str, address: str | None = None) -> Link:
     names = sorted(each for _, each in socket.if_nameindex())
     if name not in names:
         raise UserError(
-            "no-interface", f"there is no network interface {name!r}", hint=f"There are: {', '.join(names)}."
+            "no-interface", f"there is no network interface {name!r}", hint=f"Available: {', '.join(names)}."
         )
     if not _flags(name) & _UP:
-        raise UserError("interface-down", f"{name} is down", hint=f"`ip link set {name} up` brings it up.")
+        raise UserError("interface-down", f"{name} is down", hint=f"Run `ip link set {name} up`.")
     if address is not None:
         try:
             ipaddress.IPv4Address(address)
@@ -56,7 +56,7 @@ def look(name: str, address: str | None = None) -> Link:
         raise UserError(
             "no-address",
             f"{name} has no IPv4 address",
-            hint=f"Give it one: `ip address add 10.8.30.1/24 dev {name}`.",
+            hint=f"Add one: `ip address add 10.8.30.1/24 dev {name}`.",
         )
     if address and address != str(own):
         raise UserError("bad-value", f"{address} is not an address of {name}, which has {own}")
@@ -116,10 +116,10 @@ def _fault(error: OSError, link: Link, port: int) -> UserError:
     if isinstance(error, PermissionError):
         return UserError(
             "no-permission",
-            f"port {port} of {link.address} may not be used",
-            hint="Run this as root, or choose one above 1023 with `--port`.",
+            f"port {port} of {link.address} is not permitted",
+            hint="Run this as root, or choose a port above 1023 with `--port`.",
         )
-    hint = f"See who has it with `ss -ltnp 'sport = :{port}'`, or choose another with `--port`."
+    hint = f"See what uses it with `ss -ltnp 'sport = :{port}'`, or choose another with `--port`."
     return UserError("port-in-use", f"port {port} of {link.address}: {error.strerror}", hint=hint)
 
 
@@ -134,7 +134,7 @@ def reserved(link: Link, folder: Path) -> Iterator[None]:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            message = "is no folder that this user alone can open"
+            message = "is not a folder that only this user can open"
             raise UserError("not-ours", message, where=Where(path=folder), hint="Delete it.")
         name = f"{Path('/proc/self/ns/net').stat().st_ino}-{link.name}"
         handle = os.open(folder / name, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -156,8 +156,8 @@ def _take(handle: int, link: Link) -> None:
         pid = os.pread(handle, 20, 0).decode("ascii", "replace")
         raise UserError(
             "already-served",
-            f"another `rootstream serve` runs on {link.name}",
-            hint=f"It is process {pid}: end it first.",
+            f"another `rootstream serve` is running on {link.name}",
+            hint=f"Stop it first: it is process {pid}.",
         ) from error
     os.ftruncate(handle, 0)
     os.pwrite(handle, str(os.getpid()).encode(), 0)

@@ -214,7 +214,7 @@ def _number(request: web.Request, name: str, default: int | None) -> int | None:
     if text is None:
         return default
     if not re.fullmatch(r"[0-9]{1,15}", text):
-        raise UserError("bad-value", f"{name}: a number is expected")
+        raise UserError("bad-value", f"{name}: expected a number")
     return int(text)
 
 
@@ -347,22 +347,22 @@ def ensure_token(path: Path) -> bool:
 
 async def _body(request: web.Request, *allowed: str) -> Json:
     if request.content_type != "application/json":
-        raise UserError("bad-value", "JSON is expected", hint="Send `Content-Type: application/json`.")
+        raise UserError("bad-value", "expected JSON", hint="Send `Content-Type: application/json`.")
     if (request.charset or "utf-8").lower() not in ("utf-8", "utf8", "us-ascii"):
-        raise UserError("bad-value", "JSON is in UTF-8")
+        raise UserError("bad-value", "JSON must be UTF-8")
     try:
         data = json.loads(await requests.body(request, requests.MOST))
     except (ValueError, RecursionError) as error:
         raise UserError("bad-value", "the body is not JSON") from error
     if not isinstance(data, dict) or not data.keys() <= set(allowed):
-        raise UserError("bad-value", f"an object with these words is expected: {', '.join(allowed)}")
+        raise UserError("bad-value", f"expected an object with these keys: {', '.join(allowed)}")
     return data
 
 
 def _text(data: Json, name: str) -> str | None:
     value = data.get(name)
     if value is not None and not (isinstance(value, str) and len(value) <= 200):  # noqa: PLR2004
-        raise UserError("bad-value", f"{name}: text is expected")
+        raise UserError("bad-value", f"{name}: expected text")
     return value
 
 
@@ -371,7 +371,7 @@ async def _choose(request: web.Request) -> web.Response:
     data = await _body(request, "system", "build", "once")
     once = data.get("once", False)
     if not isinstance(once, bool):
-        raise UserError("bad-value", "once: true or false is expected")
+        raise UserError("bad-value", "once: expected true or false")
     service.choose(name, system=_text(data, "system"), build=_text(data, "build"), once=once)
     return _answer(machine_data(service, name))
 
@@ -381,7 +381,7 @@ async def _switch(request: web.Request) -> web.Response:
     said = _text(await _body(request, "action"), "action")
     action = ACTIONS.get(said or "")
     if action is None:
-        raise UserError("bad-value", f"action: one of {', '.join(ACTIONS)} is expected")
+        raise UserError("bad-value", f"action: expected one of {', '.join(ACTIONS)}")
     switchboard = request.app[SWITCHBOARD]
     boot = switchboard.begin(name) if action != "off" else None
     try:
@@ -397,7 +397,7 @@ async def _switch(request: web.Request) -> web.Response:
 async def _select(request: web.Request) -> web.Response:
     service, target = request.app[SERVICE], request.match_info["name"]
     if target not in service.builds.targets():
-        raise UserError("unknown-system", "there is no build of such a system")
+        raise UserError("unknown-system", "there is no build of this system")
     wanted = _text(await _body(request, "build"), "build")
     # a build that is being kept holds the store
     build = await asyncio.to_thread(service.builds.select, target, wanted)
@@ -410,5 +410,5 @@ async def _home(request: web.Request) -> web.Response:
     report, number = phone_home.understood(body), int(request.match_info["id"])
     boot = request.app[SERVICE].up(number, report, request.remote or "")
     if boot is None:
-        raise web.HTTPForbidden(text="this is not signed with the token of a boot that goes on\n")
+        raise web.HTTPForbidden(text="this is not signed with the token of a boot in progress\n")
     return _answer({"machine": boot.machine, "boot": boot.id})

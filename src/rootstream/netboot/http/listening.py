@@ -202,7 +202,7 @@ class Door:
                     taken, peer = await loop.sock_accept(listener)
                 except OSError as error:  # out of descriptors or memory, or gone before it was taken
                     if not isinstance(error, ConnectionError):
-                        self._told(f"no connection can be taken: {error.strerror}; those that come wait")
+                        self._told(f"connections cannot be accepted: {error.strerror}; new ones have to wait")
                     await asyncio.sleep(_PAUSE)
                     continue
                 if not self._connections.welcome(peer[0]):
@@ -219,6 +219,6 @@ class Door:
         """Wait for a place."""
         while self._connections.full():
             count = self._connections.limits.connections
-            self._told(f"all {count} places for connections are taken: those that come wait for one")
+            self._told(f"all {count} connections are in use: new ones have to wait")
             self._connections.cut(IDLE_WHEN_FULL)
             await asyncio.sleep(_PAUSE)

@@ -27,13 +27,13 @@ class _Handler(logging.Handler):
         remote = record.args[0] if isinstance(record.args, tuple) and record.args else None
         who = remote if isinstance(remote, str) else "a client"
         if isinstance(error, HttpProcessingError):
-            self._tell(f"{who} sent what is no HTTP request ({type(error).__name__})")
+            self._tell(f"{who} sent something that is not an HTTP request ({type(error).__name__})")
         elif error is not None:
-            self._tell(f"{who} could not be answered: {described(error)}")
+            self._tell(f"{who} could not be served: {described(error)}")
         elif record.name == "asyncio":
-            self._tell("the event loop has trouble with a connection")
+            self._tell("the event loop failed on a connection")
         else:
-            self._tell(f"{who} could not be answered")
+            self._tell(f"{who} could not be served")
 
 
 def described(error: BaseException) -> str:

@@ -25,12 +25,15 @@ def refusal(request: BaseRequest) -> tuple[int, str] | None:
     """Return the status and the words with which a request is refused for what its head says of its body."""
     encoding = request.headers.get(hdrs.CONTENT_ENCODING, "").strip().lower()
     if encoding not in ("", "identity"):
-        return web.HTTPUnsupportedMediaType.status_code, "a body is taken as it is, in no encoding"
+        return web.HTTPUnsupportedMediaType.status_code, "content encodings are not supported in requests"
     length = request.content_length
     if length is not None and length > most(request):
-        return web.HTTPRequestEntityTooLarge.status_code, f"a body of at most {most(request)} bytes is taken here"
+        return (
+            web.HTTPRequestEntityTooLarge.status_code,
+            f"a body of at most {most(request)} bytes is accepted here",
+        )
     if request.body_exists and not most(request):
-        return web.HTTPRequestEntityTooLarge.status_code, "no body is taken here"
+        return web.HTTPRequestEntityTooLarge.status_code, "no body is accepted here"
     return None
 
 
@@ -48,10 +51,10 @@ async def body(request: web.Request, limit: int) -> bytes:
                 found += piece
                 if len(found) > limit:
                     raise web.HTTPRequestEntityTooLarge(
-                        limit, len(found), text=f"at most {limit} bytes are taken\n"
+                        limit, len(found), text=f"at most {limit} bytes are accepted\n"
                     )
     except TimeoutError:
-        raise web.HTTPRequestTimeout(text=f"the body did not come within {PATIENCE:g} seconds\n") from None
+        raise web.HTTPRequestTimeout(text=f"the body did not arrive within {PATIENCE:g} seconds\n") from None
     except (web.RequestPayloadError, ConnectionError):  # broken, or its client has gone
         raise web.HTTPBadRequest(text="the body is broken\n") from None
     return bytes(found)
@@ -62,7 +65,7 @@ async def expect(request: web.Request) -> web.StreamResponse | None:
     if request.version < (1, 1):
         return None
     if request.headers.get(hdrs.EXPECT, "").strip().lower() != "100-continue":
-        raise web.HTTPExpectationFailed(text="only 100-continue can be expected\n")
+        raise web.HTTPExpectationFailed(text="only Expect: 100-continue is supported\n")
     if refusal(request) is None:
         with contextlib.suppress(ConnectionError):
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")

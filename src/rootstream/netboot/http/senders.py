@@ -72,7 +72,7 @@ class _Sender(threading.Thread):
                         jobs.add(job)
                         self._select.register(job.out, selectors.EVENT_WRITE, job)
         for job in list(jobs):
-            self._end(job, jobs, ConnectionAbortedError("the server ends"))
+            self._end(job, jobs, ConnectionAbortedError("the server is stopping"))
         for each in (self._wake, self._bell):
             each.close()
         self._select.close()

@@ -114,7 +114,7 @@ async def _response(request: web.Request, handler: Handler) -> web.StreamRespons
     domain = request.app[SERVICE].description.serve.domain
     if not _own(request.host, domain):
         hint = "Use its address, or set `serve: {domain: ...}` in system.yaml."
-        return _told(UserError("wrong-host", "this server does not go by that name", hint=hint))
+        return _told(UserError("wrong-host", "this server does not have that host name", hint=hint))
     refused = requests.refusal(request)
     if refused is not None:
         return web.Response(status=refused[0], text=f"{refused[1]}\n")
@@ -149,7 +149,7 @@ async def _nowhere(request: web.Request) -> web.StreamResponse:
             _, allowed = await resource.resolve(request)
             methods |= allowed
     if methods:
-        raise web.HTTPMethodNotAllowed(request.method, methods, text="not with this method\n")
+        raise web.HTTPMethodNotAllowed(request.method, methods, text="method not allowed\n")
     raise web.HTTPNotFound(text="there is nothing here\n")
 
 

@@ -57,7 +57,7 @@ SCHEMAS: Schema = {
         system_address=_or_null(TEXT),
         power={"enum": ["none", "command", "qemu", "ipmi", "redfish"]},
         phone_home=YES,
-        system={**TEXT, "description": "what system.yaml says"},
+        system={**TEXT, "description": "what system.yaml describes"},
         pinned=_or_null(TEXT),
         next=_object(
             system=TEXT,
@@ -139,7 +139,7 @@ OPERATIONS = (
     ),
     Operation(
         path="/machines/{name}/console",
-        summary="A piece of a machine's console log",
+        summary="A part of a machine's console log",
         answer=_object(machine=TEXT, offset=COUNT, next=COUNT, size=COUNT, text=TEXT),
         query=(("offset", COUNT, "where in the log it begins, in bytes"),),
         faults=(400, 404),
@@ -163,11 +163,11 @@ OPERATIONS = (
     ),
     Operation(
         path="/events",
-        summary="What happened; waits for something new if asked to",
+        summary="Events; optionally waits for a new one",
         answer=_object(events=_list(_ref("Event")), mark=TEXT),
         query=(
-            ("after", COUNT, "only what was told after this one"),
-            ("mark", TEXT, "the mark of the last answer"),
+            ("after", COUNT, "only events after this one"),
+            ("mark", TEXT, "the mark of the last response"),
             ("wait", COUNT, f"seconds to wait while the mark is still that one, at most {LONGEST_WAIT:g}"),
         ),
         faults=(400,),
@@ -175,14 +175,14 @@ OPERATIONS = (
     Operation(path="/openapi.json", summary="This description", answer={"type": "object"}),
     Operation(
         path="/login",
-        summary="Whether a token may change something",
+        summary="Whether a token allows changes",
         answer=_object(allowed={"const": True}),
         body=_wish(),
         token=True,
     ),
     Operation(
         path="/machines/{name}/choose",
-        summary="Have a machine boot something else; without system and build, what system.yaml says",
+        summary="Set what a machine boots; without system and build, what system.yaml describes",
         answer=_ref("Machine"),
         body=_wish(system=_or_null(TEXT), build=_or_null(TEXT), once=YES),
         token=True,
@@ -198,7 +198,7 @@ OPERATIONS = (
     ),
     Operation(
         path="/systems/{name}/current",
-        summary="Make a build the one that machines boot; null is the one before the current",
+        summary="Make a build current; null selects the one before the current build",
         answer=_ref("System"),
         body=_wish(build=_or_null(TEXT)),
         token=True,
@@ -206,7 +206,7 @@ OPERATIONS = (
     ),
     Operation(
         path="/boots/{id}/home",
-        summary="A booted system reports the seconds since its kernel began, signed with the token of its boot: "
+        summary="A booted system reports the seconds since its kernel started, signed with the token of its boot: "
         "SHA-256 of the token and of the SHA-256 of the token and the text `up=SECONDS`, in hexadecimal",
         answer=_object(machine=TEXT, boot=COUNT),
         body=_object(up={"type": "number"}, sign={**TEXT, "pattern": "^[0-9a-f]{64}$"}),
@@ -215,14 +215,14 @@ OPERATIONS = (
     ),
 )
 _FAULTS = {
-    400: "something is wrong with what was asked",
+    400: "the request is invalid",
     401: "this needs a token",
-    403: "the token or the signature is worth nothing",
-    404: "there is no such thing",
-    408: "the body did not come in time",
-    413: "the body is too large, or none is taken",
+    403: "the token or the signature is invalid",
+    404: "not found",
+    408: "the body did not arrive in time",
+    413: "the body is too large, or none is accepted",
     415: "the body is compressed",
-    421: "the server does not go by the name in `Host`",
+    421: "the server does not have the name in `Host`",
     503: "the state cannot be read or written, or the server is busy",
 }
 _ANYWHERE = (413, 415, 421, 503)
@@ -243,7 +243,7 @@ def document() -> Schema:
         "info": {
             "title": "Rootstream's boot server",
             "version": __version__,
-            "description": "Reading needs no login. What changes something needs a token of the file `tokens`.",
+            "description": "Reading needs no login. Changes need a token from the file `tokens`.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

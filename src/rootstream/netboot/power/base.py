@@ -85,7 +85,7 @@ def not_from_here(context: PowerContext) -> UserError:
     return UserError(
         "no-power-control",
         f"{context.name} cannot be switched from here (power: {context.machine.power.kind})",
-        hint="Give it a `power:` in system.yaml, or switch it by hand.",
+        hint="Set `power:` in system.yaml, or switch it by hand.",
     )
 
 
@@ -94,8 +94,10 @@ def held(project: Project, name: str) -> Iterator[None]:
     """Hold a machine: it runs, or is booted, for one process. Raises `UserError` machine-runs."""
     with hold(_lock(project, name)) as handle:
         if handle is None:
-            hint = f"`rootstream power {name} off` ends what the server runs; a `rootstream boot` ends by itself."
-            raise UserError("machine-runs", f"{name} is on, or being booted, by another process", hint=hint)
+            hint = f"`rootstream power {name} off` stops one of the server; one of `rootstream boot` ends with it."
+            raise UserError(
+                "machine-runs", f"{name} was switched on, or is being booted, by another process", hint=hint
+            )
         yield
 
 

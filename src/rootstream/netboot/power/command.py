@@ -21,14 +21,14 @@ def switch(power: PowerCommand, context: PowerContext, action: Action) -> None:
     for argv in wanted:
         if argv is None:
             message = f"{context.name} has no command for {action!r}"
-            raise UserError("no-power-control", message, hint="Write it below `power: {command: ...}`.")
+            raise UserError("no-power-control", message, hint="Add it to `power: {command: ...}`.")
         done = process.run(argv, env=context.env, timeout=power.timeout, check=False)
         if done.status != 0:
             raise UserError(
                 "power-failed",
                 f"{context.name} could not be switched {action}: {process.ending(done.status)}",
                 detail=process.tail(done.stderr or done.stdout) or None,
-                hint=f"To try it by hand: {process.paste(argv)}",
+                hint=f"To run it by hand: {process.paste(argv)}",
             )
 
 

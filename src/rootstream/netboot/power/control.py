@@ -120,8 +120,8 @@ class Switchboard:
             running.stop.set()
             running.thread.join()
         elif is_on(self._project, name):
-            hint = "It goes off with the `rootstream boot` that switched it on."
-            raise UserError("machine-runs", f"{name} is on, and was not switched on here", hint=hint)
+            hint = "It is switched off when the `rootstream boot` that started it ends."
+            raise UserError("machine-runs", f"{name} is on, but was not switched on from here", hint=hint)
 
     def _on(self, name: str, machine: NetMachine) -> None:
         before = self._running.get(name)

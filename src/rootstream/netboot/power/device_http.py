@@ -51,18 +51,18 @@ def ask(
         status, text = asyncio.run(_answer(device, path, query or {}, method, body))
     except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
         late = isinstance(error, TimeoutError)
-        why = f"no whole answer within {device.timeout:g} seconds" if late else shown(_why(error))
+        why = f"no complete response within {device.timeout:g} seconds" if late else shown(_why(error))
         message = f"{device.machine}: no {device.protocol} at {device.url}: {why}"
         raise UserError("power-failed", message) from None
     if not 200 <= status < 300:  # noqa: PLR2004
         detail = shown(text.decode(errors="replace")) if text else None
-        raise UserError("power-failed", f"{where} answers {status}", detail=detail)
+        raise UserError("power-failed", f"{where} returned HTTP {status}", detail=detail)
     if len(text) > _MOST:
-        raise UserError("power-failed", f"{where} answers more than {_MOST >> 20} MiB")
+        raise UserError("power-failed", f"{where} returned more than {_MOST >> 20} MiB")
     try:
         return object_of(json.loads(text)) if text.strip() else {}
     except (ValueError, RecursionError) as error:
-        raise UserError("power-failed", f"{where} answers what is no JSON") from error
+        raise UserError("power-failed", f"{where} returned something that is not JSON") from error
 
 
 def object_of(value: object) -> dict[str, Any]:

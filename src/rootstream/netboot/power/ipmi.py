@@ -40,7 +40,7 @@ def _run(power: Ipmi, context: PowerContext, *what: str) -> str:
     if done.status != 0:
         raise UserError(
             "power-failed",
-            f"{context.name}: IPMI at {power.address} says: {process.tail(done.stderr or done.stdout, 1)}",
-            hint=f"To try it by hand: {process.paste(argv)}",
+            f"{context.name}: IPMI at {power.address} reports: {process.tail(done.stderr or done.stdout, 1)}",
+            hint=f"To run it by hand: {process.paste(argv)}",
         )
     return done.stdout

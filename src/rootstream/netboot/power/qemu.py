@@ -160,7 +160,7 @@ def _attach(handle: int, bridge: str) -> None:
         raise UserError(
             "no-interface",
             f"there is no bridge {bridge!r} for the machine's network card",
-            hint=f"`ip link add {bridge} type bridge` makes one. There are: {names}.",
+            hint=f"Create it with `ip link add {bridge} type bridge`. Available: {names}.",
         )
     request = struct.pack("16sH22x", b"rs%d", _IFF_TAP | _IFF_NO_PI | _IFF_VNET_HDR)
     made = fcntl.ioctl(handle, _TUNSETIFF, request)
@@ -176,11 +176,11 @@ def _tap_fault(error: OSError, bridge: str) -> UserError:
     if isinstance(error, PermissionError):
         return UserError(
             "no-permission",
-            f"a network card on {bridge} may not be made: {error.strerror}",
-            hint="Run this as root, or in a user namespace with a network of its own (`unshare -Urnm`).",
+            f"a network card on {bridge} cannot be created: {error.strerror}",
+            hint="Run this as root, or in a user namespace with its own network (`unshare -Urnm`).",
         )
     return UserError(
         "not-a-bridge",
         f"a network card could not be attached to {bridge}: {error.strerror}",
-        hint=f"`bridge:` names a bridge of this host; `ip link add {bridge} type bridge` makes one.",
+        hint=f"`bridge:` must name a bridge of this host; create one with `ip link add {bridge} type bridge`.",
     )

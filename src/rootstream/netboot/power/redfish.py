@@ -52,7 +52,7 @@ def _system(power: Redfish, context: PowerContext) -> tuple[str, dict[str, Any]]
         raise UserError(
             "power-failed",
             f"{context.name}: the BMC has {len(paths)} systems",
-            hint=f"Name one with `system:`. There are: {known}.",
+            hint=f"Name one with `system:`. Available: {known}.",
         )
     return paths[0], _ask(power, context, paths[0])
 
@@ -66,7 +66,7 @@ def _ask(
     body: object = None,
 ) -> dict[str, Any]:
     if not isinstance(path, str) or not path.startswith("/") or path.startswith("//") or not _is_plain(path):
-        raise UserError("power-failed", f"{context.name}: the BMC names {shown(path)}, which is no path on it")
+        raise UserError("power-failed", f"{context.name}: the BMC names {shown(path)}, which is not a path on it")
     login = None if power.user is None else (power.user, _password(power, context))
     device = HttpDevice(
         machine=context.name,

@@ -28,7 +28,7 @@ def state(power: Tasmota, context: PowerContext) -> PowerState:
 def _switch(power: Tasmota, context: PowerContext, wanted: Literal["ON", "OFF"]) -> None:
     if _say(power, context, wanted) != wanted:
         message = f"{context.name}: the plug at {power.url} does not switch {wanted.lower()}"
-        hint = "Tasmota's PowerLock, PulseTime and Interlock settings forbid or undo that."
+        hint = "Tasmota's PowerLock, PulseTime and Interlock settings can prevent or undo that."
         raise UserError("power-failed", message, hint=hint)
 
 
@@ -48,6 +48,6 @@ def _say(power: Tasmota, context: PowerContext, *value: str) -> Literal["ON", "O
         return "ON" if said == "ON" else "OFF"
     raise UserError(
         "power-failed",
-        f"{context.name}: the plug at {power.url} has no state of {names[-1]}: it says {shown(answer)}",
-        hint="`outlet:` is the number of one of its relays; a plug with a password needs a `password_file:`.",
+        f"{context.name}: the plug at {power.url} has no state of {names[-1]}: it returned {shown(answer)}",
+        hint="`outlet:` must be the number of one of its relays; a plug with a password needs a `password_file:`.",
     )

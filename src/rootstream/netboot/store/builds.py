@@ -78,7 +78,7 @@ class Builds:
                 "cannot-write",
                 f"the build could not be kept for machines that boot over the network: {error.strerror}",
                 where=Where(path=self.folder),
-                hint="What they boot is unchanged. Make room or fix the permissions, then build again.",
+                hint="They still boot the earlier one. Free disk space or fix the permissions, then build again.",
             ) from error
 
     def _record(self, target: str, exported: Manifest, files: tuple[File, ...], *, args: str) -> Build:
@@ -123,7 +123,7 @@ class Builds:
             if hashlib.file_digest(out, "sha256").hexdigest() != file.sha256:
                 raise UserError(
                     "export-changed",
-                    f"{source.name} is not what was exported: something wrote into it",
+                    f"{source.name} differs from what was exported: something changed it",
                     where=Where(path=source),
                     hint="Delete the folder and build again.",
                 )

@@ -175,10 +175,10 @@ class State:
     def _fault(self, error: sqlite3.Error) -> UserError:
         text = str(error)
         broken = not isinstance(error, sqlite3.OperationalError) or "no such" in text or "decode" in text
-        hint = "Move it away: a new one is made." if broken else "Make room or fix the permissions."
+        hint = "Move it away: a new one is created." if broken else "Free disk space or fix the permissions."
         if "locked" in text:
             hint = (
-                "Another program holds it open for writing: `fuser` says which one. It is tried again each time."
+                "Another program has it open for writing; `fuser` shows which one. Writing is retried each time."
             )
         reason = "state-broken" if broken else "cannot-write"
         return UserError(reason, f"the boots cannot be recorded: {error}", where=Where(path=self._path), hint=hint)

@@ -32,7 +32,7 @@ def base(project: Project) -> Path:
         raise UserError(
             "state-in-project",
             f"the boot server's state would be in the project itself, in {folder}",
-            hint="Set XDG_STATE_HOME to a folder outside of it: what a clone brings is not trusted.",
+            hint="Set XDG_STATE_HOME to a folder outside of it: files of a clone are not trusted.",
         )
     for place in (above, folder):
         _check(place)
@@ -46,7 +46,7 @@ def made(project: Project) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
     except OSError as error:
-        hint = "Make it writable, or set XDG_STATE_HOME to a folder that is."
+        hint = "Make it writable, or set XDG_STATE_HOME to one that is."
         message = f"cannot be written: {error.strerror}"
         raise UserError("cannot-write", message, where=Where(path=folder), hint=hint) from error
     return base(project)
@@ -83,8 +83,8 @@ def _check(place: Path) -> None:
     except OSError as error:
         raise UserError("cannot-read", f"cannot be read: {error.strerror}", where=Where(path=place)) from error
     if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
-        message = "is no folder that this user alone can write to"
-        hint = "The boot server keeps tokens in it. Make it yours (`chmod go-w`), or delete it."
+        message = "is not a folder that only this user can write to"
+        hint = "The boot server keeps tokens in it. Run `chmod go-w` on it, or delete it."
         raise UserError("not-ours", message, where=Where(path=place), hint=hint)
 
 

@@ -76,9 +76,9 @@ def checked(data: bytes, arch: str, load: int, initramfs: bytes, *, physical: bo
         made = elf.moved(data, by, entry=entry)
         _prove(elf.read(made), arch, load)
     except elf.NotElf as error:
-        raise Mistake(f"the linked kernel is not what was asked for: {error}") from error
+        raise Mistake(f"the linked kernel is not as requested: {error}") from error
     if initramfs not in made:
-        raise Mistake("the linked kernel does not hold the initramfs: its linker script has no place for one")
+        raise Mistake("the linked kernel does not contain the initramfs: its linker script has no section for it")
     return made
 
 

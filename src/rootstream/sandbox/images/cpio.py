@@ -66,7 +66,7 @@ def _entries(tree: Tree, mtime: int, only: Callable[[str], bool]) -> Iterator[tu
             content = None
         size = content.size if content else 0
         if size > LARGEST:
-            raise Mistake(f"{shown(path)} has {size} bytes; the initramfs format holds files below 4 GiB")
+            raise Mistake(f"{shown(path)} has {size} bytes; the initramfs format is limited to files below 4 GiB")
         yield _header(encoded(path or "."), inode, ino=ino, links=links, size=size, mtime=mtime), content
     end = Inode(kind=InodeKind.FILE, mode=0)
     yield _header(TRAILER, end, ino=0, links=1, size=0, mtime=0, bits=0), None

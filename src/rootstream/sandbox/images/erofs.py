@@ -35,13 +35,15 @@ def require_place(tree: Tree) -> None:
     problems: list[str] = []
     for path, _, inode in tree.walk():
         problems += [
-            f"{shown(path)}: of extended attributes an erofs has {', '.join(NAMESPACES)}, not {name}"
+            f"{shown(path)}: erofs supports only extended attributes of {', '.join(NAMESPACES)}, not {name}"
             for name, _ in inode.xattrs
             if not name.startswith(NAMESPACES)
         ]
         length = sum(len(encoded(name)) + len(value) + 8 for name, value in inode.xattrs)
         if length > ATTRIBUTES:
-            problems.append(f"{shown(path)} has {length} bytes of extended attributes, {ATTRIBUTES} are possible")
+            problems.append(
+                f"{shown(path)} has {length} bytes of extended attributes, at most {ATTRIBUTES} are possible"
+            )
     require_none(problems)
 
 

@@ -115,7 +115,7 @@ def require_possible(tree: Tree, kind: str) -> None:
     for path, number, inode in tree.walk():
         names[number] += 1
         if inode.content is not None and inode.content.size > LARGEST_FILE[kind]:
-            most = f"{kind} holds files of at most {LARGEST_FILE[kind]}"
+            most = f"{kind} supports files of at most {LARGEST_FILE[kind]}"
             problems.append(f"{shown(path)} has {inode.content.size} bytes; {most}")
         attributes = sum(20 + _fours(len(name)) + _fours(len(value)) for name, value in inode.xattrs)
         if attributes > ATTRIBUTES:
@@ -123,12 +123,12 @@ def require_possible(tree: Tree, kind: str) -> None:
             problems.append(f"{shown(path)} has {attributes} bytes of extended attributes; {room}")
         if names[number] == MOST_LINKS[kind] + 1:
             problems.append(
-                f"{shown(path)} has more than {MOST_LINKS[kind]} hard links, which {kind} cannot count"
+                f"{shown(path)} has more than {MOST_LINKS[kind]} hard links, which is the maximum of {kind}"
             )
         if kind == "ext2" and inode.kind is InodeKind.DIRECTORY:
             inner = sum(_is_folder(tree, path, name) for name in tree.children(path))
             if inner > MOST_LINKS[kind] - 2:
-                most = f"{kind} can have {MOST_LINKS[kind] - 2}; take ext4"
+                most = f"{kind} supports {MOST_LINKS[kind] - 2}; use ext4"
                 problems.append(f"{shown(path)} has {inner} folders in it; {most}")
     require_none(problems)
 
@@ -146,7 +146,7 @@ def make_ext(tree: Tree, ext: ExtOptions, image: Path, *, epoch: int, offset: in
     """Write a file system of `ext.size` bytes at an offset of a sparse file; `Mistake` if it does not fit."""
     if ext.type == "ext4" and ext.size < SMALLEST_JOURNALED:
         raise Mistake(
-            f"{ext.size} bytes are too small for the journal of ext4; it has {SMALLEST_JOURNALED} at least"
+            f"{ext.size} bytes are too small for the journal of ext4, which needs at least {SMALLEST_JOURNALED}"
         )
     require_possible(tree, ext.type)
     identity = seeded_uuid(ext.seed, "ext")
@@ -184,7 +184,7 @@ def _xattr_script(tree: Tree, folder: Path) -> bytes:
             if name == CAPABILITY:
                 continue
             if set(path + name) & set('"\n\r'):
-                raise Mistake(f"{shown(path)}: the extended attribute {name!r} of such a name cannot be set")
+                raise Mistake(f"{shown(path)}: an extended attribute with the name {name!r} cannot be set")
             place = folder / f"{number}.{len(lines)}"
             place.write_bytes(value)
             lines.append(encoded(f'ea_set -f "{place}" "/{path}" {name}\n'))
@@ -204,7 +204,7 @@ def fit(tree: Tree, ext: ExtOptions, make: Callable[[ExtOptions], None], *, free
             size = -(-(size + size // 8) // MEBIBYTE) * MEBIBYTE
         else:
             return tried
-    raise Mistake(f"the contents do not even fit into {size} bytes; set a size")
+    raise Mistake(f"the contents do not fit in {size} bytes; set a size")
 
 
 def is_full(mistake: Mistake) -> bool:

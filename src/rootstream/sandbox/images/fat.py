@@ -75,12 +75,12 @@ def fat_files(tree: Tree, top: str) -> Tree:
         if inode is not None and inode.kind is InodeKind.SYMLINK:
             found = tree.find(path)
             if found is None or found[1].kind is not InodeKind.FILE:
-                problems.append(f"{shown(path)} is a symlink to no file, and FAT has no symlinks; leave it out")
+                problems.append(f"{shown(path)} is a dangling symlink, and FAT has no symlinks; remove it")
                 continue
             inode = found[1]
         if inode is None or inode.kind not in (InodeKind.FILE, InodeKind.DIRECTORY):
             what = inode.kind.value if inode else "nothing"
-            problems.append(f"{shown(path)} is a {what}; FAT holds files and folders only")
+            problems.append(f"{shown(path)} is a {what}; FAT supports only files and folders")
             continue
         part.put(inner, inode)
     require_none([*problems, *_impossible(part, 32, f"/{top}")])
@@ -96,14 +96,14 @@ def lost(tree: Tree, top: str) -> tuple[str, ...]:
             continue
         what = []
         if inode.kind is InodeKind.SYMLINK:
-            what = ["a symlink, there a copy of what it leads to"]
+            what = ["a symlink, which becomes a copy of its target"]
         elif (first := names.setdefault(number, path)) != path:
-            what = [f"a hard link to {shown(first)}, there a copy of it"]
+            what = [f"a hard link to {shown(first)}, which becomes a copy of it"]
         else:
             if (inode.uid, inode.gid) != (0, 0) or inode.mode not in USUAL_MODES:
                 owner = f"{inode.uid}:{inode.gid} with mode {inode.mode:o}"
-                what = [f"{owner}, there what the mount says (by default root, 755)"]
-            what += [f"with the attribute {name}, which is lost there" for name, _ in inode.xattrs]
+                what = [f"{owner}, which become those of the mount (by default root, 755)"]
+            what += [f"with the attribute {name}, which is lost" for name, _ in inode.xattrs]
         found += [f"vfat has no owners, modes, links and attributes: {shown(path)} is {each}" for each in what]
     more = len(found) - MOST_TOLD
     return (*found[:MOST_TOLD], *([f"vfat does not keep {more} more such things"] if more > 0 else []))
@@ -120,12 +120,12 @@ def _impossible(files: Tree, bits: int, mount: str) -> Iterator[str]:
         where = f"{mount.rstrip('/')}{shown(path)}"
         problem = _wrong_name(path.rpartition("/")[2])
         if problem:
-            yield f"{where}: FAT cannot hold such a name: {problem}"
+            yield f"{where}: FAT does not support this name: {problem}"
         if (other := folded.setdefault(path.casefold(), path)) != path:
-            yield f"{where}: to FAT it is the same name as {mount.rstrip('/')}{shown(other)}"
+            yield f"{where}: to FAT, its name is the same as {mount.rstrip('/')}{shown(other)}"
         size = inode.content.size if inode.content else 0
         if size > LARGEST_FILE:
-            yield f"{where} has {size} bytes; FAT holds files of at most {LARGEST_FILE} (4 GiB - 1)"
+            yield f"{where} has {size} bytes; FAT supports files of at most {LARGEST_FILE} (4 GiB - 1)"
         if inode.kind is InodeKind.DIRECTORY:
             most = FOLDER_ENTRIES if path or bits == 32 else ENTRIES  # noqa: PLR2004
             count = (2 if path else 1) + sum(_entries(name) for name in files.children(path))
@@ -137,13 +137,13 @@ def _wrong_name(name: str) -> str | None:
     if bad := FORBIDDEN.search(name):
         return f"{bad[0]!r} is reserved"
     if name.endswith((".", " ")):
-        return "the dot or blank at its end would be gone"
+        return "the dot or space at its end would be lost"
     if RESERVED.fullmatch(name):
-        return "it means a device"
+        return "it is the name of a device"
     if not all(ord(letter) < SURROGATES or LAST_SURROGATE < ord(letter) <= LAST_LETTER for letter in name):
-        return "it is not UTF-8, or has letters beyond U+FFFF, which mtools cannot write"
+        return "it is not UTF-8, or has characters beyond U+FFFF, which mtools cannot write"
     if len(name) > LONGEST_NAME:
-        return f"it has {len(name)} letters, and {LONGEST_NAME} at most are possible"
+        return f"it has {len(name)} characters, at most {LONGEST_NAME} are possible"
     return None
 
 
@@ -186,7 +186,9 @@ def make_fat(
     `Mistake` for what it cannot hold, with paths as they are from `mount` on.
     """
     if not SMALLEST <= size <= MOST_SECTORS * sector_size:
-        raise Mistake(f"size {size} is not possible: FAT has {SMALLEST} to {MOST_SECTORS * sector_size} bytes")
+        raise Mistake(
+            f"size {size} is not possible: FAT supports {SMALLEST} to {MOST_SECTORS * sector_size} bytes"
+        )
     bits = form.bits if form else fat_bits(size, sector_size, esp=esp)
     require_possible(files, bits, mount)
     shape = ["-a", "-s", str(form.cluster), "-R", str(form.reserved)] if form else []

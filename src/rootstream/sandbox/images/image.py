@@ -44,7 +44,7 @@ def xattr_table(tree: Tree) -> bytes:
         for name, value in inode.xattrs:
             if "\n" in path or any(letter.isspace() for letter in name):
                 raise Mistake(
-                    f"{shown(path)}: an initramfs cannot carry the extended attribute {name!r} of such a name"
+                    f"{shown(path)}: an initramfs cannot contain an extended attribute with the name {name!r}"
                 )
             lines.append(f"{value.hex() or '-'} {name} /{path}\n".encode("utf-8", "surrogateescape"))
     return b"".join(lines)
@@ -54,7 +54,7 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
     """Add what the kernel needs: /dev/console, with `link_init` /init; `Mistake` if there is no init at all."""
     if tree.find("init") is None:
         if tree.find("sbin/init") is None:
-            raise Mistake("the root has neither /init nor /sbin/init: the kernel would have nothing to start")
+            raise Mistake("the root has neither /init nor /sbin/init for the kernel to start")
         if link_init:
             tree.put("init", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="sbin/init"))
     if tree.find("dev/console") is None:

@@ -124,7 +124,7 @@ def soft_needs(text: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
 def _module_name(file: str) -> str:
     match = _FILE.search(file)
     if match is None:
-        raise Mistake(f"{file!r} is no kernel module")
+        raise Mistake(f"{file!r} is not a kernel module")
     return plain_name(match["name"])
 
 

@@ -48,7 +48,7 @@ def program(data: bytes, what: str) -> Program:
     try:
         return _program(data)
     except (ValueError, struct.error) as error:
-        raise Mistake(f"{what} is no EFI program: {error}") from error
+        raise Mistake(f"{what} is not an EFI executable: {error}") from error
 
 
 def _program(data: bytes) -> Program:

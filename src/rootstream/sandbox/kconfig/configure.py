@@ -132,7 +132,7 @@ def _explained_problems(
     try:
         known = explained(requests, explain(tree, [request.symbol for request in requests]))
     except (KconfigError, ValueError) as error:
-        message = f"no reasons can be given, the tree's Kconfig code could not be asked: {error}"
+        message = f"no reasons can be given, because the tree's Kconfig code could not be run: {error}"
         problems.append(Problem(severity="warning", kind="no-reasons", message=message))
         known = {request.symbol: Reason(kind="unexplained", text="") for request in requests}
     others = {name: facts for name, facts in known.items() if not isinstance(facts, Reason)}
@@ -198,7 +198,7 @@ def _parser() -> argparse.ArgumentParser:
 def _tree(options: argparse.Namespace) -> KconfigTree:
     source = options.tree.resolve()
     if not (source / "scripts/kconfig").is_dir():
-        raise KconfigError(f"{options.tree} is no source tree of {options.kind}: it has no scripts/kconfig")
+        raise KconfigError(f"{options.tree} is not a source tree of {options.kind}: it has no scripts/kconfig")
     words = ([f"ARCH={options.arch}"] if options.arch else []) + options.make_arg
     objects = options.output.resolve() if options.output else source
     return KconfigTree(kind=options.kind, source=source, objects=objects, make_words=tuple(words))
@@ -239,7 +239,7 @@ def check_verb(options: argparse.Namespace) -> int:
         report = json.loads(read_text(options.report))
         problems = changed_since(report, config_values(read_text(options.config)))
     except (ValueError, KeyError, TypeError) as error:
-        raise KconfigError(f"{options.report} is no report of `configure`: {error}") from error
+        raise KconfigError(f"{options.report} is not a report of `configure`: {error}") from error
     if problems:
         print(log_text(problems), file=sys.stderr)
     return 2 if problems else 0

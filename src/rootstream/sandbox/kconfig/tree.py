@@ -95,7 +95,7 @@ def run(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> subprocess
     except FileNotFoundError as error:
         raise KconfigError(f"{argv[0]} is missing in this sandbox") from error
     except subprocess.TimeoutExpired as error:
-        raise KconfigError(f"{argv[0]} did not end within {TIMEOUT:g} seconds: {paste}") from error
+        raise KconfigError(f"{argv[0]} did not finish within {TIMEOUT:g} seconds: {paste}") from error
     if done.returncode != 0:
         output = (done.stdout[-2000:] + done.stderr).rstrip().split("\n")[-20:]
         raise KconfigError("\n  | ".join([f"exit status {done.returncode} from: {paste}", *output]))

@@ -145,9 +145,11 @@ def _clashes(book: _Book, groups: Sequence[Group], users: Sequence[User]) -> lis
             if number is None:
                 continue
             if name in there and there[name] != number:
-                problems.append(f"{what} {name!r}: {key} {number} is wanted, but the root has it as {there[name]}")
+                problems.append(
+                    f"{what} {name!r}: {key} {number} is requested, but the root has it as {there[name]}"
+                )
             elif taken.setdefault(number, name) != name:
-                problems.append(f"{what} {name!r}: {key} {number} is already that of {taken[number]!r}")
+                problems.append(f"{what} {name!r}: {key} {number} is already used by {taken[number]!r}")
     return problems
 
 

@@ -56,7 +56,7 @@ def write(tree: Tree, wanted: AptSources) -> None:
     security = wanted.security or wanted.url or known.get(True) or url
     if tree.find(APT) is None:
         if wanted.url:
-            raise Mistake("apt: there is no apt in this root; add it to the packages")
+            raise Mistake("apt: this root has no apt; add it to the packages")
     else:
         there = _words(tree)
         if url and security and not has_sources(tree):
@@ -99,7 +99,9 @@ def warnings(tree: Tree, wanted: AptSources) -> tuple[str, ...]:
     further = tuple(_file_of(each) for each in wanted.repositories)
     if tree.find(APT) is None or has_sources(tree, beside=further):
         return ()
-    return ("apt has no sources: its package names no archive. Give one: `apt: {url: ...}`, or say `apt: none`",)
+    return (
+        "apt has no sources: its package has no archive URL. Set one: `apt: {url: ...}`, or write `apt: none`",
+    )
 
 
 def text_of(tree: Tree, wanted: AptSources, url: str, security: str) -> str:

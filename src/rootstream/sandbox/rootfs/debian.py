@@ -106,19 +106,19 @@ def warnings(tree: Tree) -> tuple[str, ...]:
     found = []
     if tree.get(tree.resolve(DHCP)) is not None and tree.get(tree.resolve("etc/resolv.conf")) is None:
         found.append(
-            "names of hosts cannot be looked up: the network comes by DHCP, and nothing writes /etc/resolv.conf. "
+            "host names cannot be resolved: DHCP configures the network, but nothing writes /etc/resolv.conf. "
             "Add `systemd-resolved` to the packages, or a resolv.conf to an overlay"
         )
     modules = tree.find("usr/lib/modules")
     if modules and tree.children(modules[0]) and tree.find("usr/sbin/modprobe") is None:
-        found.append("the kernel's modules are there and nothing that loads them: add `kmod` to the packages")
+        found.append("there are kernel modules, but nothing that loads them: add `kmod` to the packages")
     asks = any(
         tree.find(f"{UNITS}/{unit}") is not None and not _masked(tree, unit)
         for unit in ("serial-getty@.service", "getty@.service")
     )
     if asks and tree.find("usr/sbin/agetty") is not None and tree.find("usr/bin/login") is None:
         found.append(
-            "nobody can log in on a console: it asks for a name, and the program behind it is not there. "
+            "nobody can log in on a console: there is a login prompt, but no login program.  "
             "Add `login` to the packages, or mask getty@.service and serial-getty@.service"
         )
     if tree.find(TMP_MOUNT) is not None and not _masked(tree, "tmp.mount") and (files := tree.children("tmp")):

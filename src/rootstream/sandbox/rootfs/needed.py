@@ -36,7 +36,7 @@ def lacking(tree: Tree, gone: Collection[str]) -> tuple[str, ...]:
                 f"{shown(path)} needs {name}, which is dropped" for name in _needed(inode.content) if name in gone
             ]
     more = len(found) - MOST_TOLD
-    return (*found[:MOST_TOLD], *([f"{more} more need what is dropped"] if more > 0 else []))
+    return (*found[:MOST_TOLD], *([f"{more} more need dropped files"] if more > 0 else []))
 
 
 def _needed(content: Slice) -> tuple[str, ...]:

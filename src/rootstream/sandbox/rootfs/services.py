@@ -60,7 +60,7 @@ def add_services(tree: Tree, services: tuple[ServiceSpec, ...]) -> None:
     """
     systemd = tree.find(SYSTEMD) is not None
     if services and not systemd and tree.find(RCS) is None:
-        raise Mistake("services: there is no systemd in this root; add systemd-sysv to its packages")
+        raise Mistake("services: this root has no systemd; add systemd-sysv to its packages")
     if len(services) > LAST - FIRST + 1:
         raise Mistake(f"services: there are {len(services)}, and {LAST - FIRST + 1} at most")
     for number, service in enumerate(services):
@@ -132,7 +132,7 @@ esac
 def set_sshd(tree: Tree, policy: Sshd) -> None:
     """Write the policy where OpenSSH reads it first, since it takes the first value that it reads."""
     if tree.find(SSHD) is None:
-        raise Mistake("sshd: there is no SSH server in this root; add openssh-server to its packages")
+        raise Mistake("sshd: this root has no SSH server; add openssh-server to its packages")
     lines = ["# From system.yaml.", f"PermitRootLogin {policy.root}"]
     if policy.passwords is not None:
         answer = "yes" if policy.passwords else "no"

@@ -90,7 +90,7 @@ def read_text(tree: Tree, path: str) -> str | None:
         return None
     real, inode = found
     if inode.content is None or inode.content.size > MOST_TEXT:
-        raise Mistake(f"{shown(real)} ({inode.origin}) is not the text file that it has to be")
+        raise Mistake(f"{shown(real)} ({inode.origin}) is not a text file, but has to be one")
     return b"".join(inode.content.chunks()).decode("utf-8", "surrogateescape")
 
 
@@ -217,7 +217,7 @@ def _authorized_keys(tree: Tree, account: Account, keys: Sequence[str]) -> None:
     if not keys:
         return
     if account.home in SHARED_HOMES:
-        raise Mistake(f"authorized_keys need a home, and {account.home} is none; set home")
+        raise Mistake(f"authorized_keys need a home directory, and {account.home} is none; set home")
     home = tree.make_directories(account.home[1:], directory(0o700, account.uid, account.gid, "the description"))
     folder = tree.resolve(f"{home}/.ssh", follow=True)
     made = directory(0o700, account.uid, account.gid, "the description")
@@ -250,7 +250,7 @@ def _device(tree: Tree, device: Device, ids: Ids) -> None:
     there = tree.get(real)
     if not real or (there and there.kind in (InodeKind.FILE, InodeKind.DIRECTORY)):
         what = there.kind.value if there else "directory"
-        raise Mistake(f"there is a {what} already; remove it from the layer that has it")
+        raise Mistake(f"there is already a {what}; remove it from the layer that has it")
     tree.put(real, inode if device.type == "fifo" else replace(inode, device=(device.major, device.minor)))
 
 

@@ -35,7 +35,7 @@ def choose(tree: Tree, choice: UnitChoice) -> tuple[str, ...]:
     if not choice.any():
         return ()
     if tree.find(MANAGER) is None:
-        lacking = "there is no systemd in this root"
+        lacking = "this root has no systemd"
         raise Mistake(*(asked_for(name, f"{verb}: {name}: {lacking}") for verb, name in _each(choice)))
     does: dict[str, Callable[[Tree, str], tuple[str, ...]]] = {"enable": enable, "disable": disable, "mask": mask}
     warned: list[str] = []
@@ -83,7 +83,7 @@ class _Unit:
 
         def put(match: re.Match[str]) -> str:
             if match[1] not in known:
-                raise Mistake(f"{shown(self.path)}: [Install] has %{match[1]}, which is known at run time only")
+                raise Mistake(f"{shown(self.path)}: [Install] has %{match[1]}, which is only known at run time")
             return known[match[1]]
 
         return re.sub("%(.?)", put, text)
@@ -120,7 +120,7 @@ def _unit(tree: Tree, name: str) -> _Unit:
             raise Mistake(f"it is masked: {shown(path)} is a link to {NOTHING}")
         other = inode.target.rpartition("/")[2]
         if _generic(other) != _generic(name):
-            raise Mistake(f"it is another name of {other}; name that one")
+            raise Mistake(f"it is an alias of {other}; use that name")
     return _Unit(name=name, path=path, install=_install(tree, name, path))
 
 
@@ -187,7 +187,7 @@ def _link(tree: Tree, unit: _Unit) -> None:
 
 def _checked(name: str) -> str:
     if not UNIT.fullmatch(name):
-        raise Mistake(f"[Install] names {name!r}, which is no unit")
+        raise Mistake(f"[Install] names {name!r}, which is not a unit")
     return name
 
 
@@ -207,7 +207,7 @@ def disable(tree: Tree, name: str) -> tuple[str, ...]:
     left = [
         path for folder in FOLDERS[1:] for path in _links(tree, folder, name) if "/" in path[len(folder) + 1 :]
     ]
-    return tuple(f"{shown(path)} starts it all the same; only `mask` keeps it from that" for path in left)
+    return tuple(f"{shown(path)} still starts it; only `mask` prevents that" for path in left)
 
 
 def _links(tree: Tree, folder: str, name: str) -> Iterator[str]:
@@ -230,7 +230,7 @@ def mask(tree: Tree, name: str) -> tuple[str, ...]:
     path = f"{UNITS}/{name}"
     there = tree.get(tree.resolve(path))
     if there is not None and there.kind is not InodeKind.SYMLINK:
-        raise Mistake(f"{shown(path)} is a {there.kind.value} ({there.origin}); take it away there instead")
+        raise Mistake(f"{shown(path)} is a {there.kind.value} ({there.origin}); remove it there instead")
     tree.put(path, Inode(kind=InodeKind.SYMLINK, mode=0o777, target=NOTHING, origin="the description"))
     return warned
 

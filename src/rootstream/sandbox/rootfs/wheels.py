@@ -91,10 +91,10 @@ def install(path: Path, places: Places) -> Installed:
         with zipfile.ZipFile(path) as archive:
             size = path.stat().st_size
             if any(info.compress_size > size for info in archive.infolist()):
-                raise Mistake(f"{path.name} is not a sound wheel: a file in it is larger than itself")
+                raise Mistake(f"{path.name} is not a valid wheel: a file in it is larger than the wheel")
             return _install(path.name, archive, places, most=ALWAYS + MOST_FACTOR * size)
     except DAMAGED as error:
-        raise Mistake(f"{path.name} is not a sound wheel: {error}") from error
+        raise Mistake(f"{path.name} is not a valid wheel: {error}") from error
 
 
 def _install(file: str, archive: zipfile.ZipFile, places: Places, *, most: int) -> Installed:
@@ -222,7 +222,7 @@ def write(wheels: list[Path], places: Places, output: Path, *, compiled: bool) -
             for path, (mode, content) in sorted(made.files.items()):
                 first = owners.setdefault(path, (made.name, content))
                 if first[1] != content:
-                    raise Mistake(f"{first[0]} and {made.name} both have /{path}, and not the same")
+                    raise Mistake(f"{first[0]} and {made.name} both have /{path}, with different contents")
                 tree.put(path, text_file(content, mode, origin=made.name))
     with whole_file(output) as draft, draft.open("wb") as file:
         write_tar(tree, file, source_date_epoch())

@@ -31,9 +31,9 @@ def inside(target: Path, name: str) -> Path:
     """Return a file of the target; a link in the target that leads out of it is a mistake."""
     path = target / name
     if not path.parent.resolve().is_relative_to(target.resolve()):
-        raise Mistake(f"/{name} lies behind a link that leads out of the target")
+        raise Mistake(f"/{name} is behind a link that leads out of the target")
     if path.is_symlink():
-        raise Mistake(f"/{name} is a link: it cannot be edited")
+        raise Mistake(f"/{name} is a link and cannot be edited")
     return path
 
 
@@ -61,9 +61,7 @@ def securetty(target: Path) -> None:
     else:
         heeded = True  # nobody can log in
     if not heeded:
-        raise Mistake(
-            "root_login: console: false: /bin/login does not heed /etc/securetty; use `password: locked`"
-        )
+        raise Mistake("root_login: console: false: /bin/login ignores /etc/securetty; use `password: locked`")
     inside(target, "etc/securetty").write_text("# root does not log in on a console\n")
 
 
@@ -90,7 +88,7 @@ def sshd(target: Path, policy: Mapping[str, Any]) -> None:
         before = place.read_text("utf-8", "surrogateescape") if place.is_file() else ""
         place.write_text(dropbear_text(before, policy), "utf-8", "surrogateescape")
     if policy.get("required") and not (openssh.is_file() or dropbear):
-        raise Mistake("sshd: the target has no SSH server: configure BR2_PACKAGE_OPENSSH or BR2_PACKAGE_DROPBEAR")
+        raise Mistake("sshd: the target has no SSH server; enable BR2_PACKAGE_OPENSSH or BR2_PACKAGE_DROPBEAR")
 
 
 def openssh_text(before: str, policy: Mapping[str, Any]) -> str:

@@ -50,7 +50,7 @@ def chosen(target: Path, pattern: str) -> Iterator[Path]:
     folder, _, last = pattern.strip("/").rpartition("/")
     base = target / folder
     if not base.resolve().is_relative_to(target.resolve()):
-        raise Mistake(f"{pattern} lies behind a link that leads out of the image")
+        raise Mistake(f"{pattern} is behind a link that leads out of the image")
     names = (
         fnmatch.filter([path.name for path in base.iterdir()], last) if "*" in last and base.is_dir() else [last]
     )

@@ -61,7 +61,7 @@ export class Console {
       this.#show();
       if (piece.size <= BEHIND) this.#say("");
     } else if (first) {
-      this.#say("Nothing was written to this console yet.");
+      this.#say("This console has no output yet.");
     }
     return this.offset < piece.size && piece.text !== "";
   }

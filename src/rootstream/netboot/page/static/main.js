@@ -115,8 +115,8 @@ async function attempt(work) {
     return await work();
   } catch (error) {
     if (error instanceof Fault) note(sentence(error.message), { bad: true, hint: error.hint });
-    else if (error.name === "TimeoutError") note("The server did not answer in time.", { bad: true });
-    else note("The server does not answer.", { bad: true });
+    else if (error.name === "TimeoutError") note("The server did not respond in time.", { bad: true });
+    else note("The server does not respond.", { bad: true });
     return null;
   }
 }
@@ -154,7 +154,7 @@ function gone(seconds, error) {
     box.replaceChildren(text, count, again);
   }
   const [text, count] = box.children;
-  const words = error instanceof Fault ? `The server has a problem: ${sentence(error.message)}` : "The server does not answer. What is shown may be old.";
+  const words = error instanceof Fault ? `The server has a problem: ${sentence(error.message)}` : "The server does not respond. The data shown may be out of date.";
   if (text.textContent !== words) text.textContent = words;
   count.textContent = seconds ? ` Next try in ${seconds} s.` : " Trying…";
   box.hidden = false;
@@ -202,7 +202,7 @@ async function changed(path, words, text) {
       await refresh();
     } catch (error) {
       if (!(error instanceof Fault && error.status === 401)) throw error;
-      logout("The server does not take this token any more. Log in with another one.");
+      logout("The server no longer accepts this token. Log in with another one.");
     }
   });
   data.busy = false;
@@ -234,7 +234,7 @@ const deeds = {
       const found = await ask(path(name, "power"));
       data.power.set(name, { power: found.power, at: Date.now() / 1000 });
     } catch (error) {
-      data.power.set(name, { power: null, fault: error instanceof Fault ? sentence(error.message) : "The server does not answer." });
+      data.power.set(name, { power: null, fault: error instanceof Fault ? sentence(error.message) : "The server does not respond." });
     }
     show();
   },
@@ -276,9 +276,9 @@ document.addEventListener("submit", async (event) => {
       show();
     } catch (error) {
       const wrong = error instanceof Fault && error.status === 401;
-      fault.textContent = wrong ? "The server does not know this token. Is it whole, and of this project's server?"
+      fault.textContent = wrong ? "The server does not accept this token. Is it complete, and from this project's server?"
         : error instanceof Fault ? sentence(error.message)
-          : error.name === "TypeError" && /header/i.test(error.message) ? "A token has letters, digits, - and _ only." : "The server does not answer.";
+          : error.name === "TypeError" && /header/i.test(error.message) ? "A token contains only letters, digits, - and _." : "The server does not respond.";
       find("token").select();
     }
   } else if (event.target.id === "choice") {

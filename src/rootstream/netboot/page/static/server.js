@@ -7,7 +7,7 @@ const LONGEST_PAUSE = 30_000;
 
 export class Fault extends Error {
   constructor(status, data) {
-    super(data?.message || `the server answered ${status}`);
+    super(data?.message || `the server returned HTTP ${status}`);
     this.status = status;
     this.hint = data?.hint || null;
     this.reason = data?.error || null;
@@ -31,7 +31,7 @@ async function answer(response) {
   try {
     data = await response.json();
   } catch (error) {
-    if (response.ok) throw new Fault(response.status, { message: "the server's answer makes no sense" });
+    if (response.ok) throw new Fault(response.status, { message: "the server's response is not valid" });
   }
   if (!response.ok) throw new Fault(response.status, data);
   return data;

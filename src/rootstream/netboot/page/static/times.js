@@ -83,7 +83,7 @@ export function bar(boot, scale) {
 
 export function legend(boots) {
   const seen = new Set(boots.flatMap((boot) => boot.stages.map((stage) => stage.name)));
-  return h("ul", { class: "legend", "aria-label": "Colours of the stages" },
+  return h("ul", { class: "legend", "aria-label": "Stage colours" },
     STAGES.filter(([name]) => seen.has(name)).map(([name, text]) =>
       h("li", {}, h("svg", { class: "swatch", "aria-hidden": "true" },
         h("rect", { class: `stage-${name}`, width: "100%", height: "100%" })), text)),
@@ -109,7 +109,7 @@ function median(values) {
 // The last boots of a machine side by side, the newest on the right.
 export function picture(name, boots) {
   const shown = boots.filter((boot) => total(boot) > 0).slice(0, 30).reverse();
-  if (shown.length < 2) return h("p", { class: "empty" }, "A picture comes with the second boot.");
+  if (shown.length < 2) return h("p", { class: "empty" }, "The chart appears after the second boot.");
   const totals = shown.map(total);
   const marks = steps(Math.max(...totals));
   const top = marks.at(-1);

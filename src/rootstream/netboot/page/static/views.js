@@ -66,8 +66,8 @@ export function machines(data) {
   if (!data.machines.length) {
     return [
       h("h1", { tabindex: -1, "data-key": "h1" }, "Machines"),
-      h("div", { class: "panel empty" }, h("p", {}, "No machines are described yet."),
-        h("p", { class: "note" }, "Write them below ", h("code", {}, "machines:"), " in system.yaml: the server reads it again by itself.")),
+      h("div", { class: "panel empty" }, h("p", {}, "There are no machines yet."),
+        h("p", { class: "note" }, "Add them to ", h("code", {}, "machines:"), " in system.yaml; the server reloads it automatically.")),
     ];
   }
   return [
@@ -77,8 +77,8 @@ export function machines(data) {
         h("input", { type: "search", id: "filter", placeholder: "name, address, system" }))),
     h("ul", { class: "panel rows", "data-key": "machines", "aria-label": "Machines" },
       found.slice(0, MOST_ROWS).map((each) => row(each, scale)),
-      !found.length && h("li", { class: "empty", "data-key": " none" }, "No machine is like that.")),
-    found.length > MOST_ROWS && h("p", { class: "note" }, `The first ${MOST_ROWS} of ${found.length} are shown: the filter finds the others.`),
+      !found.length && h("li", { class: "empty", "data-key": " none" }, "No machine matches.")),
+    found.length > MOST_ROWS && h("p", { class: "note" }, `Showing the first ${MOST_ROWS} of ${found.length}; use the filter to find others.`),
     lasts.length > 0 && legend(lasts),
     h("section", { "data-key": "boots", "aria-labelledby": "boots-title" },
       h("h2", { id: "boots-title" }, "Last boots"), boots(data.boots.slice(0, 20), true)),
@@ -94,7 +94,7 @@ function stages(boot) {
       h("th", { scope: "row" }, h("svg", { class: "swatch", "aria-hidden": "true" },
         h("rect", { class: `stage-${each.name}`, width: "100%", height: "100%" })), label(each.name)),
       h("td", {}, duration(each.after)),
-      h("td", {}, each.seconds === null ? "not ended" : duration(each.seconds)),
+      h("td", {}, each.seconds === null ? "not finished" : duration(each.seconds)),
       h("td", {}, size(each.bytes)),
       h("td", {}, each.bytes > 100_000 && each.seconds > 0 ? `${size(each.bytes / each.seconds)}/s` : ""),
       h("td", { class: "note" }, each.detail))))));
@@ -129,7 +129,7 @@ export function boots(found, named) {
 
 // --- one machine -----------------------------------------------------------------------------------------------
 
-const POWER = { on: "on", off: "off", unknown: "not known" };
+const POWER = { on: "on", off: "off", unknown: "unknown" };
 
 function power(data, machine) {
   const known = data.power.get(machine.name);
@@ -139,11 +139,11 @@ function power(data, machine) {
     h("h2", { id: "power-title" }, "Power"),
     h("p", { class: "line", role: "status" },
       known?.asking ? "asking…"
-        : known ? [h("span", { class: `outcome power-${known.power}` }, known.power ? POWER[known.power] : "no answer"),
+        : known ? [h("span", { class: `outcome power-${known.power}` }, known.power ? POWER[known.power] : "no response"),
           h("span", { class: "note" }, known.fault || ago(known.at))]
-          : h("span", { class: "note" }, none ? "Nobody here can switch this machine: no power control is described for it."
+          : h("span", { class: "note" }, none ? "This machine has no power control in system.yaml."
             : `Controlled by: ${machine.power}.`)),
-    !none && h("div", { class: "buttons" }, h("button", { type: "button", "data-do": "power-state", disabled: known?.asking }, "Ask for its state")),
+    !none && h("div", { class: "buttons" }, h("button", { type: "button", "data-do": "power-state", disabled: known?.asking }, "Refresh")),
     h("div", { class: "buttons" },
       !none && [["on", "Switch on"], ["off", "Switch off"], ["cycle", "Power cycle"]].map(([action, text]) =>
         h("button", { type: "button", "data-do": "power", "data-action": action, class: action === "on" ? "" : "danger", disabled: locked }, text))));
@@ -178,8 +178,8 @@ function choice(data, machine) {
     h("h2", { id: "choice-title" }, "Boots next"),
     h("p", { class: "line" }, h("strong", {}, next.system), build(next.build), source(next)),
     h("p", { class: "note" }, changed
-      ? `${word === "once" ? "For its next boot only; then" : "Without this choice"} ${machine.system}, as system.yaml says.`
-      : next.source === "pinned" ? "system.yaml pins the machine to this build." : "As system.yaml says."),
+      ? `${word === "once" ? "For its next boot only; then" : "Without this choice"} ${machine.system}, as described in system.yaml.`
+      : next.source === "pinned" ? "system.yaml pins the machine to this build." : "As described in system.yaml."),
     h("form", { id: "choice", class: "choice", "data-machine": machine.name },
       h("fieldset", { disabled: locked },
         h("legend", { class: "hidden" }, "Choose what the machine boots"),
@@ -199,14 +199,14 @@ function facts(machine) {
 }
 
 export const readOnly = (data) => !data.allowed && h("p", { class: "locked", "data-key": "locked" },
-  h("span", {}, "You can look at everything. To change something, log in."),
+  h("span", {}, "You can view everything. To change something, log in."),
   h("button", { type: "button", "data-do": "login" }, "Log in"));
 
 export function machine(data) {
   const found = data.machines.find((each) => each.name === data.name);
   if (!found) {
     return [h("h1", { tabindex: -1, "data-key": "h1" }, "No such machine"),
-      h("div", { class: "panel empty" }, h("p", {}, "system.yaml does not have it, or not any more."), h("p", {}, h("a", { href: "#/" }, "All machines")))];
+      h("div", { class: "panel empty" }, h("p", {}, "It is not in system.yaml, or not any more."), h("p", {}, h("a", { href: "#/" }, "All machines")))];
   }
   const own = data.own;
   return [
@@ -236,8 +236,8 @@ export function builds(data) {
   return [
     h("h1", { tabindex: -1, "data-key": "h1" }, "Builds"),
     data.systems.length > 0 && readOnly(data),
-    !data.systems.length && h("div", { class: "panel empty" }, h("p", {}, "Nothing is built yet."),
-      h("p", { class: "note" }, "What ", h("code", {}, "rootstream build"), " makes is served at once.")),
+    !data.systems.length && h("div", { class: "panel empty" }, h("p", {}, "Nothing has been built yet."),
+      h("p", { class: "note" }, "New builds of ", h("code", {}, "rootstream build"), " are served immediately.")),
     data.systems.map((system) => {
       const index = system.builds.findIndex((each) => each.current);
       const older = index >= 0 ? system.builds[index + 1] : null;
