@@ -114,7 +114,7 @@ def test_as_many_names_as_fit_into_the_root_folder(tmp_path: Path) -> None:
         (
             "payload",
             large(LARGEST_FILE + 1),
-            "^/boot/payload has 4294967296 bytes; FAT holds .* at most 4294967295",
+            "^/boot/payload has 4294967296 bytes; FAT supports .* at most 4294967295",
         ),
         ("a:b", text_file(b""), "^/boot/a:b: FAT does not support this name: ':' is reserved$"),
         ("new\nline", text_file(b""), r"^/boot/new\\nline: FAT does not support this name: '\\n' is reserved$"),
@@ -164,7 +164,7 @@ def disk(boot: int | None = None) -> DiskSpec:
 @pytest.mark.parametrize(
     ("boot", "inode", "message"),
     [
-        (None, large(4_300_000_000), r"^partition 1 \(boot\): /boot/payload has 4300000000 bytes; FAT holds"),
+        (None, large(4_300_000_000), r"^partition 1 \(boot\): /boot/payload has 4300000000 bytes; FAT supports"),
         (8 * MIB, text_file(bytes(9 * MIB)), r"^partition 1 \(boot\): size 8388608 is too small: \d+ bytes are"),
         (4096, text_file(b""), r"^partition 1 \(boot\): size 4096 is not possible: FAT supports 65536 to"),
     ],

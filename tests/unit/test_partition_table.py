@@ -93,7 +93,7 @@ def test_the_same_table_is_the_same_bytes(tmp_path: Path) -> None:
 
 def test_what_a_table_cannot_say() -> None:
     large = (Entry(start=MIB, size=1 << 41, type="83"),)
-    with pytest.raises(Mistake, match="larger than an MBR"):
+    with pytest.raises(Mistake, match="too large for an MBR"):
         script("mbr", "0x1", large, 512)
     assert "start=256, size=536870912" in script("mbr", "0x1", large, 4096)
     huge = (Entry(start=MIB, size=1 << 41, type=LINUX, uuid=FIRST),)

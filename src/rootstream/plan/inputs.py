@@ -71,7 +71,7 @@ def requirement_text(path: Path) -> str:
                 "requirement-refused",
                 problem,
                 where=Where(path=path, line=number),
-                hint="List each file in system.yaml, set indexes in pip's configuration, and use `from_source:` and\n"
+                hint="List files in system.yaml, indexes in pip's configuration, and use `from_source:` and\n"
                 "  `git:` for packages without a wheel.",
             )
         found.append(line)

@@ -45,7 +45,7 @@ def script(table: Literal["mbr", "gpt"], identity: str, entries: Sequence[Entry]
     for entry in entries:
         start, size = entry.start // sector_size, entry.size // sector_size
         if start + size > MOST_SECTORS[table]:
-            raise Mistake("the disk is larger than an MBR table can say (2 TiB with sectors of 512 bytes)")
+            raise Mistake("the disk is too large for an MBR partition table (2 TiB with sectors of 512 bytes)")
         words = [f"start={start}", f"size={size}", f"type={entry.type}"]
         words += [f"uuid={entry.uuid}", f'name="{entry.name}"'] if entry.uuid else []
         lines.append(", ".join([*words, *(["bootable"] if entry.active else [])]))
