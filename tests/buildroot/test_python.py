@@ -58,7 +58,7 @@ def test_wheels_become_a_package(any_tree: Path, defconfig: str, tmp_path: Path,
     (box / "system.yaml").write_text(SYSTEM.format(tree=any_tree, version=version))
     run("update", cwd=box, env=env)
     assert "greeting-1.0-py3-none-any.whl" in (box / "system.lock").read_text()
-    assert "installed anew" in run("build", "--dry-run", cwd=box, env=env).stderr
+    assert "installed again" in run("build", "--dry-run", cwd=box, env=env).stderr
     assert not (box / ".rootstream/buildroot/box").exists()
     run("fetch", cwd=box, env=env, check=False)  # what Buildroot itself downloads is not to be had everywhere
     folder = box / ".rootstream/buildroot/box/python/usr"

@@ -187,8 +187,8 @@ def test_fault_that_passes(site: Site, store: Store) -> None:
         (moved_to("ftp://127.0.0.1/a"), "not http or https"),
         (moved_to("file:///etc/passwd"), "not http or https"),
         (moved_to(""), "not http or https"),
-        (moved_to("http://[/"), "malformed address"),
-        (moved_to("http://127.0.0.1:port/"), "malformed address"),
+        (moved_to("http://[/"), "malformed URL"),
+        (moved_to("http://127.0.0.1:port/"), "malformed URL"),
     ],
 )
 def test_bad_mirror(site: Site, other: Site, store: Store, answer: Answer, text: str) -> None:
@@ -285,7 +285,7 @@ def test_local_mirror(tmp_path: Path, store: Store) -> None:
     assert caught.value.reason == "not-on-mirror"
     with pytest.raises(Fault) as caught:
         get([Item(path="pool", size=1, sha256="0" * 64)], [Mirror(url=url)], store)
-    assert "no regular file" in (caught.value.detail or "")
+    assert "not a regular file" in (caught.value.detail or "")
 
 
 def test_two_fetches_at_once_share_the_work(site: Site, store: Store) -> None:

@@ -72,7 +72,7 @@ def test_the_password_of_root_is_set(target: Path) -> None:
     ("told", "said"),
     [
         ({"sshd": {"root": "no", "required": True}}, "no SSH server"),
-        ({"securetty": True}, "heed"),
+        ({"securetty": True}, "ignores /etc/securetty"),
         ({"folders": ["/out/x"]}, "leads out"),
         ({"issue": "x"}, "is a link"),
     ],

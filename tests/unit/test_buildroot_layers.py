@@ -302,7 +302,7 @@ def test_settings_know_the_line_that_makes_them(tmp_path: Path) -> None:
         "    variants:\n      other:\n        layers:\n          - hostname: there\n"
     )
     own, other = load(path).systems
-    with pytest.raises(UserError, match="two packages have the name 'a'") as caught:
+    with pytest.raises(UserError, match="two services have the name 'a'") as caught:
         generate(own, tmp_path, Path("/made"))
     assert caught.value.where == Where(path=path, line=9)
     lines = {each.symbol: each.line for each in generate(other, tmp_path, Path("/made")).settings}

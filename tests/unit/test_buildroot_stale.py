@@ -96,7 +96,7 @@ def test_files_and_new_dependencies_are_named_together() -> None:
     (line, target) = lines(info, computed(info, files={"package/tool": "changed"}))
     assert line == (
         "tool is rebuilt: its make rules or files changed, it now needs first, second, "
-        "it needs library, toolchain no more"
+        "it no longer needs library, toolchain"
     )
     assert target == TARGET
 

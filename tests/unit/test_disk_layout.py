@@ -128,7 +128,7 @@ def test_what_fat_can_hold() -> None:
 @pytest.mark.parametrize(
     ("path", "inode", "message"),
     [
-        ("boot/link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/absent"), "symlink to no file"),
+        ("boot/link", Inode(kind=InodeKind.SYMLINK, mode=0o777, target="/absent"), "dangling symlink"),
         (
             "boot/dev",
             Inode(kind=InodeKind.CHAR, mode=0o600),

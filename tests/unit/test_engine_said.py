@@ -55,7 +55,7 @@ def failed(*problems: Problem) -> UserError:
 def test_the_explanation_comes_first() -> None:
     error = failed(DOUBT, LOST)
     assert error.reason == "symbol-dependency"
-    assert str(error).startswith("linux.config:3: CONFIG_USB=y was asked for")
+    assert str(error).startswith("linux.config:3: CONFIG_USB=y was requested")
     assert error.where is not None
     assert (error.where.path, error.where.line) == (Path("linux.config"), 3)
     assert error.detail == "depends on PCI (drivers/usb/Kconfig:1)\nunmet: PCI [=n]"

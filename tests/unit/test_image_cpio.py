@@ -159,7 +159,7 @@ def test_extended_attributes_travel_in_a_table() -> None:
     )
     assert tree.get("etc/rootstream/xattrs") is not None
     tree.put("bad\nname", Inode(kind=InodeKind.FILE, mode=0o755, xattrs=(CAPABILITY,)))
-    with pytest.raises(Mistake, match="cannot carry"):
+    with pytest.raises(Mistake, match="cannot contain"):
         xattr_table(tree)
 
 

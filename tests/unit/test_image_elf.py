@@ -68,7 +68,7 @@ def test_what_is_no_whole_elf_file(broken: bytes) -> None:
 
 
 def test_an_entry_outside_of_all_segments() -> None:
-    with pytest.raises(elf.NotElf, match="in no segment"):
+    with pytest.raises(elf.NotElf, match="not in any segment"):
         elf.read(made(entry=0x5000)).physical_entry()
 
 
@@ -106,7 +106,7 @@ def test_a_capsule_as_it_is_linked() -> None:
         ),
         ({"machine": 62}, "machine 62, not for riscv64"),
         ({"kind": 1}, "not an executable"),
-        ({"entry": 0x10}, "in no segment"),
+        ({"entry": 0x10}, "not in any segment"),
         ({"segments": ((VIRTUAL, 0, b"other", 8),)}, "does not contain the initramfs"),
     ],
 )

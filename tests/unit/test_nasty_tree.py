@@ -129,7 +129,7 @@ def folders(count: int) -> Tree:
             "^/f has .* extended attributes; ext4",
         ),
         ("ext2", linked(32001), "has more than 32000 hard links"),
-        ("ext2", folders(31999), "^/d has 31999 folders in it; ext2 can have 31998"),
+        ("ext2", folders(31999), "^/d has 31999 folders in it; ext2 supports 31998"),
     ],
     ids=["ext2-size", "ext4-size", "attributes", "links", "folders"],
 )

@@ -227,7 +227,7 @@ def test_devices() -> None:
     assert pipe is not None
     assert pipe.kind is InodeKind.FIFO
     tree.put("dev/file", text_file(b""))
-    with pytest.raises(Mistake, match="device /dev/file: there is a file already"):
+    with pytest.raises(Mistake, match="device /dev/file: there is already a file"):
         applied({"devices": [{"path": "/dev/file", "type": "fifo"}]}, tree)
 
 

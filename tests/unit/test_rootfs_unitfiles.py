@@ -112,7 +112,7 @@ def test_a_mask_stands_for_the_unit(tree: Tree) -> None:
         ("enable", "mien.service", "did you mean mine.service"),
         ("disable", "mine", "did you mean mine.service"),
         ("enable", "static.service", r"no \[Install\]"),
-        ("enable", "alias.service", "another name of theirs.service"),
+        ("enable", "alias.service", "an alias of theirs.service"),
         ("enable", "off.service", "masked"),
         ("enable", "host.service", "%H"),
         ("enable", "agent.socket", "one of users' own"),

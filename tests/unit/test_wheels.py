@@ -75,7 +75,7 @@ def test_entry_points_are_checked(tmp_path: Path) -> None:
 def test_what_is_no_wheel_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "x-1-py3-none-any.whl"
     path.write_bytes(b"no zip")
-    with pytest.raises(Mistake, match="not a sound wheel"):
+    with pytest.raises(Mistake, match="not a valid wheel"):
         install(path, PLACES)
 
 

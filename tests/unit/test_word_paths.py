@@ -28,13 +28,13 @@ from rootstream.errors import Problems
     ],
 )
 def test_the_right_place_is_named(tmp_path: Path, words: str, place: str) -> None:
-    assert message(tmp_path, words).endswith(f"; it belongs into {place}")
+    assert message(tmp_path, words).endswith(f"; it belongs in {place}")
 
 
 def test_words_of_a_system_beside_the_systems(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, one("") + "layers: []\n")
     assert problem.reason == "unknown-key"
-    assert problem.message.endswith("; it belongs into systems.NAME")
+    assert problem.message.endswith("; it belongs in systems.NAME")
 
 
 def test_a_word_that_is_known_nowhere_has_no_place(tmp_path: Path) -> None:
@@ -49,4 +49,4 @@ def test_every_word_of_a_system_has_its_place(tmp_path: Path) -> None:
             read(tmp_path, one(f"machine: {{nics: [{{{word}: {{}}}}]}}"))
         (problem,) = caught.value.problems
         assert problem.reason == "unknown-key", word
-        assert "; it belongs into " in problem.message, word
+        assert "; it belongs in " in problem.message, word

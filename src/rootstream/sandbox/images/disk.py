@@ -261,7 +261,7 @@ def _make_fat(made: WrittenPartition, number: int, tree: Tree, position: int) ->
     except Mistake as mistake:
         if "disk full" not in str(mistake).lower():
             raise
-        raise Mistake(f"size {size} is too small: its files need {needed} bytes") from mistake
+        raise Mistake(f"size {size} is too small for its files; {needed} bytes are enough") from mistake
     return size
 
 
