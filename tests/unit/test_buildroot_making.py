@@ -300,6 +300,39 @@ def test_which_targets_only_look(words: tuple[str, ...], looks: bool) -> None:
     assert interactive.looks_only(words) is looks
 
 
+NEEDS = {
+    "linux": ("toolchain", "host-kmod"),
+    "toolchain": ("skeleton",),
+    "skeleton": (),
+    "host-kmod": ("host-meson",),
+    "host-meson": (),
+    "host-xz": (),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "variables", "wanted"),
+    [
+        ("linux", {}, {"linux"}),
+        (
+            "linux",
+            {
+                "LINUX_DEPENDENCIES": "toolchain host-kmod",
+                "LINUX_KCONFIG_DEPENDENCIES": " toolchain",
+                "LINUX_EXTRACT_DEPENDENCIES": "host-xz",
+            },
+            {"linux", "toolchain", "skeleton", "host-xz"},
+        ),
+        ("linux", {"LINUX_PATCH_DEPENDENCIES": "host-kmod"}, {"linux", "host-kmod", "host-meson"}),
+        ("linux", {"LINUX_KCONFIG_DEPENDENCIES": "nobody-knows"}, set(NEEDS)),
+        ("other", {}, set(NEEDS)),
+    ],
+)
+def test_a_menu_wants_what_its_kconfig_runs(name: str, variables: dict[str, str], wanted: set[str]) -> None:
+    known = {each: info.package(each, {"dependencies": needs}, {}) for each, needs in NEEDS.items()}
+    assert interactive.wanted_by_menu(name, known, variables) == wanted
+
+
 def test_a_digest_of_files_sees_every_change(tmp_path: Path) -> None:
     folder = tmp_path / "overlay"
     (folder / "etc").mkdir(parents=True)

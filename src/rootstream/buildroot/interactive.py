@@ -20,6 +20,7 @@ _CONFIGURES = re.compile(
     r"|all(?:yes|no|mod|def)(?:package)?config)"
 )
 _NAMED = re.compile(r".+_defconfig|defconfig_.+")
+_BEFORE_A_MENU = tuple(f"{step}_DEPENDENCIES" for step in ("KCONFIG", "DOWNLOAD", "EXTRACT", "PATCH"))
 # Targets that need no configuration, or only look at it: nothing is brought up to date before them.
 _LOOKING = re.compile(
     r"help|list-defconfigs|print-version|printvars|show-vars|show-targets|show-build-order|show-info|show-info-all"
@@ -109,6 +110,20 @@ def wanted_by(words: Iterable[str], known: Mapping[str, BuildrootPackage]) -> fr
             found.add(name)
             waiting += known[name].dependencies
     return frozenset(found)
+
+
+def wanted_by_menu(
+    name: str, known: Mapping[str, BuildrootPackage], variables: Mapping[str, str]
+) -> frozenset[str]:
+    """Return the packages that must be there to edit the configuration of one; `variables` are those of that one.
+
+    It is unpacked and patched itself, and what its Kconfig runs is built; all else that it needs comes later
+    (Buildroot, package/pkg-kconfig.mk, package/pkg-generic.mk).
+    """
+    if name not in known:
+        return wanted_by((name,), known)
+    needs = {each for step in _BEFORE_A_MENU for each in variables.get(f"{known[name].prefix}{step}", "").split()}
+    return frozenset({name}) | (wanted_by(sorted(needs), known) if needs else frozenset())
 
 
 def hand_to_make(space: Workspace, words: tuple[str, ...], *, network: bool = False) -> int:

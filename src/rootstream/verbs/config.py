@@ -73,10 +73,11 @@ class Config:
         return config_edit.open_package(self.space, kind, tool, to, self.base, self.alone)
 
     def _bring(self, kind: str) -> None:
-        """Download what a package that is not unpacked yet is made from: there is no network to unpack it."""
+        """Download what unpacking a package and opening its menu takes: neither has a network."""
         if not config_edit.is_unpacked(self.space, kind):
             opening.ask(self.ready, self.report)
-            fetching.bring(self.space, interactive.wanted_by((kind,), info.known(self.space)), self.report)
+            known, variables = info.known(self.space), info.variables(self.space, kind)
+            fetching.bring(self.space, interactive.wanted_by_menu(kind, known, variables), self.report)
 
     def compose(self) -> Composed:
         """Bring the .config in step and return it."""
