@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -279,17 +280,22 @@ def test_a_root_of_the_users_own_elements(small: Path, run: Command) -> None:
     (small / "mine" / "elements").mkdir(parents=True)
     (small / "mine" / "files" / "sbin").mkdir(parents=True)
     (small / "mine" / "files" / "sbin" / "init").write_text("#!/bin/sh\n")
+    (small / "mine" / "files" / "sbin" / "init").chmod(0o755)
+    (small / "mine" / "files" / "note").write_text("text\n")
     (small / "mine" / "project.conf").write_text(PROJECT)
     element = "kind: import\nsources:\n- kind: local\n  path: files\n"
     (small / "mine" / "elements" / "tree.bst").write_text(element)
     root = "root: {elements: {project: mine, target: tree.bst}}"
     (small / "system.yaml").write_text(SMALL.replace("root: busybox", root))
     run("build", cwd=small, check=True)
-    listed = subprocess.run(
-        ["tar", "-tf", str(small / "out" / "small" / "rootfs.tar")], capture_output=True, text=True, check=True
-    ).stdout
-    assert "sbin/init" in listed
-    assert "etc/hostname" in listed
+    with tarfile.open(small / "out" / "small" / "rootfs.tar") as packed:
+        modes = {member.name.removeprefix("./"): member.mode for member in packed}
+    assert (modes["sbin/init"], modes["note"]) == (0o755, 0o644)
+    assert "etc/hostname" in modes
+    (small / "mine" / "files" / "note").chmod(0o755)
+    run("build", cwd=small, check=True)
+    with tarfile.open(small / "out" / "small" / "rootfs.tar") as packed:
+        assert next(member.mode for member in packed if member.name.endswith("note")) == 0o755
     # An element that fails: the end of its log, and how to look inside.
     failing = "kind: manual\nconfig:\n  build-commands:\n  - echo it went wrong; false\n"
     (small / "mine" / "elements" / "tree.bst").write_text(failing)

@@ -38,6 +38,12 @@ class Spooled:
             yield os.pread(self._descriptor, CHUNK, place)
 
 
+class Program(bytes):
+    """The bytes of a file that may be executed."""
+
+    __slots__ = ()
+
+
 Content = bytes | Spooled
 
 

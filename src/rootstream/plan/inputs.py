@@ -13,7 +13,7 @@ from rootstream.description.roots import FromBusybox, FromDebianPackages, FromEl
 from rootstream.description.system import ConfigBase, ConfigFile, FromFolder, SourceTree
 from rootstream.errors import UserError, Where
 from rootstream.formats import requirement
-from rootstream.host.content import Content
+from rootstream.host.content import Content, Program
 from rootstream.host.file_text import bytes_of, key_lines, openpgp_key, text_of
 from rootstream.plan import overlay
 from rootstream.plan.kernel.kconfig import BASE_FILE, Fragment
@@ -201,7 +201,9 @@ def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:
         if path.is_symlink():
             raise UserError("symlink-in-project", "links are not supported here", where=Where(path=path))
         if path.is_file():
-            files[f"junctions/{Path(name).stem}/{relative}"] = bytes_of(path)
+            content = bytes_of(path)
+            is_program = path.stat().st_mode & 0o111
+            files[f"junctions/{Path(name).stem}/{relative}"] = Program(content) if is_program else content
     text = f"kind: junction\nsources:\n- kind: local\n  path: junctions/{Path(name).stem}\n"
     files[f"elements/{name}"] = text.encode()
     return files

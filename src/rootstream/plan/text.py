@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
-from rootstream.host.content import Content, chunks
+from rootstream.host.content import Content, Program, chunks
 from rootstream.plan.model import Dependency, Element, Json, Plan, Source
 
 PROJECT_NAME = "rootstream"
@@ -144,7 +144,7 @@ def digest(plan: Plan, rendered: Mapping[str, Content], target: str, also: Itera
                 paths.update(path for path in rendered if path.startswith(folder))
     for path in sorted(paths):
         content = rendered[path]
-        state.update(f"{path}\0{len(content)}\0".encode())
+        state.update(f"{path}\0{len(content)}\0{'x' * isinstance(content, Program)}".encode())
         for piece in chunks(content):
             state.update(piece)
     return state.hexdigest()

@@ -21,7 +21,7 @@ from rootstream.description.load import load
 from rootstream.description.model import Description
 from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, temporary
-from rootstream.host.content import Content, chunks
+from rootstream.host.content import Content, Program, chunks
 from rootstream.project import committed
 
 DESCRIPTION = "system.yaml"
@@ -270,16 +270,24 @@ def sync(folder: Path, files: Mapping[str, Content], keep: tuple[str, ...] = ())
         elif present not in wanted:
             present.unlink()
     for path, content in files.items():
-        place = folder / path
-        if place.is_file() and not place.is_symlink() and _holds(place, content):
-            continue
-        if place.is_dir():
-            place.rmdir()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        new = place.with_name(f".{place.name}.new")
-        with new.open("wb") as file:
-            file.writelines(chunks(content))
-        new.replace(place)
+        _put(folder / path, content)
+
+
+def _put(place: Path, content: Content) -> None:
+    is_program = isinstance(content, Program)
+    if place.is_file() and not place.is_symlink() and _holds(place, content):
+        if bool(place.stat().st_mode & 0o111) != is_program:
+            place.chmod(0o755 if is_program else 0o644)
+        return
+    if place.is_dir():
+        place.rmdir()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    new = place.with_name(f".{place.name}.new")
+    with new.open("wb") as file:
+        file.writelines(chunks(content))
+    if is_program:
+        new.chmod(0o755)
+    new.replace(place)
 
 
 def _holds(place: Path, content: Content) -> bool:
