@@ -190,7 +190,7 @@ def test_a_key_that_is_not_the_one_asked_for(bst: Bst, site: Site, vendor: Repos
     words = described(bst, vendor, vendor.armored)
     (bst.path / "keys" / words["key"]).write_bytes(site.repository.keyring.read_bytes())
     element(bst, site, "tool", words)
-    assert "the key of vendor is not the one that was asked for" in bst.fails("source", "track", "set.bst")
+    assert "the key of vendor is not the requested one" in bst.fails("source", "track", "set.bst")
 
 
 def test_keys_of_a_source_are_checked(bst: Bst, site: Site, vendor: Repository) -> None:

@@ -202,7 +202,7 @@ def test_a_description_that_becomes_wrong_is_not_taken(make_light: Make) -> None
     assert lab.curl("/machines/52-54-00-12-34-56.ipxe")[0] == 200
     path.write_text(good.replace("12:34:56", "12:34:99"))
     lab.until(lambda: "was reloaded" in lab.said())
-    assert "not known" in lab.curl("/machines/52-54-00-12-34-56.ipxe")[1]
+    assert "unknown machine" in lab.curl("/machines/52-54-00-12-34-56.ipxe")[1]
     assert "boots hello" in lab.curl("/machines/52-54-00-12-34-99.ipxe")[1]
 
 

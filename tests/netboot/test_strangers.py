@@ -24,7 +24,7 @@ def test_a_menu(make_lab: Make, keys: bytes) -> None:
     console = lab.project / "console"
     machine = lab.machine(STRANGER, console)
     assert machine.stdin
-    lab.until(lambda: "Boot from the own disk" in console.read_text(errors="replace"), patience=180)
+    lab.until(lambda: "Boot from the local disk" in console.read_text(errors="replace"), patience=180)
     machine.stdin.write(keys)
     machine.stdin.flush()
     # there is no disk: the firmware says so
@@ -41,7 +41,7 @@ def test_its_own_disk(make_lab: Make, unknown: str) -> None:
     console = lab.project / "console"
     disk = f"file={lab.built}/out/hello/disk.img,format=raw,if=none,id=disk,snapshot=on"
     lab.machine(STRANGER, console, "-drive", disk, "-device", "ide-hd,drive=disk,bus=ide.0,bootindex=2")
-    said = "it boots from its own disk" if unknown == "local" else "this machine is not served"
+    said = "booting from its local disk" if unknown == "local" else "this machine is not served"
     lab.until(lambda: "Hello World!" in console.read_text(errors="replace"), patience=180)
     assert said in console.read_text(errors="replace")
     assert STRANGER in lab.said()

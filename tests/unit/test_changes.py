@@ -39,7 +39,7 @@ def test_every_kind_of_change_is_named(tmp_path: Path) -> None:
     (tmp_path / "overlay" / "link").symlink_to("lib")
     after = noted(tmp_path, SYSTEM.replace("hostname: box", "hostname: other").replace("[tar]", "[tar, squashfs]"))
     assert changes.differences(before, after) == (
-        "file overlay/etc/gone is gone",
+        "file overlay/etc/gone was removed",
         "file overlay/etc/motd changed",
         "file overlay/etc/new is new",
         "file overlay/link changed",

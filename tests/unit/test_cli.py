@@ -49,7 +49,7 @@ def test_an_image_that_no_system_makes_is_told_before_anything_is_built(tmp_path
     (tmp_path / "system.yaml").write_text("systems: {abc: {root: busybox, kernel: {}, images: [initramfs]}}\n")
     done = run("verify", "--boot", "disk", cwd=tmp_path)
     assert done.returncode == 2
-    assert "there is no image 'disk'; there is: initramfs" in done.stderr
+    assert "no image 'disk'; available: initramfs" in done.stderr
     assert not (tmp_path / "system.lock").exists()
 
 

@@ -140,4 +140,4 @@ def test_a_database_is_settled_and_told(tree: Tree, mark: str, beside: str) -> N
         tree.put(path, text_file(b"id"))
     settle(tree, [mark, beside], [])
     (warning,) = databases(tree)
-    assert warning.partition(" holds a database of ")[0] in f"/{mark}"
+    assert warning.partition(" contains a database of ")[0] in f"/{mark}"

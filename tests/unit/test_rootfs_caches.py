@@ -56,5 +56,5 @@ def test_systemd_makes_at_the_start_what_a_layer_brings(path: str, kept: tuple[s
 )
 def test_what_nobody_makes_is_told(path: str, program: str) -> None:
     (told,) = unmade(tree_with(path, "overlay/"))
-    assert told.startswith(f"/{path} does nothing yet: `{program}`")
+    assert told.startswith(f"/{path} has no effect: `{program}`")
     assert list(unmade(tree_with(path, BASE))) == []

@@ -33,7 +33,7 @@ LAST_LINES = 30
 
 _MESSAGES: dict[Fault, str] = {
     "kernel-panic": "the kernel panicked",
-    "kernel-oops": "the kernel reported an error of its own (BUG or Oops)",
+    "kernel-oops": "the kernel reported a bug (BUG or Oops)",
     "no-bootable-device": "the firmware found no bootable disk",
     "emergency-mode": "systemd is in emergency mode: something that it needs is missing, such as a disk",
     "console-flood": "the machine floods its console",

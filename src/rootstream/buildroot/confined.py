@@ -29,7 +29,7 @@ _USER = 1000
 _ALONE = ("--unshare-user", "--unshare-ipc", "--unshare-pid", "--unshare-uts", "--hostname", "buildroot")
 _PROBING = 20.0
 NOT_SHOWN = (
-    "A home as a whole, what is hidden in one, and the host's own files are not shown. Copy what is wanted of it "
+    "Whole home directories, hidden files in them, and files of the host are not visible to builds. Copy the file "
     "into the project."
 )
 _CONTROLLING = ("setsid", "--ctty", "--wait")
@@ -286,8 +286,8 @@ def require(env: Mapping[str, str]) -> None:
 @cache
 def _problem(path: str) -> UserError | None:
     hint = (
-        "`rootstream doctor` shows what it takes. Where that cannot be had and the whole machine is a sandbox, as "
-        f"in a container of its own, {VARIABLE}={OFF} runs Buildroot without one."
+        "`rootstream doctor` shows the requirements. If they cannot be met and the machine is disposable, as "
+        f"in a dedicated container, {VARIABLE}={OFF} runs Buildroot without one."
     )
     argv = [*_base(network=False)]
     for each in mounts.SYSTEM:

@@ -90,8 +90,8 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("is on no mirror",),  # as debian_packages and debian_source say it
         "not-on-mirror",
         (
-            "ROOTSTREAM_FETCHED names a folder of `rootstream fetch --to`, ROOTSTREAM_DEBIAN_SNAPSHOTS archives\n"
-            "  with old versions; `rootstream update` pins those that mirrors have now."
+            "Set ROOTSTREAM_FETCHED to a folder of `fetch --to`, or ROOTSTREAM_DEBIAN_SNAPSHOTS to archives\n"
+            "  with old versions; or run `rootstream update` to pin current ones."
         ),
     ),
     (
@@ -118,14 +118,14 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ),
         "no-suite",
         (
-            "Check its name, or name a mirror that has it in `debian: mirrors:` or ROOTSTREAM_DEBIAN_MIRRORS; by\n"
-            "  default those of this host's apt are asked. `also: []` beside `suite` leaves updates' suites out."
+            "Check its name, or set a mirror that has it in `debian: mirrors:` or ROOTSTREAM_DEBIAN_MIRRORS; by\n"
+            "  default, those of apt on this host are used. Write `also: []` to exclude the suites of updates."
         ),
     ),
     (
         ("is not signed with its key",),  # as debian_packages says it, here and below
         "repository-unsigned",
-        "Check `key:`: the file must hold the public key that the repository is signed with.",
+        "Check `key:`: the file must contain the public key that the repository is signed with.",
     ),
     (
         ("]: the repository ",),

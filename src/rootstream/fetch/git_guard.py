@@ -162,7 +162,7 @@ def _operand_problem(command: str, operands: Sequence[str]) -> str | None:
         if problem is not None:
             return f"{address!r} is not the address of a Git repository: {problem}"
     wrong = next((each for each in names if each.startswith("-")), None)
-    return None if wrong is None else f"{wrong!r} is no name"
+    return None if wrong is None else f"{wrong!r} is not a name"
 
 
 def _local_problem(command: str, words: Sequence[str]) -> str | None:

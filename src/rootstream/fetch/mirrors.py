@@ -28,13 +28,13 @@ SUITES = re.compile(
     r"([-/][a-z-]+)?"
 )
 SAFE = "/+~:@=,"  # left as they are in an address
-HINT = f"Give `mirrors:` in the source, or set {VARIABLE} to one or more base addresses, separated by spaces."
+HINT = f"Set `mirrors:` in the source, or {VARIABLE} to one or more base URLs, separated by spaces."
 
 DROPPED = (
-    "The locked version has probably left the archive for a newer one. Two ways keep it:\n"
-    f"- a folder or address in {FETCHED} that `rootstream fetch --to DIR` filled while it was there;\n"
-    f"- a snapshot archive in {SNAPSHOTS}, an address with a time in it, which has what mirrors had then.\n"
-    "Or pin what there is now: `rootstream update`."
+    "The locked version was probably replaced by a newer one in the archive. It can still be found in:\n"
+    f"- a folder or URL in {FETCHED} that was filled earlier by `rootstream fetch --to DIR`;\n"
+    f"- a snapshot archive in {SNAPSHOTS}: a URL with a timestamp and the archive's contents at that time.\n"
+    "Or pin the current version with `rootstream update`."
 )
 
 

@@ -120,7 +120,7 @@ def own(served: Served, program: str) -> str:
 
 def local() -> str:
     """Return the script that boots the machine from its own disk."""
-    return f"{_HEAD}echo Rootstream: this machine is not known; it boots from its own disk\n{_LOCAL}"
+    return f"{_HEAD}echo Rootstream: unknown machine; booting from its local disk\n{_LOCAL}"
 
 
 def refusal() -> str:
@@ -144,7 +144,7 @@ def menu(targets: Sequence[str], served: Served, *, timeout: float) -> str:
         for number, target in enumerate(targets)
     )
     return (
-        f"{_HEAD}menu Rootstream\nitem local Boot from the own disk\n{items}"
+        f"{_HEAD}menu Rootstream\nitem local Boot from the local disk\n{items}"
         f"choose --timeout {int(timeout * 1000)} --default local chosen || goto local\n"
         f"goto ${{chosen}}\n:local\n{_LOCAL}{labels}"
     )

@@ -114,7 +114,9 @@ class BootService:
         if build is not None and self.builds.get(target, build) is None:
             raise UserError("unknown-build", f"there is no build {build!r} of {target}")
         self.state.choose(name, system=system, build=build, once=once)
-        what = f"{target}{f', build {build}' if build else ''}" if system or build else "what system.yaml says"
+        what = (
+            f"{target}{f', build {build}' if build else ''}" if system or build else "what system.yaml describes"
+        )
         self.state.tell("choice", f"{name} boots {what}{' once' if once else ''}", machine=name)
 
     def script(self, asking: BootRequest, served: Served) -> str | None:

@@ -147,7 +147,7 @@ def _from_disk(entry: DirEntry[bytes], origin: str) -> Inode:
     path = entry.path.decode("utf-8", "surrogateescape")
     if not stat.S_ISREG(status.st_mode):
         raise Mistake(
-            f"{path}: a folder can give files, folders and symlinks only; name devices in a device table"
+            f"{path}: a folder can only contain files, folders and symlinks; put devices in a device table"
         )
     mode = 0o755 if status.st_mode & stat.S_IXUSR else 0o644
     content = Slice(Path(path), 0, status.st_size)

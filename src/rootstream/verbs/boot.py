@@ -118,9 +118,7 @@ def _makes(project: Project, wanted: tuple[str, ...], kind: str) -> None:
         return  # what these make, Buildroot decides
     made = sorted({image.kind for system in chosen for image in system.images})
     if kind not in made:
-        raise UserError(
-            "not-an-image", f"{' '.join(names)}: there is no image {kind!r}; there is: {', '.join(made)}"
-        )
+        raise UserError("not-an-image", f"{' '.join(names)}: no image {kind!r}; available: {', '.join(made)}")
 
 
 def _choose(trial: Trial, kind: str | None) -> Trial:

@@ -71,7 +71,7 @@ def _files(folder: Path, path: Path) -> Iterator[tuple[str, str]]:
 def differences(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
     """Return the names of what differs, each with what happened to it."""
     return tuple(
-        f"{name} {'is new' if name not in before else 'is gone' if name not in after else 'changed'}"
+        f"{name} {'is new' if name not in before else 'was removed' if name not in after else 'changed'}"
         for name in sorted(before.keys() | after.keys())
         if before.get(name) != after.get(name)
     )

@@ -201,11 +201,11 @@ def _told(found: Checkout, env: Mapping[str, str]) -> list[str]:
         more = f"\n  and {len(changed) - SHOWN} more" if len(changed) > SHOWN else ""
         lines.append(
             f"{found.tree} has {len(changed)} uncommitted changes, which exist only there{shown}{more}\n"
-            "  As a patch in a folder named by `patches:` (git diff) they go with the project."
+            "  To include them in the project, save them as a patch (git diff) in a folder listed in `patches:`."
         )
     if found.overrides:
         lines.append(
-            f"{found.overrides} is read by the checkout's make and not by the project's: name it as "
+            f"{found.overrides} is read by the checkout's make, but not by the project's: set it as "
             "BR2_PACKAGE_OVERRIDE_FILE in the defconfig"
         )
     return lines

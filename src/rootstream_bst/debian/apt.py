@@ -82,7 +82,7 @@ def keyring(path: str) -> str:
     raise Fault(
         "no-keyring",
         "the host has no keyring of the Debian archive",
-        detail="Install debian-archive-keyring, or give `keyring:` in the source.",
+        detail="Install debian-archive-keyring, or set `keyring:` in the source.",
     )
 
 
@@ -94,7 +94,7 @@ def cache_root() -> Path:
 
 def _quoted(value: str) -> str:
     if '"' in value or "\n" in value:
-        raise Fault("invalid-path", f"{value!r} holds a character that apt's configuration cannot hold")
+        raise Fault("invalid-path", f"{value!r} contains a character that is not allowed in apt's configuration")
     return f'"{value}"'
 
 
@@ -311,7 +311,9 @@ class Apt:
         missing = [name for name, version, _ in chosen if (name, version) not in known]
         if missing:
             raise Fault(
-                "invalid-index", f"apt says nothing of {', '.join(missing)}", detail=process.tail(shown.stderr)
+                "invalid-index",
+                f"apt has no information about {', '.join(missing)}",
+                detail=process.tail(shown.stderr),
             )
         found = tuple(known[name, version] for name, version, _ in chosen)
         return self._with_origins(found, apt_index.addresses(done.stdout)) if self._archive.repositories else found

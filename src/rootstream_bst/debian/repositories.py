@@ -81,7 +81,7 @@ def write_key(wanted: PinnedRepository, folder: Path) -> Path:
     except OSError as error:
         raise Fault("no-keyring", f"the key of {wanted.name} cannot be read: {error.strerror}") from error
     if hashlib.sha256(data).hexdigest() != wanted.key:
-        raise Fault("no-keyring", f"the key of {wanted.name} is not the one that was asked for")
+        raise Fault("no-keyring", f"the key of {wanted.name} is not the requested one")
     path = folder / f"{wanted.name}.{'asc' if data.startswith(ARMOR) else 'gpg'}"
     path.write_bytes(data)
     return path

@@ -129,9 +129,7 @@ def unpack(
         if database is not None:
             dpkg.write(root, noted, ordering.first(noted))
     except BrokenProcessPool as error:
-        raise Fault(
-            "unpack-failed", "an unpacking process was killed; the machine may be out of memory"
-        ) from error
+        raise Fault("unpack-failed", "an unpacking process was killed; the host may be out of memory") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
     if fix:

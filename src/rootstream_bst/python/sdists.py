@@ -118,7 +118,7 @@ def downloaded(
 
 def _sdist(row: Mapping[str, str], folder: Path) -> Sdist:
     if not SDIST.fullmatch(row["file"]):
-        raise Fault("no-sdist", f"{row['file']} is no sdist of a kind that is known (.tar.gz, .tar.bz2, .tar.xz)")
+        raise Fault("no-sdist", f"{row['file']} is not an sdist of a supported type (.tar.gz, .tar.bz2, .tar.xz)")
     path = folder / row["file"]
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -108,7 +108,7 @@ def interpreter() -> str:
             return candidate
     raise Fault(
         "program-missing",
-        "no pip was found on this host",
+        "pip was not found on this host",
         detail="Install python3-pip, or pip beside Rootstream (python3 -m ensurepip).",
     )
 
@@ -152,16 +152,14 @@ def _failure(target: TargetPython, done: process.CompletedTool, kept: Sequence[s
     if direct:
         return Fault("requirement-refused", f"a package needs {direct[1]!r}, a direct reference", detail=detail)
     if _BUILDS in done.stderr:
-        return Fault("needs-building", "what is no wheel is not built on this machine", detail=detail)
+        return Fault("needs-building", "packages without a wheel are not built on this host", detail=detail)
     match = _MISSING.search(done.stderr)
     if (
         match
         and kept
         and (not match["name"] or any(each.startswith(f"{plain_name(match['name'])}==") for each in kept))
     ):
-        message = (
-            f"Python packages for Python {target.python} cannot be had with the versions that are pinned already"
-        )
+        message = f"Python {target.python}: packages cannot be resolved with the versions that are pinned already"
         return Fault("pinned-versions", message, detail=detail)
     if match:
         message = f"no wheels for Python {target.python} on {target.machine}: {match[0]}"
@@ -180,7 +178,7 @@ def found(folder: Path) -> Iterator[tuple[Wheel, Path]]:
     for path in sorted(folder.iterdir(), key=lambda each: each.name.lower()):
         match = WHEEL.fullmatch(path.name)
         if not match:
-            raise Fault("no-wheel", f"{path.name} is no wheel")
+            raise Fault("no-wheel", f"{path.name} is not a wheel")
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         name = re.sub(r"[-_.]+", "-", match[1]).lower()

@@ -52,8 +52,8 @@ def element(
     suite = suites[0]
     python = version_of(layer, suite)
     if python is None:
-        hint = 'Say which it has: `python: {version: "3.13", ...}`.'
-        raise UserError("python-unknown", f"python: the version of Python in {suite} is not known", hint=hint)
+        hint = 'Set it: `python: {version: "3.13", ...}`.'
+        raise UserError("python-unknown", f"python: the version of Python in {suite} is unknown", hint=hint)
     folder, digest, files = lists_of(layer, texts)
     source = wheels_source(python, arch, PYTHONS.get(suite, ("", OLDEST_GLIBC))[1], folder, digest, "wheels")
     sources, commands, below = _building(layer, source, folder)

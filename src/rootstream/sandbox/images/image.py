@@ -63,8 +63,8 @@ def prepare_initramfs(tree: Tree, *, link_init: bool) -> None:
     if table and tree.find(XATTR_PROGRAM) is None:
         path = next(path for path, _, inode in tree.walk() if inode.xattrs)
         raise Mistake(
-            f"{shown(path)} has extended attributes, such as capabilities, which an initramfs cannot hold, "
-            "and nothing in this root sets them at its start; take another image"
+            f"{shown(path)} has extended attributes, such as capabilities, which an initramfs does not support, "
+            "and nothing in this root sets them at boot; use another image"
         )
     if table:
         tree.put(XATTR_TABLE, text_file(table))

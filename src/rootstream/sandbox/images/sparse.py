@@ -182,7 +182,7 @@ def _read_map(source: IO[bytes], path: Path, largest: int) -> tuple[int, list[Ex
 def _number(source: IO[bytes], path: Path) -> int:
     line = source.readline(20)
     if not _NUMBER.fullmatch(line):
-        raise Mistake(f"{path} is not a packed image, or is damaged: {line!r} is no number")
+        raise Mistake(f"{path} is not a packed image, or is damaged: {line!r} is not a number")
     return int(line)
 
 

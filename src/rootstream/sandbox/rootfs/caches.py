@@ -42,8 +42,8 @@ def unmade(tree: Tree) -> Iterator[str]:
         path = next((path for path in brought if pattern.fullmatch(path)), None)
         if path is not None:
             yield (
-                f"{shown(path)} does nothing yet: `{program}` makes of it what programs read, and no build runs "
-                "that. Run it in a service, or put what it makes into a layer"
+                f"{shown(path)} has no effect: `{program}` has to process it, and no build runs "
+                "it. Run it in a service, or put its output in a layer"
             )
 
 

@@ -118,13 +118,13 @@ def warnings(tree: Tree) -> tuple[str, ...]:
     )
     if asks and tree.find("usr/sbin/agetty") is not None and tree.find("usr/bin/login") is None:
         found.append(
-            "nobody can log in on a console: there is a login prompt, but no login program.  "
+            "nobody can log in on a console: there is a login prompt, but no login program. "
             "Add `login` to the packages, or mask getty@.service and serial-getty@.service"
         )
     if tree.find(TMP_MOUNT) is not None and not _masked(tree, "tmp.mount") and (files := tree.children("tmp")):
         found.append(
-            f"nothing will see {shown(f'tmp/{files[0]}')}: systemd mounts a tmpfs over it. Mask tmp.mount, or "
-            "have systemd-tmpfiles make it (tmpfiles.d(5))"
+            f"{shown(f'tmp/{files[0]}')} will be hidden: systemd mounts a tmpfs over it. Mask tmp.mount, or "
+            "have systemd-tmpfiles create it (tmpfiles.d(5))"
         )
     return (*found, *identities.databases(tree))
 
@@ -171,7 +171,7 @@ def left_out(lines: Iterable[str], patterns: Sequence[str]) -> tuple[Dropped, ..
     for line in lines:
         size, _, path = line.partition(" ")
         if not size.isdecimal():
-            raise Mistake(f"{line!r} is no size and path")
+            raise Mistake(f"{line!r} is not a size and a path")
         for pattern, test in tests:
             if test.match(path):
                 found[pattern][0] += 1

@@ -95,7 +95,7 @@ def read_run(path: Path) -> dict[str, str]:
         if separator:
             found[name] = content
         elif record:
-            raise Mistake(f"{path}: {record[:200]!r} is no content and path")
+            raise Mistake(f"{path}: {record[:200]!r} is not a content and a path")
     return found
 
 
@@ -127,8 +127,8 @@ def databases(tree: Tree) -> Iterator[str]:
     for mark, folder, name in DATABASES:
         if any(fnmatch.fnmatchcase(path, mark) for path in tree.below(folder.rstrip("/"))):
             yield (
-                f"/{folder} holds a database of {name} that was made when the packages were configured: its id "
-                "is the same on every machine with this image, and another in one that is built anew elsewhere"
+                f"/{folder} contains a database of {name} that was created while packages were configured: its ID "
+                "is the same on every machine with this image, and differs in an image that is rebuilt elsewhere"
             )
 
 
@@ -140,9 +140,9 @@ def _is_empty(tree: Tree, path: str) -> bool:
 def _problem(tree: Tree, path: str) -> str:
     package, name = package_of(tree, path), shown(path)
     problem = (
-        f"identities: {name}: {f'of {package}, ' if package else ''}is not the same when the packages are "
-        "configured twice: an id or a secret, perhaps, that every machine would share. Say below root.debian "
-        f"`identities: {{{name}: regenerate}}` to leave it to each machine, or `keep` to have it in the image"
+        f"identities: {name}: {f'of {package}, ' if package else ''}differs when the packages are "
+        "configured twice: perhaps an ID or a secret that all machines would share. Write in root.debian "
+        f"`identities: {{{name}: regenerate}}` to generate it on each machine, or `keep` to have it in the image"
     )
     return asked_for(package, problem) if package else problem
 

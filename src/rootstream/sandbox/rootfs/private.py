@@ -38,8 +38,8 @@ def exposed(tree: Tree) -> Iterator[str]:
             ):
                 continue
             yield (
-                f"{shown(path)} has mode {inode.mode:o}, and {reader} takes only what nobody else may read; "
-                f"`- {{path: {flow_text(shown(path))}, mode: {mode:04o}}}` under `permissions` keeps others out"
+                f"{shown(path)} has mode {inode.mode:o}, but {reader} only accepts it if others cannot read it; "
+                f"`- {{path: {flow_text(shown(path))}, mode: {mode:04o}}}` under `permissions` fixes that"
             )
 
 

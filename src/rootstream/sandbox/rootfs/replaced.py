@@ -49,7 +49,7 @@ def _lost(tree: Tree, path: str, old: Inode, new: Inode) -> Iterator[str]:
     if said:
         line = ", ".join((f"path: {flow_text(shown(path))}", *words))
         hint = f"; `- {{{line}}}` under `permissions` keeps it" if words else ""
-        yield f"{new.origin}: {shown(path)} takes the place of a file with {', '.join(said)}{hint}"
+        yield f"{new.origin}: {shown(path)} replaces a file with {', '.join(said)}{hint}"
 
 
 def _plain(inode: Inode) -> tuple[int, int, int]:
