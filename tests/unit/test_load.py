@@ -196,7 +196,7 @@ def test_words_and_values(tmp_path: Path, words: str, expected: list[tuple[str, 
             "images: [{tar: {compression: zst}}]",
             "compression: expected one of: none, gzip, xz, zstd, not 'zst'; did you mean 'zstd'?",
         ),
-        ("machine: {cores: 0}", "cores: expected a whole number from 1 to 256, not 0"),
+        ("machine: {cores: 0}", "cores: expected an integer from 1 to 256, not 0"),
         ("machine: {extra_args: -x}", "extra_args: expected a list, not '-x'"),
         ("machine: {extra_args: [1.10]}", "extra_args[0]: expected text, not 1.10"),
         (

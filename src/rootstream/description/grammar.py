@@ -286,7 +286,7 @@ def _plainly(kind: Any, limits: dict[str, int]) -> str:  # noqa: ANN401
         return "true or false"
     if kind is int:
         bounds = f" from {limits['low']} to {limits['high']}" if {"low", "high"} <= limits.keys() else ""
-        return f"a whole number{bounds}"
+        return f"an integer{bounds}"
     if kind is str:
         return "non-empty text" if limits.get("least") else "text"
     raise TypeError(f"{kind} has no words of its own: annotate it with Means")

@@ -195,7 +195,7 @@ class DebianRoot(Model):
 
 
 class ElementsRoot(Model):
-    """A root built by your own BuildStream project in the same folder tree."""
+    """A root built by an element of your own BuildStream project."""
 
     target: Annotated[str, Field(pattern=r"^[^\s]+\.bst$"), Means("an element such as base.bst")]
     """Element that provides the root, together with its runtime dependencies."""

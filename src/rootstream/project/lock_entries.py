@@ -58,7 +58,7 @@ def _row_problem(kind: str, row: Any) -> str | None:  # noqa: ANN401
     if lacking or row.keys() - {*wanted, *_FREE_WORDS}:
         return f"has other keys than {', '.join(wanted)}"
     if not isinstance(row["size"], int) or isinstance(row["size"], bool):
-        return "has a size that is not a whole number"
+        return "has a size that is not an integer"
     if not all(isinstance(value, str) for word, value in row.items() if word != "size"):
         return "has values that are not strings"
     try:

@@ -31,7 +31,7 @@ def source_date_epoch(environ: Mapping[str, str] | None = None) -> int:
     text = (os.environ if environ is None else environ).get("SOURCE_DATE_EPOCH", "")
     if not text.isascii() or not text.isdecimal() or int(text) > LAST_EPOCH:
         raise Mistake(
-            f"SOURCE_DATE_EPOCH is {text!r}: it has to be set to a whole number of seconds, "
+            f"SOURCE_DATE_EPOCH is {text!r}: it has to be set to an integer (seconds), "
             "or no two builds would be the same"
         )
     return int(text)
