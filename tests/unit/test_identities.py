@@ -56,7 +56,7 @@ def test_an_unknown_one_is_an_error_with_package_and_path(tree: Tree) -> None:
     with pytest.raises(Mistake) as caught:
         settle(tree, [OTHER], [])
     (problem,) = caught.value.problems
-    assert problem.startswith(f"identities: /{OTHER}: of other, is ")
+    assert problem.startswith(f"identities: /{OTHER}: a file of other differs ")
     assert problem.endswith("\nAsked for other")
 
 

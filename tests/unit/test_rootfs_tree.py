@@ -410,7 +410,7 @@ def test_a_replaced_file_that_was_special_is_told(tmp_path: Path) -> None:
     assert given is not None
     tree.change("etc/given", replace(given, mode=0o600))
     told = replaced.lost(tree)
-    assert [text.partition(" takes")[0] for text in told] == [
+    assert [text.partition(" replaces")[0] for text in told] == [
         "layer1.tar: /etc/key",
         "more.tar: /etc/again",
         "layer1.tar: /bin/ping",

@@ -140,7 +140,7 @@ def _is_empty(tree: Tree, path: str) -> bool:
 def _problem(tree: Tree, path: str) -> str:
     package, name = package_of(tree, path), shown(path)
     problem = (
-        f"identities: {name}: {f'of {package}, ' if package else ''}differs when the packages are "
+        f"identities: {name}: {f'a file of {package} ' if package else ''}differs when the packages are "
         "configured twice: perhaps an ID or a secret that all machines would share. Write in root.debian "
         f"`identities: {{{name}: regenerate}}` to generate it on each machine, or `keep` to have it in the image"
     )
