@@ -123,6 +123,13 @@ SPACE = (
 )
 
 
+def test_a_full_disk_is_no_fault_of_the_network() -> None:
+    failure = Failure(element="base.bst", action="fetch", key="", text="Cache too full", log=None)
+    error = failed(failure, log="")
+    assert (error.reason, "ROOTSTREAM_CACHE" in (error.hint or "")) == ("cache-full", True)
+    assert unknown("Cache too full").reason == "cache-full"
+
+
 @pytest.mark.parametrize(
     ("log", "reason"),
     [

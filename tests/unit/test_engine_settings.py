@@ -18,7 +18,7 @@ from rootstream.engine.settings import (
     quota_of,
     settings_from,
 )
-from rootstream.engine.sharing import quota_bytes
+from rootstream.engine.sharing import quota_bytes, reserve
 from rootstream.errors import UserError
 
 
@@ -58,6 +58,13 @@ def test_a_quota_is_chosen_from_the_disk(tmp_path: Path) -> None:
     assert quota_bytes(quota, 0) is not None
 
 
+def test_what_stays_free_of_a_large_disk_is_no_more_than_a_build_needs(tmp_path: Path) -> None:
+    assert [reserve(gib << 30) >> 20 for gib in (10, 100, 4000)] == [512, 2048, 2048]
+    chosen = settings_from({"ROOTSTREAM_CACHE": str(tmp_path)})
+    tree = YAML(typ="safe").load(configuration(chosen, mark=None))
+    assert 0 < int(tree["cache"]["reserved-disk-space"]) <= 2 << 30
+
+
 @pytest.mark.parametrize(("cores", "builders"), [(1, 1), (2, 2), (4, 2), (16, 8), (128, 8)])
 def test_builders(cores: int, builders: int) -> None:
     assert default_builders(cores) == builders
@@ -74,7 +81,12 @@ def test_the_users_file_goes_over_ours_and_ours_over_what_must_be(tmp_path: Path
     assert tree["artifacts"]["servers"][0]["push"] is True
     assert tree["scheduler"]["builders"] == 9
     assert tree["scheduler"]["fetchers"] == 4
-    assert tree["cache"] == {"quota": "1T", "pull-buildtrees": False, "cache-buildtrees": "auto"}
+    assert tree["cache"] == {
+        "quota": "1T",
+        "reserved-disk-space": "5%",
+        "pull-buildtrees": False,
+        "cache-buildtrees": "auto",
+    }
     assert tree["cachedir"] == str(tmp_path / "cache")
     assert tree["logging"]["message-format"].startswith("@x:")
     assert quota_of(chosen) == "1T"

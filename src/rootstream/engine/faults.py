@@ -80,6 +80,7 @@ _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
         (
             NO_SPACE,
             "OutOfSpaceException",
+            "Cache too full",
             "RESOURCE_EXHAUSTED",
             "Insufficient storage quota",
         ),

@@ -20,6 +20,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from rootstream.engine.elements import element_format
 from rootstream.engine.messages import message_format
+from rootstream.engine.sharing import reserve
 from rootstream.errors import UserError, Where
 
 GIB = 1 << 30
@@ -57,8 +58,9 @@ class Settings:
     """How the engine works for one user.
 
     `cache` holds artifacts, sources, logs; `quota` is its limit in BuildStream's words (`80G`, `50%` of the
-    disk, `infinity`) or bytes. `on_error`: `continue` builds all that does not depend on what failed, `quit`
-    finishes only what runs. `extra` is the user's own `engine.yaml`, if there is one.
+    disk, `infinity`) or bytes, `reserved` what stays free of the disk, in the same words. `on_error`: `continue`
+    builds all that does not depend on what failed, `quit` finishes only what runs. `extra` is the user's own
+    `engine.yaml`, if there is one.
     """
 
     cache: Path
@@ -66,6 +68,7 @@ class Settings:
     builders: int
     fetchers: int
     max_jobs: int
+    reserved: str = "5%"
     network_retries: int = 2
     on_error: Literal["quit", "continue"] = "continue"
     extra: Path | None = None
@@ -85,6 +88,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
     return Settings(
         cache=cache,
         quota=environment.get("ROOTSTREAM_CACHE_QUOTA") or default_quota(cache),
+        reserved=str(reserve(_total(cache))),
         builders=_number(environment, "ROOTSTREAM_BUILDERS", default_builders(cores)),
         fetchers=max(4, min(10, 2 * cores)),
         max_jobs=_number(environment, "ROOTSTREAM_JOBS", default_jobs(cores)),
@@ -108,13 +112,16 @@ def default_jobs(cores: int) -> int:
 def default_quota(cache: Path) -> str:
     """Return half of the disk's size, at most 200 GiB, in bytes.
 
-    The size and not what is free, which the cache itself changes; that 5% of the disk stay free is
-    BuildStream's own rule and goes before this limit.
+    The size and not what is free, which the cache itself changes; what has to stay free goes before this limit.
     """
+    return str(min(_total(cache) // 2, LARGEST_QUOTA))
+
+
+def _total(cache: Path) -> int:
     folder = cache
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
-    return str(min(shutil.disk_usage(folder).total // 2, LARGEST_QUOTA))
+    return shutil.disk_usage(folder).total
 
 
 def quota_of(settings: Settings) -> str:
@@ -134,7 +141,12 @@ def configuration(settings: Settings, *, mark: str | None, expires: bool = True)
     engine-settings-invalid for a fault in the user's file.
     """
     ours: type_tree = {
-        "cache": {"quota": settings.quota, "pull-buildtrees": False, "cache-buildtrees": "auto"},
+        "cache": {
+            "quota": settings.quota,
+            "reserved-disk-space": settings.reserved,
+            "pull-buildtrees": False,
+            "cache-buildtrees": "auto",
+        },
         "scheduler": {
             "builders": settings.builders,
             "fetchers": settings.fetchers,

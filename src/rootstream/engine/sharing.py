@@ -30,7 +30,7 @@ PAUSE = 0.5  # seconds between two looks
 # before them, since an address has no more (unix(7)).
 LONGEST = 54
 SHORT = Path("/tmp")  # noqa: S108  (the folder in it is made for this run, with a name that nobody knows before)
-FREE_SHARE = 0.05  # of the disk: BuildStream's default reserve
+MOST_RESERVED = 2 << 30
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -114,7 +114,7 @@ def _enter(
 def at_limit(cache: Path, quota: str) -> bool:
     """Whether the cache is so full that the next build may have to expire something."""
     disk = shutil.disk_usage(cache)
-    if disk.free < disk.total * FREE_SHARE:
+    if disk.free < reserve(disk.total):
         return True
     limit = quota_bytes(quota, disk.total)
     if limit is None:
@@ -124,6 +124,14 @@ def at_limit(cache: Path, quota: str) -> bool:
     except (OSError, ValueError):
         used = _count(cache / "cas" / "objects")
     return used > limit * 0.9
+
+
+def reserve(total: int) -> int:
+    """Return how many bytes of a disk of this size stay free, whatever the cache's limit: 5%, at most 2 GiB.
+
+    Of a large disk 5% are more than a build takes: it would be refused where there is room enough.
+    """
+    return min(total // 20, MOST_RESERVED)
 
 
 def quota_bytes(quota: str, total: int) -> int | None:
