@@ -151,7 +151,7 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _code(where: Where, text: str, content: bytes) -> HostCode:
-    digest = hashlib.sha256(f"{where.path}\0{where.line}\0{text}\0".encode("utf-8", "surrogateescape") + content)
+    digest = hashlib.sha256(f"{where.path}\0{where.line}\0".encode("utf-8", "surrogateescape") + content)
     return HostCode(where=where, text=text, digest=digest.hexdigest())
 
 
