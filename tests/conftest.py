@@ -91,6 +91,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, lock: Path) -> Path:
     folder = Path(shutil.copytree(HELLO, tmp_path_factory.mktemp("built") / "hello", ignore=DERIVED))
     with one_at_a_time("hello"):
         rootstream("build", "hello", cwd=folder, check=True)
+    shutil.copytree(
+        folder / ".rootstream" / "plan", folder.parent / "plan"
+    )  # the next build there may have another
     return folder
 
 

@@ -15,7 +15,7 @@ from tests.conftest import extracted
 
 def tarball(built: Path, kind: str, folder: Path) -> Path:
     """Return the tarball that an element of a built project is compiled from."""
-    plan = built / ".rootstream" / "plan"
+    plan = built.parent / "plan"
     states = Engine.of(os.environ).show(plan, ("system-hello.bst",))
     name = next(state.name for state in states if state.name.startswith(f"{kind}-"))
     conf = folder / "buildstream.conf"

@@ -60,6 +60,12 @@ def parts(request: pytest.FixtureRequest) -> Parts:
     )
 
 
+@pytest.fixture(scope="session")
+def host_busybox(parts: Parts) -> Path:
+    """The host's static BusyBox."""
+    return parts.busybox
+
+
 def _fetch(cache: Path, root: Path) -> None:
     try:
         depends = _run("apt-cache", "depends", "linux-image-cloud-amd64", cwd=cache)

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Parts
 from tests.conftest import Command
 from tests.mounted import mounted, rows
 
@@ -62,7 +61,7 @@ exec /bin/busybox sleep 1000000
 
 
 @pytest.fixture(scope="module")
-def folder(beside_hello: Callable[[str], Path], parts: Parts) -> Path:
+def folder(beside_hello: Callable[[str], Path], host_busybox: Path) -> Path:
     folder = beside_hello("qcow2")
     password, token = secrets.token_hex(8), secrets.token_hex(2000)
     text = SYSTEM.replace("HASH", crypt(password)).replace("PASSWORD", password).replace("TOKEN", token[:64])
@@ -72,7 +71,7 @@ def folder(beside_hello: Callable[[str], Path], parts: Parts) -> Path:
     for name in ("bin", "sbin", "dev", "etc", "boot", "proc", "sys"):
         (tree / name).mkdir(parents=True)
         (tree / name / ".keep").touch()
-    shutil.copy(parts.busybox, tree / "bin/busybox")
+    shutil.copy(host_busybox, tree / "bin/busybox")
     (tree / "sbin/init").write_text(INIT)
     (tree / "sbin/init").chmod(0o755)
     (folder / "mine/project.conf").write_text("name: mine\nmin-version: 2.2\n")

@@ -297,7 +297,9 @@ def test_what_an_external_tree_lacks_is_made_under_its_own_name(base: Base, tmp_
     (tmp_path / "vendor/external.desc").write_text("name: ACME\n")  # and no Config.in
     (tmp_path / "vendor/external.mk").write_text("include $(BR2_EXTERNAL_ACME_PATH)/package/one/one.mk\n")
     (tmp_path / "vendor/package/one/Config.in").write_text('config BR2_PACKAGE_ONE\n\tbool "one"\n')
-    (tmp_path / "vendor/package/one/one.mk").write_text("ONE_VERSION = 1\nONE_SOURCE =\n$(eval $(generic-package))\n")
+    (tmp_path / "vendor/package/one/one.mk").write_text(
+        "ONE_VERSION = 1\nONE_SOURCE =\n$(eval $(generic-package))\n"
+    )
     assert reasons(tmp_path, run) == {}
     assert "one" in run("show", cwd=tmp_path).stdout
 

@@ -145,7 +145,8 @@ def test_a_body_that_drips_is_cut(run: Run, monkeypatch: pytest.MonkeyPatch, hea
 
         dripping = asyncio.create_task(drip())
         async with asyncio.timeout(30):
-            assert status(await reader.read()) == 408
+            answer = await reader.readline()  # what is still sent may reset the connection behind it
+        assert answer.startswith(b"HTTP/1.1 408 ")
         dripping.cancel()
         writer.close()
 
