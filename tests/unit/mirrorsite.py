@@ -115,6 +115,17 @@ def trickling(handler: Handler) -> None:
     handler.close_connection = True
 
 
+def trickling_head(handler: Handler) -> None:
+    """Send headers without end, each soon enough to go on."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-A: ")
+    while not handler.site.over.wait(0.01):
+        try:
+            handler.wfile.write(b"a")
+        except OSError:
+            break
+    handler.close_connection = True
+
+
 def short_once(handler: Handler) -> None:
     """Break off in the middle, then behave."""
     handler.site.answers[handler.path] = well

@@ -33,6 +33,7 @@ from mirrorsite import (
     short_once,
     stalling,
     trickling,
+    trickling_head,
     well,
     whole,
 )
@@ -218,8 +219,9 @@ def test_bad_mirror_is_tried_last_from_then_on(site: Site, other: Site, store: S
     assert len(site.asked) <= 2 * QUICK.connections < len(items)
 
 
-def test_too_slow(site: Site, other: Site, store: Store) -> None:
-    item = site.add("a", answer=trickling)
+@pytest.mark.parametrize("answer", [trickling, trickling_head])
+def test_too_slow(site: Site, other: Site, store: Store, answer: Answer) -> None:
+    item = site.add("a", answer=answer)
     limits = Limits(stall=5, window=0.5, rate=100_000, attempts=1, backoff=0.01)
     with pytest.raises(Fault) as caught:
         get([item], [site], store, limits)

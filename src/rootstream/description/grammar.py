@@ -15,11 +15,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin, get_type_hints
 
 from annotated_types import Ge, Le, MaxLen, MinLen
-from pydantic import BaseModel, BeforeValidator
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rootstream.description.kinds import written
 from rootstream.description.system import Means, OneOf
 
 
@@ -235,11 +234,8 @@ def _shape(hint: Any) -> Shape:  # noqa: ANN401
     options, metadata = _members(hint)
     one_of = next((item for item in metadata if isinstance(item, OneOf)), None)
     if one_of is not None:
-        short = one_of.short or any(
-            isinstance(item, BeforeValidator) and item.func is written for item in metadata
-        )
         models = one_of.models(Union[options])  # noqa: UP007
-        return Choice(options={name: record(model) for name, model in models.items()}, short=short)
+        return Choice(options={name: record(model) for name, model in models.items()}, short=one_of.short)
     if len(options) > 1:
         return AnyOf(options=tuple(_shape(option) for option in options))
     kind = options[0]

@@ -23,7 +23,7 @@ from pydantic import (
     create_model,
 )
 
-from rootstream.description.system import Model, OneOf, first_of, word
+from rootstream.description.system import Model, OneOf, first_of
 from rootstream.errors import UserError
 
 
@@ -114,7 +114,7 @@ def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for
     wrapped = [_wrapped(kind) for kind in kinds.values()]
     return Annotated[
         _either(kinds, wrapped),
-        BeforeValidator(written),
+        BeforeValidator(_written),
         AfterValidator(lambda value: getattr(value, next(iter(type(value).model_fields)))),
         PlainSerializer(_dumped),
     ]
@@ -122,13 +122,13 @@ def choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for
 
 def flat_choice(kinds: Mapping[str, type[Kind]]) -> Any:  # noqa: ANN401  (a type for pydantic)
     """Return the type of a mapping that has the word of its kind among its words, as checks have."""
-    return _either(kinds, tuple(kinds.values()), short=True)
+    return _either(kinds, tuple(kinds.values()))
 
 
-def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]], *, short: bool = False) -> Any:  # noqa: ANN401
+def _either(kinds: Mapping[str, type[Kind]], models: Sequence[type[Model]]) -> Any:  # noqa: ANN401
     return Annotated[
         Union[tuple(models)],  # noqa: UP007  (of as many as there are)
-        OneOf(words=tuple(kinds), choose=_word_of(kinds), short=short),
+        OneOf(words=tuple(kinds), choose=_word_of(kinds), short=True),
     ]
 
 
@@ -145,9 +145,8 @@ def _wrapped(kind: type[Kind]) -> type[Model]:
     return create_model(f"{kind.__name__}Word", __base__=Model, **fields)
 
 
-def written(value: object) -> object:
-    """Return a value as YAML has it, also where it is an instance already."""
-    return {value.kind: value} if isinstance(value, Kind) else word(value)
+def _written(value: object) -> object:
+    return {value.kind: value} if isinstance(value, Kind) else value
 
 
 def _dumped(value: Kind, info: SerializationInfo) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import socket
 import stat
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from typing import Any, Self
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import urllib3
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, ReadTimeoutError
 
 REDIRECTS = 5
@@ -87,6 +90,8 @@ class Transport:
         self._stall = stall
         self._proxies = proxies or {}
         self._pools: dict[str, urllib3.PoolManager] = {}
+        self._pool_classes = _pool_classes(self._began)
+        self._asking: HTTPConnection | None = None
         self._busy: urllib3.BaseHTTPResponse | None = None
 
     def __enter__(self) -> Self:
@@ -105,10 +110,15 @@ class Transport:
 
     def abort(self) -> None:
         """Break off what is being read, from another thread; the reader gets a `TransportError`."""
-        response = self._busy
-        if response is not None:
-            with suppress(OSError, ValueError, RuntimeError):
+        response, connection = self._busy, self._asking
+        with suppress(OSError, ValueError, RuntimeError):
+            if response is not None:
                 response.shutdown()
+            elif connection is not None and connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def _began(self, connection: HTTPConnection) -> None:
+        self._asking = connection
 
     def exists(self, url: str) -> bool:
         """Tell whether there is something at an address."""
@@ -164,11 +174,13 @@ class Transport:
         key = proxy.geturl() if proxy else ""
         if key not in self._pools:
             options: dict[str, Any] = {"timeout": self._stall, "maxsize": 1, "num_pools": 8}
-            self._pools[key] = (
+            pools = (
                 urllib3.ProxyManager(key, proxy_headers=_credentials(proxy, "Proxy-"), **options)
                 if proxy
                 else urllib3.PoolManager(**options)
             )
+            pools.pool_classes_by_scheme = self._pool_classes
+            self._pools[key] = pools
         return self._pools[key]
 
     def _drop(self) -> None:
@@ -204,6 +216,26 @@ class Transport:
                 raise TransportError(_said(error, self._stall)) from error
 
         return Reply(start=start, total=total, read=read)
+
+
+def _pool_classes(began: Callable[[HTTPConnection], None]) -> dict[str, type[HTTPConnectionPool]]:
+    """Return pools whose connections say when they ask: before an answer begins, only they can be broken off."""
+
+    class Plain(HTTPConnection):
+        def request(self, *args: Any, **words: Any) -> None:  # noqa: ANN401  (as they come)
+            began(self)
+            super().request(*args, **words)
+
+    class Secure(Plain, HTTPSConnection):
+        pass
+
+    class PlainPool(HTTPConnectionPool):
+        ConnectionCls = Plain
+
+    class SecurePool(HTTPSConnectionPool):
+        ConnectionCls = Secure
+
+    return {"http": PlainPool, "https": SecurePool}
 
 
 def _length(response: urllib3.BaseHTTPResponse) -> int | None:

@@ -28,7 +28,6 @@ from rootstream.sandbox.images.disk_layout import (
     disk_uuid,
     fat_serial,
     identity,
-    kernel_arguments,
     mounts,
     partition_uuid,
     swap_header,
@@ -172,7 +171,7 @@ def _add_uki(
         stub=program,
         kernel=kernel,
         initramfs=boot.get(INITRAMFS),
-        arguments=kernel_arguments(spec),
+        arguments=spec.kernel_args,
         name=spec.name,
     )
     place = scratch / "uki.efi"

@@ -44,8 +44,7 @@ class Partition:
 class DiskSpec:
     """A disk that is wanted.
 
-    All its identities come from `seed`. Without `device` its partitions are found by their UUIDs. `kernel_args`
-    None is what finds the root.
+    All its identities come from `seed`. Without `device` its partitions are found by their UUIDs.
     """
 
     name: str
@@ -54,7 +53,7 @@ class DiskSpec:
     table: Literal["mbr", "gpt"] = "mbr"
     sector_size: int = 512
     bootloader: str = "none"
-    kernel_args: str | None = None
+    kernel_args: str = ""
     kernel_name: str = "vmlinuz"
     device: str | None = None
     keep_fstab: bool = False
@@ -136,20 +135,11 @@ def mounts(spec: DiskSpec, *, systemd: bool = False) -> tuple[Mount, ...]:
     return tuple(mount for _, mount in sorted(lines, key=lambda line: line[0]))
 
 
-def kernel_arguments(spec: DiskSpec) -> str:
-    """Return the kernel's command line: the one that is asked for, or one that finds the root partition."""
-    if spec.kernel_args is not None:
-        return spec.kernel_args
-    number, root = next((n, part) for n, part in enumerate(spec.partitions, 1) if part.mount == "/")
-    source = spec.source(number) if spec.device else f"PARTUUID={partition_uuid(spec.seed, number)}"
-    return f"root={source} rootfstype={root.filesystem} rw"
-
-
 def syslinux_config(spec: DiskSpec, initramfs: str | None) -> str:
     """Return syslinux.cfg; the menu is on the serial line too if the kernel's console is."""
     kernel = f"/{spec.kernel_name}"
     initramfs = f"/{initramfs}" if initramfs else None
-    return loader_config(kernel_arguments(spec), kernel=kernel, initramfs=initramfs)
+    return loader_config(spec.kernel_args, kernel=kernel, initramfs=initramfs)
 
 
 def loader_config(arguments: str, *, kernel: str, initramfs: str | None) -> str:
