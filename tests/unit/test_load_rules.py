@@ -228,3 +228,35 @@ def test_file_names_of_images(tmp_path: Path) -> None:
         "disk.img",
     ]
     assert set(ENDINGS) == {"none", "gzip", "xz", "zstd"}
+
+
+@pytest.mark.parametrize(
+    ("conf", "root", "expected"),
+    [
+        (None, "{project: mine, target: a.bst}", "there is no project.conf in 'mine': not a BuildStream project"),
+        (
+            "name: mine\n",
+            "{project: mine, target: aa.bst}",
+            "no element 'aa.bst' in 'mine'; did you mean 'a.bst'",
+        ),
+        ("name: mine\nelement-path: in\n", "{project: mine, target: a.bst}", "; did you mean 'b/a.bst'?"),
+        ("name: mine\nelement-path: in\n", "{project: mine, target: b/a.bst}", ""),
+        ("name: mine\n", "{project: mine, target: 'other.bst:x.bst'}", ""),
+        ("[", "{project: mine, target: a.bst}", ""),
+        ("name: mine\nelement-path: ../..\n", "{project: mine, target: x.bst}", ""),
+        ("name: mine\n", "{project: mine, target: a.bst}", ""),
+    ],
+)
+def test_a_root_of_own_elements(tmp_path: Path, conf: str | None, root: str, expected: str) -> None:
+    (tmp_path / "mine/in/b").mkdir(parents=True)
+    for name in ("a.bst", "in/b/a.bst"):
+        (tmp_path / "mine" / name).write_text("kind: import\n")
+    if conf is not None:
+        (tmp_path / "mine/project.conf").write_text(conf)
+    words = f"root: {{elements: {root}}}\nkernel: null\nimages: [tar]"
+    if not expected:
+        assert read(tmp_path, one(words)).systems
+        return
+    (problem,) = problems(tmp_path, one(words))
+    assert expected in problem.message
+    assert line(problem) == 3

@@ -85,6 +85,8 @@ def test_mappings_merge_and_the_rest_is_replaced(tmp_path: Path) -> None:
 
 
 def test_another_choice_takes_the_place_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "project.conf").write_text("name: own\n")
+    (tmp_path / "a.bst").touch()
     _, variant = both(
         tmp_path,
         "root: {elements: {target: a.bst}}",

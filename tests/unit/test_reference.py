@@ -46,6 +46,7 @@ def test_every_row_of_a_table_has_as_many_cells() -> None:
 @pytest.mark.parametrize("title", EXAMPLES)
 def test_examples(tmp_path: Path, title: str) -> None:
     shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(DATA / "everything/linux", tmp_path, dirs_exist_ok=True)  # a BuildStream project
     (tmp_path / "debug.config").touch()
     text = textwrap.dedent(EXAMPLES[title])
     if re.search(r"^(machines|serve):", text, re.MULTILINE):

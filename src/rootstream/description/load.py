@@ -20,6 +20,7 @@ from rootstream.description.model import (
     Variants,
 )
 from rootstream.description.rules import machines as machine_rules
+from rootstream.description.rules import own_elements
 from rootstream.description.rules import systems as system_rules
 from rootstream.description.system import Model
 from rootstream.description.validation_messages import identity, mistakes
@@ -144,7 +145,8 @@ class _Reading:
         if system:
             variant_name = variant.text if variant else None
             reading.problems += system_rules.check(system, node)
-            reading.problems += files.check(record(System), node, self.folder)
+            missing = files.check(record(System), node, self.folder)
+            reading.problems += missing or own_elements.check(system, node, self.folder)
             cautions = () if reading.problems else system_rules.cautions(system, node, self.folder)
             described = Described.model_construct(
                 name=name.text,

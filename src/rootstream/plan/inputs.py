@@ -183,16 +183,9 @@ def junction_name(project: str) -> str:
 def junction(folder: Path, project: str, name: str) -> dict[str, bytes]:
     """Return a BuildStream project below the project's folder as files of the plan, and its junction.
 
-    BuildStream takes a subproject only from below the project that uses it. Raises `UserError` no-bst-project.
+    BuildStream takes a subproject only from below the project that uses it. Raises `UserError` symlink-in-project.
     """
     root = folder / project
-    if not (root / "project.conf").is_file():
-        raise UserError(
-            "no-bst-project",
-            "has no project.conf: not a BuildStream project",
-            where=Where(path=root),
-            hint="`elements: {project: DIR, target: ELEMENT.bst}` sets its folder.",
-        )
     files = {}
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root)
