@@ -68,8 +68,8 @@ def planned(folder: Path, description: Description) -> tuple[Plan, dict[str, byt
 
 
 def digests(folder: Path, description: Description) -> dict[str, str]:
-    plan, rendered = planned(folder, description)
-    return {name: text.digest(plan, rendered, name, ()) for name in plan.elements}
+    plan, _ = planned(folder, description)
+    return {name: text.digest(plan, name, ()) for name in plan.elements}
 
 
 def changed(one: dict[str, str], other: dict[str, str]) -> set[str]:

@@ -38,8 +38,7 @@ def element(plan: Plan, beginning: str) -> Element:
 
 
 def digests(plan: Plan) -> dict[str, str]:
-    rendered = text.render(plan)
-    return {name: text.digest(plan, rendered, name, ()) for name in plan.elements}
+    return {name: text.digest(plan, name, ()) for name in plan.elements}
 
 
 def test_a_capsule_is_linked_from_what_the_kernel_left(folder: Path) -> None:

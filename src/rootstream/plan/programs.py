@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from importlib import resources
+from importlib.abc import Traversable
 
 from rootstream.plan import base
 from rootstream.plan.model import Dependency, Element
@@ -91,7 +92,7 @@ def _files(name: str, *more: str) -> dict[str, bytes]:
         folders = path.split("/")[:-1]
         found |= {"/".join([*folders[:depth], "__init__.py"]): b"" for depth in range(1, len(folders) + 1)}
     for path in DATA[name]:
-        found[path] = (resources.files("rootstream") / path.removeprefix("rootstream/")).read_bytes()
+        found[path] = _file(path).read_bytes()
     return dict(sorted(found.items()))
 
 
@@ -107,7 +108,7 @@ def _programs(name: str) -> Iterator[str]:
 
 def _source(name: str) -> tuple[str, bytes]:
     path = f"{name.replace('.', '/')}.py"
-    return path, (resources.files("rootstream") / path.removeprefix("rootstream/")).read_bytes()
+    return path, _file(path).read_bytes()
 
 
 def _imported(content: bytes) -> Iterator[str]:
@@ -121,4 +122,14 @@ def _imported(content: bytes) -> Iterator[str]:
 
 @cache
 def _exists(name: str) -> bool:
-    return (resources.files("rootstream") / f"{name.replace('.', '/')}.py".removeprefix("rootstream/")).is_file()
+    return _file(f"{name.replace('.', '/')}.py").is_file()
+
+
+def _file(path: str) -> Traversable:
+    """Return a file of this package by its path below the folder that the package is in."""
+    return _package() / path.removeprefix("rootstream/")
+
+
+@cache
+def _package() -> Traversable:
+    return resources.files("rootstream")

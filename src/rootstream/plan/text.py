@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -45,9 +46,9 @@ def _yaml(value: Json) -> str:
     return out.getvalue()
 
 
-def project_conf(plan: Plan) -> str:
+def _project_conf(plan: Plan) -> dict[str, Json]:
     """Return project.conf: the plugins and the environment that every element shares."""
-    conf: dict[str, Json] = {
+    return {
         "name": PROJECT_NAME,
         "min-version": MIN_VERSION,
         "element-path": "elements",
@@ -73,7 +74,6 @@ def project_conf(plan: Plan) -> str:
         # Of the user's terminal: BuildStream takes it from its own environment, and only for shells.
         "shell": {"environment": {"TERM": "$TERM"}},
     }
-    return "# Made from system.yaml on every build: edits are lost.\n" + _yaml(conf)
 
 
 def _source(source: Source, refs: Mapping[str, Json]) -> dict[str, Json]:
@@ -93,6 +93,10 @@ def _dependency(dependency: Dependency) -> Json:
 
 def element_text(element: Element, refs: Mapping[str, Json]) -> str:
     """Return an element's .bst file."""
+    return _yaml(_element(element, refs))
+
+
+def _element(element: Element, refs: Mapping[str, Json]) -> dict[str, Json]:
     text: dict[str, Any] = {"kind": element.kind, "description": element.description}
     if element.builds_with:
         text["build-depends"] = [_dependency(dependency) for dependency in element.builds_with]
@@ -111,39 +115,42 @@ def element_text(element: Element, refs: Mapping[str, Json]) -> str:
         text["public"] = dict(element.public)
     if element.sources:
         text["sources"] = [_source(source, refs) for source in element.sources]
-    return _yaml(text)
+    return text
 
 
 def render(plan: Plan) -> dict[str, Content]:
     """Return every file of the BuildStream project by its path."""
     files = dict(plan.files)
-    files["project.conf"] = project_conf(plan).encode()
+    conf = "# Made from system.yaml on every build: edits are lost.\n" + _yaml(_project_conf(plan))
+    files["project.conf"] = conf.encode()
     for name, element in plan.elements.items():
         files[f"elements/{name}"] = element_text(element, plan.refs).encode()
     return dict(sorted(files.items()))
 
 
-def digest(plan: Plan, rendered: Mapping[str, Content], target: str, also: Iterable[str]) -> str:
-    """Return the SHA-256 of everything that decides one system's result; `also` holds versions of tools."""
-    state = hashlib.sha256()
-    for text in also:
-        state.update(text.encode() + b"\0")
-    paths = {"project.conf"}
-    for name in plan.closure(target):
-        paths.add(f"elements/{name}")
+def digest(plan: Plan, target: str, also: Iterable[str]) -> str:
+    """Return the SHA-256 of everything that decides one system's result; `also` holds versions of tools.
+
+    Elements are hashed as data: to write them as YAML is a third of a build with nothing to do.
+    """
+    closure = plan.closure(target)
+    data = [*also, _project_conf(plan), {name: _element(plan.elements[name], plan.refs) for name in closure}]
+    state = hashlib.sha256(json.dumps(data).encode())
+    paths: set[str] = set()
+    for name in closure:
         for source in plan.elements[name].sources:
             if source.kind == "local":
                 root = str(source.words["path"])
-                paths.update(path for path in rendered if path == root or path.startswith(root + "/"))
+                paths.update(path for path in plan.files if path == root or path.startswith(root + "/"))
         for used in plan.elements[name].uses():
             # An element of another project: all of that project's files may decide what it is.
             junction, colon, _ = used.rpartition(":")
             if colon:
                 folder = f"junctions/{junction.removesuffix('.bst')}/"
                 paths.add(f"elements/{junction}")
-                paths.update(path for path in rendered if path.startswith(folder))
+                paths.update(path for path in plan.files if path.startswith(folder))
     for path in sorted(paths):
-        content = rendered[path]
+        content = plan.files[path]
         state.update(f"{path}\0{len(content)}\0{'x' * isinstance(content, Program)}".encode())
         for piece in chunks(content):
             state.update(piece)

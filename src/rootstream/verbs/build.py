@@ -17,7 +17,6 @@ from rootstream.description.roots import FromElements
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, temporary
-from rootstream.host.content import Content
 from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
 from rootstream.project import export, lock, placeholders, project
@@ -33,12 +32,11 @@ class PreparedProject:
     project: project.Project
     description: Description
     plan: Plan
-    files: Mapping[str, Content]
     outputs: Mapping[str, make.Outputs]
 
     def digest(self, target: str) -> str:
         """Return what stands for everything that decides a target's result."""
-        return text.digest(self.plan, self.files, self.outputs[target].element, _versions())
+        return text.digest(self.plan, self.outputs[target].element, _versions())
 
     def mark(self, target: str) -> str:
         """Return what stands for everything that decides a target's exported files, secrets included."""
@@ -112,9 +110,7 @@ def planned(
     plan, outputs = made or unpinned(where, description, targets)
     plan = replace(plan, refs=dict(pinned.refs))
     update.require_entries(where, ours, tuple(source.request() for source in plan.missing()) if ours else ())
-    return PreparedProject(
-        project=where, description=description, plan=plan, files=text.render(plan), outputs=outputs
-    )
+    return PreparedProject(project=where, description=description, plan=plan, outputs=outputs)
 
 
 def _slugs(where: project.Project, wanted: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,7 +128,7 @@ def write_plan(prepared: PreparedProject) -> None:
     if where.scratch is None:
         nofollow.make_folder(where.folder, where.plan)
         nofollow.check_below(where.folder, where.plan)
-    project.sync(prepared.project.plan, prepared.files, keep=(".bst",))
+    project.sync(where.plan, text.render(prepared.plan), keep=(".bst",))
 
 
 def build(
