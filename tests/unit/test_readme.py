@@ -6,11 +6,11 @@ import shlex
 from pathlib import Path
 
 import pytest
-from tests.readme import descriptions, first_system, shell_lines
 
 from rootstream.cli.main import cli
 from rootstream.description.load import load
 from rootstream.verbs.templates import TEMPLATES
+from tests.readme import descriptions, first_system, shell_lines
 
 ROOT = Path(__file__).parents[2]
 README, TUTORIAL = ROOT / "README.md", ROOT / "docs" / "tutorial.md"

@@ -8,12 +8,12 @@ import textwrap
 from pathlib import Path
 
 import pytest
-from tests.loading import GOOD, one, write
 
 from rootstream.description import reference
 from rootstream.description.load import load
 from rootstream.description.reference_texts import EXAMPLES
 from rootstream.description.schema import json_schema
+from tests.loading import GOOD, one, write
 
 ROOT = Path(__file__).parents[2]
 DATA = Path(__file__).parent / "data" / "load"

@@ -1,0 +1,206 @@
+"""The schema against `load`: it takes what `load` takes, and refuses unknown words as `load` does."""
+
+from __future__ import annotations
+
+import copy
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from rootstream.description.load import load
+from rootstream.description.schema import DIALECT, json_schema
+from rootstream.description.yaml_nodes import parse, plain
+from rootstream.errors import Problems
+from tests.loading import one
+
+DATA = Path(__file__).parents[1] / "data" / "load"
+EXAMPLES = sorted((Path(__file__).parents[3] / "src" / "rootstream" / "examples").glob("*/system.yaml"))
+SCHEMA = json_schema()
+VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
+
+
+def as_json(value: object) -> Any:  # noqa: ANN401  (JSON)
+    """Return what an editor makes of YAML: lists, and words that are text."""
+    if isinstance(value, dict):
+        return {str(key): as_json(each) for key, each in value.items()}
+    if isinstance(value, tuple):
+        return [as_json(each) for each in value]
+    return int(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def document(text: str) -> Any:  # noqa: ANN401
+    node, _ = parse(text.encode(), Path("system.yaml"))
+    return as_json(plain(node))
+
+
+def everything() -> Any:  # noqa: ANN401
+    return document((DATA / "everything" / "system.yaml").read_text())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
+    return tmp_path
+
+
+def loads(folder: Path, found: object) -> bool:
+    """Say whether `load` takes a document; JSON is YAML, but for the numbers that are words."""
+    text = json.dumps(found)
+    for port in ("2222", "8080", "1"):
+        text = text.replace(f'"{port}":', f"{port}:")
+    (folder / "system.yaml").write_text(text)
+    try:
+        load(folder / "system.yaml")
+    except Problems:
+        return False
+    return True
+
+
+def mappings(value: object) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for each in value.values():
+            yield from mappings(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from mappings(each)
+
+
+def test_it_is_a_schema() -> None:
+    jsonschema.Draft7Validator.check_schema(SCHEMA)
+    assert SCHEMA["$schema"] == DIALECT
+    assert json_schema() == SCHEMA
+
+
+def test_the_file_with_every_word(folder: Path) -> None:
+    assert list(VALIDATOR.iter_errors(everything())) == []
+    assert loads(folder, everything())
+
+
+def test_the_file_has_every_word() -> None:
+    """Keep the file honest: a new word of the models has to come into it."""
+    written = {word for mapping in mappings(everything()) for word in mapping}
+    full = [each for name, each in SCHEMA["definitions"].items() if not name.endswith(("Change", "Addition"))]
+    words = {word for each in full for word in each["properties"]}
+    assert words - written == set()
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.parent.name)
+def test_examples(path: Path) -> None:
+    assert list(VALIDATOR.iter_errors(document(path.read_text()))) == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "layers:",
+        "machine:",
+        "kernel:\nimages: [tar]",
+        "images: [tar, {ext: }, {disk: {}}, {squashfs: {name: a}}]",
+        "checks: [{console: x}, login, http, {login: }, {http: }]",
+        "kernel: {source: debian}",
+        "kernel: {source: {local: linux}, base: {file: linux.config}}",
+        "kernel: {base: allnoconfig}",
+        "machine: {memory: 512 MiB, timeout: 1.5, boot: , nics: [{}, ], disks: [{size: 1048576}]}",
+        "machine: {memory: 1073741824, nics: [{forward: }]}",
+        "layers: [{permissions: [{path: /a, mode: 0755}, {path: /a, mode: '0755'}, {path: /a, mode: 0o755}]}]",
+        "layers: [{users: }, {groups: []}, {root_login: }]",
+        "layers: [{users: [{name: a, sudo: true, password: locked, uid: }]}]",
+        "variants: ",
+        "variants: {b: , c: {}, d: {add: }, e: {add: {}}}",
+        "variants: {b: {kernel: , images: [tar], machine: {cores: 2}}}",
+        "variants: {b: {root: {elements: {target: x.bst, project: linux}}}}",
+        "variants: {b: {add: {layers: [{hostname: a}], root: {busybox: {optional: [A]}}, images: []}}}",
+        "variants: {b: {add: {kernel: {fragments: [linux.config]}, machine: {disks: [{size: 1M}]}}}}",
+    ],
+)
+def test_both_take(folder: Path, words: str) -> None:
+    text = one(words)
+    (folder / "system.yaml").write_text(text)
+    assert load(folder / "system.yaml").systems
+    assert [error.message for error in VALIDATOR.iter_errors(document(text))] == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "arch: x86",
+        "layers: {}",
+        "layers: [overlay]",
+        "layers: [{hostname: a, issue: b}]",
+        "layers: [{hostname: 12}]",
+        "layers: [{users: [{}]}]",
+        "layers: [{users: [{name: a, sudo: 'yes'}]}]",
+        "layers: [{users: [{name: a, password: {}}]}]",
+        "layers: [{permissions: [{path: /a, mode: '0855'}]}]",
+        "images: []",
+        "images: [elements]",
+        "images: [{disk: {partitions: []}}]",
+        "images: [{disk: {sector_size: 513}}]",
+        "checks: [port]",
+        "checks: [console]",
+        "checks: [{within: 5}]",
+        "machine: {memory: 12X}",
+        "machine: {timeout: 0}",
+        "machine: {boot: []}",
+        "machine: {nics: [{forward: {a: 1}}]}",
+        "machine: {nics: [{mac: '12:34'}]}",
+        "kernel: {base: {}}",
+        "kernel: {source: tar}",
+        "variants: {B: {}}",
+        "variants: {b: {images: []}}",
+        "variants: {b: {variants: {}}}",
+        "variants: {b: {add: {arch: []}}}",
+        "variants: {b: {add: {kernel: {modules: true}}}}",
+        "variants: {b: {add: {add: {}}}}",
+        "add: {}",
+    ],
+)
+def test_both_refuse(folder: Path, words: str) -> None:
+    found = document("systems: {a: {}}")
+    found["systems"]["a"] = {"root": "busybox", "kernel": {}, "images": ["initramfs"], **document(f"{{{words}}}")}
+    assert not loads(folder, found)
+    assert not VALIDATOR.is_valid(found)
+
+
+@pytest.mark.parametrize("number", range(sum(1 for _ in mappings(everything()))))
+def test_both_refuse_an_unknown_word_anywhere(folder: Path, number: int) -> None:
+    found = everything()
+    list(mappings(found))[number]["strange"] = {"strange": 1}
+    assert not loads(folder, found)
+    assert not VALIDATOR.is_valid(found)
+
+
+def thinned(value: Any, chance: random.Random) -> Any:  # noqa: ANN401
+    """Leave out some of a document, or leave it empty."""
+    if isinstance(value, dict):
+        kept = {}
+        for word, each in value.items():
+            if chance.random() < 0.9:
+                kept[word] = None if chance.random() < 0.02 else thinned(each, chance)
+        return kept
+    if isinstance(value, list):
+        return [thinned(each, chance) for each in value if chance.random() < 0.9]
+    return value
+
+
+def test_what_load_takes_the_schema_takes(folder: Path) -> None:
+    chance = random.Random(7)  # noqa: S311
+    whole = everything()
+    del whole["systems"]["everything"]["images"][5]["disk"]["initramfs"]
+    taken = 0
+    for _ in range(60):
+        found = copy.deepcopy(whole)
+        part = found["systems"]["everything"]
+        for word in chance.sample(list(part), k=2):
+            part[word] = thinned(part[word], chance)
+        if loads(folder, found):
+            taken += 1
+            assert [error.message for error in VALIDATOR.iter_errors(found)] == []
+    assert taken > 10
