@@ -5,14 +5,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
 
-.PHONY: help setup demo test test-systems lint unit fuzz audit engine boot netboot faults bench docs clean host usable
+.PHONY: help setup demo test test-systems lint unit parts fuzz audit engine boot netboot faults bench docs clean host usable
 
 help:
 	@echo "make setup   install what is missing, as root, and make .venv with rootstream in it"
 	@echo "make demo    build examples/hello from source, boot it, run its checks"
 	@echo "make test    lint, types, every test"
 	@echo "make test-systems   the examples on every processor, built from source and booted (about an hour)"
-	@echo "make lint | unit | engine | boot | netboot    parts of it"
+	@echo "make lint | unit | parts | engine | boot | netboot    pieces of it"
 	@echo "make faults  a thousand kills at random moments (hours); goes on where it was interrupted"
 	@echo "make fuzz    readers of foreign bytes for an hour, from where the last run stopped (FUZZ_SECONDS)"
 	@echo "make audit   look the locked packages up among known vulnerabilities"
@@ -48,6 +48,10 @@ lint: $(VENV)/.installed
 unit: $(VENV)/.installed
 	$(PYTEST) tests/unit
 
+# What takes processes of its own: the command, pip, installed packages, the site of the documents.
+parts: $(VENV)/.installed
+	$(PYTEST) tests/parts
+
 # Goes on where the last run stopped; counts and what went wrong are in .fuzz/.
 FUZZ_SECONDS ?= 3600
 fuzz: $(VENV)/.installed
@@ -70,7 +74,7 @@ netboot: $(VENV)/.installed
 # SYSTEMS may name files of tests/systems that are to run, too.
 test: lint
 	@[ -z "$(SYSTEMS)" ] || sh tools/host.sh systems
-	$(PYTEST) -n 2 --dist loadfile tests/unit tests/fuzz tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
+	$(PYTEST) -n 2 --dist loadfile tests/unit tests/fuzz tests/parts tests/engine tests/boot tests/netboot tests/buildroot tests/faults $(SYSTEMS)
 
 # The examples on every processor, from source: about an hour where nothing is in the cache.
 test-systems: $(VENV)/.installed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import os
 import shutil
 import signal
@@ -25,6 +26,13 @@ LONG = 3600.0  # seconds; a cold build compiles a kernel
 
 # A shell that starts us in the background has us ignore interrupts; tests send them to programs that they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and tests, which stay until the end, out of what the garbage collector looks through."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

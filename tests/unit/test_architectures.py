@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
 
@@ -12,8 +12,8 @@ import pytest
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Row
 from rootstream.formats import elf
 from rootstream.sandbox.images import partition_table, uimage, uki
+from tests.sources import SOURCE, files, nodes
 
-SOURCE = Path(__file__).parents[2] / "src"
 DOCS = Path(__file__).parents[2] / "docs"
 # What runs in the sandbox has numbers of file formats by names of architectures; the test below compares them.
 FORMATS = {
@@ -66,13 +66,13 @@ def test_numbers_of_formats_are_of_architectures_that_there_are() -> None:
 
 def test_no_other_module_lists_architectures() -> None:
     """Two of their names in one tuple, list or dictionary are a list of its own, which the next one is not in."""
-    found = (path for path in SOURCE.rglob("*.py") if any(lists(ast.parse(path.read_text()))))
+    found = (path for path in files() if any(lists(nodes(path))))
     assert {str(path.relative_to(SOURCE)) for path in found} == FORMATS
 
 
-def lists(tree: ast.AST) -> Iterator[ast.AST]:
+def lists(found: Iterable[ast.AST]) -> Iterator[ast.AST]:
     """Return tuples, lists, sets and dictionaries with names of architectures, two or more."""
-    for node in ast.walk(tree):
+    for node in found:
         if isinstance(node, ast.Tuple | ast.List | ast.Set | ast.Dict):
             items = node.keys if isinstance(node, ast.Dict) else node.elts
             values = {each.value for each in items if isinstance(each, ast.Constant)}
@@ -84,7 +84,7 @@ def lists(tree: ast.AST) -> Iterator[ast.AST]:
     "line", ['X = ("x86_64", "aarch64")', 'X = {"riscv64": 1, "powerpc": 2}', 'f(["riscv32", "x86_64"])']
 )
 def test_what_is_a_list_of_architectures(line: str) -> None:
-    assert list(lists(ast.parse(line)))
+    assert list(lists(ast.walk(ast.parse(line))))
 
 
 @EACH

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from rootstream.plan import programs
+from tests.sources import SOURCE, files, nodes, parsed
 
-SOURCE = Path(__file__).parents[2] / "src"
 # The floors of the house, from the top: a room imports only rooms of lower floors, and those of BESIDE.
 FLOORS: Sequence[set[str]] = (
     {"__main__"},
@@ -56,19 +56,19 @@ STARTS = {
 HEAVY = {"aiohttp", "pydantic", "ruamel", "rich", "pexpect", "qemu", "rootstream"}
 
 
-class Running(ast.NodeTransformer):
-    """Leaves out what only a type checker imports."""
-
-    def visit_If(self, node: ast.If) -> ast.AST | None:
-        return None if ast.unparse(node.test) == "TYPE_CHECKING" else self.generic_visit(node)
+def only_for_types(path: Path) -> set[int]:
+    """Return what only a type checker reads of a module."""
+    found = (
+        node for node in nodes(path) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    )
+    return {id(each) for node in found for each in ast.walk(node)}
 
 
 def imports(path: Path, *, top_only: bool = False, types: bool = True) -> Iterator[str]:
-    tree = ast.parse(path.read_text())
-    if not types:
-        tree = Running().visit(tree)
-    nodes = tree.body if top_only else ast.walk(tree)
-    for node in nodes:
+    left_out = set() if types else only_for_types(path)
+    for node in parsed(path).body if top_only else nodes(path):
+        if id(node) in left_out:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
@@ -78,7 +78,7 @@ def imports(path: Path, *, top_only: bool = False, types: bool = True) -> Iterat
 def modules() -> dict[str, Path]:
     """Return all modules by their dotted names; a package has the name of its folder."""
     found = {}
-    for path in SOURCE.rglob("*.py"):
+    for path in files():
         words = path.relative_to(SOURCE).with_suffix("").parts
         found[".".join(words[:-1] if words[-1] == "__init__" else words)] = path
     return found
@@ -164,15 +164,14 @@ def test_the_command_line_imports_nothing_heavy_at_its_top() -> None:
 
 
 def test_nobody_starts_processes_but_one_module() -> None:
-    found = {str(path.relative_to(SOURCE)) for path in SOURCE.rglob("*.py") if starts_processes(path)}
+    found = {str(path.relative_to(SOURCE)) for path in files() if starts_processes(path)}
     assert found == STARTS.keys()
 
 
 def starts_processes(path: Path) -> bool:
     """Say whether a module has a word for starting a process or becoming another program."""
-    tree = ast.parse(path.read_text())
-    types = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}  # Popen[bytes]
-    for node in ast.walk(tree):
+    types = {id(node.value) for node in nodes(path) if isinstance(node, ast.Subscript)}  # Popen[bytes]
+    for node in nodes(path):
         match node:
             case ast.Attribute() if id(node) in types:
                 continue
@@ -222,7 +221,7 @@ def test_nobody_prints_but_where_control_characters_are_escaped() -> None:
     for path in (SOURCE / "rootstream").rglob("*.py"):
         if {"sandbox", "finish", "progress"} & set(path.parts) or path.name in ours:
             continue
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
                 assert called not in ("print", "click.echo", "click.secho"), path

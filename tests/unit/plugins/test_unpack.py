@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,7 @@ def ar(members: Sequence[tuple[str, bytes]]) -> bytes:
 
 
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
-    ".xz": lzma.compress,
+    ".xz": partial(lzma.compress, preset=0),
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
     "": lambda data: data,
@@ -91,7 +92,7 @@ class Box:
         data = PACKERS[suffix](tar(entries))
         members = [
             ("debian-binary", b"2.0\n"),
-            ("control.tar.xz", lzma.compress(tar([]))),
+            ("control.tar.xz", PACKERS[".xz"](tar([]))),
             (f"data.tar{suffix}", data),
         ]
         self.raw(name, ar(members))

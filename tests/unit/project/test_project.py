@@ -5,7 +5,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import multiprocessing
 import os
 import sys
 import threading
@@ -45,31 +44,6 @@ def test_no_project_names_the_next_command(tmp_path: Path) -> None:
     assert "rootstream init" in str(caught.value)
 
 
-def _hold(folder: Path, held: object, release: object) -> None:
-    with project.locked(project.find(folder), events.ignore):
-        held.set()  # type: ignore[attr-defined]  # multiprocessing's events have no public type
-        release.wait()  # type: ignore[attr-defined]
-
-
-def test_a_second_command_waits_even_for_one_that_is_killed(described: project.Project) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(described.folder, held, release))
-    other.start()
-    assert held.wait(60)
-    said = []
-
-    def report(event: events.Event) -> None:
-        said.append(event)
-        other.kill()
-
-    with project.locked(described, report):
-        assert [f"process {other.pid}, " in event.text for event in said if isinstance(event, events.Notice)] == [
-            True
-        ]
-    other.join()
-
-
 def test_what_a_lock_says_of_its_holder_tells_no_value(
     described: project.Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,32 +72,6 @@ def test_who_waits_for_a_command_that_has_just_begun_learns_its_name(described: 
     assert [event.text.rpartition(": ")[2] for event in said if isinstance(event, events.Notice)] == [
         "process 7, rootstream build"
     ]
-
-
-def _hold_a_system(folder: Path, held: object, release: object) -> None:
-    with project.locked(project.find(folder), events.ignore, ("box--debug",)) as hold, hold.paused():
-        held.set()  # type: ignore[attr-defined]
-        release.wait()  # type: ignore[attr-defined]
-
-
-def test_who_left_the_project_for_a_menu_still_has_its_system(described: project.Project) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=_hold_a_system, args=(described.folder, held, release))
-    other.start()
-    assert held.wait(60)
-    said = []
-
-    def report(event: events.Event) -> None:
-        said.append(event)
-        release.set()
-
-    with project.locked(described, report, ("box",)):
-        assert said == []
-    with project.locked(described, report, ("box--debug", "box")):
-        assert [type(event) for event in said] == [events.Notice]
-    other.join()
-    assert other.exitcode == 0
 
 
 def test_sync_makes_a_folder_hold_exactly_the_files(tmp_path: Path) -> None:

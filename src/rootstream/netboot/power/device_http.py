@@ -81,15 +81,20 @@ def _why(error: Exception) -> object:
     return f"{error.status}, {error.message}" if isinstance(error, aiohttp.ClientResponseError) else error
 
 
-async def _answer(
-    device: HttpDevice, path: str, query: Mapping[str, str], method: str, body: object
-) -> tuple[int, bytes]:
-    """Ask, and return the status and the body, which is cut behind `_MOST`; `timeout` is for all of it."""
+def _tls(device: HttpDevice) -> ssl.SSLContext:
     context = ssl.create_default_context()
     if not device.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+async def _answer(
+    device: HttpDevice, path: str, query: Mapping[str, str], method: str, body: object
+) -> tuple[int, bytes]:
+    """Ask, and return the status and the body, which is cut behind `_MOST`; `timeout` is for all of it."""
     parts = urlsplit(device.url)
+    context = _tls(device) if parts.scheme == "https" else True
     limit = aiohttp.ClientTimeout(total=device.timeout)
     asked = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in query.items())
     url = URL(f"{parts.scheme}://{parts.netloc}{path}{'?' if asked else ''}{asked}", encoded=True)

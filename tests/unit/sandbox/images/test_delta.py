@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
 
 from rootstream.sandbox.handover import dump
+from rootstream.sandbox.images import base_archive
 from rootstream.sandbox.images.delta import changed
 from rootstream.sandbox.rootfs.spec import RootSpec
 from rootstream.sandbox.tar_files import write_tar
@@ -64,9 +64,8 @@ def test_what_an_archive_cannot_say() -> None:
 
 
 def program(folder: Path, *words: str) -> None:
-    argv = [sys.executable, "-m", "rootstream.sandbox.images.base_archive", *words]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    with chdir(folder):
+        base_archive._main(base_archive._parser().parse_args(words))
 
 
 def built(

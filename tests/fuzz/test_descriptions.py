@@ -12,7 +12,7 @@ from rootstream.description.load import load
 from rootstream.description.model import Description
 from rootstream.errors import Problems, UserError
 
-DATA = Path(__file__).parents[1] / "data" / "load"
+DATA = Path(__file__).parents[1] / "unit" / "data" / "load"
 SCRAPS = (
     *(
         "{",

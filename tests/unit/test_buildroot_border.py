@@ -6,8 +6,9 @@ import ast
 from pathlib import Path
 
 from rootstream.sandbox.kconfig.tree import KconfigTree
+from tests.sources import SOURCE, files, nodes
 
-SOURCE = Path(__file__).parents[3] / "src/rootstream"
+ROOTSTREAM = SOURCE / "rootstream"
 # Modules that start programs of the host, none of which is a tree's.
 CONFINED = "buildroot/confined.py"
 HOST = {
@@ -21,12 +22,12 @@ HOST = {
 STARTS = {"run", "start", "hand_over"}
 
 
-def modules() -> dict[str, ast.Module]:
-    paths = [*(SOURCE / "buildroot").rglob("*.py"), *(SOURCE / "verbs").glob("*.py")]
-    return {str(path.relative_to(SOURCE)): ast.parse(path.read_text()) for path in paths}
+def modules() -> dict[str, Path]:
+    paths = [*(ROOTSTREAM / "buildroot").rglob("*.py"), *(ROOTSTREAM / "verbs").glob("*.py")]
+    return {str(path.relative_to(ROOTSTREAM)): path for path in paths}
 
 
-def starts(module: ast.Module) -> bool:
+def starts(module: Path) -> bool:
     """Say whether a module starts processes."""
     return any(
         isinstance(node, ast.Call)
@@ -34,13 +35,13 @@ def starts(module: ast.Module) -> bool:
         and node.func.attr in STARTS
         and isinstance(node.func.value, ast.Name)
         and node.func.value.id == "process"
-        for node in ast.walk(module)
+        for node in nodes(module)
     )
 
 
-def words(module: ast.Module) -> set[str]:
+def words(module: Path) -> set[str]:
     """Return the texts that commands of a module begin with."""
-    found = {node.elts[0] for node in ast.walk(module) if isinstance(node, ast.List | ast.Tuple) and node.elts}
+    found = {node.elts[0] for node in nodes(module) if isinstance(node, ast.List | ast.Tuple) and node.elts}
     return {each.value for each in found if isinstance(each, ast.Constant) and isinstance(each.value, str)}
 
 
@@ -58,9 +59,9 @@ def test_nobody_else_makes_a_command_of_make() -> None:
 def test_who_asks_a_package_its_own_kconfig_does_it_in_the_sandbox() -> None:
     calls = [
         {word.arg for word in node.keywords}
-        for path in SOURCE.rglob("*.py")
+        for path in files()
         if "sandbox" not in path.relative_to(SOURCE).parts
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == KconfigTree.__name__
     ]
     assert calls
