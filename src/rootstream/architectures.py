@@ -116,9 +116,9 @@ class Row:
     `load` is where QEMU's machine has memory for it. A vmlinux that is `linked_to_0` (physical addresses) must be
     moved there. `busybox_fragments` are for BusyBox, over the default.
 
-    `uname` is what `uname -m` says, by which Python's wheels are named, `meson` its CPU family. `opensbi` is
-    Debian's OpenSBI for it, below /usr; `capsules` says whether a kernel for it can have its root inside.
-    `netboot` are its firmwares that boot from a network.
+    `uname` is what `uname -m` says, by which Python's wheels are named, `meson` its CPU family, `uboot`
+    mkimage's word. `opensbi` is Debian's OpenSBI for it, below /usr; `capsules` says whether a kernel for it can
+    have its root inside. `netboot` are its firmwares that boot from a network.
     """
 
     name: Architecture
@@ -135,6 +135,7 @@ class Row:
     busybox_fragments: tuple[str, ...] = ("no-hwaccel",)
     uname: str
     meson: str
+    uboot: str
     endian: Literal["little", "big"] = "little"
     uefi: Uefi | None = None
     opensbi: str | None = None
@@ -192,6 +193,7 @@ _X86_64 = Row(
     busybox_fragments=(),
     uname="x86_64",
     meson="x86_64",
+    uboot="x86_64",
     uefi=Uefi(
         program="X64",
         machine=0x8664,
@@ -229,6 +231,7 @@ _AARCH64 = Row(
     kernel_package="linux-image-arm64",
     uname="aarch64",
     meson="aarch64",
+    uboot="arm64",
     uefi=Uefi(
         program="AA64",
         machine=0xAA64,
@@ -276,6 +279,7 @@ _RISCV64 = Row(
     kernel_package="linux-image-riscv64",
     uname="riscv64",
     meson="riscv64",
+    uboot="riscv",
     uefi=Uefi(
         program="RISCV64",
         machine=0x5064,
@@ -326,6 +330,7 @@ _RISCV32 = Row(
     busybox_fragments=("no-hwaccel", "riscv32"),
     uname="riscv32",
     meson="riscv32",
+    uboot=_RISCV64.uboot,
     opensbi="lib/riscv32-linux-gnu/opensbi/generic/fw_dynamic.bin",
     capsules=True,
 )
@@ -347,6 +352,7 @@ _POWERPC = Row(
     kernel="vmlinux",
     uname="ppc",
     meson="ppc",
+    uboot="powerpc",
     endian="big",
 )
 ARCHITECTURES: Mapping[Architecture, Row] = MappingProxyType(

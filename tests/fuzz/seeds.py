@@ -9,9 +9,8 @@ import lzma
 import struct
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path
-
-from rootstream.sandbox.images import uimage
 
 KEPT = Path(__file__).parent / "seeds"
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -137,15 +136,21 @@ def images() -> tuple[bytes, ...]:
     """Return images with a secret in them, packed in each way that secrets survive."""
     plain = b"HEAD" * 100 + SECRET + b"TAIL" * 100
     packed = gzip.compress(plain, 0)
-    words = {"arch": "powerpc", "name": "x", "epoch": 0}
-    multi = uimage.parts(plain, packed)
+    multi = struct.pack(">3I", len(plain), len(packed), 0) + plain + bytes(-len(plain) % 4) + packed
     return (
         plain,
         packed,
         lzma.compress(plain, preset=0),
-        uimage.image(packed, kind="ramdisk", **words),  # type: ignore[arg-type]
-        uimage.image(multi, kind="multi", **words),  # type: ignore[arg-type]
+        _uimage(packed, kind=3),
+        _uimage(multi, kind=4),
     )
+
+
+def _uimage(data: bytes, *, kind: int) -> bytes:
+    """Return data with the header of a uImage (U-Boot, include/image.h)."""
+    numbers = (0, len(data), 0, 0, zlib.crc32(data), 5, 7, kind, 0)
+    rest = struct.pack(">5I4B32s", *numbers, b"x")
+    return struct.pack(">2I", 0x27051956, zlib.crc32(struct.pack(">2I", 0x27051956, 0) + rest)) + rest + data
 
 
 def ramdisks() -> tuple[bytes, ...]:

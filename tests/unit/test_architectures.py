@@ -11,7 +11,7 @@ import pytest
 
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Row
 from rootstream.formats import elf
-from rootstream.sandbox.images import partition_table, uimage, uki
+from rootstream.sandbox.images import partition_table, uki
 from tests.sources import SOURCE, files, nodes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -20,7 +20,6 @@ FORMATS = {
     "rootstream/architectures.py",
     "rootstream/formats/elf.py",
     "rootstream/sandbox/images/partition_table.py",
-    "rootstream/sandbox/images/uimage.py",
 }
 EACH = pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 
@@ -54,10 +53,9 @@ def test_clients_of_a_network_are_told_apart() -> None:
 
 
 def test_numbers_of_formats_are_of_architectures_that_there_are() -> None:
-    for table in (elf.MACHINES, elf.BITS, partition_table.ROOTS, uimage.ARCHITECTURES):
+    for table in (elf.MACHINES, elf.BITS, partition_table.ROOTS):
         assert table.keys() <= ARCHITECTURES.keys()
     for name, row in ARCHITECTURES.items():
-        assert name in uimage.ARCHITECTURES or "uImage" not in row.board.kernels
         assert name in partition_table.ROOTS or row.uefi is None
         assert (name in elf.MACHINES and name in elf.BITS) or not row.capsules
         if row.uefi:

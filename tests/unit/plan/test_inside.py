@@ -84,6 +84,8 @@ def test_uimages_hold_other_images(folder: Path) -> None:
     assert "--ramdisk /loaded/images/rootfs.ext2.gz" in made["uRamdisk"].commands[-1]
     assert "--name 'A kernel' --kernel /kernel/vmlinux" in made["uImage"].commands[-1]
     assert "root-box.bst" not in made["uImage"].uses()
+    assert all("tool-u-boot-tools.bst" in each.uses() for each in made.values())
+    assert all("--arch powerpc " in each.commands[-1] for each in made.values())
 
 
 PACKAGES = (

@@ -1,60 +1,21 @@
-"""Images for U-Boot (legacy format): a kernel, a ramdisk, or several parts in one file, each with the header.
+"""Images for U-Boot (legacy format): a kernel, a ramdisk, or several parts in one file, written by mkimage(1).
 
-Run as `python3 -m rootstream.sandbox.images.uimage KIND ... -o FILE`. The format is that of U-Boot's
-include/image.h and doc/usage: a header of 64 bytes, big endian, with check sums (CRC-32) of itself and the data.
+Run as `python3 -m rootstream.sandbox.images.uimage KIND ... -o FILE`.
 """
 
 from __future__ import annotations
 
 import argparse
 import gzip
-import struct
 import sys
-import zlib
+import tempfile
 from pathlib import Path
 
 from rootstream.formats import elf
-from rootstream.sandbox.program import Mistake, run_main, source_date_epoch, whole_file
+from rootstream.sandbox.program import Mistake, feed, run_main, source_date_epoch, whole_file
 
-MAGIC = 0x27051956
-OS_LINUX = 5
-ARCHITECTURES = {"powerpc": 7, "aarch64": 22, "x86_64": 24, "riscv32": 26, "riscv64": 26}
-TYPES = {"kernel": 2, "ramdisk": 3, "multi": 4}
-COMPRESSIONS = {"none": 0, "gzip": 1}
-NAME = 32
-LARGEST = (1 << 32) - 1
-
-
-def image(
-    data: bytes,
-    *,
-    kind: str,
-    arch: str,
-    name: str,
-    epoch: int,
-    compression: str = "none",
-    load: int = 0,
-    entry: int = 0,
-) -> bytes:
-    """Return data with the header before it; addresses and times that do not fit in 32 bits are a `Mistake`."""
-    if len(data) > LARGEST:
-        raise Mistake(f"the {kind} has {len(data)} bytes; a uImage holds at most {LARGEST} (4 GiB - 1)")
-    if max(load, entry, epoch) > LARGEST:
-        raise Mistake(f"load {load:#x}, entry {entry:#x}, time {epoch}: a uImage holds numbers of 32 bits only")
-    words = (ARCHITECTURES[arch], TYPES[kind], COMPRESSIONS[compression])
-    title = name.encode("ascii", "replace")[: NAME - 1].ljust(NAME, b"\0")
-    rest = struct.pack(">5I4B", epoch, len(data), load, entry, zlib.crc32(data), OS_LINUX, *words) + title
-    sum_ = zlib.crc32(struct.pack(">2I", MAGIC, 0) + rest)
-    return struct.pack(">2I", MAGIC, sum_) + rest + data
-
-
-def parts(*pieces: bytes) -> bytes:
-    """Return the data of a `multi` image: sizes, a zero, and the pieces, each filled up to four bytes."""
-    for piece in pieces:
-        if len(piece) > LARGEST:
-            raise Mistake(f"a part has {len(piece)} bytes; a uImage holds at most {LARGEST} (4 GiB - 1)")
-    sizes = struct.pack(f">{len(pieces) + 1}I", *(len(piece) for piece in pieces), 0)
-    return sizes + b"".join(piece + bytes(-len(piece) % 4) for piece in pieces)
+MOST_BYTES = 0x7FFFF000  # mkimage writes a part by one write(2)
+LAST_ADDRESS = (1 << 32) - 1
 
 
 def kernel(data: bytes, load: int, epoch: int) -> tuple[bytes, int, int]:
@@ -67,27 +28,33 @@ def kernel(data: bytes, load: int, epoch: int) -> tuple[bytes, int, int]:
             data = elf.flat(data)
         except elf.NotElf as error:
             raise Mistake(f"the kernel cannot be made a uImage: {error}") from error
+    if max(load, entry) > LAST_ADDRESS:
+        raise Mistake(f"load {load:#x}, entry {entry:#x}: a uImage holds addresses of 32 bits only")
     return gzip.compress(data, 9, mtime=epoch), load, entry
 
 
 def _main(options: argparse.Namespace) -> None:
     epoch = source_date_epoch()
-    common = {"arch": options.arch, "name": options.name, "epoch": epoch}
-    ramdisk = options.ramdisk.read_bytes() if options.ramdisk else b""
-    if options.kind == "ramdisk":
-        made = image(ramdisk, kind="ramdisk", **common)
-    else:
-        packed, load, entry = kernel(options.kernel.read_bytes(), options.load, epoch)
-        data = packed if options.kind == "kernel" else parts(packed, ramdisk)
-        made = image(data, kind=options.kind, compression="gzip", load=load, entry=entry, **common)
-    with whole_file(options.output) as draft:
-        draft.write_bytes(made)
+    words = ["mkimage", "-A", options.arch, "-O", "linux", "-T", options.kind, "-n", options.name]
+    with tempfile.TemporaryDirectory() as scratch, whole_file(options.output) as draft:
+        parts = [options.ramdisk] if options.ramdisk else []
+        if options.kernel:
+            packed, load, entry = kernel(options.kernel.read_bytes(), options.load, epoch)
+            parts.insert(0, Path(scratch, "kernel.gz"))
+            parts[0].write_bytes(packed)
+            words += ["-C", "gzip", "-a", f"{load:#x}", "-e", f"{entry:#x}"]
+        else:
+            words += ["-C", "none"]
+        for part in parts:
+            if part.stat().st_size > MOST_BYTES:
+                raise Mistake(f"{part.name} has {part.stat().st_size} bytes; mkimage takes at most {MOST_BYTES}")
+        feed([*words, "-d", ":".join(map(str, parts)), str(draft)], epoch=epoch)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="uimage", description=__doc__)
-    parser.add_argument("kind", choices=sorted(TYPES))
-    parser.add_argument("--arch", choices=sorted(ARCHITECTURES), required=True)
+    parser.add_argument("kind", choices=("kernel", "ramdisk", "multi"))
+    parser.add_argument("--arch", required=True, help="mkimage's name of the architecture")
     parser.add_argument("--name", default="", help="title, at most 31 letters")
     parser.add_argument("--load", type=lambda text: int(text, 0), default=0, help="where a flat kernel lies")
     parser.add_argument("--kernel", type=Path)

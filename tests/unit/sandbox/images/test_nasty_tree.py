@@ -12,7 +12,7 @@ import pytest
 
 from rootstream.engine import said
 from rootstream.sandbox import limits
-from rootstream.sandbox.images import capsule, ext, image, uimage
+from rootstream.sandbox.images import capsule, ext, image
 from rootstream.sandbox.program import Mistake, command, feed, run_main
 from rootstream.sandbox.tree import Inode, InodeKind, Tree, directory, text_file
 from tests import nasty
@@ -201,11 +201,6 @@ def test_a_capsule_has_a_largest_initramfs(tmp_path: Path) -> None:
         file.truncate((1 << 30) + 1)
     with pytest.raises(Mistake, match="has 1073741825 bytes; a kernel for x86_64 can be linked with 1073741824"):
         capsule.link(tmp_path, initramfs, "x86_64", 0)
-
-
-def test_numbers_that_a_uimage_cannot_hold() -> None:
-    with pytest.raises(Mistake, match="load 0x100000000"):
-        uimage.image(b"x", kind="kernel", arch="riscv64", name="", epoch=0, load=1 << 32)
 
 
 def test_a_long_command_is_shown_in_part() -> None:
