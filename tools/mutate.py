@@ -157,7 +157,10 @@ class Copy:
 
         path = self.folder / change.file
         text = path.read_text()
-        made = mutate_code(text, get_operator(change.operator)(), change.occurrence)
+        try:
+            made = mutate_code(text, get_operator(change.operator)(), change.occurrence)
+        except AttributeError:  # such as an exception with a dotted name
+            return {"noticed": None, "status": None, "tests": len(tests), "diff": "Cosmic Ray cannot make it"}
         (self.folder / "tests.txt").write_text("\n".join(tests))
         self.write(path, made)
         try:
@@ -210,7 +213,7 @@ def main() -> None:
     entries = map(json.loads, journal.read_text().splitlines()) if journal.exists() else ()
     known = {each["number"]: each for each in entries}
     repeat = options.again or options.small_tree
-    left = [each for each in chosen if each[0] not in known or (repeat and not known[each[0]]["noticed"])]
+    left = [each for each in chosen if each[0] not in known or (repeat and known[each[0]]["noticed"] is False)]
     copies: SimpleQueue[Copy] = SimpleQueue()
     for number in range(options.jobs):
         copies.put(Copy(folder / f"copy-{number}", tool))
@@ -219,19 +222,20 @@ def main() -> None:
         copy = copies.get()
         try:
             done = copy.check(item[1], of(item[1]))
-            return {"number": item[0], "slow": options.small_tree, **asdict(item[1]), **done}
         finally:
             copies.put(copy)
-
-    with ThreadPoolExecutor(options.jobs) as pool, journal.open("a") as file:
-        for entry in pool.map(one, left):
-            known[entry["number"]] = entry
+        entry = {"number": item[0], "slow": options.small_tree, **asdict(item[1]), **done}
+        with journal.open("a") as file:
             file.write(json.dumps(entry) + "\n")
-            file.flush()
-    missed = [known[number] for number, _ in chosen if not known[number]["noticed"]]
+        return entry
+
+    with ThreadPoolExecutor(options.jobs) as pool:
+        known |= {each["number"]: each for each in pool.map(one, left)}
+    made = [known[number] for number, _ in chosen if known[number]["noticed"] is not None]
+    missed = [each for each in made if not each["noticed"]]
     for each in missed:
         sys.stdout.write(f"\n{each['number']}: {each['file']}, {each['tests']} tests\n{each['diff']}\n")
-    sys.stdout.write(f"\nof {len(chosen)} changes, tests notice {len(chosen) - len(missed)}\n")
+    sys.stdout.write(f"\nof {len(made)} changes, tests notice {len(made) - len(missed)}\n")
 
 
 if __name__ == "__main__":
