@@ -177,3 +177,11 @@ def test_the_scripts_need_nothing_but_python() -> None:
         argv = [sys.executable, "-I", "-S", str(module.__file__), "/nowhere.json", "/nowhere"]
         done = subprocess.run(argv, capture_output=True, text=True, check=False)
         assert "No such file or directory: '/nowhere.json'" in done.stderr
+
+
+def test_numbers_of_users_and_groups(target: Path) -> None:
+    passwd = "root:x:0:0::/:/bin/sh\nno:x:a:7::/:\nodd:x:5:b::/:\nshort:x:6\nplain:x:7:8::/:\n\n"
+    (target / "etc/passwd").write_text(passwd)
+    (target / "etc/group").write_text("root:x:0:\nno:x:a:\nusers:x:100:plain,odd\n+\n")
+    assert post_fakeroot.numbers(target, "passwd") == {"root": (0, 0), "odd": (5, 5), "plain": (7, 8)}
+    assert post_fakeroot.numbers(target, "group") == {"root": (0, 0), "users": (100, 100)}

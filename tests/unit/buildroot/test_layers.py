@@ -308,3 +308,10 @@ def test_settings_know_the_line_that_makes_them(tmp_path: Path) -> None:
     lines = {each.symbol: each.line for each in generate(other, tmp_path, Path("/made")).settings}
     assert lines["BR2_TARGET_GENERIC_HOSTNAME"] == 13
     assert lines["BR2_TARGET_ROOTFS_EXT2_GZIP"] == 6
+
+
+@pytest.mark.parametrize(("module", "expected"), [("", "setuptools"), (", module: flit", "flit")])
+def test_how_a_python_package_is_built(tmp_path: Path, module: str, expected: str) -> None:
+    (tmp_path / MARKS["python"]).write_text("")
+    words = f"layers: [packages: [{{name: a, source: ., build: python{module}}}]]"
+    assert f"\nA_SETUP_TYPE = {expected}\n" in made(tmp_path, words).files["package/a/a.mk"].content.decode()

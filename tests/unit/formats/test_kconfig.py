@@ -15,6 +15,7 @@ import pytest
 
 from rootstream.formats.kconfig.facts import Reason, expression, reason_for
 from rootstream.formats.kconfig.fragment import (
+    Problem,
     Request,
     config_values,
     fragment_requests,
@@ -23,6 +24,7 @@ from rootstream.formats.kconfig.fragment import (
     same,
 )
 from rootstream.formats.kconfig.report import (
+    SHOWN_DIFFERENCES,
     base_differences,
     changed_since,
     chosen_later,
@@ -415,3 +417,18 @@ def test_a_program_without_its_c_library_is_told_at_its_line() -> None:
     (problem,) = not_static("defconfig", {"STATIC": refused}, {})  # an optional one is told as a note, and no more
     assert (problem.severity, problem.line) == ("error", 1)
     assert not_static("defconfig", {}, {"STATIC": "y"}) == []
+
+
+@pytest.mark.parametrize("count", [1, 2, SHOWN_DIFFERENCES, SHOWN_DIFFERENCES + 1, SHOWN_DIFFERENCES + 5])
+def test_a_log_has_the_first_differences_of_a_base(count: int) -> None:
+    changed = [
+        Problem(severity="warning", kind="base-changed", message=f"S{number} changed", symbol="S", file="base")
+        for number in range(count)
+    ]
+    first, *lines = log_text(changed).splitlines()
+    values = "one value" if count == 1 else f"{count} values"
+    have = "of the base have other values in the final configuration:"
+    assert first == f"rootstream: warning symbol-base-changed: base: {values} {have}"
+    shown = [f"rootstream:       S{number} changed" for number in range(min(count, SHOWN_DIFFERENCES))]
+    rest = count - SHOWN_DIFFERENCES
+    assert lines == shown + ([f"rootstream:       ... and {rest} more, listed in the report"] if rest > 0 else [])

@@ -61,3 +61,11 @@ def test_sizes_for_people() -> None:
         "5.0 MiB",
         "1.5 GiB",
     ]
+
+
+def test_the_largest_sizes_and_durations() -> None:
+    assert parse_size("1024T") == parse_size(1 << 50) == 1 << 50
+    assert parse_duration("168h") == 7 * 86400.0
+    for written in ((1 << 50) + 1, "1025T"):
+        with pytest.raises(ValueError, match="size"):
+            parse_size(written)

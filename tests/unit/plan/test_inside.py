@@ -86,6 +86,9 @@ def test_uimages_hold_other_images(folder: Path) -> None:
     assert "root-box.bst" not in made["uImage"].uses()
     assert all("tool-u-boot-tools.bst" in each.uses() for each in made.values())
     assert all("--arch powerpc " in each.commands[-1] for each in made.values())
+    assert "--kernel /kernel/vmlinux" in made["both"].commands[-1]
+    assert "--kernel" not in made["uRamdisk"].commands[-1]
+    assert "--ramdisk" not in made["uImage"].commands[-1]
 
 
 PACKAGES = (

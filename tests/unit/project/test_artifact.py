@@ -14,6 +14,7 @@ import pytest
 
 from rootstream.errors import UserError
 from rootstream.events import Event, Notice
+from rootstream.project import artifact
 from rootstream.project.export import Facts, export
 from rootstream.project.project import Project
 from rootstream.sandbox.images.sparse import pack_sparse
@@ -205,3 +206,18 @@ def test_an_interrupted_checksum_ends_though_the_file_is_huge(tmp_path: Path) ->
         child.send_signal(signal.SIGINT)
         _, said = child.communicate(timeout=60)
     assert b"KeyboardInterrupt" in said
+
+
+@pytest.mark.parametrize(("size", "taken"), [(9, True), (10, True), (11, False)])
+def test_notes_have_a_bound(checkout: Path, monkeypatch: pytest.MonkeyPatch, size: int, *, taken: bool) -> None:
+    monkeypatch.setattr(artifact, "MOST_NOTES", 10)
+    (checkout / "images").mkdir()
+    (checkout / "notes").mkdir()
+    (checkout / "notes" / "warnings.json").write_text("[]".ljust(size))
+    if taken:
+        made(checkout)
+        return
+    with pytest.raises(UserError) as caught:
+        made(checkout)
+    assert caught.value.reason == "export-damaged"
+    assert "notes/warnings.json" in str(caught.value)
