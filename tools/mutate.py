@@ -1,8 +1,8 @@
 """Change the source at random, one place at a time, and see whether a test fails: `python tools/mutate.py FOLDER`.
 
-Cosmic Ray makes the changes. Each is tested in a copy of the repository, by the tests that reach its lines as a
-run with coverage found them; that run has a comment at the end of every file, so that a test which fails at any
-change of the text is noticed. The journal in FOLDER keeps what was found; interrupted, it goes on where it was, and
+Cosmic Ray makes the changes. Each is tested in a copy of the repository, by the tests that reach its lines as a run
+with coverage found them; that run has a comment at the end of every file, so that a test which fails at any change
+of the text is noticed. The journal in FOLDER keeps what was found; interrupted, it goes on where it was, and
 `--again` repeats what no test noticed. `--small-tree` has what was not noticed tested by the tests of Buildroot,
 too, which build with the small tree of our own and take minutes.
 """
@@ -33,7 +33,7 @@ SLOW = ("tests/buildroot",)
 TOOL = ("cosmic-ray==8.7.0", "pytest-cov==7.1.0")
 # `is` and `==` are the same for None, members of enumerations and short texts.
 SAME = ("Is_Eq", "IsNot_NotEq", "Eq_Is", "NotEq_IsNot")
-LIMIT = 300  # seconds, for the tests of one change: an endless loop is noticed
+LIMIT = (60, 1)  # seconds for the tests of one change, and for each of them: an endless loop is noticed
 PYTEST = "import sys; sys.path.append(sys.argv.pop(1)); import pytest; sys.exit(pytest.main(sys.argv[1:]))"
 # Processes that tests start are measured, too, under the name of the test.
 MEASURED = "import os, sys\nif 'COVERAGE_PROCESS_START' in os.environ:\n    sys.path.append({tool!r})\n"
@@ -164,7 +164,8 @@ class Copy:
         (self.folder / "tests.txt").write_text("\n".join(tests))
         self.write(path, made)
         try:
-            status = self.run(["-x", "@tests.txt"], LIMIT) if tests else 0
+            limit = LIMIT[0] + LIMIT[1] * len(tests)
+            status = self.run(["-x", "@tests.txt"], limit) if tests else 0
         finally:
             self.write(path, text)
         diff = unified_diff(text.splitlines(), made.splitlines(), lineterm="", n=1)
