@@ -1,7 +1,7 @@
 """Change the source at random, one place at a time, and see whether a test fails: `python tools/mutate.py FOLDER`.
 
-Cosmic Ray makes the changes. Each is tested in a copy of the repository, by the tests that reach its lines as a run
-with coverage found them; that run has a comment at the end of every file, so that a test which fails at any change
+Cosmic Ray makes the changes. Each is tested in a copy of the repository, by the tests that reach its lines in a
+run with coverage; in that run every file has a comment at its end, so that a test which fails at any change
 of the text is noticed. The journal in FOLDER keeps what was found; interrupted, it goes on where it was, and
 `--again` repeats what no test noticed. `--small-tree` has what was not noticed tested by the tests of Buildroot,
 too, which build with the small tree of our own and take minutes.
