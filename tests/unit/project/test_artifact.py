@@ -221,3 +221,18 @@ def test_notes_have_a_bound(checkout: Path, monkeypatch: pytest.MonkeyPatch, siz
         made(checkout)
     assert caught.value.reason == "export-damaged"
     assert "notes/warnings.json" in str(caught.value)
+
+
+@pytest.mark.parametrize(("length", "taken"), [(512, True), (513, False)])
+def test_paths_have_a_bound(checkout: Path, length: int, *, taken: bool) -> None:
+    name = "ö" * 100 + "/" + "n" * 200 + "/"
+    name += "x" * (length - len(name.encode()))
+    (checkout / name).parent.mkdir(parents=True)
+    (checkout / name).write_text("x")
+    if taken:
+        place, _ = made(checkout)
+        assert (place / name).is_file()
+        return
+    with pytest.raises(UserError) as caught:
+        made(checkout)
+    assert caught.value.reason == "export-bad-name"
