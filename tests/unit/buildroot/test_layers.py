@@ -315,3 +315,34 @@ def test_how_a_python_package_is_built(tmp_path: Path, module: str, expected: st
     (tmp_path / MARKS["python"]).write_text("")
     words = f"layers: [packages: [{{name: a, source: ., build: python{module}}}]]"
     assert f"\nA_SETUP_TYPE = {expected}\n" in made(tmp_path, words).files["package/a/a.mk"].content.decode()
+
+
+@pytest.mark.parametrize(
+    ("words", "number"), [("gid: 7", 7), ("gid: 0", 0), ("system: true", -1), ("system: false", -2)]
+)
+def test_groups_get_a_number_of_their_kind(tmp_path: Path, words: str, number: int) -> None:
+    generated = made(tmp_path, f"layers: [groups: [{{name: g, {words}}}]]")
+    assert generated.files["tables/users"].content.decode() == f"- -1 g {number} - - - - -\n"
+
+
+def test_packages_that_a_tree_has_and_lacks(tmp_path: Path) -> None:
+    for path in (
+        "tree/package/zlib/zlib.mk",
+        "tree/boot/uboot/uboot.mk",
+        "ext/package/x/deep/deep.mk",
+        "ext/linux/linux.mk",
+    ):
+        (tmp_path / path).parent.mkdir(parents=True)
+        (tmp_path / path).touch()
+    words = [
+        {"name": "one", "source": ".", "build": "make", "depends": ("zlib", "host-uboot", "linux", "two", "gone")},
+        {"name": "two", "source": ".", "build": "make", "depends": ("deep", "host-gone")},
+        {"name": "zlib", "source": ".", "build": "make"},
+    ]
+    layer = layers.PackagesLayer.model_validate({"packages": tuple(words)})
+    found = packages.against((layer,), (tmp_path / "tree", tmp_path / "ext"), tmp_path / "system.yaml")
+    assert [(each.reason, each.message.partition(": ")[2]) for each in found] == [
+        ("unknown-package", "one: depends: there is no package 'gone' in Buildroot"),
+        ("unknown-package", "two: depends: there is no package 'gone' in Buildroot"),
+        ("name-taken", "Buildroot or an external tree already has a package 'zlib'"),
+    ]

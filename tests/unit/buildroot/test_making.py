@@ -352,3 +352,20 @@ def test_a_digest_of_files_sees_every_change(tmp_path: Path) -> None:
     assert len(seen) == 7
     (folder / "etc" / ".git").mkdir()
     assert contents.digest([folder]) in seen
+
+
+@pytest.mark.parametrize("count", [0, make_run.KEPT_LOGS - 1, make_run.KEPT_LOGS, make_run.KEPT_LOGS + 3])
+def test_the_last_logs_are_kept(tmp_path: Path, count: int) -> None:
+    """One place is left for the run that begins."""
+    logs = tmp_path / "logs"
+    make_run._tidy(logs)  # there is none
+    names = [f"2025{number:02}" for number in range(count)]
+    logs.mkdir()
+    for name in names:
+        (logs / name).mkdir()
+        (logs / name / "build.log").touch()
+    (logs / "0-file").touch()
+    (logs / "latest").symlink_to(names[-1] if names else "none")
+    make_run._tidy(logs)
+    kept = names[-make_run.KEPT_LOGS + 1 :]
+    assert sorted(path.name for path in logs.iterdir()) == ["0-file", *kept, "latest"]
