@@ -58,6 +58,7 @@ def test_numbers_of_formats_are_of_architectures_that_there_are() -> None:
     for name, row in ARCHITECTURES.items():
         assert name in partition_table.ROOTS or row.uefi is None
         assert (name in elf.MACHINES and name in elf.BITS) or not row.capsules
+        assert elf.BITS.get(name) in (None, 64 if name.endswith("64") else 32)
         if row.uefi:
             assert uki.MACHINES[row.uefi.machine] == row.uefi.program
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -185,3 +186,37 @@ def test_numbers_of_users_and_groups(target: Path) -> None:
     (target / "etc/group").write_text("root:x:0:\nno:x:a:\nusers:x:100:plain,odd\n+\n")
     assert post_fakeroot.numbers(target, "passwd") == {"root": (0, 0), "odd": (5, 5), "plain": (7, 8)}
     assert post_fakeroot.numbers(target, "group") == {"root": (0, 0), "users": (100, 100)}
+
+
+@pytest.mark.parametrize(
+    ("shadow", "expected"),
+    [
+        ("root:*\nx:*:1:::::\n", f"root:{HASH}\nx:*:1:::::\n"),
+        ("roots:*:::::::\nroot:*:1:0:9:7:::\n", f"roots:*:::::::\nroot:{HASH}:1:0:9:7:::\n"),
+    ],
+)
+def test_only_the_password_field_of_root_changes(target: Path, shadow: str, expected: str) -> None:
+    (target / "etc/shadow").write_text(shadow)
+    assert finish(target, {"password": HASH}) == 0
+    assert (target / "etc/shadow").read_text() == expected
+
+
+@pytest.mark.parametrize(("login", "heeded"), [("busybox", True), ("dogbox", False), ("zbox", False)])
+def test_whose_login_heeds_securetty(target: Path, login: str, *, heeded: bool) -> None:
+    (target / "bin").mkdir()
+    (target / "bin/login").symlink_to(login)
+    assert finish(target, {"securetty": True}) == (0 if heeded else 2)
+
+
+def test_owners_of_a_folder_and_all_below(target: Path) -> None:
+    below = target / "srv/data/sub"
+    below.mkdir(parents=True)
+    (below / "file").touch()
+    (below / "link").symlink_to("file")
+    told = [{"path": "/srv/data", "owner": "admin", "group": "admin", "recursive": True}]
+    if os.geteuid() == 0:
+        assert finish(target, {"permissions": told}, "post_fakeroot") == 0
+        owners = {(path.lstat().st_uid, path.lstat().st_gid) for path in (target / "srv/data").rglob("*")}
+        assert owners == {(1000, 1000)}
+        assert (target / "srv/data").stat().st_uid == 1000
+        assert (target / "srv").stat().st_uid == 0

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from rootstream.formats.units import parse_duration, parse_size, show_size
+from rootstream.formats.units import duration, parse_duration, parse_size, show_size, size
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,25 @@ def test_the_largest_sizes_and_durations() -> None:
     for written in ((1 << 50) + 1, "1025T"):
         with pytest.raises(ValueError, match="size"):
             parse_size(written)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        *((0.44, "0.4 s"), (9.94, "9.9 s"), (9.95, "10 s"), (59.4, "59 s"), (59.5, "1m00s")),
+        *((3599.4, "59m59s"), (3599.5, "1h00m"), (3725, "1h02m"), (90000, "25h00m")),
+    ],
+)
+def test_times_for_people(seconds: float, shown: str) -> None:
+    assert duration(seconds) == shown
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [
+        *((0, "0 B"), (999, "999 B"), (999.4, "999 B"), (999.5, "1.0 kB"), (2_600_000, "2.6 MB")),
+        *((99_940, "99.9 kB"), (99_950, "100 kB"), (999_499, "999 kB"), (999_500, "1.0 MB")),
+    ],
+)
+def test_decimal_sizes_for_people(count: float, shown: str) -> None:
+    assert size(count) == shown

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.errors import Problems
-from rootstream.plan.roots.device_table import parse_device_table
+from rootstream.plan.roots.device_table import MOST_MAJOR, MOST_MINOR, MOST_NODES, parse_device_table
 from rootstream.sandbox.rootfs.spec import Device, Permission
 
 
@@ -78,3 +78,50 @@ relative f 644 0 0 - - - - -
         parse_device_table(text, Path("board/table.txt"))
     places = [str(problem.where) for problem in caught.value.problems]
     assert places == [f"board/table.txt:{line}" for line in (2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 15)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("/dev/x c - - - 1 2 - - -", Device(path="/dev/x", type="char", major=1, minor=2)),
+        (
+            "/dev/x b 640 7 8 1 2 - - -",
+            Device(path="/dev/x", type="block", major=1, minor=2, mode=0o640, owner=7, group=8),
+        ),
+        ("/run/f p 600 me 0 - - - - -", Device(path="/run/f", type="fifo", mode=0o600, owner="me")),
+    ],
+)
+def test_one_node(line: str, expected: Device) -> None:
+    assert parse_device_table(line, Path("t")).devices == (expected,)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count"),
+    [
+        (f"1 0 0 1 {MOST_NODES}", MOST_NODES),
+        (f"1 0 0 1 {MOST_NODES + 1}", None),
+        (f"1 {MOST_MINOR - 4} 0 2 3", 3),
+        (f"1 {MOST_MINOR - 3} 0 2 3", None),
+        (f"1 {MOST_MINOR} 0 9 1", 1),
+        (f"1 {MOST_MINOR} 0 9 0", 1),
+        (f"1 {MOST_MINOR + 1} 0 0 1", None),
+        (f"{MOST_MAJOR} 0 0 0 1", 1),
+        (f"{MOST_MAJOR + 1} 0 0 0 1", None),
+    ],
+)
+def test_bounds_of_numbers(numbers: str, count: int | None) -> None:
+    line = f"/dev/x c 600 0 0 {numbers}"
+    if count is None:
+        with pytest.raises(Problems):
+            parse_device_table(line, Path("t"))
+        return
+    found = parse_device_table(line, Path("t")).devices
+    assert len(found) == count
+    step = int(numbers.split()[3])
+    assert [each.minor - found[0].minor for each in found] == [step * number for number in range(count)]
+
+
+@pytest.mark.parametrize("word", ["x", "1x", "²", "٣", "1.5", "0x1", "+1"])
+def test_what_is_no_number(word: str) -> None:
+    with pytest.raises(Problems):
+        parse_device_table(f"/dev/x c 600 0 0 1 {word} 0 0 0", Path("t"))

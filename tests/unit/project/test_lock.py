@@ -189,3 +189,17 @@ def test_what_is_no_file_is_no_lock(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         lock.read(tmp_path / "system.lock")
     assert caught.value.reason == "special-file"
+
+
+def test_an_entry_that_stands_twice(tmp_path: Path) -> None:
+    """The keys of a request are in any order."""
+    entries = [
+        {"source": {"kind": "git_tag", "url": "https://example.org/x", "track": "v1"}, "ref": "a" * 40},
+        {"source": {"track": "v1", "url": "https://example.org/x", "kind": "git_tag"}, "ref": "b" * 40},
+    ]
+    path = tmp_path / "system.lock"
+    path.write_text(json.dumps({"version": lock.VERSION, "sources": entries}, indent=1))
+    with pytest.raises(UserError) as caught:
+        lock.read(path)
+    assert caught.value.reason == "lock-broken"
+    assert caught.value.message.startswith("entry 2 is a duplicate: ")

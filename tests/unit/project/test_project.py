@@ -14,6 +14,7 @@ import pytest
 
 from rootstream import events
 from rootstream.errors import UserError
+from rootstream.host.content import Program
 from rootstream.project import export, project
 
 
@@ -154,3 +155,19 @@ def test_checksums_of_holes_are_those_of_zeros(tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     empty.touch()
     assert export.checksum(empty) == hashlib.sha256(b"").hexdigest()
+
+
+def test_programs_of_a_plan_can_be_run(tmp_path: Path) -> None:
+    def modes() -> dict[str, int]:
+        return {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "plan").iterdir()}
+
+    umask = os.umask(0o022)
+    try:
+        project.sync(tmp_path / "plan", {"a": Program(b"1"), "b": b"1"})
+        assert modes() == {"a": 0o755, "b": 0o644}
+        project.sync(tmp_path / "plan", {"a": b"1", "b": Program(b"1")})  # the same bytes
+        assert modes() == {"a": 0o644, "b": 0o755}
+        project.sync(tmp_path / "plan", {"a": Program(b"22"), "b": b"22"})
+        assert modes() == {"a": 0o755, "b": 0o644}
+    finally:
+        os.umask(umask)
