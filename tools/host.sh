@@ -78,11 +78,11 @@ need test bison bison
 # What a Debian root is compared with.
 need systems mmdebstrap mmdebstrap
 # Machines of other processors, for tests/systems.
-need systems qemu-system-arm qemu-system-aarch64
+need systems qemu-system-arm qemu-system-aarch64 qemu-system-arm
 need systems qemu-system-misc qemu-system-riscv64 qemu-system-riscv32
 need systems qemu-system-ppc qemu-system-ppc
 need systems qemu-efi-aarch64 /usr/share/AAVMF/AAVMF_CODE.fd
-need systems u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf
+need systems u-boot-qemu /usr/lib/u-boot/qemu-riscv64_smode/uboot.elf /usr/lib/u-boot/qemu_arm/uboot.elf
 need systems opensbi /usr/lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin
 # A rescue key of a test.
 need systems openssh-client ssh ssh-keygen

@@ -13,9 +13,9 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 from typing import Literal
 
-Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc"]
+Architecture = Literal["x86_64", "aarch64", "riscv64", "riscv32", "powerpc", "armv7"]
 Isa = Literal["gc", "imac"]
-KernelKind = Literal["bzImage", "Image", "vmlinux", "uImage"]
+KernelKind = Literal["bzImage", "Image", "zImage", "vmlinux", "uImage"]
 HOST: Architecture = "x86_64"
 """What the build base and its compilers run on, and what a system is for that says nothing of it."""
 
@@ -50,6 +50,7 @@ class Board:
 class Uefi:
     """UEFI of an architecture: the name of its programs (UEFI, 3.5.1.1) and Microsoft's number for it in them.
 
+    `root_type` is the type of its root partition in a GPT (the UAPI group's "Discoverable Partitions").
     `package` is Debian's with the firmware for QEMU; `files` are its code and the template of its variables, below
     /usr/share: Debian, Fedora, Arch. `uboot` is U-Boot with UEFI, below /usr. `fragment` is what its kernel needs
     for UEFI beside the built-in one.
@@ -57,6 +58,7 @@ class Uefi:
 
     program: str
     machine: int
+    root_type: str
     package: str
     files: tuple[tuple[str, str], ...]
     uboot: str | None = None
@@ -118,7 +120,8 @@ class Row:
 
     `uname` is what `uname -m` says, by which Python's wheels are named, `meson` its CPU family, `uboot`
     mkimage's word. `opensbi` is Debian's OpenSBI for it, below /usr; `capsules` says whether a kernel for it can
-    have its root inside. `netboot` are its firmwares that boot from a network.
+    have its root inside. `netboot` are its firmwares that boot from a network. `buildroot` is the symbol that is
+    set for it where Buildroot's BR2_ARCH is not its name.
     """
 
     name: Architecture
@@ -141,6 +144,7 @@ class Row:
     opensbi: str | None = None
     capsules: bool = False
     netboot: tuple[NetbootClient, ...] = ()
+    buildroot: str | None = None
 
     @property
     def kernel_file(self) -> str:
@@ -197,6 +201,7 @@ _X86_64 = Row(
     uefi=Uefi(
         program="X64",
         machine=0x8664,
+        root_type="4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
         package="ovmf",
         files=(
             ("OVMF/OVMF_CODE.fd", "OVMF/OVMF_VARS.fd"),  # 2 MiB: without KVM it is unpacked 0.6 s faster
@@ -235,6 +240,7 @@ _AARCH64 = Row(
     uefi=Uefi(
         program="AA64",
         machine=0xAA64,
+        root_type="b921b045-1df0-41c3-af44-4c6f280d3fae",
         package="qemu-efi-aarch64",
         files=(
             ("AAVMF/AAVMF_CODE.fd", "AAVMF/AAVMF_VARS.fd"),
@@ -283,11 +289,12 @@ _RISCV64 = Row(
     uefi=Uefi(
         program="RISCV64",
         machine=0x5064,
+        root_type="72ec70a6-cf74-40e6-bd49-4bda08e8f224",
         package="u-boot-qemu",
         files=(("qemu-efi-riscv64/RISCV_VIRT_CODE.fd", "qemu-efi-riscv64/RISCV_VIRT_VARS.fd"),),
         # U-Boot knows UEFI, too; OpenSBI starts it. It is there for older QEMUs, which EDK2 does not run on.
         uboot="lib/u-boot/qemu-riscv64_smode/uboot.elf",
-        fragment="efi-riscv64",
+        fragment="efi",
     ),
     opensbi="lib/riscv64-linux-gnu/opensbi/generic/fw_dynamic.bin",
     capsules=True,
@@ -355,7 +362,54 @@ _POWERPC = Row(
     uboot="powerpc",
     endian="big",
 )
+_ARMV7 = Row(
+    name="armv7",
+    board=Board(
+        program="qemu-system-arm",
+        # Without highmem=off PCI lies beyond 4 GiB, where only a kernel with LPAE finds it.
+        machine="virt,highmem=off",
+        cpu="cortex-a15",  # `max` is an ARMv8, which calls itself armv8l
+        console="ttyAMA0",
+        package="qemu-system-arm",
+        kernels=("zImage", "uImage"),
+    ),
+    isas=(InstructionSet(label="armv7", rust="armv7-unknown-linux-gnueabihf", go="arm"),),
+    triplet="arm-linux-gnueabihf",
+    linux="arm",
+    target="zImage",
+    kernel="arch/arm/boot/zImage",
+    load=0x41000000,
+    debian="armhf",
+    kernel_package="linux-image-armmp",
+    uname="armv7l",
+    meson="arm",
+    uboot="arm",
+    buildroot="BR2_ARM_CPU_ARMV7A",
+    uefi=Uefi(
+        program="ARM",
+        machine=0x01C2,
+        root_type="69dad710-2ce4-4e3c-b16c-21a1d49abed3",
+        package="u-boot-qemu",
+        files=(),  # EDK2 (qemu-efi-arm) starts some kernels, others not: a data abort where boot services end
+        uboot="lib/u-boot/qemu_arm/uboot.elf",
+        fragment="efi",
+    ),
+    netboot=(
+        NetbootClient(tag="arm32", numbers=(10,), program="ipxe-arm32.efi", services=("ARM32_EFI",)),
+        NetbootClient(tag="arm32http", numbers=(18,), program="ipxe-arm32.efi", http=True),
+    ),
+)
 ARCHITECTURES: Mapping[Architecture, Row] = MappingProxyType(
-    {row.name: row for row in (_X86_64, _AARCH64, _RISCV64, _RISCV32, _POWERPC)}
+    {row.name: row for row in (_X86_64, _AARCH64, _RISCV64, _RISCV32, _POWERPC, _ARMV7)}
 )
 UEFI = tuple(name for name, row in ARCHITECTURES.items() if row.uefi)
+
+
+def of_buildroot(symbols: Mapping[str, str]) -> Architecture | None:
+    """Return the architecture that a configuration of Buildroot is for; None for one that is not here."""
+    named = (
+        name
+        for name, row in ARCHITECTURES.items()
+        if symbols.get("BR2_ARCH") == f'"{name}"' or symbols.get(row.buildroot or "") == "y"
+    )
+    return next(named, None)

@@ -15,18 +15,18 @@ TARGETS = ("hello@aarch64", "hello@riscv64")
 SMALL = """\
 systems:
   small:
-    arch: riscv32
+    arch: ARCH
     root: busybox
     kernel: {}
     layers:
       - hostname: small
       - root_login: {password: empty}
-    images: [kernel, initramfs, firmware]
-    machine: {memory: 128M, kernel_args: quiet}
+    images: IMAGES
+    machine: {memory: 256M, kernel_args: quiet}
     checks:
       - login: {user: root}
       - command: uname -m
-        output: ^riscv32$
+        output: ^UNAME$
       - command: date +%Y
         output: ^20[2-9]
       - command: for i in 1 2 3 4 5 6; do ip -4 addr show | grep -q 10.0.2 && break; sleep 1; done; ip -4 addr
@@ -48,7 +48,23 @@ def test_hello_boots_elsewhere(hello_elsewhere: Path, target: str) -> None:
     assert {boot["kind"] for boot in told["boots"]} == {"disk", "initramfs"}
 
 
-def test_riscv32_with_floating_point(tmp_path: Path) -> None:
-    (tmp_path / "system.yaml").write_text(SMALL)
+@pytest.mark.parametrize(
+    ("arch", "uname", "images", "kinds"),
+    [
+        ("riscv32", "riscv32", "[kernel, initramfs, firmware]", {"initramfs"}),
+        (
+            "armv7",
+            "armv7l",
+            "[uimage, initramfs, iso, uki, {disk: {table: gpt, kernel_args: console=ttyAMA0 quiet}}]",
+            {"initramfs", "iso-uefi", "uki", "disk"},
+        ),
+    ],
+    ids=["riscv32", "armv7"],
+)
+def test_a_small_system_boots(tmp_path: Path, arch: str, uname: str, images: str, kinds: set[str]) -> None:
+    """Riscv32 with floating point; armv7 from a uImage, and by UEFI."""
+    text = SMALL.replace("ARCH", arch).replace("UNAME", uname).replace("IMAGES", images)
+    (tmp_path / "system.yaml").write_text(text)
     rootstream("update", cwd=tmp_path, check=True)
-    verified(tmp_path, "small")
+    told = verified(tmp_path, "small")
+    assert {boot["kind"] for boot in told["boots"]} == kinds

@@ -1,4 +1,4 @@
-"""Software of the project by every way of building, for this processor and another, run where it belongs."""
+"""Software of the project by every way of building, for this processor and others, run where it belongs."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ systems:
       - {command: "! ls /usr/include /usr/lib/libshared.a"}
     variants:
       riscv64: {arch: riscv64}
+      armv7: {arch: armv7}
 """
 C = '#include <shared.h>\n#include <stdio.h>\nint main(void) { return !printf("%d %s\\n", shared(), NAME); }\n'
 CHECKSUM = "0" * 64
@@ -99,6 +100,6 @@ def soft(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("target", ["soft", "soft@riscv64"])
+@pytest.mark.parametrize("target", ["soft", "soft@riscv64", "soft@armv7"])
 def test_it_runs(soft: Path, target: str) -> None:
     verified(soft, target)

@@ -9,9 +9,9 @@ from typing import get_args
 
 import pytest
 
-from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Row
+from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Row, of_buildroot
 from rootstream.formats import elf
-from rootstream.sandbox.images import partition_table, uki
+from rootstream.sandbox.images import uki
 from tests.sources import SOURCE, files, nodes
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -19,7 +19,6 @@ DOCS = Path(__file__).parents[2] / "docs"
 FORMATS = {
     "rootstream/architectures.py",
     "rootstream/formats/elf.py",
-    "rootstream/sandbox/images/partition_table.py",
 }
 EACH = pytest.mark.parametrize("row", ARCHITECTURES.values(), ids=list(ARCHITECTURES))
 
@@ -52,11 +51,24 @@ def test_clients_of_a_network_are_told_apart() -> None:
     assert len({client.tag for client in clients}) == len(clients)
 
 
+@pytest.mark.parametrize(
+    ("symbols", "expected"),
+    [
+        *(({"BR2_ARCH": f'"{name}"'}, name) for name, row in ARCHITECTURES.items() if not row.buildroot),
+        ({"BR2_ARCH": '"arm"', "BR2_ARM_CPU_ARMV7A": "y"}, "armv7"),
+        ({"BR2_ARCH": '"arm"', "BR2_ARM_CPU_ARMV5": "y"}, None),
+        ({"BR2_ARCH": '"mips"'}, None),
+        ({}, None),
+    ],
+)
+def test_what_a_configuration_of_buildroot_is_for(symbols: dict[str, str], expected: str | None) -> None:
+    assert of_buildroot(symbols) == expected
+
+
 def test_numbers_of_formats_are_of_architectures_that_there_are() -> None:
-    for table in (elf.MACHINES, elf.BITS, partition_table.ROOTS):
+    for table in (elf.MACHINES, elf.BITS):
         assert table.keys() <= ARCHITECTURES.keys()
     for name, row in ARCHITECTURES.items():
-        assert name in partition_table.ROOTS or row.uefi is None
         assert (name in elf.MACHINES and name in elf.BITS) or not row.capsules
         assert elf.BITS.get(name) in (None, 64 if name.endswith("64") else 32)
         if row.uefi:

@@ -17,6 +17,7 @@ _HEAD = 1024
 _UIMAGE = b"\x27\x05\x19\x56"  # U-Boot, include/image.h
 _ELF = b"\x7fELF"
 _BZIMAGE = (0x202, b"HdrS")  # Linux, Documentation/arch/x86/boot.rst
+_ZIMAGE = (0x24, b"\x18\x28\x6f\x01")  # Linux, arch/arm/boot/compressed/head.S: 0x016f2818
 _IMAGE = ((56, b"ARM\x64"), (56, b"RSC\x05"))  # Documentation/arch/arm64/booting.rst, riscv/boot-image-header.rst
 _PT_LOAD = 1
 _MOST_SEGMENTS = 256
@@ -30,6 +31,8 @@ def kind_of(head: bytes) -> KernelKind | None:
         return "uImage"
     if head[_BZIMAGE[0] :].startswith(_BZIMAGE[1]):
         return "bzImage"
+    if head[_ZIMAGE[0] :].startswith(_ZIMAGE[1]):
+        return "zImage"
     return "Image" if any(head[place:].startswith(magic) for place, magic in _IMAGE) else None
 
 

@@ -34,7 +34,7 @@ from rootstream.verbs import build, selection
 
 _ENDS = {"off": "the machine is off", "deadline": "the time is over"}
 DISKS = {".img": "disk", ".raw": "disk", ".qcow2": "qcow2"}  # of plain projects, by the ends of their names
-KERNELS = ("bzImage", "vmlinuz", "Image", "vmlinux", "uImage")
+KERNELS = ("bzImage", "vmlinuz", "Image", "zImage", "vmlinux", "uImage")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

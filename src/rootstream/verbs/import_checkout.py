@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rootstream import events
-from rootstream.architectures import ARCHITECTURES
+from rootstream.architectures import of_buildroot
 from rootstream.buildroot.build.opening import Opened
 from rootstream.buildroot.config import config_edit, kconfig, requested
 from rootstream.buildroot.sources import checkout, worktree
@@ -120,7 +120,7 @@ def _name(defconfig: str) -> str:
 def _description(
     found: Checkout, system: str, own: str, place: Path, trees: tuple[str, ...], text: str, env: Mapping[str, str]
 ) -> str:
-    arch = kconfig.unquoted(own_values(text).get("BR2_ARCH", ""))
+    arch = of_buildroot(own_values(text))
     local = os.path.relpath(found.tree, place) if found.tree.is_relative_to(place) else str(found.tree)
     cloned = worktree.origin(found.tree, env)
     lines = [
@@ -128,7 +128,7 @@ def _description(
         "systems:",
     ]
     lines += [f"  {system}:"]
-    lines += [f"    arch: {arch}"] if arch in ARCHITECTURES else []
+    lines += [f"    arch: {arch}"] if arch else []
     lines += ["    root:", "      buildroot:"]
     if cloned:
         url, track = map(json.dumps, cloned)

@@ -35,6 +35,7 @@ def elf(*addresses: int, bits: int = 64, order: str = "<") -> bytes:
         (b"\0" * 0x202 + b"HdrS", "bzImage"),
         (b"MZ".ljust(56, b"\0") + b"RSC\x05", "Image"),
         (b"MZ".ljust(56, b"\0") + b"ARM\x64", "Image"),
+        (b"\0" * 0x24 + b"\x18\x28\x6f\x01", "zImage"),
         (b"\x27\x05\x19\x56", "uImage"),
         (elf(0), "vmlinux"),
         (b"\x1f\x8b", None),

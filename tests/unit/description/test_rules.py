@@ -110,6 +110,7 @@ layers:
         # architectures
         ("arch: powerpc\nisa: gc\nimages: [initramfs]", [("bad-value", 2)]),
         ("arch: aarch64\nimages:\n- capsule\n- firmware", [("not-available", 3), ("bad-value", 4)]),
+        ("arch: armv7\nimages:\n- initramfs\n- capsule\n- firmware", [("not-available", 4), ("bad-value", 5)]),
         # images inside others
         ("images:\n- uimage: {type: ramdisk}\n- uimage: {type: multi, ramdisk: initramfs, name: x}",
          [("image-needed", 2), ("image-needed", 3)]),

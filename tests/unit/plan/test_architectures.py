@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rootstream.architectures import ARCHITECTURES, InstructionSet, Row
+from rootstream.architectures import ARCHITECTURES, UEFI, InstructionSet, Row
 from rootstream.description.model import Debian, Described, Description, System
 from rootstream.formats.kconfig.fragment import fragment_requests
 from rootstream.plan import base, inputs, make, toolchain
@@ -30,6 +31,7 @@ TARGETS = [
         {"cross-riscv64-linux-gnu.bst", "cross-riscv64-unknown-elf.bst"},
     ),
     ({"arch": "powerpc"}, "powerpc", {"cross-powerpc-linux-gnu.bst"}),
+    ({"arch": "armv7"}, "armv7", {"cross-arm-linux-gnueabihf.bst"}),
 ]
 
 
@@ -72,6 +74,20 @@ def test_a_compiler_for_each_processor(
     for command in (line for line in element(plan, "linux-").commands if "/tree" in line and "make " in line):
         assert f"CROSS_COMPILE={tools.prefix}" in command
         assert f"ARCH={tools.row.linux}" in command or f"--arch {tools.row.linux}" in command
+
+
+@pytest.mark.parametrize("table", ["gpt", "mbr"])
+@pytest.mark.parametrize("arch", UEFI)
+def test_the_root_of_a_gpt_says_for_which_processor_it_is(arch: str, table: str, tmp_path: Path) -> None:
+    disk: dict[str, Any] = {"disk": {"table": table, "partitions": ({"filesystem": "ext4", "mount": "/"},)}}
+    plan = planned({"arch": arch, "images": (disk,)}, tmp_path)
+    (spec,) = (
+        json.loads(data)
+        for name, data in plan.files.items()
+        if isinstance(data, bytes) and name.endswith("/disk.json")
+    )
+    uefi = ARCHITECTURES[arch].uefi  # type: ignore[index]
+    assert spec.get("root_type") == (uefi.root_type if uefi and table == "gpt" else None)
 
 
 def test_a_cross_compiler_leaves_out_what_the_base_has(tmp_path: Path) -> None:

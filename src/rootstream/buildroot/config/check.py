@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from rootstream.architectures import ARCHITECTURES
+from rootstream.architectures import of_buildroot
 from rootstream.buildroot import confined, outside
 from rootstream.buildroot.config import configuration, kconfig, logins, requested
 from rootstream.buildroot.config.configuration import Composed
@@ -210,16 +210,16 @@ def _refused(space: Workspace, composed: Composed) -> Iterator[Problem]:
 def _architecture(space: Workspace, composed: Composed) -> Iterator[Problem]:
     """Yield another architecture than the description's: `run` and `verify` would start the wrong machine."""
     got, said = composed.result.get("BR2_ARCH", '""')[1:-1], space.described.system.arch
-    if not got or got == said:
+    known = of_buildroot(composed.result)
+    if not got or known == said:
         return
-    known = got in ARCHITECTURES
     yield Problem(
         severity="error" if known else "warning",
         kind="other-architecture",
         message=f"arch: {said}, but this configuration is for {got}",
         file=DESCRIPTION,
         line=space.described.lines.get("arch") or space.described.lines.get("root", 0),
-        reason=f"Write `arch: {got}`."
+        reason=f"Write `arch: {known}`."
         if known
         else "It can be built, but not booted here: there is no machine for it.",
     )

@@ -41,10 +41,10 @@ def made(image: Disk, context: Context, form: str, name: str) -> Making:
 
 def _spec(image: Disk, context: Context) -> DiskSpec:
     gpt, mark = image.table == "gpt", seed(context.name, context)
+    uefi = context.tools.row.uefi
     return DiskSpec(
         name=context.name,
         seed=mark if gpt else context.name,
-        arch=context.arch if gpt else "",
         table=image.table,
         sector_size=image.sector_size,
         bootloader=image.loader,
@@ -53,6 +53,7 @@ def _spec(image: Disk, context: Context) -> DiskSpec:
         device=image.device or (None if gpt else "/dev/sda"),
         keep_fstab=image.fstab == "keep",
         partitions=tuple(Partition(**partition.model_dump()) for partition in image.partitions),
+        root_type=uefi.root_type if gpt and uefi else None,
     )
 
 

@@ -111,7 +111,7 @@ def _entry(spec: DiskSpec, number: int, start: int, size: int, *, loads: bool) -
     kind = {"swap": partition_table.SWAP, "vfat": partition_table.BASIC}.get(
         part.filesystem, partition_table.LINUX
     )
-    kind = partition_table.ROOTS.get(spec.arch, partition_table.LINUX) if part.mount == "/" else kind
+    kind = (spec.root_type or partition_table.LINUX) if part.mount == "/" else kind
     kind = partition_table.EFI_SYSTEM if loads else kind
     identity = partition_uuid(spec.seed, number + 1)
     return partition_table.Entry(start=start, size=size, type=kind, uuid=identity, name=part.name)

@@ -44,12 +44,12 @@ class Partition:
 class DiskSpec:
     """A disk that is wanted.
 
-    All its identities come from `seed`. Without `device` its partitions are found by their UUIDs.
+    All its identities come from `seed`. Without `device` its partitions are found by their UUIDs. `root_type` is
+    the type of a root's partition in a GPT.
     """
 
     name: str
     seed: str
-    arch: str = ""
     table: Literal["mbr", "gpt"] = "mbr"
     sector_size: int = 512
     bootloader: str = "none"
@@ -58,6 +58,7 @@ class DiskSpec:
     device: str | None = None
     keep_fstab: bool = False
     partitions: tuple[Partition, ...] = ()
+    root_type: str | None = None
 
     def source(self, number: int) -> str:
         """Return what fstab calls the partition with a number (from 1)."""

@@ -16,12 +16,6 @@ EFI_SYSTEM = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 LINUX = "0fc63daf-8483-4772-8e79-3d69d8477de4"
 SWAP = "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"
 BASIC = "ebd0a0a2-b9e5-4433-87c0-68b6b72699c7"
-# The UAPI group's "Discoverable Partitions": a root says for which architecture it is.
-ROOTS = {
-    "x86_64": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
-    "aarch64": "b921b045-1df0-41c3-af44-4c6f280d3fae",
-    "riscv64": "72ec70a6-cf74-40e6-bd49-4bda08e8f224",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

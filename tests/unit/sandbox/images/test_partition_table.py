@@ -11,7 +11,8 @@ from typing import Literal
 
 import pytest
 
-from rootstream.sandbox.images.partition_table import EFI_SYSTEM, LINUX, ROOTS, Entry, script, write
+from rootstream.architectures import ARCHITECTURES
+from rootstream.sandbox.images.partition_table import EFI_SYSTEM, LINUX, Entry, script, write
 from rootstream.sandbox.program import Mistake
 
 MIB = 1 << 20
@@ -19,10 +20,11 @@ MBR = (
     Entry(start=MIB, size=16 * MIB, type="e", active=True),
     Entry(start=17 * MIB, size=4096 * MIB, type="83"),
 )
+ROOT = str(ARCHITECTURES["x86_64"].uefi.root_type)  # type: ignore[union-attr]
 FIRST, SECOND, DISK = (uuid.UUID(int=number) for number in (1, 2, 3))
 GPT = (
     Entry(start=MIB, size=64 * MIB, type=EFI_SYSTEM, uuid=FIRST, name="boot"),
-    Entry(start=65 * MIB, size=8 * MIB, type=ROOTS["x86_64"], uuid=SECOND, name="root"),
+    Entry(start=65 * MIB, size=8 * MIB, type=ROOT, uuid=SECOND, name="root"),
 )
 needs_sfdisk = pytest.mark.skipif(shutil.which("sfdisk") is None, reason="sfdisk (fdisk) is not installed")
 
@@ -72,7 +74,7 @@ def test_both_tables_of_a_gpt_say_the_same(tmp_path: Path) -> None:
     assert rows == block[-33 * 512 : -512]
     assert struct.unpack_from("<I", head, 88)[0] == zlib.crc32(rows)
     for number, (kind, guid, first, name) in enumerate(
-        ((EFI_SYSTEM, FIRST, 2048, "boot"), (ROOTS["x86_64"], SECOND, 133120, "root"))
+        ((EFI_SYSTEM, FIRST, 2048, "boot"), (ROOT, SECOND, 133120, "root"))
     ):
         row = rows[128 * number : 128 * (number + 1)]
         assert row[:16] == uuid.UUID(kind).bytes_le

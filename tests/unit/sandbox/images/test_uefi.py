@@ -23,7 +23,7 @@ DISK: dict[str, object] = {
     "seed": "box/disk.img",
     "table": "gpt",
     "bootloader": "uki",
-    "arch": "x86_64",
+    "root_type": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
     "partitions": [
         {"filesystem": "vfat", "mount": "/boot"},
         {"filesystem": "ext4", "mount": "/"},
