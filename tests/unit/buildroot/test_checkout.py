@@ -107,3 +107,23 @@ def test_what_cannot_be_imported_leaves_nothing(tree: Path, tmp_path: Path) -> N
     (place / "system.yaml").write_text("mine\n")
     assert refused(tree, place) == "is-project"
     assert (place / "system.yaml").read_text() == "mine\n"
+
+
+def test_symbols_of_places_are_not_the_users(tree: Path) -> None:
+    assert tree.is_dir()
+    text = 'BR2_A=y\nBR2_DEFCONFIG="/x"\nBR2_EXTERNAL_ACME_PATH="/ext"\nBR2_EXTERNALS=y\n# BR2_B is not set\n'
+    assert checkout.own_values(text) == {"BR2_A": "y", "BR2_EXTERNALS": "y", "BR2_B": "n"}
+    assert checkout.origin(text) == '"/x"'
+    assert checkout.origin("BR2_A=y\n") == ""
+
+
+def test_the_local_mk_that_make_reads(tree: Path, tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    output.mkdir(exist_ok=True)
+    alone = checkout.Checkout(tree=tree, output=output, config=None, externals=())
+    beside = checkout.Checkout(tree=tree, output=output, config=tree / ".config", externals=())
+    assert (alone.overrides, beside.overrides) == (None, None)
+    (output / "local.mk").touch()
+    assert (alone.overrides, beside.overrides) == (output / "local.mk", None)
+    (tree / "local.mk").touch()
+    assert (alone.overrides, beside.overrides) == (output / "local.mk", tree / "local.mk")

@@ -99,3 +99,33 @@ def test_a_link_is_allowed_where_it_leads(tmp_path: Path) -> None:
 
 def test_a_home_of_a_service_has_toolchains() -> None:
     assert mounts.is_allowed(Path("/var/lib/ci/x-tools"), Path("/var/lib/ci"))
+
+
+def test_the_hosts_own_files_are_not_writable(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    env = {"PATH": "/usr/bin", "SSL_CERT_FILE": str(bundle), "CURL_CA_BUNDLE": "relative.pem"}
+    found = mounts.system(env, downloading=False)
+    assert set(found.values()) == {False}
+    assert {Path("/usr"), Path("/etc/passwd"), bundle} <= found.keys()
+    assert Path("relative.pem") not in found
+    more = mounts.system(env, downloading=True).keys() - found.keys()
+    assert Path("/etc/resolv.conf") in more
+    assert Path("/etc/gitconfig") in more
+
+
+def test_folders_of_programs_on_the_search_path(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    (home / "bin").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(home / "bin")
+    words = (
+        "/opt/tool/bin",
+        "/opt/other/sbin",
+        "/opt/plain",
+        str(home / "bin"),
+        str(tmp_path / "link"),
+        "bin",
+        "",
+    )
+    found = list(mounts._programs({"PATH": ":".join(words), "HOME": str(home)}))
+    assert found == [Path("/opt/tool"), Path("/opt/other"), Path("/opt/plain")]
+    assert list(mounts._programs({"PATH": "/bin:/sbin", "HOME": str(home)})) == []

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from rootstream.buildroot.build import keys, stale
-from rootstream.buildroot.build.decision import explain
+from rootstream.buildroot.build.decision import Decision, explain
 from rootstream.buildroot.build.notes import Known
 from rootstream.buildroot.info import BuildrootPackage, Info, of_no_machine
 
@@ -199,3 +199,42 @@ def test_who_shares_a_file_with_what_goes_is_named() -> None:
         "first is reinstalled: it shares files with tool",
         TARGET,
     )
+
+
+def compared(
+    known: Known | None, there: frozenset[str], inputs: str = "inputs", *, left: bool = False
+) -> Decision:
+    return stale.compare(computed(BEFORE), BEFORE, known, there, inputs, left=left)
+
+
+def test_a_first_build_has_nothing_to_take_away() -> None:
+    decision = compared(None, frozenset())
+    assert (decision.first, decision.clean, decision.target, decision.packages) == (True, None, None, ())
+    assert compared(KNOWN, frozenset(), "other").target is None
+
+
+def test_an_interrupted_cleaning_goes_on() -> None:
+    decision = compared(KNOWN, frozenset(), left=True)
+    assert (decision.first, decision.clean) == (True, "an earlier cleanup was interrupted")
+
+
+def test_an_output_folder_that_nobody_knows_is_cleaned() -> None:
+    decision = compared(None, THERE)
+    assert (decision.first, decision.clean) == (False, "the contents of the output folder are unknown")
+
+
+def test_other_inputs_make_target_anew_and_rebuild_nothing() -> None:
+    assert compared(KNOWN, THERE).target is None
+    decision = compared(KNOWN, THERE, "other")
+    assert decision.target == "the configuration or files of the project changed"
+    assert (decision.clean, decision.packages) == (None, ())
+
+
+def test_a_package_that_was_never_built_is_added_and_one_of_another_configuration_goes() -> None:
+    known = replace(KNOWN, keys={name: key for name, key in KNOWN.keys.items() if name != "tool"})
+    decision = compared(known, THERE - {"tool-1"})
+    assert (decision.added, decision.packages) == (("tool",), ())
+    decision = compared(known, THERE)
+    assert [(each.name, each.action, each.reason) for each in decision.packages] == [
+        ("tool", "scratch", "it was built with another configuration")
+    ]
