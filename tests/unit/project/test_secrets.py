@@ -197,3 +197,20 @@ def test_layers_with_secrets_are_known() -> None:
         layers.HostnameLayer(hostname="box"),
     )
     assert not has_secrets(plain)
+
+
+@pytest.mark.parametrize("size", [LEAST, LEAST + 1, MOST - 1, MOST])
+def test_a_secret_of_any_other_length_has_a_placeholder_of_its_length(size: int) -> None:
+    (secret,) = hide("box", described(), {"key": bytes(size)}).secrets[-1:]
+    assert len(secret.placeholder) == len(secret.content) == size
+    assert secret.placeholder.startswith(MARKER)
+
+
+@pytest.mark.parametrize("place", [0, 1, CHUNK - len(MARKER), CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK - 1])
+def test_a_placeholder_is_found_wherever_a_chunk_ends(tmp_path: Path, place: int) -> None:
+    secret = hidden()[0]
+    size = len(secret.placeholder)
+    path = tmp_path / "image"
+    path.write_bytes(bytes(place) + secret.placeholder + b"after" * 100)
+    fill(path, (secret,), 1)
+    assert path.read_bytes() == bytes(place) + secret.content.ljust(size)[:size] + b"after" * 100
