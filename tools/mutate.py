@@ -174,7 +174,7 @@ class Copy:
 
 
 def reached(data: Path, whole: Path) -> Callable[[Change], list[str]]:
-    """Return which tests reach a change; those of its file where only imports do."""
+    """Return which tests reach a change; where imports do, those of all of its file."""
     import coverage  # noqa: PLC0415
 
     found = coverage.CoverageData(str(data))
@@ -184,8 +184,8 @@ def reached(data: Path, whole: Path) -> Callable[[Change], list[str]]:
         by_line = found.contexts_by_lineno(str(whole / change.file))
         lines = range(change.lines[0], change.lines[1] + 1)
         names = {name for line in lines for name in by_line.get(line, ())}
-        if names == {""}:
-            names = {name for each in by_line.values() for name in each}
+        if "" in names:
+            names |= {name for each in by_line.values() for name in each}
         return sorted({name.rpartition("|")[0] or name.rpartition(" (")[0] for name in names} - {""})
 
     return of
@@ -206,9 +206,12 @@ def main() -> None:
     if not tool.exists():
         subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "--target", tool, *TOOL], check=True)
     sys.path.append(str(tool))
-    data = folder / ("slow" if options.small_tree else "fast")
+    tests = subprocess.run(
+        ["git", "rev-parse", "HEAD:tests"], cwd=ROOT, capture_output=True, check=True, text=True
+    )
+    data = folder / f"{'slow' if options.small_tree else 'fast'}-{tests.stdout[:12]}"
     whole = folder / f"{data.name}-whole"
-    if options.again or not data.exists():
+    if not data.exists():
         Copy(whole, tool).measure(SLOW if options.small_tree else FAST, data)
     of = reached(data, whole)
     chosen = list(enumerate(changes(options.seed, options.count)))
