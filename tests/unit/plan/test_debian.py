@@ -299,3 +299,21 @@ def test_apt_in_the_image_has_them_unless_it_has_none(tmp_path: Path) -> None:
     assert "repositories" not in spec(local)["apt"]
     flat = with_repositories(tmp_path, repositories={"vendor": {**VENDOR, "suites": ("./",)}})
     assert spec(flat)["apt"]["repositories"][0]["components"] == []
+
+
+def test_the_first_run_packs_the_tree_and_the_others_list_what_they_made(tmp_path: Path) -> None:
+    made = plan(tmp_path, root={"debian": {**ROOT, "docs": True}})
+    first, *others = (made.elements[named(made, ending)] for ending in ("-configured", "-run-1", "-run-2"))
+    (command,) = first.commands
+    assert not command.startswith("#")
+    assert '/chosen/configure "%{install-root}/root.tar" "%{install-root}/made"' in command
+    assert command.splitlines()[-1].startswith("cp ")
+    assert "later.so" not in command
+    for run, each in enumerate(others, 1):
+        (command,) = each.commands
+        assert command.splitlines()[0] == f"# run {run}"
+        assert '/chosen/configure none "%{install-root}/made"' in command
+        assert "\ncp " not in command
+        assert ("later.so" in command) == (run == 2)
+        assert "to see what is not the same each time" in each.description
+    assert first.description == "A configured Debian of trixie+trixie-updates+trixie-security"

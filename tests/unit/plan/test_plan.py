@@ -234,3 +234,15 @@ def test_a_kernel_comes_from_any_source(folder: Path, source: dict[str, Any], ki
             assert "tree/etc/motd" in tar.getnames()
     else:
         assert "ref" in rendered[f"elements/{element.name}"].decode()
+
+
+def test_secrets_are_put_into_each_file_as_often_as_it_has_the_root(folder: Path) -> None:
+    (folder / "key").write_bytes(b"secret" * 20)
+    layers = (*HELLO["layers"], {"secrets": ({"path": "/etc/key", "file": "key"},)})
+    for description, expected in (
+        (describe(), {}),
+        (describe(layers=layers), {"bzImage": 0, "initramfs.cpio.xz": 1, "disk.img": 2, "rootfs.ext4.gz": 1}),
+    ):
+        _, outputs = make.plan(description, inputs.gather(description, folder), None)
+        assert dict(outputs)["box"].times == expected
+        assert len(dict(outputs)["box"].secrets) == bool(expected)
