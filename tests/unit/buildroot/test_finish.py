@@ -220,3 +220,39 @@ def test_owners_of_a_folder_and_all_below(target: Path) -> None:
         assert owners == {(1000, 1000)}
         assert (target / "srv/data").stat().st_uid == 1000
         assert (target / "srv").stat().st_uid == 0
+
+
+def service(name: str, **words: object) -> dict[str, object]:
+    return {"name": name, "command": f"run {name}", "enabled": True, "restart": "always", "after": [], **words}
+
+
+@pytest.mark.parametrize("count", [1, 3, post_build.LAST - post_build.FIRST + 3])
+def test_services_of_an_init_with_scripts(target: Path, count: int) -> None:
+    told = [service(f"s{number}", enabled=number != 1) for number in range(count)]
+    for _ in range(2):  # the second time they are there
+        assert finish(target, {"services": told}) == 0
+    first, last = post_build.FIRST, post_build.LAST
+    expected = {f"S{min(first + n, last):02d}s{n}" if n != 1 else "s1" for n in range(count)}
+    scripts = list((target / "etc/init.d").iterdir())
+    assert {path.name for path in scripts} == expected
+    commands = list((target / "usr/libexec/services").iterdir())
+    assert {path.read_text() for path in commands} == {f"#!/bin/sh\nrun s{n}\n" for n in range(count)}
+    assert {path.stat().st_mode & 0o777 for path in (*scripts, *commands)} == {0o755}
+
+
+def test_services_of_systemd(target: Path) -> None:
+    (target / "usr/lib/systemd").mkdir(parents=True)
+    (target / "usr/lib/systemd/systemd").touch()
+    told = [service("one"), service("two", after=["one"], user="admin", restart="no", enabled=False)]
+    for _ in range(2):
+        assert finish(target, {"services": told}) == 0
+    folder = target / "etc/systemd/system"
+    assert {path.name for path in folder.rglob("*.service")} == {"one.service", "two.service"}
+    assert (folder / "multi-user.target.wants/one.service").readlink() == Path("../one.service")
+    assert not (folder / "multi-user.target.wants/two.service").exists()
+    lines = (folder / "two.service").read_text().splitlines()
+    for line in ("After=network.target one.service", "Restart=no", "User=admin", "Description=two"):
+        assert line in lines
+    assert "ExecStart=/usr/libexec/services/two" in lines
+    assert "User=" not in (folder / "one.service").read_text()
+    assert not (target / "etc/init.d").exists()
