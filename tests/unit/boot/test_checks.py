@@ -18,6 +18,7 @@ from rootstream.description.checks import Check
 from rootstream.description.checks.command import CommandCheck
 from rootstream.description.checks.console import ConsoleCheck
 from rootstream.description.checks.login import Login, LoginCheck
+from rootstream.description.checks.port import PortCheck
 from rootstream.description.checks.poweroff import PoweroffCheck
 from rootstream.netboot.line import opened
 
@@ -160,3 +161,10 @@ def test_a_machine_that_stays_on(tmp_path: Path) -> None:
         first = CommandCheck(command="true", within=WITHIN)  # the shell is there
         found = results(guest, first, PoweroffCheck(poweroff=":", within=0.2))[1:]
     assert [(good, detail.partition(";")[0]) for good, detail in found] == [(False, "the machine is still on")]
+
+
+def test_a_port_of_a_machine_without_a_network(tmp_path: Path) -> None:
+    with running(tmp_path, "exec sh -i") as guest:
+        assert results(guest, PortCheck(port=80, within=WITHIN)) == [
+            (False, "port 80 can't be reached: the machine has no network card")
+        ]

@@ -127,3 +127,26 @@ def test_the_local_mk_that_make_reads(tree: Path, tmp_path: Path) -> None:
     assert (alone.overrides, beside.overrides) == (output / "local.mk", None)
     (tree / "local.mk").touch()
     assert (alone.overrides, beside.overrides) == (output / "local.mk", tree / "local.mk")
+
+
+@pytest.mark.parametrize("url", ["", "ext::sh -c x", "--upload-pack=x"])
+def test_an_address_that_is_none(tree: Path, url: str) -> None:
+    run_git(tree, "init", "-q")
+    run_git(tree, "add", ".")
+    run_git(tree, "commit", "-qm", "one")
+    run_git(tree, "config", "remote.origin.url", url)
+    assert worktree.origin(tree, ENV) is None
+
+
+def test_an_index_that_is_too_large_is_not_copied(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run_git(tree, "init", "-q")
+    run_git(tree, "add", ".")
+    run_git(tree, "commit", "-qm", "one")
+    size = (tree / ".git/index").stat().st_size
+    monkeypatch.setattr(worktree, "MOST_INDEX", size)
+    assert worktree.changes(tree, ENV) == ()
+    monkeypatch.setattr(worktree, "MOST_INDEX", size - 1)
+    changes = worktree.changes(tree, ENV)
+    assert changes  # without an index everything is new
+    (tree / ".git/index").unlink()
+    assert worktree.changes(tree, ENV) == changes

@@ -432,3 +432,13 @@ def test_a_log_has_the_first_differences_of_a_base(count: int) -> None:
     shown = [f"rootstream:       S{number} changed" for number in range(min(count, SHOWN_DIFFERENCES))]
     rest = count - SHOWN_DIFFERENCES
     assert lines == shown + ([f"rootstream:       ... and {rest} more, listed in the report"] if rest > 0 else [])
+
+
+@pytest.mark.parametrize("count", [1, 2, SHOWN_DIFFERENCES + 1, SHOWN_DIFFERENCES + 2])
+def test_further_modules_are_named(count: int) -> None:
+    result = {f"S{number:02}": "m" for number in range(count)}
+    (problem,) = unbuilt_modules("", {}, {}, result, frozenset(), wanted=True)
+    names = [f"CONFIG_S{number:02}" for number in range(1, count)]
+    shown = ", ".join(names[:SHOWN_DIFFERENCES]) + (" ..." if len(names) > SHOWN_DIFFERENCES else "")
+    assert problem.details == ((f"also: {shown}",) if names else ())
+    assert problem.message.startswith("CONFIG_S00=m" + (f" (and {count - 1} more)," if names else ","))

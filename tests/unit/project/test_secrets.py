@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import lzma
 import shutil
+import struct
 import subprocess
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -214,3 +216,27 @@ def test_a_placeholder_is_found_wherever_a_chunk_ends(tmp_path: Path, place: int
     path.write_bytes(bytes(place) + secret.placeholder + b"after" * 100)
     fill(path, (secret,), 1)
     assert path.read_bytes() == bytes(place) + secret.content.ljust(size)[:size] + b"after" * 100
+
+
+def uimage(kind: int, data: bytes) -> bytes:
+    """Return data with U-Boot's header before it, its checksums right."""
+
+    def head(own: int) -> bytes:
+        sums = struct.pack(">7I", 0x27051956, own, 0, len(data), 0, 0, zlib.crc32(data))
+        return sums + bytes([5, 7, kind, 0]) + b"name".ljust(32, b"\0")
+
+    return head(zlib.crc32(head(0))) + data
+
+
+@pytest.mark.parametrize("kind", [3, 4])
+def test_a_uimage_has_its_checksums_anew(tmp_path: Path, kind: int) -> None:
+    secrets = hidden()
+
+    def data(words: list[bytes]) -> bytes:
+        part = b"before" + b"|".join(words) + b"after"
+        return struct.pack(">3I", 8, len(part), 0) + b"kernel.." + part if kind == 4 else part
+
+    path = tmp_path / "uImage"
+    path.write_bytes(uimage(kind, data([each.placeholder for each in secrets])))
+    fill(path, secrets, 1)
+    assert path.read_bytes() == uimage(kind, data([each.content for each in secrets]))
