@@ -346,3 +346,17 @@ def test_packages_that_a_tree_has_and_lacks(tmp_path: Path) -> None:
         ("unknown-package", "two: depends: there is no package 'gone' in Buildroot"),
         ("name-taken", "Buildroot or an external tree already has a package 'zlib'"),
     ]
+
+
+def test_overlays_and_scripts_are_added_to_the_users_own(tmp_path: Path) -> None:
+    login = f"{{root_login: {{password: {{hash: '{HASH}'}}}}}}"
+    generated = made(tmp_path, f"layers: [{login}, {{users: [{{name: a, sudo: true, gecos: 'b # c'}}]}}]")
+    scripts = {
+        name: file for name, file in generated.files.items() if file.content.startswith(b"#!/bin/sh\nexec ")
+    }
+    assert scripts
+    assert {file.mode for file in scripts.values()} == {0o755}
+    lists = ("BR2_ROOTFS_OVERLAY", "BR2_ROOTFS_POST_BUILD_SCRIPT", "BR2_ROOTFS_POST_FAKEROOT_SCRIPT")
+    found = [each for each in generated.settings if each.symbol in lists]
+    assert {each.symbol for each in found} == set(lists)
+    assert all(each.append for each in found)

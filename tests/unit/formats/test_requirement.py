@@ -107,3 +107,8 @@ def test_a_file_of_requirements_names_packages_only(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         inputs.requirement_text(path)
     assert (raised.value.reason, raised.value.where and raised.value.where.line) == ("requirement-refused", 3)
+
+
+@pytest.mark.parametrize(("length", "good"), [(4096, True), (4097, False)])
+def test_a_line_has_a_bound(length: int, *, good: bool) -> None:
+    assert (requirement.problem("s" * length) is None) == good

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tarfile
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -44,3 +45,12 @@ def test_terminals_are_kept_running() -> None:
         "::shutdown:/etc/init.d/rcK",
         "::restart:/sbin/init",
     ]
+
+
+@pytest.mark.parametrize(("foreign", "libgcc"), [(False, False), (True, False), (True, True)])
+def test_musl_is_told_of_a_foreign_compiler(*, foreign: bool, libgcc: bool) -> None:
+    isa, row = SimpleNamespace(libgcc=libgcc), SimpleNamespace(name="riscv64")
+    tools: Any = SimpleNamespace(foreign=foreign, isa=isa, row=row, prefix="riscv64-linux-gnu-")
+    words = busybox._foreign_words(tools).split()
+    assert ("--target=riscv64-linux-musl" in words) == ("CROSS_COMPILE=riscv64-linux-gnu-" in words) == foreign
+    assert ("LIBCC=../target/libgcc.a" in words) == libgcc
