@@ -26,6 +26,7 @@ FLOORS: Sequence[set[str]] = (
     {"architectures", "errors", "events", "__init__"},
 )
 BESIDE = {
+    ("buildroot", "plan"): "packages are elements, too",
     ("netboot", "boot"): "console, checks and QEMU's lifecycle",
     ("project", "description"): "what its system.yaml says, and places in a project.conf",
     ("host", "fetch"): "the pipes of processes, which the plugins need, too",
@@ -44,6 +45,7 @@ CALLS = {"run", "Popen", "call", "check_call", "check_output", "getoutput", "get
 STARTS = {
     "rootstream/host/process.py": "the one place",
     "rootstream/host/parent_death.py": "a program of its own, before another one",
+    "rootstream/sandbox/buildroot/variables.py": "in the sandbox",
     "rootstream/sandbox/kconfig/config_edit.py": "in the sandbox",
     "rootstream/sandbox/kconfig/tree.py": "in the sandbox",
     "rootstream/sandbox/program.py": "in the sandbox",

@@ -18,24 +18,28 @@ from rootstream.buildroot.outside import MAKEFILES, asked_digest
 from rootstream.buildroot.workspace import Workspace
 from rootstream.errors import UserError
 from rootstream.events import Reporter, Step
+from rootstream.formats import make_variables
 from rootstream.host import process
 from rootstream.project.lock import write_atomically
 
 ASKING = 600.0
 ASKING_STEP = Step(name="info", text="querying Buildroot for its packages")
 NOTE = "info.json"
-ASK, GATE = "rootstream-info", "rootstream-gate"
+ASK, VARIABLES, GATE = "rootstream-info", "rootstream-variables", "rootstream-gate"
 AT_THE_GATE = "rootstream: all is told"
 PIPE = "gate"
+HOOKS = make_variables.HOOKS
 NO_PACKAGE = ""  # what symbols and MAKEFILES are kept under
 # Rules of the generated external tree: all variables of the packages that show-info tells of (Buildroot, Makefile:
-# SHOW_INFO_PACKAGES), and a target that waits until it is written to a pipe. The names of all variables in one
-# `filter` are too many for make's stack. Of the configuration the values that name paths, and what make has read.
+# SHOW_INFO_PACKAGES), or of others that the command line names as ROOTSTREAM_ASKED, and a target that waits until
+# it is written to a pipe. The names of all variables in one `filter` are too many for make's stack. Of the
+# configuration the values that name paths, and what make has read.
 RULES = f"""\
 ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
 	$(each) $($(call UPPERCASE,$(each))_FINAL_RECURSIVE_DEPENDENCIES)))
-.PHONY: {ASK} {GATE}
-{ASK}: show-info
+.PHONY: {ASK} {VARIABLES} {GATE}
+{ASK}: show-info {VARIABLES}
+{VARIABLES}:
 	$(eval ROOTSTREAM_PATTERNS := $(foreach each,$(ROOTSTREAM_ASKED),$(call UPPERCASE,$(each))_%))@:
 	$(foreach each,$(sort $(foreach each,$(.VARIABLES),$(filter $(ROOTSTREAM_PATTERNS),$(each)))),\\
 		$(if $(filter-out environment% default automatic,$(origin $(each))),\\
@@ -44,10 +48,10 @@ ROOTSTREAM_ASKED = $(sort $(foreach each,$(PACKAGES),\\
 		$(if $(and $(filter file,$(origin $(each))),$(findstring /,$($(each)))),\\
 			$(info $(each)='$(subst ','\\'',$($(each)))')))
 	$(info {MAKEFILES}='$(MAKEFILE_LIST)')
+	$(info {HOOKS}='$(TARGET_FINALIZE_HOOKS) $(ROOTFS_PRE_CMD_HOOKS)')
 {GATE}: {ASK}
 	@echo '{AT_THE_GATE}'; read answer < '$(BR2_EXTERNAL_ROOTSTREAM_PATH)/../state/{PIPE}'
 """
-_VARIABLE = re.compile(r"^([^\s=':#]+)='((?:[^']|'\\'')*)'$", re.MULTILINE)
 _JOBS = re.compile(r"(?<!\S)-j ?\d+(?!\S)")
 FORMAT = 3  # of what is kept
 # Buildroot's own packages without a build of their own
@@ -138,15 +142,15 @@ def answer_of(text: str) -> tuple[dict[str, Any], dict[str, dict[str, str]]]:
         ) from error
     prefixes = {each.prefix: each.name for each in packages.values()}
     found: dict[str, dict[str, str]] = {name: {} for name in (*packages, NO_PACKAGE)}
-    for match in _VARIABLE.finditer(text, end):
-        if match[1] == MAKEFILES or match[1].startswith("BR2_"):
-            found[NO_PACKAGE][match[1]] = match[2].replace("'\\''", "'")
+    for variable, value in make_variables.read(text, end):
+        if variable == MAKEFILES or variable.startswith("BR2_"):
+            found[NO_PACKAGE][variable] = value
             continue
-        parts = match[1].split("_")
+        parts = variable.split("_")
         for length in range(len(parts) - 1, 0, -1):
             owner = prefixes.get("_".join(parts[:length]) + "_")
             if owner:
-                found[owner][match[1]] = match[2].replace("'\\''", "'")
+                found[owner][variable] = value
                 break
     return told, found
 

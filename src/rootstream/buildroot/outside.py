@@ -46,15 +46,21 @@ _PROJECT = (".rootstream", "out", ".git")
 MAKEFILES = "ROOTSTREAM_MAKEFILES"  # the make files that Buildroot has read, beside symbols
 
 
-def _overrides(space: Workspace) -> tuple[Path, ...]:
-    """Return local.mk and the source folders that it names."""
+def override_file(space: Workspace) -> Path | None:
+    """Return where the configuration says that Buildroot's local.mk is."""
     if not space.config.is_file():
-        return ()
+        return None
     values = config_values(space.config.read_text("utf-8", "surrogateescape"), "")
     named = values.get("BR2_PACKAGE_OVERRIDE_FILE", '""')[1:-1].replace(
         "$(CONFIG_DIR)", str(space.original(space.output))
     )
-    found = [Path(named)] if named.startswith("/") else []
+    return Path(named) if named.startswith("/") else None
+
+
+def _overrides(space: Workspace) -> tuple[Path, ...]:
+    """Return local.mk and the source folders that it names."""
+    file = override_file(space)
+    found = [] if file is None else [file]
     if found and found[0].is_file():
         for line in found[0].read_text("utf-8", "replace").splitlines():
             match = _OVERRIDE.fullmatch(line)
@@ -140,8 +146,7 @@ def named_by(space: Workspace) -> Iterator[tuple[str, Path]]:
     """Yield what `named` returns, each with the symbol that names it."""
     if not space.config.is_file():
         return
-    text = space.config.read_text("utf-8", "surrogateescape")
-    values = {name: expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
+    values = named_values(space)
     found = [("BR2_PACKAGE_OVERRIDE_FILE", path) for path in _overrides(space)]
     for symbol, paths in of_configuration(space, values).items():
         found += [(symbol, path) for path in paths]
@@ -149,6 +154,12 @@ def named_by(space: Workspace) -> Iterator[tuple[str, Path]]:
         (name, Path(value[1:-1])) for name, value in values.items() if _TAKEN.match(name) and value[1:2] == "/"
     ]
     yield from (each for each in found if not is_near(space, each[1]))
+
+
+def named_values(space: Workspace) -> dict[str, str]:
+    """Return the values of the .config that name paths, as make expands them."""
+    text = space.config.read_text("utf-8", "surrogateescape")
+    return {name: expanded(space, value) for name, value in config_values(text, "").items() if "/" in value}
 
 
 def expanded(space: Workspace, value: str) -> str:

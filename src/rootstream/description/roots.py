@@ -312,6 +312,9 @@ class BuildrootRoot(Model):
     """Use a compiler cache that is shared by all projects of this user."""
     network: Literal["downloads", "build"] = "downloads"
     """When Buildroot has network access: only for downloads, or also during the build."""
+    graph: bool = False
+    """Build every package by itself, from its own inputs alone, with results in the shared cache, instead of all
+    with one `make` in the workspace. Experimental: what cannot be built this way yet is an error."""
     jobs: Annotated[int, Field(ge=0, le=1024)] = 0
     """Parallel jobs of make within a package (BR2_JLEVEL); 0 is the number of processors plus one."""
 

@@ -8,6 +8,7 @@ from rootstream.plan.model import Element
 from rootstream.plan.sources import debian_packages
 
 NAME = "base.bst"
+FOR_BUILDROOT = "base-buildroot.bst"
 
 # What apt would take as given on a running Debian.
 ESSENTIAL = (
@@ -69,6 +70,8 @@ IMAGES = (
     "syslinux",
     "syslinux-common",
 )
+# What Buildroot requires of a host beside these (its manual, "System requirements"); the base has no network.
+REQUIRED_BY_BUILDROOT = ("g++", "unzip", "wget")
 
 
 def packages(debian: Debian) -> tuple[str, ...]:
@@ -83,4 +86,15 @@ def element(debian: Debian) -> Element:
         kind="import",
         description="Compilers and image tools: a pinned set of Debian packages",
         sources=(debian_packages(debian, ARCHITECTURES[HOST].debian_word, packages(debian)),),
+    )
+
+
+def for_buildroot(debian: Debian) -> Element:
+    """Return the base that packages of Buildroot are built in."""
+    wanted = (*ESSENTIAL, *COMPILING, *REQUIRED_BY_BUILDROOT, *debian.packages)
+    return Element(
+        name=FOR_BUILDROOT,
+        kind="import",
+        description="What Buildroot requires of a host: a pinned set of Debian packages",
+        sources=(debian_packages(debian, ARCHITECTURES[HOST].debian_word, wanted),),
     )

@@ -16,11 +16,12 @@ FOLDER = "/rootstream"
 BYTECODE = "/bytecode"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
+BUILDROOT = "programs-buildroot.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream.sandbox"
 # What each element holds: packages whose modules are programs, and files beside modules that they read.
-PROGRAMS = {KCONFIG: ("kconfig",), IMAGES: ("images", "rootfs")}
-DATA = {KCONFIG: ("rootstream/formats/kconfig/explain.c",), IMAGES: ()}
+PROGRAMS = {KCONFIG: ("kconfig",), IMAGES: ("images", "rootfs"), BUILDROOT: ("buildroot",)}
+DATA = {KCONFIG: ("rootstream/formats/kconfig/explain.c",)}
 # As the formatter writes them: nothing else on the line, no comments between the names.
 _IMPORT = re.compile(r"^from (rootstream[a-z0-9_.]*) import (\([^)#]*\)|[^(\n#]+)", re.MULTILINE)
 CONFIG_EDIT = "kconfig.config_edit"  # for whoever changes a configuration: no build runs it
@@ -55,10 +56,21 @@ def _compiled() -> Element:
 
 
 def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
-    """Return the elements that hold the programs, and their files."""
+    """Return the elements that hold the programs for Kconfig and images, and their files."""
+    made, files = _imports(KCONFIG, IMAGES)
+    return (*made, _compiled()), files
+
+
+def of_buildroot() -> tuple[Element, dict[str, bytes]]:
+    """Return the element that holds the programs for Buildroot's packages, and its files."""
+    (made,), files = _imports(BUILDROOT)
+    return made, files
+
+
+def _imports(*names: str) -> tuple[tuple[Element, ...], dict[str, bytes]]:
     files = {
         f"files/{name.removesuffix('.bst')}/{path}": content
-        for name in (KCONFIG, IMAGES)
+        for name in names
         for path, content in _files(name).items()
     }
     made = tuple(
@@ -68,9 +80,9 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
             description="Programs of Rootstream that run in the sandbox",
             sources=(local(f"files/{name.removesuffix('.bst')}", directory=FOLDER.lstrip("/")),),
         )
-        for name in (KCONFIG, IMAGES)
+        for name in names
     )
-    return (*made, _compiled()), files
+    return made, files
 
 
 def for_config_edit() -> dict[str, bytes]:
@@ -91,7 +103,7 @@ def _files(name: str, *more: str) -> dict[str, bytes]:
         wanted += _imported(content)
         folders = path.split("/")[:-1]
         found |= {"/".join([*folders[:depth], "__init__.py"]): b"" for depth in range(1, len(folders) + 1)}
-    for path in DATA[name]:
+    for path in DATA.get(name, ()):
         found[path] = _file(path).read_bytes()
     return dict(sorted(found.items()))
 

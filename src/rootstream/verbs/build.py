@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import __version__, events
-from rootstream.description.model import Described, Description
+from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromElements
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -183,7 +183,7 @@ def _build_described(
         if native(description, targets):
             _build_native(planned(where, description, targets, pinned, report, made=made), engine, tell)
         for described in of_buildroot(description, targets):
-            _build_workspace(where, described, pinned, engine, tell, hold)
+            _build_buildroot(where, described, description.debian, pinned, engine, tell, hold)
     finally:
         if description.machines and exported:
             from rootstream.netboot.store.record import record  # noqa: PLC0415  (only projects with machines wait for it)
@@ -192,17 +192,21 @@ def _build_described(
     return tuple(where.out(target) for target in targets)
 
 
-def _build_workspace(
+def _build_buildroot(
     where: project.Project,
     described: Described,
+    debian: Debian,
     pinned: lock.Lock,
     engine: Engine,
     report: events.Reporter,
     hold: project.Hold,
 ) -> None:
     from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
-    from rootstream.verbs import python_wheels  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
+    if buildroot_graph.wanted(described):
+        buildroot_graph.build(where, described, debian, pinned, engine, os.environ, report)
+        return
     python_wheels.prepare(where, described, pinned, engine, report)
     buildroot.build(where, described, pinned, os.environ, report, alone=hold.paused)
 

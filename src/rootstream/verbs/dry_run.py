@@ -25,12 +25,20 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
         if native(description, targets):
             _native(build.planned(project, description, targets, pinned), engine, report)
         for described in of_buildroot(description, targets):
-            from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415  (only these projects wait for it)
+            from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
+            from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for them)
 
-            update.require(project, described, pinned)
+            update.require(project, description, described, pinned)
             if not python_wheels.is_prepared(project, described, pinned):
                 report(_info(f"{described.target}: the packages of `python:` would be installed again"))
-            buildroot.look(project, described, pinned, os.environ, report)
+            if buildroot_graph.wanted(described):
+                states = buildroot_graph.look(
+                    project, described, description.debian, pinned, engine, os.environ, report
+                )
+                if states:
+                    report(_info(f"{described.target}: {_elements(states)}"))
+            else:
+                buildroot.look(project, described, pinned, os.environ, report)
 
 
 def _info(text: str) -> events.Notice:

@@ -63,16 +63,19 @@ def lacking(
             plan, _ = make.plan(description, inputs.gather(description, where.folder, only=ours), None, only=ours)
         found += [source.request() for source in replace(plan, refs=pinned.refs).missing()]
     for described in of_buildroot(description, targets):
-        found += [request for request in _requests(where, described) if request not in pinned.refs]
+        found += [request for request in _requests(where, description, described) if request not in pinned.refs]
     return tuple(dict.fromkeys(found))
 
 
-def _requests(where: project.Project, described: Described) -> tuple[str, ...]:
+def _requests(where: project.Project, description: Description, described: Described) -> tuple[str, ...]:
     """Return what the lock must hold for a system of Buildroot."""
     from rootstream.buildroot.build import opening  # noqa: PLC0415  (only these projects wait for it)
-    from rootstream.verbs import python_wheels  # noqa: PLC0415
+    from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415
 
-    return (*opening.requests(described), *(each.request() for each in python_wheels.sources(where, described)))
+    sources = python_wheels.sources(where, described)
+    if buildroot_graph.wanted(described):
+        sources += buildroot_graph.base_plan(description.debian, {}).missing()
+    return (*opening.requests(described), *(each.request() for each in sources))
 
 
 def known(where: project.Project) -> lock.Lock:
@@ -170,13 +173,18 @@ def _wheel_pins(
     engine: Engine,
     report: events.Reporter,
 ) -> dict[str, Any]:
-    """Return the wheels of Buildroot's systems."""
+    """Return the wheels of Buildroot's systems, and the base that their packages are built in."""
     found: dict[str, Any] = {}
     for described in of_buildroot(description, targets):
-        from rootstream.verbs import python_wheels  # noqa: PLC0415  (only these projects wait for it)
+        from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait)
 
-        plan = python_wheels.plan(where, described, {**(old.refs if old else {}), **found})
-        found |= {**plan.refs, **(_track(where, plan, old, engine, report) if plan.missing() else {})}
+        known = {**(old.refs if old else {}), **found}
+        plans = [python_wheels.plan(where, described, known)]
+        plans += (
+            [buildroot_graph.base_plan(description.debian, known)] if buildroot_graph.wanted(described) else []
+        )
+        for plan in plans:
+            found |= {**plan.refs, **(_track(where, plan, old, engine, report) if plan.missing() else {})}
     return found
 
 
@@ -243,9 +251,10 @@ def _keeping(plan: Plan, pinned: Mapping[str, Any]) -> Plan:
     return replace(plan, elements=elements)
 
 
-def require(where: project.Project, described: Described, pinned: lock.Lock) -> None:
+def require(where: project.Project, description: Description, described: Described, pinned: lock.Lock) -> None:
     """Raise `UserError` no-lock or lock-outdated if the lock lacks what a system of Buildroot needs."""
-    missing = tuple(request for request in _requests(where, described) if request not in pinned.refs)
+    requests = _requests(where, description, described)
+    missing = tuple(request for request in requests if request not in pinned.refs)
     require_entries(where, (described.target,), missing)
 
 

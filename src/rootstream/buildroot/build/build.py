@@ -222,11 +222,19 @@ def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
 
 
 def _export(where: project.Project, ready: opening.Opened, key: str, report: events.Reporter) -> Path:
+    report(events.Step(name="export", text=f"exporting {ready.workspace.described.target}"))
+    return exported(where, ready, key, ready.workspace.images, report)
+
+
+def exported(
+    where: project.Project, ready: opening.Opened, key: str, images: Path, report: events.Reporter
+) -> Path:
+    """Export what the description asks for from a folder of Buildroot's images. Raises as `collect.chosen`."""
     space = ready.workspace
     system = space.described.system
     words = translate.image_files(space.described)
     files = tuple(image for image in system.images if isinstance(image, Files))
-    found = collect.chosen(space.images, words, files)
+    found = collect.chosen(images, words, files)
     facts = export.Facts(
         target=space.described.target,
         arch=system.arch,
@@ -238,7 +246,6 @@ def _export(where: project.Project, ready: opening.Opened, key: str, report: eve
         epoch=system.epoch,
         private=placeholders.has_secrets(system.layers),
     )
-    report(events.Step(name="export", text=f"exporting {space.described.target}"))
     with temporary.folder("collect-", where.work) as scratch:
         collect.copy(found, scratch / "images", space.env)
         return export.export(where, scratch, facts, report)

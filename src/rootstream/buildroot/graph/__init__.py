@@ -1,0 +1,1 @@
+"""Buildroot's packages as elements of BuildStream, each built from its own inputs alone."""

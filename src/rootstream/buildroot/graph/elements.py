@@ -1,0 +1,315 @@
+"""The elements of a Buildroot system: one for each package, one for the images, and those that answer questions.
+
+BuildStream stages what a package is built with: Buildroot's rules and its own at TREE, and what the packages
+below it have installed at OUTPUT, where Buildroot's make then builds it. The element's result is what that adds.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from rootstream.buildroot import info
+from rootstream.buildroot.graph import places, staging
+from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
+from rootstream.buildroot.info import BuildrootPackage
+from rootstream.host.content import Content
+from rootstream.plan import base, programs
+from rootstream.plan.model import Dependency, Element, Plan, Source
+from rootstream.plan.sources import local
+
+INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-images.bst"
+WHOLE, RULES = "tree.bst", "rules.bst"
+ALL_EXTERNALS, EXTERNAL_RULES = "externals.bst", "external-rules.bst"
+OVERRIDE, ASKED, EMPTY = "override.bst", "asked.bst", "empty.bst"
+ANSWER, DIFFERENT = "info.txt", "different.json"
+# What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
+Different = Mapping[str, Mapping[str, list[str]]]
+LINKED = "linked"
+# As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
+ENVIRONMENT = {
+    "LC_ALL": "C",
+    "TERM": "dumb",
+    "FAKEROOTDONTTRYCHOWN": "1",
+    "FORCE_UNSAFE_CONFIGURE": "1",  # the sandbox has only root
+    "BR2_DL_DIR": places.DOWNLOADS,
+}
+NOTE = f"{SOURCE}/installed.json"
+_MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is found out by additions.py
+_EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
+
+
+@dataclass(slots=True, kw_only=True)
+class Draft:
+    """A BuildStream project in the making: elements, files that are written, and those that are linked to."""
+
+    elements: dict[str, Element] = field(default_factory=dict)
+    written: dict[str, Content] = field(default_factory=dict)
+    linked: dict[str, Path] = field(default_factory=dict)
+    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Where in the sandbox elements of linked files have them."""
+
+    def add(self, element: Element) -> str:
+        """Add an element and return its name."""
+        self.elements[element.name] = element
+        return element.name
+
+    def link(self, name: str, path: str, files: Mapping[str, Path]) -> str:
+        """Add an element that has files and folders of this machine, by where they are in the sandbox.
+
+        `path` is a folder of its own for them in the project. Returns the element's name.
+        """
+        for place, linked in files.items():
+            self.linked[f"{path}{place}"] = linked
+        self.places[name] = tuple(files)
+        text = "Files of this machine"
+        source = local(f"{LINKED}/{path}")
+        return self.add(
+            Element(name=name, kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
+        )
+
+    def plan(self, refs: Mapping[str, object]) -> Plan:
+        """Return the plan."""
+        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """What the elements are made of.
+
+    `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
+    files and folders of this machine that a package's rules name, by their places in the sandbox; `downloads` are
+    those of each package by their path; `whole` are the packages whose build folder is kept. `for_images` is what
+    only images are made from, `toolchain` an external one, `override` Buildroot's local.mk.
+    """
+
+    trees: staging.Trees
+    config: str
+    packages: Mapping[str, BuildrootPackage]
+    different: Different
+    files: Mapping[str, Mapping[str, Path]]
+    downloads: Mapping[str, Mapping[str, Path]]
+    whole: frozenset[str]
+    for_images: Mapping[str, Path]
+    toolchain: Mapping[str, Path]
+    override: Mapping[str, bytes]
+
+
+def make(trees: staging.Trees, *words: str) -> str:
+    """Return the command of Buildroot's make."""
+    externals = shlex.quote(":".join(trees.externals))
+    own = ("BR2_JLEVEL=$JOBS", "BR2_TAR_OPTIONS=--no-same-owner")  # the sandbox has one user: owners cannot be set
+    return " ".join(
+        ("make --no-print-directory -C", TREE, f"O={OUTPUT}", f"BR2_EXTERNAL={externals}", *own, *words)
+    )
+
+
+def begin() -> str:
+    """Return the commands that make Buildroot's output folder, with a configuration that is taken as it is."""
+    folders = " ".join(f"{OUTPUT}/{name}" for name in ("build/buildroot-config", "host", "target", "images"))
+    return (
+        f"mkdir -p {folders}\n"
+        f"cp {SOURCE}/config {OUTPUT}/.config\n"
+        f"touch -d @0 {OUTPUT}/.config\n"
+        f": >{OUTPUT}/build/buildroot-config/auto.conf\n"
+        f"touch {OUTPUT}/.br2-external.mk"
+    )
+
+
+def _built(
+    draft: Draft,
+    name: str,
+    text: str,
+    staged: Iterable[str],
+    below: Iterable[str],
+    *commands: str,
+    sources: Sequence[Source] = (),
+) -> str:
+    """Add an element that runs commands; its result is what they leave at OUTPUT."""
+    at_output = tuple(Dependency(element=each, location=OUTPUT) for each in below)
+    at_root = (Dependency(element=each) for each in (base.FOR_BUILDROOT, *staged))
+    return draft.add(
+        Element(
+            name=name,
+            kind="manual",
+            description=text,
+            sources=(local(f"files/{name.removesuffix('.bst')}"), *sources),
+            builds_with=(*at_root, *at_output),
+            commands=commands,
+            variables={"build-root": SOURCE, "install-root": OUTPUT, "strip-binaries": ""},
+            environment=ENVIRONMENT,
+            public=_MAY_OVERLAP,
+        )
+    )
+
+
+def questions(
+    draft: Draft, trees: staging.Trees, config: str, override: Mapping[str, bytes], files: Mapping[str, Path]
+) -> str:
+    """Add the element that asks Buildroot for the packages of a configuration.
+
+    `override` is its local.mk, `files` what else decides the answer.
+    """
+    staged = [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees), *_override(draft, override)]
+    named = _beyond(files, draft, staged)
+    staged += [draft.link(ASKED, "asked", named)] if named else []
+    draft.written["files/buildroot-info/config"] = config.encode("utf-8", "surrogateescape")
+    asked = make(trees, info.ASK)
+    commands = (begin(), f"{asked} >{SOURCE}/{ANSWER}", _EMPTIED, f"mv {SOURCE}/{ANSWER} {OUTPUT}/")
+    return _built(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
+
+
+def proof(
+    draft: Draft,
+    trees: staging.Trees,
+    staged: Mapping[str, staging.Staged],
+    files: Mapping[str, Mapping[str, Path]],
+) -> str:
+    """Add the element that compares variables with those of the whole tree; the one of `questions` is there.
+
+    `files` are what the rules of each package name.
+    """
+    folder = "files/buildroot-proof"
+    for name, each in staged.items():
+        draft.written[f"{folder}/{name}.config"] = each.config.encode("utf-8", "surrogateescape")
+        draft.written[f"{folder}/{name}.fuller"] = each.fuller.encode("utf-8", "surrogateescape")
+    told = {
+        name: {
+            "paths": [*(f"{TREE}/{path}" for path in each.tree), *each.external, *files.get(name, ())],
+            "empty": [f"{TREE}/{path}" for path in staging.EMPTY],
+            "config": f"{SOURCE}/{name}.config",
+            "fuller": f"{SOURCE}/{name}.fuller",
+        }
+        for name, each in staged.items()
+    }
+    draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
+    _program(draft)
+    names = [
+        each for each in (WHOLE, ALL_EXTERNALS, OVERRIDE, ASKED, programs.BUILDROOT) if each in draft.elements
+    ]
+    words = (places.ROOT, f"{OUTPUT}/{ANSWER}", f"{SOURCE}/staged.json", f"{OUTPUT}/{DIFFERENT}", "--")
+    compare = f"{programs.command('buildroot.variables')} {' '.join(words)} {make(trees)}"
+    text = "What packages need the whole tree for"
+    return _built(draft, PROOF, text, names, (INFO,), compare, f"rm {OUTPUT}/{ANSWER}")
+
+
+def _externals(draft: Draft, trees: staging.Trees) -> str:
+    return draft.link(ALL_EXTERNALS, "externals", trees.externals)
+
+
+def _program(draft: Draft) -> None:
+    program, files = programs.of_buildroot()
+    draft.add(program)
+    draft.written |= files
+
+
+def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
+    for place, content in files.items():
+        draft.written[f"files/override{place}"] = content
+    text, source = "Buildroot's local.mk", local("files/override")
+    return [draft.add(Element(name=OVERRIDE, kind="import", description=text, sources=(source,)))] if files else []
+
+
+def system(draft: Draft, inputs: Inputs) -> str:
+    """Add the elements of all packages and that of the images, and return the name of the latter."""
+    _program(draft)
+    trees = inputs.trees
+    lines = staging.lines(inputs.config)
+    rules = {f"{TREE}/{path}": trees.tree / path for path in trees.rules()}
+    draft.link(RULES, "rules", rules)
+    for path in staging.EMPTY:
+        draft.written[f"files/empty/{path}"] = b""
+    empty = local("files/empty", directory=TREE.lstrip("/"))
+    draft.add(Element(name=EMPTY, kind="import", description="Files that need hold nothing", sources=(empty,)))
+    of_external = {path: trees.in_external(path) for path in trees.of_external()}
+    draft.link(EXTERNAL_RULES, "external-rules", of_external)
+    toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
+    override = _override(draft, inputs.override)
+    order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
+    for name, package in inputs.packages.items():
+        below = [inputs.packages[each] for each in order[name]]
+        staged = staging.of_package(trees, package, below, lines)
+        if "whole" in inputs.different.get(name, {}):
+            parts = [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees)]
+            config = inputs.config
+        else:
+            parts = [RULES, EMPTY, EXTERNAL_RULES, *_folders(draft, trees, (package, *below))]
+            config = staged.fuller if name in inputs.different else staged.config
+        parts += toolchain if any(each.startswith("toolchain") for each in (name, *order[name])) else []
+        own = _beyond(inputs.files.get(name, {}), draft, parts)
+        parts += [draft.link(f"files-{name}.bst", f"files-{name}", own)] if own else []
+        parts += override
+        parts.append(programs.BUILDROOT)
+        draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
+        _package(draft, package, parts, order[name], inputs)
+    return _images(draft, inputs, order)
+
+
+def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:
+    """Return those of some files and folders that elements do not stage already."""
+    there = {place for name in staged for place in draft.places.get(name, ())}
+    above = ((place, [place, *map(str, PurePosixPath(place).parents)]) for place in files)
+    return {place: files[place] for place, names in above if there.isdisjoint(names)}
+
+
+def _folders(draft: Draft, trees: staging.Trees, packages: Iterable[BuildrootPackage]) -> list[str]:
+    inner, outer = trees.folders(packages)
+    found = [(f"{TREE}/{path}", trees.tree / path) for path in inner]
+    found += [(path, trees.in_external(path)) for path in outer]
+    names = []
+    for place, source in found:
+        name = place.removeprefix(f"{places.ROOT}/").replace("/", "-")
+        names.append(draft.link(f"{name}.bst", name, {place: source}))
+    return names
+
+
+def _package(
+    draft: Draft, package: BuildrootPackage, staged: list[str], below: tuple[str, ...], inputs: Inputs
+) -> None:
+    name = package.name
+    program = programs.command("buildroot.additions")
+    quoted, build = shlex.quote(name), shlex.quote(package.build)
+    whole = " --whole" if name in inputs.whole else ""
+    commands = (
+        begin(),
+        f"{program} note {OUTPUT} {NOTE}",
+        make(inputs.trees, quoted),
+        f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build}{whole}",
+    )
+    sources = []
+    for path, file in inputs.downloads.get(name, {}).items():
+        draft.linked[f"downloads-{name}/{path}"] = file
+        sources = [local(f"{LINKED}/downloads-{name}", directory="dl")]
+    text, lower = f"{name} {package.version}", (element_of(each) for each in below)
+    _built(draft, element_of(name), text, staged, lower, *commands, sources=sources)
+
+
+def element_of(package: str) -> str:
+    """Return the name of a package's element."""
+    return f"package-{package}.bst"
+
+
+def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) -> str:
+    trees = inputs.trees
+    parts = [RULES, EMPTY, _externals(draft, trees), programs.BUILDROOT]
+    parts += [each for each in _folders(draft, trees, inputs.packages.values()) if each.startswith("tree-")]
+    parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
+    named = _beyond(inputs.for_images, draft, parts)
+    parts += [draft.link("for-images.bst", "for-images", named)] if named else []
+    folder = "files/buildroot-images"
+    draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
+    draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
+    program = programs.command("buildroot.additions")
+    commands = (
+        begin(),
+        f"{program} compare {OUTPUT} --order {SOURCE}/order.json",
+        make(trees),
+        f"mv {OUTPUT}/images {SOURCE}/images",
+        _EMPTIED,
+        f"mv {SOURCE}/images {OUTPUT}/",
+    )
+    lower = (element_of(name) for name in sorted(inputs.packages, key=lambda name: len(order[name])))
+    return _built(draft, IMAGES, "Images", parts, lower, *commands)

@@ -1,0 +1,148 @@
+"""What a system's elements are made of, found in its workspace and its project."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from rootstream.buildroot import info, mounts, outside
+from rootstream.buildroot.graph import places, staging
+from rootstream.buildroot.graph.elements import Different, Inputs
+from rootstream.buildroot.graph.places import OUTPUT, Places
+from rootstream.buildroot.info import BuildrootPackage
+from rootstream.buildroot.workspace import Workspace
+from rootstream.description.files import paths_of
+from rootstream.description.layers import PythonLayer
+from rootstream.errors import UserError, Where
+from rootstream.host.content import Content, Program
+from rootstream.project import placeholders, project
+
+TOOLCHAIN = "BR2_TOOLCHAIN_EXTERNAL_PATH"
+PYTHON = "/usr/bin/python3"
+_LEFT_OUT = (".rootstream", "out", ".git")
+_BUILD = re.compile(rf"{OUTPUT}/(build/[^\s/'\"();:]+)")
+
+
+def require_possible(space: Workspace, config: Mapping[str, str]) -> None:
+    """Make sure that all can be built package by package. Raises `UserError` not-possible."""
+    system, root = space.described.system, space.root
+    python = any(isinstance(each, PythonLayer) for each in system.layers)
+    reasons = {
+        "passwords and keys would enter the shared cache": placeholders.has_secrets(system.layers),
+        "`python:` layers are installed in the workspace": python,
+        "`network: build` cannot be kept: the sandboxes have no network": root.network == "build",
+        "BR2_PER_PACKAGE_DIRECTORIES=y needs one output folder": config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y",
+    }
+    for reason, holds in reasons.items():
+        if holds:
+            line = space.described.lines.get("root")
+            raise UserError(
+                "not-possible",
+                f"{space.described.target}: `graph: true`: {reason}",
+                where=Where(path=space.project / project.DESCRIPTION, line=line),
+                hint="Without `graph: true`, Buildroot's make builds it in the workspace.",
+            )
+
+
+def trees(space: Workspace, known: Places) -> staging.Trees:
+    """Return the trees as they are in the sandbox: the generated one is written with the paths of the sandbox."""
+    mapped = space.folder / "graph" / "generated"
+    files: dict[str, Content] = {}
+    for path in sorted(space.generated.rglob("*")):
+        if path.is_file():
+            text = known.inside(path.read_bytes().decode("utf-8", "surrogateescape"))
+            text = text.replace(str(mounts.interpreter()), PYTHON)  # which its scripts are run by
+            content = text.encode("utf-8", "surrogateescape")
+            program = bool(path.stat().st_mode & 0o100)
+            files[str(path.relative_to(space.generated))] = Program(content) if program else content
+    project.sync(mapped, files)
+    found = {known.inside(str(space.original(path))): path for path in space.externals}
+    return staging.Trees(
+        tree=space.tree, externals={**found, known.inside(str(space.original(space.generated))): mapped}
+    )
+
+
+def asked(space: Workspace, known: Places) -> dict[str, Path]:
+    """Return what of the project decides what Buildroot says of its packages, by its place in the sandbox."""
+    paths = outside.of_configuration(space, outside.named_values(space)).get("BR2_GLOBAL_PATCH_DIR", ())
+    return {known.inside(str(path)): path for path in paths}
+
+
+def override(space: Workspace, known: Places) -> dict[str, bytes]:
+    """Return Buildroot's local.mk, if the configuration names one, by its place in the sandbox."""
+    path = outside.override_file(space)
+    if path is None or not path.is_file():
+        return {}
+    text = known.inside(path.read_text("utf-8", "surrogateescape"))
+    return {known.inside(str(path)): text.encode("utf-8", "surrogateescape")}
+
+
+def gather(space: Workspace, known: Places, above: staging.Trees, config: str, different: Different) -> Inputs:
+    """Return what all elements are made of; Buildroot's answer and the downloads are there."""
+    packages = {name: replace(each, folder=known.inside(each.folder)) for name, each in info.known(space).items()}
+    told = {name: info.variables(space, name) for name in packages}
+    named = tuple(outside.named_by(space))
+    files = {name: dict(_files(space, known, packages[name], told[name])) for name in packages}
+    return Inputs(
+        trees=above,
+        config=config,
+        packages=packages,
+        different=different,
+        files={name: each for name, each in files.items() if each},
+        downloads={name: dict(_downloads(space, each)) for name, each in packages.items()},
+        whole=_read_by_others(known, packages, told),
+        for_images=dict(_for_images(space, known)),
+        toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
+        override=override(space, known),
+    )
+
+
+def _files(
+    space: Workspace, known: Places, package: BuildrootPackage, variables: Mapping[str, str]
+) -> Iterator[tuple[str, Path]]:
+    """Yield files and folders that a package's rules name, by where they are in the sandbox."""
+    own = {Path(known.here(package.folder)), space.tree / package.folder}
+    patches = (Path(each) for each in (*package.patches, *package.hashes))
+    for path in (*outside.of_rules(space, variables), *outside.sources(space, variables), *patches):
+        full = space.tree / path
+        if full.exists() and not any(full.is_relative_to(each) for each in own):
+            yield known.inside(str(full)), full
+
+
+def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, Path]]:
+    for source, _ in package.downloads:
+        path = f"{package.download_folder}/{source.rpartition('/')[2]}"
+        if (space.caches.downloads / path).is_file():
+            yield path, space.caches.downloads / path
+
+
+def _read_by_others(
+    known: Places, packages: Mapping[str, BuildrootPackage], told: Mapping[str, Mapping[str, str]]
+) -> frozenset[str]:
+    """Return the packages whose build folder is kept as it is: others name it, or what makes the images does."""
+    owners = {each.build: name for name, each in packages.items() if each.build}
+    found = {"linux"} & packages.keys()
+    for name, variables in told.items():
+        for value in variables.values():
+            for folder in _BUILD.findall(known.inside(value)):
+                if folder in owners and owners[folder] != name:
+                    found.add(owners[folder])
+    return frozenset(found)
+
+
+def _for_images(space: Workspace, known: Places) -> Iterator[tuple[str, Path]]:
+    symbols = info.variables(space, info.NO_PACKAGE)
+    paths = [space.project / path for path in paths_of(space.described.system)]
+    paths += [path for several in outside.of_configuration(space, symbols).values() for path in several]
+    if outside.scripts(space, symbols) or outside.asks_shell(space):
+        paths += [path for path in sorted(space.project.iterdir()) if path.name not in _LEFT_OUT]
+    for path in paths:
+        if path.exists():
+            yield known.inside(str(path)), path
+
+
+def places_of(space: Workspace) -> Places:
+    """Return where the folders of a system are in the sandbox."""
+    return places.of(space, dict.fromkeys(path for _, path in outside.named_by(space)))

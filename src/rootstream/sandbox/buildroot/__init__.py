@@ -1,0 +1,1 @@
+"""What runs in the sandboxes of Buildroot's packages."""

@@ -1,0 +1,152 @@
+"""What a package adds to Buildroot's output folder, which is all that is kept of its build.
+
+    python3 -m rootstream.sandbox.buildroot.additions note OUTPUT NOTE
+    python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER [--whole]
+    python3 -m rootstream.sandbox.buildroot.additions compare OUTPUT --order ORDER
+
+`note` writes down what the packages that this one depends on have installed; after its own build, `keep` deletes
+that, and what was only needed to build. What stays are the files that it installed or replaced, its stamps, and a
+record of them. `compare` looks through the records of all packages: two that write different files to one path,
+neither of which depends on the other, have no order between them, so that the result would depend on chance.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from rootstream.sandbox.program import CHUNK, Mistake, run_main
+
+INSTALLED = ("host", "target", "images", "staging")
+RECORDS = "additions"
+# What Buildroot, or a later step of its, reads in the build folder of a package that is built.
+STATE = (".stamp_", ".files-list")
+STATE_FILES = (".config", ".applied_patches_list")
+Facts = list[int | str]
+
+
+def walk(top: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Give everything below a folder, what is in a folder before the folder itself: its path in it, its status."""
+    for folder, folders, files in os.walk(top, topdown=False):
+        for name in (*files, *folders):
+            path = Path(folder, name)
+            yield str(path.relative_to(top)), path.lstat()
+
+
+def installed(output: Path) -> dict[str, Facts]:
+    """Return what is installed: for each path what changes if somebody writes it."""
+    found: dict[str, Facts] = {}
+    for part in INSTALLED:
+        top = output / part
+        if top.is_symlink():
+            found[part] = [str(top.readlink())]
+        for path, status in walk(top) if not top.is_symlink() else ():
+            kept = f"{part}/{path}"
+            if stat.S_ISDIR(status.st_mode):
+                found[kept] = [stat.S_IMODE(status.st_mode)]
+            elif stat.S_ISLNK(status.st_mode):
+                found[kept] = [str((output / kept).readlink())]
+            else:
+                found[kept] = [status.st_mode, status.st_size, status.st_mtime_ns, status.st_ino]
+    return found
+
+
+def digest(path: Path) -> str:
+    """Return what stands for a file: its content and whether it may be executed, or where it leads."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode):
+        return f"-> {path.readlink()}"
+    if not stat.S_ISREG(status.st_mode):
+        return str(status.st_mode)
+    state = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            state.update(chunk)
+    return f"{state.hexdigest()} {bool(status.st_mode & 0o111)}"
+
+
+def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, *, whole: bool) -> None:
+    """Delete what a package did not add. Raises `Mistake` for what it deleted of others."""
+    after = installed(output)
+    gone = sorted(before.keys() - after.keys())
+    if gone:
+        raise Mistake(
+            f"{package} deletes {gone[0]}{f' and {len(gone) - 1} more' if gone[1:] else ''}, which other packages "
+            "installed: a package that is built by itself can only add files\n"
+            "Use `graph: false`, or delete it in a post_build script."
+        )
+    added = {path for path, facts in after.items() if before.get(path) != facts}
+    for path, status in walk(output):
+        place = output / path
+        if stat.S_ISDIR(status.st_mode):
+            if path not in added and not any(place.iterdir()):
+                place.rmdir()
+        elif path not in added and not _is_state(path, build, whole=whole):
+            place.unlink()
+    files = (path for path in sorted(added) if not (output / path).is_dir() or (output / path).is_symlink())
+    record = output / RECORDS / f"{package}.json"
+    record.parent.mkdir(exist_ok=True)
+    record.write_text(json.dumps({path: digest(output / path) for path in files}))
+
+
+def _is_state(path: str, build: str, *, whole: bool) -> bool:
+    inside = path.removeprefix(f"{build}/")
+    if not build or inside == path:
+        return False
+    return whole or ("/" not in inside and (inside.startswith(STATE) or inside in STATE_FILES))
+
+
+def compare(output: Path, below: Mapping[str, list[str]]) -> None:
+    """Compare what packages wrote to one path; `below` has the packages that each one is built with.
+
+    Raises `Mistake` for paths that two wrote differently without an order between them.
+    """
+    writers: dict[str, dict[str, str]] = {}
+    for name in below:
+        for path, each in json.loads((output / RECORDS / f"{name}.json").read_text()).items():
+            writers.setdefault(path, {})[name] = each
+    problems = []
+    for path, versions in sorted(writers.items()):
+        names = sorted(versions, key=lambda name: len(below[name]))
+        last = names[-1]
+        open_ones = [each for each in names[:-1] if each not in below[last] and versions[each] != versions[last]]
+        if open_ones:
+            problems.append(
+                f"{open_ones[0]} and {last} both install {path}, not the same, and neither depends on the other\n"
+                "Use `graph: false`: then the one that make builds last wins."
+            )
+    if problems:
+        raise Mistake(*problems)
+
+
+def main(options: argparse.Namespace) -> None:
+    """Do what the command line says."""
+    if options.what == "note":
+        options.note.write_text(json.dumps(installed(options.output)))
+    elif options.what == "keep":
+        before = json.loads(options.note.read_text())
+        keep(options.output, before, options.package, options.build, whole=options.whole)
+    else:
+        compare(options.output, json.loads(options.order.read_text()))
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="additions")
+    commands = parser.add_subparsers(dest="what", required=True)
+    for name in ("note", "keep"):
+        command = commands.add_parser(name)
+        command.add_argument("output", type=Path)
+        command.add_argument("note", type=Path)
+        if name == "keep":
+            command.add_argument("--package", required=True)
+            command.add_argument("--build", required=True)
+            command.add_argument("--whole", action="store_true")
+    command = commands.add_parser("compare")
+    command.add_argument("output", type=Path)
+    command.add_argument("--order", type=Path, required=True)
+    raise SystemExit(run_main(main, parser))

@@ -1,0 +1,214 @@
+"""A Buildroot system built package by package: what Buildroot is asked, the plan, the build, the images."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream import events
+from rootstream.buildroot import info
+from rootstream.buildroot.build import build as workspaces
+from rootstream.buildroot.build import opening, stale
+from rootstream.buildroot.config import configuration
+from rootstream.buildroot.graph import elements, inputs, linking, staging
+from rootstream.buildroot.graph.places import Places
+from rootstream.buildroot.sources import fetching
+from rootstream.buildroot.workspace import workspace
+from rootstream.description.model import Debian, Described
+from rootstream.description.roots import FromBuildroot
+from rootstream.engine import ElementState, Engine
+from rootstream.host import nofollow, temporary
+from rootstream.plan import base, text
+from rootstream.plan.model import Plan
+from rootstream.project import export, project
+from rootstream.project.lock import Lock, write_atomically
+
+DIFFERENT = "different.json"
+PLAN = "graph/plan"
+
+
+def wanted(described: Described) -> bool:
+    """Say whether a system is built package by package."""
+    return isinstance(described.system.root, FromBuildroot) and described.system.root.buildroot.graph
+
+
+def base_plan(debian: Debian, refs: Mapping[str, object]) -> Plan:
+    """Return the base that packages are built in as a plan of its own."""
+    element = base.for_buildroot(debian)
+    request = element.sources[0].request()
+    pinned = {request: refs[request]} if request in refs else {}
+    return Plan(elements={element.name: element}, files={}, targets={}, refs=pinned)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """A system ready to be planned: its workspace, the engine, the pinned base, and the places in the sandbox."""
+
+    ready: opening.Opened
+    engine: Engine
+    base: Plan
+    places: Places
+    trees: staging.Trees
+    config: str
+    report: events.Reporter
+
+    @property
+    def folder(self) -> Path:
+        """Return the folder of the BuildStream project."""
+        return self.ready.workspace.folder / PLAN
+
+    @property
+    def question(self) -> str:
+        """Return what stands for all that decides what Buildroot says of its packages, the base included."""
+        asked = stale.question(self.ready.workspace, self.ready.identity)
+        return hashlib.sha256(json.dumps([asked, self.base.refs]).encode()).hexdigest()
+
+    def write(self, draft: elements.Draft) -> None:
+        """Put the BuildStream project where the engine reads it."""
+        draft.elements |= self.base.elements
+        linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.linked)
+
+    def write_system(self, different: elements.Different) -> str:
+        """Put the project of the whole system where the engine reads it and return the element of its images."""
+        draft = elements.Draft()
+        space = self.ready.workspace
+        target = elements.system(draft, inputs.gather(space, self.places, self.trees, self.config, different))
+        self.write(draft)
+        return target
+
+    def result(self, element: str, file: str) -> str:
+        """Build an element whose result is a file with text, and return that."""
+        self.engine.build(self.folder, (element,), self.report)
+        with temporary.folder("answer-", self.folder.parent) as scratch:
+            self.engine.checkout(self.folder, element, scratch / "files", self.report)
+            return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
+
+
+def build(
+    where: project.Project,
+    described: Described,
+    debian: Debian,
+    pinned: Lock,
+    engine: Engine,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> Path:
+    """Bring out/SYSTEM up to date and return it. Raises what a build in a workspace and the engine raise."""
+    name = described.target
+    lower = base_plan(debian, pinned.refs)
+    key, identity = _digest(where, described, pinned, lower)
+    if _is_current(where, described, key, env, report):
+        return where.out(name)
+    graph = _opened(opening.opened(where, described, pinned, env, report, identity), engine, lower, report)
+    different = _asked(graph)
+    space = graph.ready.workspace
+    fetching.rest(space, fetching.by_hash(space, report).packages, report)
+    for package, needs in sorted(different.items()):
+        for variable in needs.get("whole", [])[:1]:
+            text = f"{package} is built with the whole tree: without it, {variable} would be different"
+            report(events.Notice(level="info", text=text))
+    target = graph.write_system(different)
+    engine.build(graph.folder, (target,), report)
+    report(events.Step(name="export", text=f"exporting {name}"))
+    with temporary.folder("checkout-", where.work) as scratch:
+        engine.checkout(graph.folder, target, scratch / "files", report)
+        return workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
+
+
+def look(
+    where: project.Project,
+    described: Described,
+    debian: Debian,
+    pinned: Lock,
+    engine: Engine,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> tuple[ElementState, ...]:
+    """Return the elements of a system that a build would look at, none if it would do nothing or is not known yet.
+
+    The project is only read.
+    """
+    lower = base_plan(debian, pinned.refs)
+    key, identity = _digest(where, described, pinned, lower)
+    if _is_current(where, described, key, env, report):
+        return ()
+    graph = _opened(opening.opened(where, described, pinned, env, report, identity), engine, lower, report)
+    different = _known(graph)
+    if different is None:
+        text = f"{described.target}: would be built: Buildroot has not been queried for its packages yet"
+        report(events.Notice(level="info", text=text))
+        return ()
+    return engine.show(graph.folder, (graph.write_system(different),))
+
+
+def _digest(where: project.Project, described: Described, pinned: Lock, lower: Plan) -> tuple[str, str]:
+    key, identity = opening.digest(where, described, pinned)
+    return hashlib.sha256(json.dumps([key, lower.refs]).encode()).hexdigest(), identity
+
+
+def _is_current(
+    where: project.Project, described: Described, key: str, env: Mapping[str, str], report: events.Reporter
+) -> bool:
+    name = described.target
+    current = export.is_current(where, name, key)
+    if current and configuration.untouched(workspace(where, described, where.folder, env)):
+        report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
+        return True
+    return False
+
+
+def _opened(ready: opening.Opened, engine: Engine, lower: Plan, report: events.Reporter) -> Graph:
+    composed = opening.configured(ready, report)
+    inputs.require_possible(ready.workspace, composed.result)
+    places = inputs.places_of(ready.workspace)
+    return Graph(
+        ready=ready,
+        engine=engine,
+        base=lower,
+        places=places,
+        trees=inputs.trees(ready.workspace, places),
+        config=places.inside(composed.text),
+        report=report,
+    )
+
+
+def _known(graph: Graph) -> elements.Different | None:
+    """Return what packages need beyond their parts of tree and configuration, if Buildroot was asked already."""
+    note = graph.ready.workspace.state / DIFFERENT
+    if not info.is_known(graph.ready.workspace, graph.question) or not note.is_file():
+        return None
+    known: elements.Different = json.loads(note.read_text())
+    return known
+
+
+def _asked(graph: Graph) -> elements.Different:
+    """Ask Buildroot for its packages; return what these need beyond their parts of tree and configuration."""
+    space = graph.ready.workspace
+    known = _known(graph)
+    if known is not None:
+        return known
+    graph.report(info.ASKING_STEP)
+    draft = elements.Draft()
+    override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
+    asking = elements.questions(draft, graph.trees, graph.config, override, asked)
+    graph.write(draft)
+    answer = graph.result(asking, elements.ANSWER)
+    (space.state / DIFFERENT).unlink(missing_ok=True)
+    info.keep(space, graph.question, graph.places.here(answer))
+    gathered = inputs.gather(space, graph.places, graph.trees, graph.config, {})
+    packages = gathered.packages
+    lines = staging.lines(graph.config)
+    parts = {
+        name: staging.of_package(
+            graph.trees, each, [packages[below] for below in staging.closure(packages, name)], lines
+        )
+        for name, each in packages.items()
+    }
+    proving = elements.proof(draft, graph.trees, parts, gathered.files)
+    graph.write(draft)
+    found: elements.Different = json.loads(graph.result(proving, elements.DIFFERENT))
+    write_atomically(space.state / DIFFERENT, json.dumps(found).encode())
+    return found

@@ -1,0 +1,138 @@
+"""Packages that are built one by one give what make gives; after a change, only what it concerns is built."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.buildroot import smalltree, test_rebuild
+from tests.buildroot.conftest import Command
+
+pytestmark = pytest.mark.buildroot
+
+# Buildroot brings these as packages of its own, the small tree does not.
+DEBIAN = "debian: {packages: [fakeroot]}\n"
+
+
+@pytest.fixture(scope="module")
+def project(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the small packages of test_rebuild.py as a project that is built package by package."""
+    folder = test_rebuild.project(tmp_path_factory.mktemp("graph"), small_tree, smalltree.DEFCONFIG)
+    text = (folder / "system.yaml").read_text()
+    (folder / "system.yaml").write_text(DEBIAN + text.replace("external:", "graph: true\n        external:"))
+    return folder
+
+
+def built(project: Path, run: Command) -> set[str]:
+    """Build and return the packages that were built."""
+    done = run("build", "--json", cwd=project)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    names = {
+        event["element"] for event in told if event["type"] == "element-finished" and event["action"] == "build"
+    }
+    return {name.removeprefix("package-").removesuffix(".bst") for name in names if name.startswith("package-")}
+
+
+def exported(project: Path) -> dict[str, tuple[str, str]]:
+    found = test_rebuild.contents(project / "out" / "box")
+    return {name: value for name, value in found.items() if name != "manifest.json"}
+
+
+def by_make(project: Path, run: Command) -> dict[str, tuple[str, str]]:
+    """Return what make gives of the same project."""
+    other = project.with_name("by-make")
+    kept = other / ".rootstream"
+    shutil.copytree(
+        project, other, ignore=shutil.ignore_patterns("out", ".rootstream"), dirs_exist_ok=kept.exists()
+    )
+    (other / "system.yaml").write_text(
+        (project / "system.yaml").read_text().replace("graph: true", "graph: false")
+    )
+    run("build", cwd=other)
+    found = exported(other)
+    shutil.rmtree(other)
+    return found
+
+
+def test_each_change_builds_what_it_concerns_and_gives_what_make_gives(project: Path, run: Command) -> None:
+    assert built(project, run) >= {"library", "user", "other", "aloader", "host-bootenv"}
+    assert exported(project) == by_make(project, run)
+    assert built(project, run) == set()
+    changes: dict[str, tuple[Callable[[Path], object], set[str]]] = test_rebuild.CHANGES
+    for name, (change, expected) in changes.items():
+        change(project)
+        assert built(project, run) == expected, name
+        assert exported(project) == by_make(project, run), name
+
+
+def test_a_fresh_clone_builds_nothing_again(project: Path, run: Command) -> None:
+    built(project, run)
+    before = exported(project)
+    clone = project.with_name("clone")
+    shutil.copytree(project, clone, ignore=shutil.ignore_patterns("out", ".rootstream"))
+    assert built(clone, run) == set()
+    assert exported(clone) == before
+
+
+def test_a_dry_run_says_what_would_be_built(project: Path, run: Command) -> None:
+    built(project, run)
+    assert "nothing to do" in run("build", "-n", cwd=project).stderr
+    (project / "overlay" / "etc" / "first").write_text("for a dry run\n")
+    done = run("build", "-n", cwd=project)
+    assert "elements are not cached and would be built: buildroot-images.bst" in done.stderr
+    test_rebuild.append(project / "box_defconfig", 'BR2_PACKAGE_OTHER_WORD="new"\n')
+    assert "Buildroot has not been queried for its packages yet" in run("build", "-n", cwd=project).stderr
+
+
+def test_what_two_packages_write_differently_is_an_error(project: Path, run: Command) -> None:
+    rules = project / "external" / "package" / "other" / "other.mk"
+    before = rules.read_text()
+    test_rebuild.append(
+        project / "box_defconfig", "BR2_PACKAGE_OTHER=y\nBR2_PACKAGE_USER=y\nBR2_PACKAGE_LIBRARY=y\n"
+    )
+    rules.write_text(before.replace("$(TARGET_DIR)/usr/bin/other", "$(TARGET_DIR)/usr/bin/user"))
+    done = run("build", cwd=project, check=False)
+    rules.write_text(before)
+    assert done.returncode == 2
+    assert "both install target/usr/bin/user, not the same, and neither depends on the other" in done.stderr
+
+
+def test_deleting_what_another_installed_is_an_error(project: Path, run: Command) -> None:
+    rules = project / "external" / "package" / "user" / "user.mk"
+    before = rules.read_text()
+    rules.write_text(
+        before.replace(
+            "$(TARGET_DIR)/usr/bin/user", "$(TARGET_DIR)/usr/bin/user\n\trm $(TARGET_DIR)/usr/bin/library"
+        )
+    )
+    done = run("build", cwd=project, check=False)
+    rules.write_text(before)
+    assert done.returncode == 2
+    assert "user deletes target/usr/bin/library, which other packages installed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            "  - overlay",
+            "  - root_login: {password: {hash: $6$abcdefgh$" + "x" * 86 + "}}\n      - overlay",
+            "passwords",
+        ),
+        ("graph: true", "graph: true\n        network: build", "network: build"),
+    ],
+)
+def test_what_cannot_be_kept_is_an_error_with_its_line(
+    project: Path, run: Command, old: str, new: str, reason: str
+) -> None:
+    place = project / "system.yaml"
+    before = place.read_text()
+    place.write_text(before.replace(old, new))
+    done = run("build", cwd=project, check=False)
+    place.write_text(before)
+    assert done.returncode == 2
+    assert "system.yaml:" in done.stderr
+    assert reason in done.stderr

@@ -1,0 +1,223 @@
+"""Packages of Buildroot as elements: places in the sandbox, what is staged, the project that is written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from rootstream.buildroot.graph import elements, linking, staging
+from rootstream.buildroot.graph.places import EXTERNAL, OUTPUT, TREE, Places
+from rootstream.buildroot.info import BuildrootPackage
+from rootstream.plan import text
+from rootstream.plan.model import Plan
+
+CONFIG = """\
+#
+# Automatically generated file; DO NOT EDIT.
+#
+BR2_HAVE_DOT_CONFIG=y
+BR2_EXTERNAL_NAMES="ROOTSTREAM"
+BR2_x86_64=y
+BR2_JLEVEL=2
+BR2_PACKAGE_APP=y
+# BR2_PACKAGE_APP_TLS is not set
+BR2_PACKAGE_LIB=y
+BR2_PACKAGE_LIB_LEVEL=3
+BR2_PACKAGE_OTHER=y
+BR2_TARGET_GENERIC_HOSTNAME="box"
+BR2_TARGET_GENERIC_GETTY_PORT="console"
+"""
+
+
+def package(name: str, *dependencies: str, folder: str = "") -> BuildrootPackage:
+    return BuildrootPackage(
+        name=name,
+        kind="target",
+        version="1.0",
+        folder=folder or f"package/{name}",
+        build=f"build/{name}-1.0",
+        dependencies=dependencies,
+        downloads=(),
+        download_folder=name,
+        hashes=(),
+        patches=(),
+        to_target=True,
+    )
+
+
+def write(place: Path, content: str) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_text(content)
+
+
+@pytest.fixture
+def trees(tmp_path: Path) -> staging.Trees:
+    tree, external = tmp_path / "tree", tmp_path / "external"
+    write(tree / "Makefile", "X := $(BR2_x86_64) $(BR2_JLEVEL) $(BR2_TARGET_GENERIC_HOSTNAME)\n")
+    write(tree / "Config.in", "config BR2_PACKAGE_OTHER\n")
+    write(tree / "package" / "pkg-generic.mk", "")
+    write(tree / "package" / "app" / "app.mk", "ifeq ($(BR2_PACKAGE_APP_TLS),y)\n")
+    write(tree / "package" / "app" / "Config.in", "depends on BR2_PACKAGE_OTHER\n")
+    write(tree / "package" / "lib" / "lib.mk", "LEVEL = $(BR2_PACKAGE_LIB_LEVEL)\n")
+    write(tree / "package" / "other" / "other.mk", "P = $(BR2_TARGET_GENERIC_GETTY_PORT)\n")
+    write(external / "external.mk", "include $(sort $(wildcard $(BR2_EXTERNAL_X_PATH)/package/*/*.mk))\n")
+    write(external / "package" / "own" / "own.mk", "")
+    write(external / "board" / "linux.config", "")
+    return staging.Trees(tree=tree, externals={f"{EXTERNAL}/0": external})
+
+
+PACKAGES = {
+    "app": package("app", "lib"),
+    "lib": package("lib"),
+    "other": package("other"),
+    "own": package("own", "app", folder=f"{EXTERNAL}/0/package/own"),
+}
+
+
+def staged(trees: staging.Trees, name: str, config: str = CONFIG) -> staging.Staged:
+    below = [PACKAGES[each] for each in staging.closure(PACKAGES, name)]
+    return staging.of_package(trees, PACKAGES[name], below, staging.lines(config))
+
+
+def test_paths_are_those_of_the_sandbox() -> None:
+    places = Places(pairs=(("/srv/box", "/buildroot/project"), ("/srv/box/out", "/buildroot/output")))
+    text = "-L/srv/box/out/lib /srv/boxes /srv/box.old '/srv/box' /srv/box/out"
+    inside = "-L/buildroot/output/lib /srv/boxes /srv/box.old '/buildroot/project' /buildroot/output"
+    assert places.inside(text) == inside
+    assert places.here(inside) == text
+
+
+def test_a_package_sees_itself_and_what_it_is_built_with(trees: staging.Trees) -> None:
+    found = staged(trees, "app")
+    assert {"Makefile", "package/pkg-generic.mk", "package/app", "package/lib"} <= set(found.tree)
+    assert "package/other" not in found.tree
+    assert found.external == (f"{EXTERNAL}/0/external.mk",)
+    assert set(staged(trees, "own").external) == {f"{EXTERNAL}/0/external.mk", f"{EXTERNAL}/0/package/own"}
+    assert "package/app" in staged(trees, "own").tree
+
+
+def test_a_package_has_the_symbols_that_its_rules_name(trees: staging.Trees) -> None:
+    assert set(staging.lines(staged(trees, "app").config)) == {
+        *("BR2_HAVE_DOT_CONFIG", "BR2_EXTERNAL_NAMES", "BR2_x86_64", "BR2_PACKAGE_APP", "BR2_PACKAGE_APP_TLS"),
+        *("BR2_PACKAGE_LIB", "BR2_PACKAGE_LIB_LEVEL"),
+    }
+    assert "# BR2_PACKAGE_APP_TLS is not set\n" in staged(trees, "app").config
+    assert "GETTY" not in staged(trees, "other").config
+    assert "GETTY" in staged(trees, "other").fuller  # its rules name it
+    assert "HOSTNAME" in staged(trees, "lib").fuller  # and so do Buildroot's own
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("BR2_PACKAGE_LIB_LEVEL=3", "BR2_PACKAGE_LIB_LEVEL=4", {"lib", "app", "own"}),
+        ("# BR2_PACKAGE_APP_TLS is not set", "BR2_PACKAGE_APP_TLS=y", {"app", "own"}),
+        ("BR2_JLEVEL=2", "BR2_JLEVEL=8", set()),
+        ('HOSTNAME="box"', 'HOSTNAME="other"', set()),
+        ("BR2_x86_64=y", "BR2_x86_64=n", {"lib", "app", "own", "other"}),
+    ],
+)
+def test_a_symbol_changes_whom_it_concerns(trees: staging.Trees, old: str, new: str, changes: set[str]) -> None:
+    changed = CONFIG.replace(old, new)
+    assert {
+        name for name in PACKAGES if staged(trees, name, changed).config != staged(trees, name).config
+    } == changes
+
+
+def test_what_is_built_first_comes_first() -> None:
+    assert staging.closure(PACKAGES, "own") == ("lib", "app")
+    ring = {"one": package("one", "two"), "two": package("two", "one", "missing")}
+    assert staging.closure(ring, "one") == ("two",)
+
+
+def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Draft]:
+    inputs = elements.Inputs(
+        trees=trees,
+        config=CONFIG,
+        packages=PACKAGES,
+        different={},
+        files={},
+        downloads={},
+        whole=frozenset(),
+        for_images={},
+        toolchain={},
+        override={},
+    )
+    draft = elements.Draft()
+    elements.system(draft, replace(inputs, **changes))  # type: ignore[arg-type]
+    return draft.plan({}), draft
+
+
+def at_output(plan: Plan, element: str) -> list[str]:
+    return [each.element for each in plan.elements[element].builds_with if each.location == OUTPUT]
+
+
+def at_root(plan: Plan, element: str) -> set[str]:
+    return {each.element for each in plan.elements[element].builds_with if each.location != OUTPUT}
+
+
+def test_elements_are_built_with_exactly_what_their_packages_need(trees: staging.Trees) -> None:
+    plan, _ = planned(trees)
+    assert at_output(plan, "package-own.bst") == ["package-lib.bst", "package-app.bst"]
+    assert at_output(plan, "package-lib.bst") == []
+    assert set(at_output(plan, elements.IMAGES)) == {f"package-{name}.bst" for name in PACKAGES}
+    assert "tree-package-other.bst" not in at_root(plan, "package-own.bst")
+    assert "tree-package-other.bst" in at_root(plan, elements.IMAGES)
+
+
+def test_whoever_needs_the_whole_tree_has_it_with_the_whole_configuration(trees: staging.Trees) -> None:
+    plan, draft = planned(trees, different={"other": {"whole": ["OTHER_X"]}, "lib": {"fuller": ["LIB_X"]}})
+    assert elements.WHOLE in at_root(plan, "package-other.bst")
+    assert elements.WHOLE not in at_root(plan, "package-lib.bst")
+    assert draft.written["files/package-other/config"] == CONFIG.encode()
+    assert draft.written["files/package-lib/config"] == staged(trees, "lib").fuller.encode()
+
+
+def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
+    files = {f"{TREE}/package/app/patches": trees.tree / "package/app", "/buildroot/project/x": tmp_path}
+    _, draft = planned(trees, files={"app": files})
+    assert draft.places["files-app.bst"] == ("/buildroot/project/x",)
+
+
+def test_a_toolchain_is_there_for_whoever_is_built_with_it(trees: staging.Trees, tmp_path: Path) -> None:
+    more = {"toolchain": package("toolchain"), "app": package("app", "toolchain"), "lib": package("lib")}
+    plan, _ = planned(trees, packages=more, toolchain={"/buildroot/outside/0/tc": tmp_path})
+    assert "toolchain.bst" in at_root(plan, "package-app.bst") & at_root(plan, elements.IMAGES)
+    assert "toolchain.bst" not in at_root(plan, "package-lib.bst")
+
+
+def test_names_from_buildroot_are_words_of_the_shell(trees: staging.Trees) -> None:
+    odd = replace(package("odd"), build="build/odd; touch x")
+    plan, _ = planned(trees, packages={"odd": odd})
+    assert "--build 'build/odd; touch x'" in plan.elements["package-odd.bst"].commands[-1]
+    assert text.render(plan)
+
+
+def test_a_project_holds_links_and_no_more(tmp_path: Path) -> None:
+    source, folder = tmp_path / "source", tmp_path / "plan"
+    write(source / "deep" / "file", "1")
+    write(source / ".git" / "HEAD", "x")
+    (source / "link").symlink_to("deep/file")
+    linking.sync(folder, {"project.conf": b"x"}, {"a/buildroot/tree": source, "b": source / "deep" / "file"})
+    top = folder / "linked"
+    assert (top / "a/buildroot/tree/deep/file").read_text() == "1"
+    assert (top / "a/buildroot/tree/link").readlink() == Path("deep/file")
+    assert not (top / "a/buildroot/tree/.git").exists()
+    assert (top / "b").samefile(source / "deep" / "file")
+    write(source / "deep" / "other", "2")
+    (source / "deep" / "file").unlink()
+    linking.sync(folder, {"project.conf": b"x"}, {"a/buildroot/tree": source})
+    found = {str(path.relative_to(top)) for path in top.rglob("*") if not path.is_dir()}
+    assert found == {"a/buildroot/tree/deep/other", "a/buildroot/tree/link"}
+
+
+def test_a_file_that_was_replaced_is_another(tmp_path: Path) -> None:
+    source = tmp_path / "file"
+    source.write_text("1")
+    linking.sync(tmp_path / "plan", {}, {"file": source})
+    source.unlink()
+    source.write_text("2")
+    linking.sync(tmp_path / "plan", {}, {"file": source})
+    assert (tmp_path / "plan" / "linked" / "file").read_text() == "2"
