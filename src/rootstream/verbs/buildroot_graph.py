@@ -110,6 +110,9 @@ def build(
         for variable in needs.get("whole", [])[:1]:
             text = f"{package} is built with the whole tree: without it, {variable} would be different"
             report(events.Notice(level="info", text=text))
+    if inputs.reads_project(space):
+        text = f"{name}: its scripts may read any file of the project, so all of them are copied into the cache"
+        report(events.Notice(level="warning", text=text))
     target = graph.write_system(different)
     engine.build(graph.folder, (target,), report)
     report(events.Step(name="export", text=f"exporting {name}"))

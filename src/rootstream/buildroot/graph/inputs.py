@@ -132,11 +132,16 @@ def _read_by_others(
     return frozenset(found)
 
 
+def reads_project(space: Workspace) -> bool:
+    """Say whether programs of the project run at the end of a build, which may read any of its files."""
+    return bool(outside.scripts(space, info.variables(space, info.NO_PACKAGE))) or outside.asks_shell(space)
+
+
 def _for_images(space: Workspace, known: Places) -> Iterator[tuple[str, Path]]:
     symbols = info.variables(space, info.NO_PACKAGE)
     paths = [space.project / path for path in paths_of(space.described.system)]
     paths += [path for several in outside.of_configuration(space, symbols).values() for path in several]
-    if outside.scripts(space, symbols) or outside.asks_shell(space):
+    if reads_project(space):
         paths += [path for path in sorted(space.project.iterdir()) if path.name not in _LEFT_OUT]
     for path in paths:
         if path.exists():
