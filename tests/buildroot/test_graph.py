@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,8 @@ def project(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the small packages of test_rebuild.py as a project that is built package by package."""
     folder = test_rebuild.project(tmp_path_factory.mktemp("graph"), small_tree, smalltree.DEFCONFIG)
     text = (folder / "system.yaml").read_text()
+    # another one in each run: the cache, which others use, too, has the packages of the last one
+    test_rebuild.append(folder / "external" / "external.mk", f"# {uuid.uuid4()}\n")
     (folder / "system.yaml").write_text(DEBIAN + text.replace("external:", "graph: true\n        external:"))
     return folder
 
