@@ -77,13 +77,25 @@ def test_a_fresh_clone_builds_nothing_again(project: Path, run: Command) -> None
     assert exported(clone) == before
 
 
+def test_its_elements_can_be_looked_at(project: Path, run: Command) -> None:
+    built(project, run)
+    assert "cached" in run("show", "box", cwd=project).stdout
+    assert "package-aloader.bst" in run("show", "box", cwd=project).stdout
+    for name in ("aloader", "box:aloader", "package-aloader.bst"):
+        assert ">>> aloader 1 " in run("log", name, cwd=project).stdout
+    command = ("cat", "target/etc/passwd")
+    assert "root:" in run("shell", "box:aloader", "--", *command, cwd=project).stdout
+    assert "to continue: make --no-print-directory" in run("shell", "box", "--", "true", cwd=project).stderr
+    assert run("shell", "box:nothing", cwd=project, check=False).returncode == 2
+
+
 def test_a_dry_run_says_what_would_be_built(project: Path, run: Command) -> None:
     built(project, run)
     assert "nothing to do" in run("build", "-n", cwd=project).stderr
     (project / "overlay" / "etc" / "first").write_text("for a dry run\n")
     done = run("build", "-n", cwd=project)
     assert "elements are not cached and would be built: for-images.bst, buildroot-images.bst" in done.stderr
-    test_rebuild.append(project / "box_defconfig", 'BR2_PACKAGE_OTHER_WORD="new"\n')
+    test_rebuild.append(project / "box_defconfig", 'BR2_TARGET_GENERIC_ISSUE="for a dry run"\n')
     assert "Buildroot has not been queried for its packages yet" in run("build", "-n", cwd=project).stderr
 
 

@@ -268,10 +268,15 @@ def fetch(
                 _collect(prepared, folder, engine, report)
         for described in of_buildroot(description, targets):
             from rootstream.buildroot.sources import fetching  # noqa: PLC0415
-            from rootstream.verbs import python_wheels  # noqa: PLC0415  (only these projects wait for it)
+            from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these wait for it)
 
-            python_wheels.prepare(where, described, pinned, engine, report)
-            files = fetching.fetch(where, described, pinned, os.environ, report)
+            if buildroot_graph.wanted(described):
+                files = buildroot_graph.fetch(
+                    where, described, description.debian, pinned, engine, os.environ, report
+                )
+            else:
+                python_wheels.prepare(where, described, pinned, engine, report)
+                files = fetching.fetch(where, described, pinned, os.environ, report)
             if folder is not None:
                 collection.write(
                     (

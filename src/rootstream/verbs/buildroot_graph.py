@@ -8,21 +8,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from rootstream import events
 from rootstream.buildroot import info
 from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.config import configuration
 from rootstream.buildroot.graph import elements, inputs, linking, staging
-from rootstream.buildroot.graph.places import Places
+from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.sources import fetching
-from rootstream.buildroot.workspace import workspace
-from rootstream.description.model import Debian, Described
+from rootstream.buildroot.workspace import FOLDER, workspace
+from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
 from rootstream.host import nofollow, temporary
 from rootstream.plan import base, text
-from rootstream.plan.model import Plan
+from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 
@@ -135,16 +137,72 @@ def look(
     The project is only read.
     """
     lower = base_plan(debian, pinned.refs)
-    key, identity = _digest(where, described, pinned, lower)
+    key, _ = _digest(where, described, pinned, lower)
     if _is_current(where, described, key, env, report):
         return ()
-    graph = _opened(opening.opened(where, described, pinned, env, report, identity), engine, lower, report)
-    different = _known(graph)
-    if different is None:
+    found = states(where, described, debian, pinned, engine, env, report)
+    if not found:
         text = f"{described.target}: would be built: Buildroot has not been queried for its packages yet"
         report(events.Notice(level="info", text=text))
-        return ()
-    return engine.show(graph.folder, (graph.write_system(different),))
+    return found
+
+
+def states(
+    where: project.Project,
+    described: Described,
+    debian: Debian,
+    pinned: Lock,
+    engine: Engine,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> tuple[ElementState, ...]:
+    """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
+    lower = base_plan(debian, pinned.refs)
+    graph = _opened(opening.opened(where, described, pinned, env, report), engine, lower, report)
+    different = _known(graph)
+    return () if different is None else engine.show(graph.folder, (graph.write_system(different),))
+
+
+def fetch(
+    where: project.Project,
+    described: Described,
+    debian: Debian,
+    pinned: Lock,
+    engine: Engine,
+    env: Mapping[str, str],
+    report: events.Reporter,
+) -> tuple[tuple[str, Path], ...]:
+    """Fetch all that a system is built from; return the downloads by their paths on a mirror of Buildroot's."""
+    lower = base_plan(debian, pinned.refs)
+    graph = _opened(opening.opened(where, described, pinned, env, report), engine, lower, report)
+    _asked(graph)
+    space = graph.ready.workspace
+    fetching.rest(space, fetching.by_hash(space, report).packages, report)
+    return fetching.files(space)
+
+
+def found(where: project.Project, description: Description, name: str) -> tuple[Path, str] | None:
+    """Return the project and the element that SYSTEM, SYSTEM:PACKAGE, PACKAGE or ELEMENT.bst names, or None."""
+    system, _, package = name.rpartition(":")
+    for described in description.systems:
+        if wanted(described) and system in ("", described.target):
+            element = package if package.endswith(".bst") else elements.element_of(package)
+            element = elements.IMAGES if name == described.target else element
+            folder = where.work / FOLDER / described.slug / PLAN
+            if "/" not in element and nofollow.check(where.folder, folder / "elements" / element):
+                return folder, element
+    return None
+
+
+def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
+    """Return an element that make builds something in, and how to get to where it does, or None for others."""
+    data = YAML(typ="safe").load((folder / "elements" / element).read_text())
+    commands = tuple(data.get("config", {}).get("install-commands", ()))
+    number = next((number for number, each in enumerate(commands) if each.startswith("make ")), 0)
+    if not number:
+        return None
+    planned = PreparedPlan(commands=number, folder=OUTPUT, make=commands[number])
+    return Element(name=element, kind="manual", description="", commands=commands), planned
 
 
 def _digest(where: project.Project, described: Described, pinned: Lock, lower: Plan) -> tuple[str, str]:

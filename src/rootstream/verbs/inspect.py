@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from rootstream.host import nofollow
 from rootstream.plan.model import Element, Json, Plan, PreparedPlan
 from rootstream.plan.roots.debian import CONFIGURED
 from rootstream.project.project import Project, reading
-from rootstream.verbs import build, selection
+from rootstream.verbs import build, selection, update
 
 if TYPE_CHECKING:
     from rootstream.verbs.buildroot import Work
@@ -37,7 +38,7 @@ def _elements(project: Project, wanted: tuple[str, ...]) -> dict[str, str]:
 def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: bool) -> str:
     """Return the elements of targets with their keys and states, as text or JSON; nothing is fetched."""
     with reading(project) as looked:
-        found = _workspaces(looked, wanted)
+        found = _workspaces(looked, wanted, engine)
         if looked.kind == "plain" or selection.native(*_chosen(looked, wanted)):
             for target, element in _elements(looked, wanted).items():
                 found[target] = _native(looked, target, engine.show(looked.plan, (element,)), element)
@@ -55,16 +56,26 @@ def _native(project: Project, target: str, states: Sequence[ElementState], eleme
     return {"element": element, "out": str(place), "elements": rows}
 
 
-def _workspaces(project: Project, wanted: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, dict[str, Any]]:
     """Return what there is of the systems that Buildroot builds."""
     if project.kind == "plain":
         return {}
     named = [each.target for each in selection.of_buildroot(*_chosen(project, wanted))]
     if not named:
         return {}
-    from rootstream.verbs import buildroot  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.buildroot.graph import elements  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.verbs import buildroot, buildroot_graph  # noqa: PLC0415
 
-    return {target: buildroot.show(buildroot.looked_at(project, target), ignore) for target in named}
+    description, found = project.read(), {}
+    for described in selection.of_buildroot(description, tuple(named)):
+        if not buildroot_graph.wanted(described):
+            found[described.target] = buildroot.show(buildroot.looked_at(project, described.target), ignore)
+            continue
+        pinned = update.known(project)
+        update.require(project, description, described, pinned)
+        states = buildroot_graph.states(project, described, description.debian, pinned, engine, os.environ, ignore)
+        found[described.target] = _native(project, described.target, states, elements.IMAGES)
+    return found
 
 
 def _shown(found: dict[str, dict[str, Any]], *, as_json: bool) -> str:
@@ -180,14 +191,19 @@ def unknown_element(name: str, names: tuple[str, ...]) -> UserError:
 
 def log(project: Project, name: str, engine: Engine) -> Path:
     """Return the log of the last build of an element or package. Raises `UserError` no-log, unknown-element."""
-    ours = _of_package(project, name)
+    graph = _of_graph(project, name)
+    ours = _of_package(project, name) if graph is None else None
     if ours:
         from rootstream.verbs import buildroot  # noqa: PLC0415  (only these projects wait for it)
 
         return buildroot.log(*ours)
-    with reading(project) as looked:
-        element = _element(looked, name, engine)
-        path = engine.log(looked.plan, element)
+    if graph:
+        element = graph[1]
+        path = engine.log(*graph)
+    else:
+        with reading(project) as looked:
+            element = _element(looked, name, engine)
+            path = engine.log(looked.plan, element)
     if path is None:
         raise UserError(
             "no-log", f"{element} has not been built on this host", hint="Run `rootstream build` to build it."
@@ -197,6 +213,13 @@ def log(project: Project, name: str, engine: Engine) -> Path:
 
 def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine) -> int:
     """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
+    graph = _of_graph(project, name)
+    if graph:
+        from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+
+        made = buildroot_graph.prepared(*graph)
+        argv = in_prepared_tree(*made, command) if made else command or None
+        return engine.shell(*graph, argv, stage="build" if made else "auto")
     ours = _of_package(project, name)
     if ours:
         from rootstream.verbs import buildroot  # noqa: PLC0415  (only these projects wait for it)
@@ -225,6 +248,15 @@ def in_prepared_tree(element: Element, prepared: PreparedPlan, command: tuple[st
     failed = shlex.quote("The source tree is here, but its configuration is not as requested.")
     script = f"if sh -ec {preparing} >&2; then echo {hint} >&2; else echo {failed} >&2; fi\n"
     return ("sh", "-c", f'{script}cd {prepared.folder} && exec "$@"', "sh", *(command or ("sh", "-i")))
+
+
+def _of_graph(project: Project, name: str) -> tuple[Path, str] | None:
+    """Return the project and the element that a user means of a system with `graph: true`, or None."""
+    if project.kind == "plain" or not selection.of_buildroot(project.read()):
+        return None
+    from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+
+    return buildroot_graph.found(project, project.read(), name)
 
 
 def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:

@@ -34,7 +34,7 @@ def fetch(
     summary = by_hash(ready.workspace, report)
     if summary.packages:
         _apart(ready.workspace, summary.packages, report)
-    return _files(ready.workspace)
+    return files(ready.workspace)
 
 
 def by_hash(space: Workspace, report: events.Reporter, names: Collection[str] | None = None) -> downloads.Summary:
@@ -55,7 +55,8 @@ def bring(space: Workspace, names: Collection[str], report: events.Reporter) -> 
     rest(space, by_hash(space, report, names).packages, report)
 
 
-def _files(space: Workspace) -> tuple[tuple[str, Path], ...]:
+def files(space: Workspace) -> tuple[tuple[str, Path], ...]:
+    """Return the downloads of all packages by their paths on a mirror of Buildroot's."""
     names = {
         f"{package.download_folder}/{source.rpartition('/')[2]}"
         for package in info.known(space).values()
