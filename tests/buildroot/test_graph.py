@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tarfile
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +27,9 @@ def project(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     text = (folder / "system.yaml").read_text()
     # another one in each run: the cache, which others use, too, has the packages of the last one
     test_rebuild.append(folder / "external" / "external.mk", f"# {uuid.uuid4()}\n")
-    (folder / "system.yaml").write_text(DEBIAN + text.replace("external:", "graph: true\n        external:"))
+    (folder / "system.yaml").write_text(
+        DEBIAN + text.replace("external:", "graph: true\n        external:").replace("[files]", "[files, tar]")
+    )
     return folder
 
 
@@ -41,8 +44,15 @@ def built(project: Path, run: Command) -> set[str]:
 
 
 def exported(project: Path) -> dict[str, tuple[str, str]]:
+    """Return what is in the images: files beside one, and all that is in the archive of the root."""
     found = test_rebuild.contents(project / "out" / "box")
-    return {name: value for name, value in found.items() if name != "manifest.json"}
+    with tarfile.open(project / "out" / "box" / "rootfs.tar") as archive:
+        for member in archive:
+            file = archive.extractfile(member) if member.isfile() else None
+            words = f"{member.mode:o} {member.uid}:{member.gid} {member.linkname}"
+            found[f"/{member.name}"] = (words, file.read().hex() if file else "")
+    left_out = ("manifest.json", "SHA256SUMS", "rootfs.tar")  # they have times in them
+    return {name: value for name, value in found.items() if name not in left_out}
 
 
 def by_make(project: Path, run: Command) -> dict[str, tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -14,11 +14,12 @@ from rootstream import events
 from rootstream.buildroot import info
 from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
+from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
 from rootstream.buildroot.graph import elements, inputs, linking, staging
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.sources import fetching
-from rootstream.buildroot.workspace import FOLDER, workspace
+from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
 from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
@@ -28,7 +29,8 @@ from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 
-DIFFERENT = "different.json"
+# What is kept of a system's last answer and build, beside info.json.
+DIFFERENT, READ = "different.json", "read.json"
 PLAN = "graph/plan"
 
 
@@ -115,12 +117,15 @@ def build(
     if inputs.reads_project(space):
         text = f"{name}: its scripts may read any file of the project, so all of them are copied into the cache"
         report(events.Notice(level="warning", text=text))
+    read = stale.outside_of(space, info.ask(space, graph.question, report))
     target = graph.write_system(different)
     engine.build(graph.folder, (target,), report)
     report(events.Step(name="export", text=f"exporting {name}"))
     with temporary.folder("checkout-", where.work) as scratch:
         engine.checkout(graph.folder, target, scratch / "files", report)
-        return workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
+        place = workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
+    write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
+    return place
 
 
 def look(
@@ -214,11 +219,21 @@ def _is_current(
     where: project.Project, described: Described, key: str, env: Mapping[str, str], report: events.Reporter
 ) -> bool:
     name = described.target
-    current = export.is_current(where, name, key)
-    if current and configuration.untouched(workspace(where, described, where.folder, env)):
+    space = workspace(where, described, where.folder, env)
+    if export.is_current(where, name, key) and configuration.untouched(space) and _as_before(space):
         report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
         return True
     return False
+
+
+def _as_before(space: Workspace) -> bool:
+    """Say whether what the last build read beside what the description names is as it was."""
+    try:
+        told = json.loads((space.state / READ).read_text())
+        known = Outside(**{**told, "paths": tuple(told["paths"])})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return stale.is_as_before(space, known)
 
 
 def _opened(ready: opening.Opened, engine: Engine, lower: Plan, report: events.Reporter) -> Graph:

@@ -27,7 +27,7 @@ APP_NAME = $(HOST_NAME)
 """
 TREE = {
     "tree/Makefile": MAKEFILE,
-    "tree/package/pkg-generic.mk": "x := $($(PKG)_BUILD_CMDS) $(2)_SITE $(2)_CONF_OPTS",
+    "tree/package/pkg-generic.mk": "x := $($(PKG)_BUILD_CMDS) $(2)_SITE $(2)_CONF_OPTS $(2)_TARGET_FINALIZE_HOOKS",
     "tree/package/helper/helper.mk": "HELPER = http://example.org\n",
     "tree/package/app-tools/app-tools.mk": "APP_TOOLS_PKGDIR = package/app-tools/\nAPP_TOOLS_SITE = x\n",
 }
@@ -88,6 +88,7 @@ def test_a_symbol_of_images_that_the_build_uses(root: Path) -> None:
     ("hooks", "expected"),
     [
         ("APP_TARGET_FINALIZE_HOOKS = APP_SET\nTARGET_FINALIZE_HOOKS = $(APP_TARGET_FINALIZE_HOOKS)", {}),
+        ("APP_TARGET_FINALIZE_HOOKS = $(if $(HOST_NAME),APP_SET)\nTARGET_FINALIZE_HOOKS = APP_SET", {}),
         ("APP_POST_BUILD_HOOKS = APP_SET", {"fuller": ["APP_SET"]}),
         (
             "APP_POST_BUILD_HOOKS = APP_SET\nAPP_TARGET_FINALIZE_HOOKS = APP_SET\nTARGET_FINALIZE_HOOKS = APP_SET",

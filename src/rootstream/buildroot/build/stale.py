@@ -89,7 +89,7 @@ def decide(
         claims=installed.claims(space),
         unknown=installed.unknown(space),
     )
-    now = _outside(space, told)
+    now = outside_of(space, told)
     scripts = outside.scripts(space, symbols)
     nothing = not (decision.clean or decision.target or decision.first)
     if nothing and known and known.outside.files != now.files:
@@ -99,7 +99,8 @@ def decide(
     return replace(decision, outside=now, writers=writers)
 
 
-def _outside(space: Workspace, told: Info) -> Outside:
+def outside_of(space: Workspace, told: Info) -> Outside:
+    """Return what a build reads beside what the description names, as it is now."""
     symbols = told.variables.get(info.NO_PACKAGE, {})
     of_packages = [variables for name, variables in told.variables.items() if name != info.NO_PACKAGE]
     paths, project = outside.paths(space, symbols, of_packages)
@@ -292,7 +293,10 @@ def _changed(
 def untouched(space: Workspace) -> bool:
     """Say whether what is outside is as it was before the last build."""
     known = read(space)
-    if known is None:
-        return False
-    paths = [Path(path) for path in known.outside.paths]
-    return known.outside.digest == outside.digest(space, paths, project=known.outside.project)
+    return known is not None and is_as_before(space, known.outside)
+
+
+def is_as_before(space: Workspace, known: Outside) -> bool:
+    """Say whether what is outside is as it was."""
+    paths = [Path(path) for path in known.paths]
+    return known.digest == outside.digest(space, paths, project=known.project)

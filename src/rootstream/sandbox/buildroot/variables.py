@@ -66,7 +66,8 @@ def compared(
             return {"whole": [f"make: {error.stderr[-TAIL:].strip()}"]}
     if others:
         return {"whole": others}
-    used = [each for each in differing if each in answer.hooks_of(package) or answer.is_used(each, package)]
+    hooks, early = answer.hooks_of(package), (each for each in differing if not each.endswith(_LAST))
+    used = [each for each in early if each in hooks or answer.is_used(each, package)]
     return {"fuller": used} if used else {}
 
 
