@@ -65,6 +65,8 @@ def test_each_firmware_is_offered_its_program(make_light: Make) -> None:
         7: ("snponly.efi", ""),
         9: ("snponly.efi", ""),
         16: (f"{http}snponly.efi", "HTTPClient"),
+        10: ("ipxe-arm32.efi", ""),
+        18: (f"{http}ipxe-arm32.efi", "HTTPClient"),
         11: ("ipxe-arm64.efi", ""),
         19: (f"{http}ipxe-arm64.efi", "HTTPClient"),
         27: ("ipxe-riscv64.efi", ""),
