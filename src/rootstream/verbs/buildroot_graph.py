@@ -24,7 +24,7 @@ from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
 from rootstream.host import nofollow, temporary
-from rootstream.plan import base, text
+from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
@@ -66,9 +66,11 @@ class Graph:
 
     @property
     def question(self) -> str:
-        """Return what stands for all that decides what Buildroot says of its packages, the base included."""
+        """Return what stands for all that decides what Buildroot and we say of its packages, the base included."""
         asked = stale.question(self.ready.workspace, self.ready.identity)
-        return hashlib.sha256(json.dumps([asked, self.base.refs]).encode()).hexdigest()
+        _, files = programs.of_buildroot()
+        ours = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        return hashlib.sha256(json.dumps([asked, self.base.refs, ours]).encode()).hexdigest()
 
     def write(self, draft: elements.Draft) -> None:
         """Put the BuildStream project where the engine reads it."""
