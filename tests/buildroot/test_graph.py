@@ -99,6 +99,29 @@ def test_its_elements_can_be_looked_at(project: Path, run: Command) -> None:
     assert run("shell", "box:nothing", cwd=project, check=False).returncode == 2
 
 
+def test_what_has_no_effect_is_a_warning_with_its_line(project: Path, run: Command) -> None:
+    place = project / "system.yaml"
+    before = place.read_text()
+    place.write_text(before.replace("graph: true", "graph: true\n        jobs: 3"))
+    done = run("build", "-n", cwd=project)
+    place.write_text(before)
+    assert "system.yaml:4: box: `jobs` has no effect with `graph: true`" in done.stderr
+
+
+def test_a_package_of_several_systems_is_not_guessed(project: Path, run: Command) -> None:
+    built(project, run)
+    place = project / "system.yaml"
+    before = place.read_text()
+    place.write_text(before + "    variants:\n      again: {layers: [{hostname: again}]}\n")
+    run("build", "box@again", cwd=project)
+    done = run("log", "aloader", cwd=project, check=False)
+    told = run("log", "box@again:aloader", cwd=project)
+    place.write_text(before)
+    assert (done.returncode, ">>> aloader 1 " in told.stdout) == (2, True)
+    assert "several systems have aloader" in done.stderr
+    assert "`box:aloader` or `box@again:aloader`" in done.stderr
+
+
 def test_a_dry_run_says_what_would_be_built(project: Path, run: Command) -> None:
     built(project, run)
     assert "nothing to do" in run("build", "-n", cwd=project).stderr

@@ -205,7 +205,7 @@ def _build_buildroot(
     from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
     if buildroot_graph.wanted(described):
-        buildroot_graph.build(where, described, debian, pinned, engine, os.environ, report)
+        buildroot_graph.build(buildroot_graph.System(where, described, debian, pinned, engine, os.environ, report))
         return
     python_wheels.prepare(where, described, pinned, engine, report)
     buildroot.build(where, described, pinned, os.environ, report, alone=hold.paused)
@@ -272,7 +272,9 @@ def fetch(
 
             if buildroot_graph.wanted(described):
                 files = buildroot_graph.fetch(
-                    where, described, description.debian, pinned, engine, os.environ, report
+                    buildroot_graph.System(
+                        where, described, description.debian, pinned, engine, os.environ, report
+                    )
                 )
             else:
                 python_wheels.prepare(where, described, pinned, engine, report)

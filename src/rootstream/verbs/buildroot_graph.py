@@ -23,6 +23,7 @@ from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
 from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
+from rootstream.errors import UserError
 from rootstream.host import nofollow, temporary
 from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan, PreparedPlan
@@ -45,6 +46,29 @@ def base_plan(debian: Debian, refs: Mapping[str, object]) -> Plan:
     request = element.sources[0].request()
     pinned = {request: refs[request]} if request in refs else {}
     return Plan(elements={element.name: element}, files={}, targets={}, refs=pinned)
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A system to build package by package, and what it is built with."""
+
+    project: project.Project
+    described: Described
+    debian: Debian
+    pinned: Lock
+    engine: Engine
+    env: Mapping[str, str]
+    report: events.Reporter
+
+    @property
+    def base(self) -> Plan:
+        """Return the pinned base that its packages are built in."""
+        return base_plan(self.debian, self.pinned.refs)
+
+    def digest(self) -> tuple[str, str]:
+        """Return what stands for all that decides its result, and the identity of its Buildroot tree."""
+        key, identity = opening.digest(self.project, self.described, self.pinned)
+        return hashlib.sha256(json.dumps([key, self.base.refs]).encode()).hexdigest(), identity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,22 +117,13 @@ class Graph:
             return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
 
 
-def build(
-    where: project.Project,
-    described: Described,
-    debian: Debian,
-    pinned: Lock,
-    engine: Engine,
-    env: Mapping[str, str],
-    report: events.Reporter,
-) -> Path:
+def build(system: System) -> Path:
     """Bring out/SYSTEM up to date and return it. Raises what a build in a workspace and the engine raise."""
-    name = described.target
-    lower = base_plan(debian, pinned.refs)
-    key, identity = _digest(where, described, pinned, lower)
-    if _is_current(where, described, key, env, report):
+    where, name, engine, report = system.project, system.described.target, system.engine, system.report
+    key, identity = system.digest()
+    if _is_current(system, key):
         return where.out(name)
-    graph = _opened(opening.opened(where, described, pinned, env, report, identity), engine, lower, report)
+    graph = _opened(system, identity)
     different = _asked(graph)
     space = graph.ready.workspace
     fetching.rest(space, fetching.by_hash(space, report).packages, report)
@@ -130,75 +145,54 @@ def build(
     return place
 
 
-def look(
-    where: project.Project,
-    described: Described,
-    debian: Debian,
-    pinned: Lock,
-    engine: Engine,
-    env: Mapping[str, str],
-    report: events.Reporter,
-) -> tuple[ElementState, ...]:
+def look(system: System) -> tuple[ElementState, ...]:
     """Return the elements of a system that a build would look at, none if it would do nothing or is not known yet.
 
     The project is only read.
     """
-    lower = base_plan(debian, pinned.refs)
-    key, _ = _digest(where, described, pinned, lower)
-    if _is_current(where, described, key, env, report):
+    if _is_current(system, system.digest()[0]):
         return ()
-    found = states(where, described, debian, pinned, engine, env, report)
+    found = states(system)
     if not found:
-        text = f"{described.target}: would be built: Buildroot has not been queried for its packages yet"
-        report(events.Notice(level="info", text=text))
+        text = f"{system.described.target}: would be built: Buildroot has not been queried for its packages yet"
+        system.report(events.Notice(level="info", text=text))
     return found
 
 
-def states(
-    where: project.Project,
-    described: Described,
-    debian: Debian,
-    pinned: Lock,
-    engine: Engine,
-    env: Mapping[str, str],
-    report: events.Reporter,
-) -> tuple[ElementState, ...]:
+def states(system: System) -> tuple[ElementState, ...]:
     """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
-    lower = base_plan(debian, pinned.refs)
-    graph = _opened(opening.opened(where, described, pinned, env, report), engine, lower, report)
+    graph = _opened(system)
     different = _known(graph)
-    return () if different is None else engine.show(graph.folder, (graph.write_system(different),))
+    return () if different is None else system.engine.show(graph.folder, (graph.write_system(different),))
 
 
-def fetch(
-    where: project.Project,
-    described: Described,
-    debian: Debian,
-    pinned: Lock,
-    engine: Engine,
-    env: Mapping[str, str],
-    report: events.Reporter,
-) -> tuple[tuple[str, Path], ...]:
+def fetch(system: System) -> tuple[tuple[str, Path], ...]:
     """Fetch all that a system is built from; return the downloads by their paths on a mirror of Buildroot's."""
-    lower = base_plan(debian, pinned.refs)
-    graph = _opened(opening.opened(where, described, pinned, env, report), engine, lower, report)
+    graph = _opened(system)
     _asked(graph)
-    space = graph.ready.workspace
+    space, report = graph.ready.workspace, system.report
     fetching.rest(space, fetching.by_hash(space, report).packages, report)
     return fetching.files(space)
 
 
 def found(where: project.Project, description: Description, name: str) -> tuple[Path, str] | None:
-    """Return the project and the element that SYSTEM, SYSTEM:PACKAGE, PACKAGE or ELEMENT.bst names, or None."""
+    """Return the project and the element that SYSTEM, SYSTEM:PACKAGE, PACKAGE or ELEMENT.bst names, or None.
+
+    Raises `UserError` several-systems where several have it.
+    """
     system, _, package = name.rpartition(":")
+    found: dict[str, tuple[Path, str]] = {}
     for described in description.systems:
         if wanted(described) and system in ("", described.target):
             element = package if package.endswith(".bst") else elements.element_of(package)
             element = elements.IMAGES if name == described.target else element
             folder = where.work / FOLDER / described.slug / PLAN
             if "/" not in element and nofollow.check(where.folder, folder / "elements" / element):
-                return folder, element
-    return None
+                found[described.target] = folder, element
+    if len(found) > 1:
+        hint = " or ".join(f"`{target}:{package}`" for target in found)
+        raise UserError("several-systems", f"several systems have {package}", hint=f"Write {hint}.")
+    return next(iter(found.values()), None)
 
 
 def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
@@ -212,18 +206,12 @@ def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
     return Element(name=element, kind="manual", description="", commands=commands), planned
 
 
-def _digest(where: project.Project, described: Described, pinned: Lock, lower: Plan) -> tuple[str, str]:
-    key, identity = opening.digest(where, described, pinned)
-    return hashlib.sha256(json.dumps([key, lower.refs]).encode()).hexdigest(), identity
-
-
-def _is_current(
-    where: project.Project, described: Described, key: str, env: Mapping[str, str], report: events.Reporter
-) -> bool:
-    name = described.target
-    space = workspace(where, described, where.folder, env)
+def _is_current(system: System, key: str) -> bool:
+    where, name = system.project, system.described.target
+    space = workspace(where, system.described, where.folder, system.env)
     if export.is_current(where, name, key) and configuration.untouched(space) and _as_before(space):
-        report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
+        text = f"{name}: nothing to do, {where.shown(name)} is up to date"
+        system.report(events.Notice(level="info", text=text))
         return True
     return False
 
@@ -238,14 +226,18 @@ def _as_before(space: Workspace) -> bool:
     return stale.is_as_before(space, known)
 
 
-def _opened(ready: opening.Opened, engine: Engine, lower: Plan, report: events.Reporter) -> Graph:
+def _opened(system: System, identity: str | None = None) -> Graph:
+    where, described, report = system.project, system.described, system.report
+    ready = opening.opened(where, described, system.pinned, system.env, report, identity)
     composed = opening.configured(ready, report)
     inputs.require_possible(ready.workspace, composed.result)
+    for warning in inputs.without_effect(ready.workspace):
+        report(events.Notice(level="warning", text=warning))
     places = inputs.places_of(ready.workspace)
     return Graph(
         ready=ready,
-        engine=engine,
-        base=lower,
+        engine=system.engine,
+        base=system.base,
         places=places,
         trees=inputs.trees(ready.workspace, places),
         config=places.inside(composed.text),

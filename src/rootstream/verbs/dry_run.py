@@ -33,7 +33,9 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
                 report(_info(f"{described.target}: the packages of `python:` would be installed again"))
             if buildroot_graph.wanted(described):
                 states = buildroot_graph.look(
-                    project, described, description.debian, pinned, engine, os.environ, report
+                    buildroot_graph.System(
+                        project, described, description.debian, pinned, engine, os.environ, report
+                    )
                 )
                 if states:
                     report(_info(f"{described.target}: {_elements(states)}"))

@@ -73,7 +73,9 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
             continue
         pinned = update.known(project)
         update.require(project, description, described, pinned)
-        states = buildroot_graph.states(project, described, description.debian, pinned, engine, os.environ, ignore)
+        states = buildroot_graph.states(
+            buildroot_graph.System(project, described, description.debian, pinned, engine, os.environ, ignore)
+        )
         found[described.target] = _native(project, described.target, states, elements.IMAGES)
     return found
 

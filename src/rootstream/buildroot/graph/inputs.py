@@ -46,6 +46,14 @@ def require_possible(space: Workspace, config: Mapping[str, str]) -> None:
             )
 
 
+def without_effect(space: Workspace) -> Iterator[str]:
+    """Yield a warning for each key of the description that only a build in the workspace heeds."""
+    where = Where(path=space.project / project.DESCRIPTION, line=space.described.lines.get("root"))
+    ours = {"jobs": space.root.jobs, "ccache": space.root.ccache}
+    for key in (key for key, value in ours.items() if value):
+        yield f"{where}: {space.described.target}: `{key}` has no effect with `graph: true`"
+
+
 def trees(space: Workspace, known: Places) -> staging.Trees:
     """Return the trees as they are in the sandbox: the generated one is written with the paths of the sandbox."""
     mapped = space.folder / "graph" / "generated"
