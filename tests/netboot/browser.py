@@ -222,6 +222,8 @@ class Browser:
         with contextlib.suppress(Exception):
             self.call("Browser.close", {})
         with contextlib.suppress(Exception):
+            self._do(self._line.close())
+        with contextlib.suppress(Exception):
             self._do(self._http.close())
         self._loop.close()
         try:
