@@ -248,7 +248,7 @@ def test_the_users_own_settings_reach_bst(project: Path, tmp_path: Path) -> None
     with pytest.raises(UserError) as caught:
         engine(tmp_path / "cache", XDG_CONFIG_HOME=str(tmp_path)).show(project, ["one.bst"])
     assert caught.value.reason == "engine-settings-invalid"
-    assert str(caught.value.where) == str(tmp_path / "rootstream" / "engine.yaml")
+    assert str(caught.value.where) == f"{tmp_path}/rootstream/engine.yaml:1:13"
     assert "builders" in caught.value.message
 
 

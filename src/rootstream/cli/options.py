@@ -104,9 +104,9 @@ def find_project(folder: Path) -> Project:
 
 def engine() -> Engine:
     """Return BuildStream as it is set up here."""
-    from rootstream.engine import Engine
+    from rootstream.verbs.shared_cache import engine_of
 
-    return Engine.of(os.environ)
+    return engine_of(os.environ)
 
 
 def reporter(style: str | None) -> AbstractContextManager[Reporter]:

@@ -107,7 +107,11 @@ class _Reading:
         reporting = {machine.system for machine in project.machines.values() if machine.phone_home}
         told = (each.model_copy(update={"reports": each.target in reporting}) for each in systems)
         return Description.model_construct(
-            debian=project.debian, systems=tuple(told), machines=project.machines, serve=project.serve
+            debian=project.debian,
+            systems=tuple(told),
+            machines=project.machines,
+            serve=project.serve,
+            cache=project.cache,
         )
 
     def _systems(self, name: ScalarNode, written: MappingNode) -> list[Described]:

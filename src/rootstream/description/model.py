@@ -12,6 +12,7 @@ from rootstream.description.images import Image
 from rootstream.description.layers import Layer
 from rootstream.description.machine import Machine
 from rootstream.description.machines import MOST_MACHINES, NetMachine, Serve
+from rootstream.description.recommended import RecommendedCache
 from rootstream.description.roots import Root
 from rootstream.description.system import Kernel, Model, Name, PackageName, Suite
 from rootstream.errors import Caution
@@ -96,6 +97,7 @@ class Description(Model):
     systems: tuple[Described, ...]
     machines: dict[str, NetMachine] = {}
     serve: Serve = Serve()
+    cache: RecommendedCache | None = None
 
     def names(self) -> tuple[str, ...]:
         """Return the targets that the command line may name."""
@@ -113,6 +115,9 @@ class ProjectFile(Model):
     """The machines that boot over the network, by name."""
     serve: Serve = Serve()
     """Settings of `rootstream serve`, which serves them."""
+    cache: RecommendedCache | None = None
+    """A shared cache that the project recommends: builds mention it, and use it only once a user has set it in a
+    file of their own."""
 
 
 class Variants(Model):

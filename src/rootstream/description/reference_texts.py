@@ -140,6 +140,11 @@ serve:
 serve:
   range: {first: 10.8.30.220, last: 10.8.30.240}
 """,
+    "cache": """\
+cache: {url: "https://cache.example:443"}
+systems:
+  hello: {root: busybox, images: [tar]}
+""",
     "debian": """\
 debian:
   suites: [trixie, sid]

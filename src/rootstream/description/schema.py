@@ -67,6 +67,7 @@ def json_schema() -> Schema:
             },
             "machines": writer.field(project["machines"], _Form.FULL),
             "serve": writer.field(project["serve"], _Form.FULL),
+            "cache": writer.field(project["cache"], _Form.FULL),
         },
         "definitions": dict(sorted(writer.definitions.items())),
     }

@@ -17,7 +17,8 @@ from rootstream.engine import bst_run, said, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
-from rootstream.engine.settings import Settings, environment_for, settings_from
+from rootstream.engine.remotes import Remote
+from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
 from rootstream.host import disk_space, process
@@ -34,9 +35,16 @@ class Engine:
     env: Mapping[str, str]
 
     @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Engine:
-        """Return the engine for a user's environment. Raises `UserError` setting-invalid."""
-        return cls(settings=settings_from(environment), env=environment_for(environment))
+    def of(cls, environment: Mapping[str, str], remote: Remote | None = None) -> Engine:
+        """Return the engine for a user's environment, with the cache that they share with others.
+
+        Raises `UserError` setting-invalid.
+        """
+        return cls(settings=settings_from(environment, remote), env=environment_for(environment))
+
+    def has_remotes(self) -> bool:
+        """Say whether a cache is shared with others. Raises `UserError` engine-settings-invalid."""
+        return bool(remotes_of(self.settings))
 
     def show(self, project: Path, targets: Sequence[str], *, depends: Depends = "all") -> tuple[ElementState, ...]:
         """Return the elements that the targets need, in staging order, with key and state.
@@ -259,6 +267,7 @@ class Engine:
                 messages=messages,
                 project=project,
                 extra=self.settings.extra,
+                configuration=run.configuration.read_text(encoding="utf-8"),
                 command=process.paste(("bst", *words), cwd=project),
             )
         )

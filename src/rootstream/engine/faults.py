@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rootstream.engine import said, scripts
 from rootstream.engine.messages import Failure
+from rootstream.engine.settings import place_in
 from rootstream.errors import Problems, UserError, Where
 
 TAIL_LINES = 20
@@ -164,7 +165,7 @@ class Outcome:
 
     That is: its failed jobs, the end of the log of the first of them, the errors of BuildStream's core, its last
     words, its exit status as `subprocess` gives it, whether its casd died, the file with all its messages,
-    the user's settings file, and the command for a shell.
+    the user's settings file and the text that it was merged into, and the command for a shell.
     """
 
     failures: Sequence[Failure]
@@ -177,6 +178,7 @@ class Outcome:
     project: Path | None
     extra: Path | None
     command: str
+    configuration: str = ""
 
 
 class ElementError(UserError):
@@ -231,7 +233,10 @@ def fault(outcome: Outcome) -> UserError:
     where, message = _place(first, outcome.project)
     if reason == "engine-settings-invalid":
         # the place is in the file that ours and the user's made together
-        where = Where(path=outcome.extra) if outcome.extra else None
+        found = None
+        if outcome.extra and where and where.line:
+            found = place_in(outcome.extra, outcome.configuration, where.line, where.column or 1)
+        where = found or (Where(path=outcome.extra) if outcome.extra else None)
     return UserError(
         reason,
         message or f"BuildStream ended with exit status {outcome.status} without a message",

@@ -1,7 +1,8 @@
 """How BuildStream is set up: caches that all projects of a user share, limits, remote caches, environment.
 
-What a user writes in `engine.yaml` (remote caches, remote execution ...) is BuildStream's own user
-configuration and goes over ours as it is; see "User configuration" in BuildStream's manual for its keys.
+What a user writes in `engine.yaml` (remote execution, further caches ...) is BuildStream's own user
+configuration and goes over ours as it is; see "User configuration" in BuildStream's manual for its keys. Only its
+artifact servers are taken over by us: each run of `bst` uses those that it needs, and pushes only if it is to.
 """
 
 from __future__ import annotations
@@ -10,16 +11,18 @@ import io
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
+from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from rootstream.engine.elements import element_format
 from rootstream.engine.messages import message_format
+from rootstream.engine.remotes import Remote, of_engine_file
 from rootstream.engine.sharing import reserve
 from rootstream.errors import UserError, Where
 
@@ -51,6 +54,7 @@ PASSED = (
 PASSED_PREFIXES = ("XDG_", "LC_", "ROOTSTREAM_", "PIP_")
 
 type_tree = dict[str, object]
+_SERVERS = ("artifacts", "servers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +64,7 @@ class Settings:
     `cache` holds artifacts, sources, logs; `quota` is its limit in BuildStream's words (`80G`, `50%` of the
     disk, `infinity`) or bytes, `reserved` what stays free of the disk, in the same words. `on_error`: `continue`
     builds all that does not depend on what failed, `quit` finishes only what runs. `extra` is the user's own
-    `engine.yaml`, if there is one.
+    `engine.yaml`, if there is one; `remote` is the cache shared with others that is set in our own words.
     """
 
     cache: Path
@@ -72,9 +76,10 @@ class Settings:
     network_retries: int = 2
     on_error: Literal["quit", "continue"] = "continue"
     extra: Path | None = None
+    remote: Remote | None = None
 
 
-def settings_from(environment: Mapping[str, str]) -> Settings:
+def settings_from(environment: Mapping[str, str], remote: Remote | None = None) -> Settings:
     """Return the settings for this machine and user; ROOTSTREAM_CACHE, _CACHE_QUOTA, _BUILDERS, _JOBS set some.
 
     Raises `UserError` setting-invalid.
@@ -93,6 +98,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         fetchers=max(4, min(10, 2 * cores)),
         max_jobs=_number(environment, "ROOTSTREAM_JOBS", default_jobs(cores)),
         extra=extra if extra.is_file() else None,
+        remote=remote,
     )
 
 
@@ -133,13 +139,30 @@ def quota_of(settings: Settings) -> str:
     return str(cache["quota"]) if isinstance(cache, dict) and "quota" in cache else settings.quota
 
 
-def configuration(settings: Settings, *, mark: str | None, expires: bool = True) -> str:
+def remotes_of(settings: Settings) -> tuple[Remote, ...]:
+    """Return the servers of artifacts, ours first. Raises `UserError` engine-settings-invalid."""
+    own = (settings.remote,) if settings.remote else ()
+    return own + of_engine_file(_read(settings.extra), settings.extra)
+
+
+def configuration(
+    settings: Settings,
+    *,
+    mark: str | None,
+    expires: bool = True,
+    remotes: Sequence[Remote] | None = None,
+    push: bool | None = None,
+) -> str:
     """Return BuildStream's user configuration as YAML text.
 
     With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Unless
-    the run `expires` what the cache has not used for long, it has no limit. Raises `UserError`
-    engine-settings-invalid for a fault in the user's file.
+    the run `expires` what the cache has not used for long, it has no limit. Of all servers of artifacts it uses
+    `remotes`, by default all; `push` says whether it pushes to them, by default as they are set. Those that a
+    project names are not used: a clone must not fill the cache that all projects of a user share. Raises
+    `UserError` engine-settings-invalid for a fault in the user's file.
     """
+    extra = _read(settings.extra)
+    wanted = remotes_of(settings) if remotes is None else remotes
     ours: type_tree = {
         "cache": {
             "quota": settings.quota,
@@ -154,8 +177,15 @@ def configuration(settings: Settings, *, mark: str | None, expires: bool = True)
             "on-error": settings.on_error,
         },
         "build": {"max-jobs": settings.max_jobs, "retry-failed": True},
+        "artifacts": {"override-project-caches": True},
+        "source-caches": {"override-project-caches": True},
     }
-    tree = _merged(ours, _read(settings.extra))
+    tree = _merged(ours, extra)
+    if settings.remote or of_engine_file(extra, settings.extra):
+        tree = _merged(
+            tree,
+            {"artifacts": {"servers": [each.server(push=each.push if push is None else push) for each in wanted]}},
+        )
     if not expires:
         tree = _merged(tree, {"cache": {"quota": "infinity", "reserved-disk-space": "0"}})
     tree["cachedir"] = str(settings.cache)
@@ -220,6 +250,67 @@ def _read(path: Path | None) -> type_tree:
             where=Where(path=path),
         )
     return read
+
+
+def place_in(path: Path, merged: str, line: int, column: int) -> Where | None:
+    """Return where a user's file has what is at a place of the merged configuration; None if it is not theirs.
+
+    All count from 1. What the user's file has is found there by its keys, from the top.
+    """
+    try:
+        ours = YAML().compose(merged)
+        node = YAML().compose(path.read_text(encoding="utf-8"))
+    except (OSError, YAMLError, UnicodeError):
+        return None
+    keys = _keys_at(ours, line, column) or ()
+    if keys[: len(_SERVERS)] == _SERVERS and len(keys) > len(_SERVERS):
+        # ours and those that are not used now are others: the number is that of the same address
+        url = _value(_at(ours, keys[: len(_SERVERS) + 1]), "url")
+        every = _at(node, _SERVERS)
+        urls = [_value(each, "url") for each in every.value] if isinstance(every, SequenceNode) else []
+        keys = (*_SERVERS, urls.index(url) if url in urls else -1, *keys[len(_SERVERS) + 1 :])
+    mark = None
+    for key in keys:
+        found = _below(node, key)
+        if found is None:
+            return None
+        mark, node = found
+    return Where(path=path, line=mark.line + 1, column=mark.column + 1) if mark else None
+
+
+def _keys_at(node: Node | None, line: int, column: int) -> tuple[str | int, ...] | None:
+    """Return the keys that lead to what begins at a place."""
+    below: list[tuple[str | int, Node, Node]] = []
+    if isinstance(node, MappingNode):
+        below = [(key.value, key, value) for key, value in node.value]
+    elif isinstance(node, SequenceNode):
+        below = [(number, each, each) for number, each in enumerate(node.value)]
+    for key, begin, value in below:
+        if any((at.start_mark.line + 1, at.start_mark.column + 1) == (line, column) for at in (begin, value)):
+            return (key,)
+        if (inner := _keys_at(value, line, column)) is not None:
+            return (key, *inner)
+    return None
+
+
+def _at(node: Node | None, keys: Sequence[str | int]) -> Node | None:
+    for key in keys:
+        found = _below(node, key)
+        node = found[1] if found else None
+    return node
+
+
+def _value(node: Node | None, key: str) -> str | None:
+    found = _below(node, key)
+    return str(found[1].value) if found else None
+
+
+def _below(node: Node | None, key: str | int) -> tuple[StringMark, Node] | None:
+    if isinstance(node, MappingNode):
+        return next(((name.start_mark, value) for name, value in node.value if name.value == key), None)
+    if isinstance(node, SequenceNode) and isinstance(key, int) and 0 <= key < len(node.value):
+        return node.value[key].start_mark, node.value[key]
+    return None
 
 
 def _merged(base: type_tree, over: type_tree) -> type_tree:

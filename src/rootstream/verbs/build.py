@@ -21,7 +21,7 @@ from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
 from rootstream.project import export, lock, placeholders, project
 from rootstream.project import host_code as hostcode
-from rootstream.verbs import changes, collection, origins, update
+from rootstream.verbs import changes, collection, origins, shared_cache, update
 from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
 
@@ -167,6 +167,7 @@ def _build_described(
     description = where.read()
     targets = choose(description, wanted, where.description)
     caution(description, targets, where.folder, report)
+    shared_cache.recommend(description, engine, os.environ, report)
     made = unpinned(where, description, targets)
     pinned = update.known(where)
     if update.lacking(where, description, targets, pinned, made[0]):

@@ -20,6 +20,7 @@ from rootstream.events import Reporter
 from rootstream.project import project
 from rootstream.project.lock import Lock
 from rootstream.verbs import python_wheels, selection, update
+from rootstream.verbs.shared_cache import engine_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
             if _needs_configuration(targets):
                 opening.configured(ready, report)
             return interactive.hand_to_make(ready.workspace, targets, network=interactive.downloads_only(targets))
-        python_wheels.prepare(work.project, work.described, work.pinned, Engine.of(os.environ), report)
+        python_wheels.prepare(work.project, work.described, work.pinned, engine_of(os.environ), report)
         return build.hand_to_make(ready, work.project, targets, report, hold.paused)
 
 

@@ -20,12 +20,12 @@ from rootstream.buildroot.config import config_edit, kconfig, requested
 from rootstream.buildroot.sources import checkout, worktree
 from rootstream.buildroot.sources.checkout import Checkout, own_values
 from rootstream.description.system import NamedDefconfig
-from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
 from rootstream.events import Reporter
 from rootstream.host import nofollow
 from rootstream.project import lock, project
 from rootstream.verbs import buildroot
+from rootstream.verbs.shared_cache import engine_of
 
 SHOWN = 20
 
@@ -156,7 +156,7 @@ def _configured(
     """
     where = project.find(place)
     with project.locked(where, report, (system,)):
-        ready = buildroot.opened(buildroot.choose(where, system, Engine.of(env), report), report)
+        ready = buildroot.opened(buildroot.choose(where, system, engine_of(env), report), report)
         own = place / f"configs/{system}_defconfig"
         if defconfig:
             text = _completed(ready, defconfig)

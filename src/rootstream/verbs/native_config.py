@@ -23,6 +23,7 @@ from rootstream.project import project
 from rootstream.project.lock import write_atomically
 from rootstream.verbs.kconfig_run import KINDS, KconfigRun, KconfigState, Trees, missing_kind
 from rootstream.verbs.selection import choose
+from rootstream.verbs.shared_cache import engine_of
 
 TOOLS = ("menuconfig", "nconfig")
 
@@ -300,6 +301,6 @@ def _of(where: project.Project, description: Description, described: Described, 
         description=description,
         described=described,
         base=own if described.variant else None,
-        engine=Engine.of(os.environ),
+        engine=engine_of(os.environ),
         report=report,
     )

@@ -1,0 +1,224 @@
+"""What a user sets for all projects, in a file of their own: `config.yaml`, read and checked like `system.yaml`.
+
+A project may recommend a cache, but only its user decides what their builds trust. For CI, variables of the
+environment take the place of single keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ValidationError
+
+from rootstream.description.grammar import record
+from rootstream.description.recommended import WITH_USER, cache_url
+from rootstream.description.system import Means, Model
+from rootstream.description.validation_messages import mistakes
+from rootstream.description.variants import settle
+from rootstream.description.yaml_nodes import MAX_BYTES, MappingNode, Node, ScalarNode, parse, plain
+from rootstream.errors import Problems, UserError, Where
+
+FILE = "config.yaml"
+OFF = "off"
+LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
+_PREFIX = "ROOTSTREAM_CACHE_"
+# Keys of `cache:` and the variables that take their places.
+VARIABLES = {
+    "url": f"{_PREFIX}URL",
+    "token": f"{_PREFIX}TOKEN_FILE",
+    "ca": f"{_PREFIX}CA",
+    "client_cert": f"{_PREFIX}CLIENT_CERT",
+    "client_key": f"{_PREFIX}CLIENT_KEY",
+    "push": f"{_PREFIX}PUSH",
+}
+_SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def _own_url(value: str) -> str:
+    return value if value == OFF else cache_url(value)
+
+
+OwnUrl = Annotated[
+    str,
+    AfterValidator(_own_url),
+    Means(f"the address of a cache such as https://cache.example:443, or `{OFF}`"),
+]
+
+
+class Cache(Model):
+    """The cache shared with others."""
+
+    url: OwnUrl
+    """Address: https://HOST[:PORT], or http:// for a host without TLS; `off` for none."""
+    token: str | None = None
+    """File with the token that the server demands; relative to the folder of this file."""
+    ca: str | None = None
+    """File with the certificate of the authority that signed the server's; by default those that the host
+    trusts."""
+    client_cert: str | None = None
+    """File with a certificate of the client, if the server demands one; `client_key` has its key."""
+    client_key: str | None = None
+    """File with the key of `client_cert`."""
+    push: bool = False
+    """Whether what is built here is pushed to it."""
+
+
+class UserFile(Model):
+    """The top level of `config.yaml`."""
+
+    cache: Cache | None = None
+    """The cache shared with others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheSetting:
+    """A cache as its user set it: all paths are absolute, and what they name is there; `where` names its URL."""
+
+    url: str
+    where: Where | None
+    push: bool = False
+    token: Path | None = None
+    ca: Path | None = None
+    client_cert: Path | None = None
+    client_key: Path | None = None
+
+
+def place(environment: Mapping[str, str]) -> Path:
+    """Return where a user's own file is, whether it exists or not."""
+    given = Path(environment.get("XDG_CONFIG_HOME", ""))
+    base = given if given.is_absolute() else Path(environment.get("HOME") or Path.home()) / ".config"
+    return base / "rootstream" / FILE
+
+
+def cache(environment: Mapping[str, str]) -> CacheSetting | None:
+    """Return the cache that a user has set in their file or in variables, None if there is none.
+
+    Raises `UserError` setting-invalid for a variable, file-unreadable, or `Problems` of the file.
+    """
+    path = place(environment)
+    found = _Found(environment=environment)
+    if path.is_file():
+        found.read(path)
+    found.override()
+    if found.problems:
+        raise Problems(tuple(found.problems)) if len(found.problems) > 1 else found.problems[0]
+    return found.setting()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Value:
+    value: str | bool
+    where: Where | None
+    name: str  # as its author wrote it
+    folder: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class _Found:
+    """The values of `cache:`, each with its origin, and what is wrong with them."""
+
+    environment: Mapping[str, str]
+    values: dict[str, _Value] = field(default_factory=dict)
+    problems: list[UserError] = field(default_factory=list)
+
+    def read(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+        except OSError as error:
+            message = f"cannot be read: {error.strerror}"
+            raise UserError("file-unreadable", message, where=Where(path=path)) from error
+        node, problems = parse(data, path)
+        if isinstance(node, ScalarNode) and node.value is None:
+            return
+        self.problems += problems
+        written = node.get("cache") if isinstance(node, MappingNode) else None
+        address = written.get("url") if isinstance(written, MappingNode) else None
+        if isinstance(address, ScalarNode) and "@" in address.text:
+            self.problems.append(UserError("bad-value", f"cache: url: {WITH_USER}", where=address.where))
+            return
+        node = settle(record(UserFile), node)
+        try:
+            model = UserFile.model_validate(plain(node))
+        except ValidationError as error:
+            self.problems += mistakes(error.errors(include_url=False), record(UserFile), node, title=FILE)
+            return
+        if model.cache is None or not isinstance(written, MappingNode):
+            return
+        for key in model.cache.model_fields_set:
+            value, at = getattr(model.cache, key), written.get(key)
+            if value is not None:
+                self.values[key] = _Value(value=value, where=_where(at), name=f"cache: {key}", folder=path.parent)
+
+    def override(self) -> None:
+        """Let variables take the place of what the file says."""
+        if f"{_PREFIX}TOKEN" in self.environment:
+            text = f"{_PREFIX}TOKEN is set, but what is in the environment reaches every program of a build"
+            hint = f"Write it to a file, and name that in {VARIABLES['token']}."
+            raise UserError("setting-invalid", text, hint=hint)
+        for key, variable in VARIABLES.items():
+            text = self.environment.get(variable, "")
+            if not text:
+                continue
+            value: str | bool = text
+            try:
+                if key == "url" and text != OFF:
+                    value = cache_url(text)
+            except ValueError as error:
+                raise UserError("setting-invalid", f"{variable}: {error}") from error
+            if key == "push":
+                if text.lower() not in _SWITCH:
+                    raise UserError("setting-invalid", f"{variable} is {text!r}, expected true or false")
+                value = _SWITCH[text.lower()]
+            self.values[key] = _Value(value=value, where=None, name=variable, folder=Path.cwd())
+
+    def setting(self) -> CacheSetting | None:
+        url = self.values.get("url")
+        if url is None:
+            extra = next((each.name for each in self.values.values() if each.where is None), None)
+            if extra:
+                raise UserError("setting-invalid", f"{extra} is set, but no {VARIABLES['url']}")
+            return None
+        if url.value == OFF:
+            return None
+        paths = {key: self._file(key) for key in ("token", "ca", "client_cert", "client_key")}
+        for one, other in (("client_cert", "client_key"), ("client_key", "client_cert")):
+            if paths[one] and not paths[other]:
+                raise _wrong(self.values[one], f"`{one}` also needs `{other}`")
+        address = urlsplit(str(url.value))
+        if paths["token"] and address.scheme == "http" and not LOOPBACK.fullmatch(address.hostname or ""):
+            raise _wrong(self.values["token"], "the token would be sent unencrypted: the cache must have https://")
+        push = self.values.get("push")
+        return CacheSetting(url=str(url.value), where=url.where, push=bool(push and push.value), **paths)
+
+    def _file(self, key: str) -> Path | None:
+        """Return the file of a key. What is written may be the token itself: no message repeats it."""
+        found = self.values.get(key)
+        if found is None:
+            return None
+        path = found.folder / Path(str(found.value)).expanduser()
+        try:
+            content = path.read_bytes()
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not a path"
+            what = "the path of the file that contains the token" if key == "token" else f"a file ({path})"
+            raise _wrong(found, f"expected {what}: {reason}") from error
+        if key in ("ca", "client_cert") and CERTIFICATE not in content:
+            raise _wrong(found, f"{path} is not a certificate in PEM format")
+        if key == "token" and not re.fullmatch(rb"[!-~]+\s*", content):
+            raise _wrong(found, f"{path} must contain the token and nothing else, on one line")
+        return path.absolute()
+
+
+def _where(node: Node | None) -> Where | None:
+    return node.where if node is not None else None
+
+
+def _wrong(value: _Value, text: str) -> UserError:
+    return UserError("setting-invalid", f"{value.name}: {text}", where=value.where)

@@ -1,0 +1,53 @@
+"""The cache shared with others, as the verbs have it: what the user set, and what the project only recommends."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from rootstream.description import user_settings
+from rootstream.description.model import Description
+from rootstream.engine import Engine, Remote
+from rootstream.events import Notice, Reporter
+
+
+def engine_of(environment: Mapping[str, str]) -> Engine:
+    """Return BuildStream as it is set up for a user: in the environment and in files of their own.
+
+    Raises `UserError` setting-invalid, file-unreadable, and `Problems` for mistakes in `config.yaml`.
+    """
+    found = user_settings.cache(environment)
+    if found is None:
+        return Engine.of(environment)
+    remote = Remote(
+        url=found.url,
+        push=found.push,
+        token=found.token,
+        ca=found.ca,
+        client_cert=found.client_cert,
+        client_key=found.client_key,
+        where=found.where,
+    )
+    return Engine.of(environment, remote)
+
+
+def recommend(description: Description, engine: Engine, environment: Mapping[str, str], report: Reporter) -> None:
+    """Tell the user of the cache that a project recommends, unless they have decided on one."""
+    if description.cache is None or engine.has_remotes() or _is_decided(environment):
+        return
+    path = user_settings.place(environment)
+    text = f"this project recommends the cache {description.cache.url}; it is not used"
+    words = f'cache: {{url: "{description.cache.url}"}}'
+    hint = f"to trust it with all your projects, write `{words}` to {_short(path)}"
+    report(Notice(level="info", text=f"{text}; {hint}"))
+
+
+def _is_decided(environment: Mapping[str, str]) -> bool:
+    """Say whether a cache, or none, was chosen: `url: off` answers the recommendation, too."""
+    variable = environment.get(user_settings.VARIABLES["url"], "")
+    return bool(variable) or user_settings.place(environment).is_file()
+
+
+def _short(path: Path) -> str:
+    home = Path.home()
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
