@@ -134,9 +134,12 @@ class _Found:
         except OSError as error:
             message = f"cannot be read: {error.strerror}"
             raise UserError("file-unreadable", message, where=Where(path=path)) from error
-        node, problems = parse(data, path)
-        if isinstance(node, ScalarNode) and node.value is None:
-            return
+        try:
+            node, problems = parse(data, path)
+        except Problems as error:
+            if any(each.reason == "empty-file" for each in error.problems):
+                return
+            raise
         self.problems += problems
         written = node.get("cache") if isinstance(node, MappingNode) else None
         address = written.get("url") if isinstance(written, MappingNode) else None
