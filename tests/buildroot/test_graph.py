@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import tarfile
+import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 from tests.buildroot import smalltree, test_rebuild
 from tests.buildroot.conftest import Command
+
+from rootstream.engine import Engine
 
 pytestmark = pytest.mark.buildroot
 
@@ -159,25 +163,37 @@ def test_deleting_what_another_installed_is_an_error(project: Path, run: Command
     assert "user deletes target/usr/bin/library, which other packages installed" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "reason"),
-    [
-        (
-            "  - overlay",
-            "  - root_login: {password: {hash: $6$abcdefgh$" + "x" * 86 + "}}\n      - overlay",
-            "passwords",
-        ),
-        ("graph: true", "graph: true\n        network: build", "network: build"),
-    ],
-)
-def test_what_cannot_be_kept_is_an_error_with_its_line(
-    project: Path, run: Command, old: str, new: str, reason: str
-) -> None:
+def test_passwords_are_in_the_images_and_in_no_cache(project: Path, run: Command) -> None:
+    began = time.time()
+    salts = uuid.uuid4().hex[:16], uuid.uuid4().hex[:16]
+    mine, of_defconfig = f"$6${salts[0]}${'x' * 86}", f"$$6$${salts[1]}$${'y' * 86}"
+    description, defconfig = project / "system.yaml", project / "box_defconfig"
+    before = description.read_text(), defconfig.read_text()
+    users = f'- users: [{{name: joe, password: {{hash: "{mine}"}}}}]'
+    description.write_text(before[0].replace("  - overlay", f"  {users}\n      - overlay"))
+    test_rebuild.append(defconfig, f'BR2_TARGET_GENERIC_ROOT_PASSWD="{of_defconfig}"\n')
+    done = run("build", cwd=project)
+    shadow, again = exported(project)["/./etc/shadow"][1], built(project, run)
+    by_hand = by_make(project, run)["/./etc/shadow"][1]
+    description.write_text(before[0])
+    defconfig.write_text(before[1])
+    assert "making the images of box, which no cache keeps" in done.stderr
+    assert shadow == by_hand
+    assert f"joe:{mine}:" in bytes.fromhex(shadow).decode()
+    assert again == set()
+    cache = Engine.of(os.environ).settings.cache
+    kept = [path for path in (*cache.rglob("*"), *project.rglob("graph/**/*")) if path.is_file()]
+    fresh = [path for path in kept if path.stat().st_mtime >= began]
+    assert fresh
+    for salt in salts:
+        assert [path for path in fresh if salt.encode() in path.read_bytes()] == []
+
+
+def test_what_cannot_be_kept_is_an_error_with_its_line(project: Path, run: Command) -> None:
     place = project / "system.yaml"
     before = place.read_text()
-    place.write_text(before.replace(old, new))
+    place.write_text(before.replace("graph: true", "graph: true\n        network: build"))
     done = run("build", cwd=project, check=False)
     place.write_text(before)
     assert done.returncode == 2
-    assert "system.yaml:" in done.stderr
-    assert reason in done.stderr
+    assert "system.yaml:4: box: `graph: true`: `network: build` cannot be kept" in done.stderr

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from rootstream.engine.remotes import Remote
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
+from rootstream.fetch import pipes
 from rootstream.host import disk_space, process
 
 Depends = Literal["none", "build", "run", "all"]
@@ -193,6 +196,42 @@ class Engine:
             messages.seek(max(0, messages.seek(0, 2) - TAIL_BYTES))
             return status, messages.read().decode("utf-8", "replace")
 
+    def isolated(
+        self, project: Path, element: str, argv: Sequence[str], given: bytes, into: Path
+    ) -> tuple[int, str]:
+        """Run a command in an element's sandbox, as if it were built there, but keep nothing of it in the cache.
+
+        The command reads `given` and writes a tar archive, which is unpacked into the folder `into`; it has to
+        empty the folders that it may write to. What the element is built with must be cached. Returns the exit
+        status, and what was said on standard error. Raises `UserError` project-invalid ..., Interrupted.
+        """
+        _checked([element])
+        words = ("shell", "--build", "--isolate", element, "--", *argv)
+        unpack = ("tar", "--extract", "--no-same-owner", "--directory", str(into))
+        with (
+            _interruptible(),
+            bst_run.opened(self.settings, self.env, for_people=True) as run,
+            pipes.memory_file(given) as stdin,
+            tempfile.TemporaryFile() as said,
+        ):
+            ends = os.pipe()
+            with os.fdopen(ends[0], "rb") as made, os.fdopen(ends[1], "wb") as stdout:
+                maker = process.start(
+                    run.argv(words),
+                    env=run.env,
+                    cwd=project,
+                    stdin=stdin,
+                    stdout=stdout,
+                    stderr=said,
+                    umask=bst_run.UMASK,
+                )
+                with _ended(maker), _ended(process.start(unpack, env=run.env, stdin=made, stderr=said)) as reader:
+                    stdout.close()
+                    made.close()
+                    status = maker.wait() or reader.wait()
+            said.seek(max(0, said.seek(0, 2) - TAIL_BYTES))
+            return status, said.read().decode("utf-8", "replace")
+
     def delete(self, project: Path, elements: Sequence[str]) -> None:
         """Forget the artifacts of some elements as they are now: the next build makes them again.
 
@@ -290,6 +329,16 @@ def _stage(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:
         return "tree"
     alone = any(state.state == "cached" and not state.build_depends for state in states)
     return "run" if alone else "build"
+
+
+@contextlib.contextmanager
+def _ended(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process if it has not ended by itself."""
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            process.end(child)
 
 
 @contextlib.contextmanager

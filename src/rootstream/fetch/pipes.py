@@ -18,10 +18,10 @@ POLL = 0.2  # seconds: how long an interruption of the thread, or a child that e
 CHUNK = 1 << 16
 
 
-def memory_file(text: str) -> IO[bytes]:
+def memory_file(content: bytes) -> IO[bytes]:
     """Return a file in memory, at its beginning: as standard input it is whole before the child starts."""
     file = os.fdopen(os.memfd_create("stdin", os.MFD_CLOEXEC), "w+b")
-    file.write(text.encode("utf-8", "surrogateescape"))
+    file.write(content)
     file.seek(0)
     return file
 

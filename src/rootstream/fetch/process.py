@@ -45,7 +45,7 @@ def run(
 
     `timeout` is in seconds. Raises `Fault` program-missing, program-unusable or process-timeout.
     """
-    with pipes.memory_file(stdin or "") as given:
+    with pipes.memory_file((stdin or "").encode("utf-8", "surrogateescape")) as given:
         try:
             child = subprocess.Popen(
                 list(argv),

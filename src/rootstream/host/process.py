@@ -82,7 +82,7 @@ def run(
     """
     command = tuple(str(word) for word in argv)
     told = tuple(shown or command)
-    with pipes.memory_file(stdin or "") as given:
+    with pipes.memory_file((stdin or "").encode("utf-8", "surrogateescape")) as given:
         try:
             child = subprocess.Popen(
                 command,

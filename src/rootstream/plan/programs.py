@@ -17,11 +17,18 @@ BYTECODE = "/bytecode"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
 BUILDROOT = "programs-buildroot.bst"
+REQUESTS = "programs-requests.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream.sandbox"
 # What each element holds: packages whose modules are programs, and files beside modules that they read.
-PROGRAMS = {KCONFIG: ("kconfig",), IMAGES: ("images", "rootfs"), BUILDROOT: ("buildroot",)}
-DATA = {KCONFIG: ("rootstream/formats/kconfig/explain.c",)}
+PROGRAMS = {
+    KCONFIG: ("kconfig",),
+    IMAGES: ("images", "rootfs"),
+    BUILDROOT: ("buildroot",),
+    REQUESTS: ("requests",),
+}
+_EXPLAIN = ("rootstream/formats/kconfig/explain.c",)
+DATA = {KCONFIG: _EXPLAIN, REQUESTS: _EXPLAIN}
 # As the formatter writes them: nothing else on the line, no comments between the names.
 _IMPORT = re.compile(r"^from (rootstream[a-z0-9_.]*) import (\([^)#]*\)|[^(\n#]+)", re.MULTILINE)
 CONFIG_EDIT = "kconfig.config_edit"  # for whoever changes a configuration: no build runs it
@@ -61,9 +68,9 @@ def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
     return (*made, _compiled()), files
 
 
-def of_buildroot() -> tuple[Element, dict[str, bytes]]:
-    """Return the element that holds the programs for Buildroot's packages, and its files."""
-    (made,), files = _imports(BUILDROOT)
+def of_buildroot(name: str = BUILDROOT) -> tuple[Element, dict[str, bytes]]:
+    """Return the element of the programs for Buildroot's packages, or of those of `name`, and its files."""
+    (made,), files = _imports(name)
     return made, files
 
 

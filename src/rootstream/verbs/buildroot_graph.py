@@ -16,15 +16,15 @@ from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
-from rootstream.buildroot.graph import elements, inputs, linking, staging
+from rootstream.buildroot.graph import elements, inputs, linking, private, staging
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
 from rootstream.description.model import Debian, Described, Description
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
-from rootstream.errors import UserError
-from rootstream.host import nofollow, temporary
+from rootstream.errors import UserError, Where
+from rootstream.host import nofollow, process, temporary
 from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
@@ -80,13 +80,20 @@ class Graph:
     base: Plan
     places: Places
     trees: staging.Trees
-    config: str
+    whole: str
+    """The .config, its secrets included."""
+    hidden: private.Hidden
     report: events.Reporter
 
     @property
     def folder(self) -> Path:
         """Return the folder of the BuildStream project."""
         return self.ready.workspace.folder / PLAN
+
+    @property
+    def config(self) -> str:
+        """Return the whole configuration with the paths of the sandbox, its secrets hidden."""
+        return self.places.inside(self.hidden.config)
 
     @property
     def question(self) -> str:
@@ -101,13 +108,46 @@ class Graph:
         draft.elements |= self.base.elements
         linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.linked)
 
-    def write_system(self, different: elements.Different) -> str:
+    def write_system(self, different: elements.Different) -> Element:
         """Put the project of the whole system where the engine reads it and return the element of its images."""
         draft = elements.Draft()
         space = self.ready.workspace
-        target = elements.system(draft, inputs.gather(space, self.places, self.trees, self.config, different))
+        target = elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
         self.write(draft)
-        return target
+        return draft.elements[target]
+
+    def made(self, images: Element, into: Path) -> None:
+        """Build what the images are made of, and make them: the new folder `into` gets the one that has them.
+
+        Those with secrets are made outside the cache (private.py).
+        """
+        if not self.hidden.secrets:
+            self.engine.build(self.folder, (images.name,), self.report)
+            self.report(events.Step(name="export", text=f"exporting {self.ready.workspace.described.target}"))
+            self.engine.checkout(self.folder, images.name, into, self.report)
+            return
+        self.engine.build(self.folder, tuple(each.element for each in images.builds_with), self.report)
+        space, name = self.ready.workspace, self.ready.workspace.described.target
+        space.folder.chmod(0o700)
+        self.report(
+            events.Step(name="images", text=f"making the images of {name}, which no cache keeps: passwords")
+        )
+        given = private.archive(
+            self.whole, self.ready.generated, self.trees, lambda text: inputs.inside(self.places, text)
+        )
+        log = space.folder / "logs" / "images.log"
+        log.parent.mkdir(exist_ok=True)
+        into.mkdir()
+        argv = ("sh", "-c", private.commands(self.trees))
+        status, said = self.engine.isolated(self.folder, images.name, argv, given, into)
+        nofollow.write(space.project, log, private.redacted(said).encode(), 0o600)
+        if status:
+            raise UserError(
+                "buildroot-failed",
+                f"the images of {name} could not be made: {process.ending(status)}",
+                where=Where(path=log),
+                detail=process.tail(private.redacted(said)),
+            )
 
     def result(self, element: str, file: str) -> str:
         """Build an element whose result is a file with text, and return that."""
@@ -119,7 +159,7 @@ class Graph:
 
 def build(system: System) -> Path:
     """Bring out/SYSTEM up to date and return it. Raises what a build in a workspace and the engine raise."""
-    where, name, engine, report = system.project, system.described.target, system.engine, system.report
+    where, name, report = system.project, system.described.target, system.report
     key, identity = system.digest()
     if _is_current(system, key):
         return where.out(name)
@@ -132,14 +172,13 @@ def build(system: System) -> Path:
             text = f"{package} is built with the whole tree: without it, {variable} would be different"
             report(events.Notice(level="info", text=text))
     if inputs.reads_project(space):
-        text = f"{name}: its scripts may read any file of the project, so all of them are copied into the cache"
+        but = " but those with its passwords" if graph.hidden.secrets else ""
+        text = f"{name}: its scripts may read any file of the project, so all{but} are copied into the cache"
         report(events.Notice(level="warning", text=text))
     read = stale.outside_of(space, info.ask(space, graph.question, report))
-    target = graph.write_system(different)
-    engine.build(graph.folder, (target,), report)
-    report(events.Step(name="export", text=f"exporting {name}"))
+    images = graph.write_system(different)
     with temporary.folder("checkout-", where.work) as scratch:
-        engine.checkout(graph.folder, target, scratch / "files", report)
+        graph.made(images, scratch / "files")
         place = workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
     return place
@@ -163,7 +202,7 @@ def states(system: System) -> tuple[ElementState, ...]:
     """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
     graph = _opened(system)
     different = _known(graph)
-    return () if different is None else system.engine.show(graph.folder, (graph.write_system(different),))
+    return () if different is None else system.engine.show(graph.folder, (graph.write_system(different).name,))
 
 
 def fetch(system: System) -> tuple[tuple[str, Path], ...]:
@@ -202,7 +241,8 @@ def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
     number = next((number for number, each in enumerate(commands) if each.startswith("make ")), 0)
     if not number:
         return None
-    planned = PreparedPlan(commands=number, folder=OUTPUT, make=commands[number])
+    make = next(each for each in reversed(commands) if each.startswith("make "))
+    planned = PreparedPlan(commands=number, folder=OUTPUT, make=make)
     return Element(name=element, kind="manual", description="", commands=commands), planned
 
 
@@ -234,13 +274,15 @@ def _opened(system: System, identity: str | None = None) -> Graph:
     for warning in inputs.without_effect(ready.workspace):
         report(events.Notice(level="warning", text=warning))
     places = inputs.places_of(ready.workspace)
+    hidden = private.hide(ready.workspace, composed.text)
     return Graph(
         ready=ready,
         engine=system.engine,
         base=system.base,
         places=places,
-        trees=inputs.trees(ready.workspace, places),
-        config=places.inside(composed.text),
+        trees=inputs.trees(ready.workspace, places, hidden.generated),
+        whole=composed.text,
+        hidden=hidden,
         report=report,
     )
 
@@ -268,7 +310,7 @@ def _asked(graph: Graph) -> elements.Different:
     answer = graph.result(asking, elements.ANSWER)
     (space.state / DIFFERENT).unlink(missing_ok=True)
     info.keep(space, graph.question, graph.places.here(answer))
-    gathered = inputs.gather(space, graph.places, graph.trees, graph.config, {})
+    gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
     packages = gathered.packages
     lines = staging.lines(graph.config)
     parts = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from rootstream.buildroot.graph import elements, linking, staging
 from rootstream.buildroot.graph.places import EXTERNAL, OUTPUT, TREE, Places
 from rootstream.buildroot.info import BuildrootPackage
+from rootstream.host.content import chunks
 from rootstream.plan import text
 from rootstream.plan.model import Plan
 
@@ -144,6 +146,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Dra
         for_images={},
         toolchain={},
         override={},
+        requests={},
     )
     draft = elements.Draft()
     elements.system(draft, replace(inputs, **changes))  # type: ignore[arg-type]
@@ -221,3 +224,21 @@ def test_a_file_that_was_replaced_is_another(tmp_path: Path) -> None:
     source.write_text("2")
     linking.sync(tmp_path / "plan", {}, {"file": source})
     assert (tmp_path / "plan" / "linked" / "file").read_text() == "2"
+
+
+def test_a_package_with_requests_is_compared_before_it_is_built(trees: staging.Trees) -> None:
+    requests = elements.Requests(
+        kind="linux",
+        fragments={"board/linux.config": b"CONFIG_X=y\n"},
+        optional=["Y"],
+        make_words=["ARCH=arm"],
+    )
+    plan, draft = planned(trees, requests={"app": requests})
+    configure, compare, build = plan.elements["package-app.bst"].commands[2:5]
+    assert (configure.split()[-1], build.split()[-1]) == ("app-configure", "app")
+    assert "requests.compare /buildroot/output/build/app-1.0 /buildroot/source/requests.json" in compare
+    told = json.loads(b"".join(chunks(draft.written["files/package-app/requests.json"])))
+    assert told["fragments"] == [["board/linux.config", "/buildroot/source/0.fragment"]]
+    assert draft.written["files/package-app/0.fragment"] == b"CONFIG_X=y\n"
+    assert "programs-requests.bst" in {each.element for each in plan.elements["package-app.bst"].builds_with}
+    assert "programs-requests.bst" not in {each.element for each in plan.elements["package-lib.bst"].builds_with}

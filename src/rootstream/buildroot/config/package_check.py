@@ -15,18 +15,10 @@ from rootstream.buildroot.config import requested
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.roots import PackageConfig
 from rootstream.description.system import ConfigFile
-from rootstream.formats.kconfig.facts import Reason, reason_for
-from rootstream.formats.kconfig.fragment import (
-    Problem,
-    Request,
-    config_values,
-    fragment_requests,
-    last_requests,
-    same,
-)
-from rootstream.formats.kconfig.report import chosen_later, doubtful, explained, problem_of
+from rootstream.formats.kconfig.fragment import Problem, config_values
 from rootstream.project.lock import write_atomically
-from rootstream.sandbox.kconfig.tree import KconfigError, KconfigTree, explain
+from rootstream.sandbox.kconfig.tree import KconfigTree
+from rootstream.sandbox.requests import compare
 
 # Packages whose Kconfig can be asked, and of which kind it is.
 KINDS = {"linux": "linux", "busybox": "busybox", "uboot": "linux", "barebox": "linux"}
@@ -102,15 +94,10 @@ def check(space: Workspace, fresh: Collection[str] = ()) -> Iterator[Problem]:
 
 
 def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -> Iterator[Problem]:
-    asked: list[Request] = []
-    for path in each.fragments:
-        text = (space.project / path).read_text("utf-8", "surrogateescape")
-        requests, problems = fragment_requests(path, text)
-        asked += requests
-        yield from problems
-    holding = last_requests(asked)
+    holding, problems = compare.requests_of((path, space.project / path) for path in each.fragments)
+    yield from problems
     result = config_values((place / ".config").read_text("utf-8", "surrogateescape"))
-    wanting = [one for one in doubtful(holding, result, None) if not same(one.value, result.get(one.symbol))]
+    wanting = compare.unmet(holding, result)
     if not wanting:
         return
     place = scratch.of_package(space, place)  # it is written to
@@ -118,29 +105,22 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
         kind=KINDS[package],
         source=place,
         objects=place,
-        make_words=_words(space, package),
+        make_words=make_words(space, package),
         prefix=_sandbox(space, place),
     )
-    try:
-        known = explained(wanting, explain(tree, [request.symbol for request in wanting]))
-    except (KconfigError, ValueError, OSError):
-        known = {request.symbol: Reason(kind="unexplained", text="") for request in wanting}
-    others = {name: facts for name, facts in known.items() if not isinstance(facts, Reason)}
-    optional = {symbol.removeprefix("CONFIG_") for symbol in each.optional}
-    for request in wanting:
-        got, about = result.get(request.symbol), known[request.symbol]
-        if not isinstance(about, Reason):
-            if chosen_later(request, about, holding):
-                continue
-            about = reason_for(request.value, got, about, others)
-        yield problem_of(request, got, about, optional=request.symbol in optional)
+    yield from compare.reasons(tree, wanting, holding, result, optional(each))
+
+
+def optional(each: PackageConfig) -> list[str]:
+    """Return the symbols that need not come out, without their prefix."""
+    return [symbol.removeprefix("CONFIG_") for symbol in each.optional]
 
 
 def _sandbox(space: Workspace, place: Path) -> tuple[str, ...]:
     return confined.wrapped(space, (), writable=(place,))
 
 
-def _words(space: Workspace, package: str) -> tuple[str, ...]:
+def make_words(space: Workspace, package: str) -> tuple[str, ...]:
     """Return the architecture as Buildroot gives it to the package's make."""
     variables = info.variables(space, package)
     for value in variables.values():

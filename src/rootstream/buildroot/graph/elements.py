@@ -77,13 +77,24 @@ class Draft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Requests:
+    """What fragments of the description ask of a package that has Kconfig (sandbox/requests/compare.py)."""
+
+    kind: str
+    fragments: Mapping[str, bytes]
+    optional: Sequence[str]
+    make_words: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
     """What the elements are made of.
 
     `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
     files and folders of this machine that a package's rules name, by their places in the sandbox; `downloads` are
     those of each package by their path; `whole` are the packages whose build folder is kept. `for_images` is what
-    only images are made from, `toolchain` an external one, `override` Buildroot's local.mk.
+    only images are made from, `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what
+    packages with a configuration of their own are asked for.
     """
 
     trees: staging.Trees
@@ -96,6 +107,7 @@ class Inputs:
     for_images: Mapping[str, Path]
     toolchain: Mapping[str, Path]
     override: Mapping[str, bytes]
+    requests: Mapping[str, Requests]
 
 
 def make(trees: staging.Trees, *words: str) -> str:
@@ -200,10 +212,10 @@ def _externals(draft: Draft, trees: staging.Trees) -> str:
     return draft.link(ALL_EXTERNALS, "externals", trees.externals)
 
 
-def _program(draft: Draft) -> None:
-    program, files = programs.of_buildroot()
-    draft.add(program)
+def _program(draft: Draft, name: str = programs.BUILDROOT) -> str:
+    program, files = programs.of_buildroot(name)
     draft.written |= files
+    return draft.add(program)
 
 
 def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
@@ -273,9 +285,11 @@ def _package(
     program = programs.command("buildroot.additions")
     quoted, build = shlex.quote(name), shlex.quote(package.build)
     whole = " --whole" if name in inputs.whole else ""
+    compared = _compared(draft, package, staged, inputs) if name in inputs.requests else ()
     commands = (
         begin(),
         f"{program} note {OUTPUT} {NOTE}",
+        *compared,
         make(inputs.trees, quoted),
         f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build}{whole}",
     )
@@ -285,6 +299,26 @@ def _package(
         sources = [local(f"{LINKED}/downloads-{name}", directory="dl")]
     text, lower = f"{name} {package.version}", (element_of(each) for each in below)
     _built(draft, element_of(name), text, staged, lower, *commands, sources=sources)
+
+
+def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs: Inputs) -> tuple[str, ...]:
+    """Return the commands that configure a package and compare the result with what is requested of it."""
+    requests, folder = inputs.requests[package.name], f"files/package-{package.name}"
+    staged.append(_program(draft, programs.REQUESTS))
+    data = {
+        "kind": requests.kind,
+        "fragments": [(shown, f"{SOURCE}/{number}.fragment") for number, shown in enumerate(requests.fragments)],
+        "optional": list(requests.optional),
+        "make_words": list(requests.make_words),
+    }
+    for number, content in enumerate(requests.fragments.values()):
+        draft.written[f"{folder}/{number}.fragment"] = content
+    draft.written[f"{folder}/requests.json"] = json.dumps(data).encode()
+    build = shlex.quote(f"{OUTPUT}/{package.build}")
+    return (
+        make(inputs.trees, shlex.quote(f"{package.name}-configure")),
+        f"{programs.command('requests.compare')} {build} {SOURCE}/requests.json",
+    )
 
 
 def element_of(package: str) -> str:
@@ -302,14 +336,17 @@ def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) 
     folder = "files/buildroot-images"
     draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
     draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
-    program = programs.command("buildroot.additions")
     commands = (
-        begin(),
-        f"{program} compare {OUTPUT} --order {SOURCE}/order.json",
-        make(trees),
+        *image_commands(trees),
         f"mv {OUTPUT}/images {SOURCE}/images",
         _EMPTIED,
         f"mv {SOURCE}/images {OUTPUT}/",
     )
     lower = (element_of(name) for name in sorted(inputs.packages, key=lambda name: len(order[name])))
     return _built(draft, IMAGES, "Images", parts, lower, *commands)
+
+
+def image_commands(trees: staging.Trees) -> tuple[str, ...]:
+    """Return the commands that make the images of what all packages have installed."""
+    compare = f"{programs.command('buildroot.additions')} compare {OUTPUT} --order {SOURCE}/order.json"
+    return begin(), compare, make(trees)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from rootstream.buildroot import info, mounts, outside
-from rootstream.buildroot.graph import places, staging
-from rootstream.buildroot.graph.elements import Different, Inputs
+from rootstream.buildroot.config import package_check
+from rootstream.buildroot.generate import external
+from rootstream.buildroot.generate.draft import Generated
+from rootstream.buildroot.graph import places, private, staging
+from rootstream.buildroot.graph.elements import Different, Inputs, Requests
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.workspace import Workspace
@@ -17,7 +20,7 @@ from rootstream.description.files import paths_of
 from rootstream.description.layers import PythonLayer
 from rootstream.errors import UserError, Where
 from rootstream.host.content import Content, Program
-from rootstream.project import placeholders, project
+from rootstream.project import project
 
 TOOLCHAIN = "BR2_TOOLCHAIN_EXTERNAL_PATH"
 PYTHON = "/usr/bin/python3"
@@ -30,7 +33,6 @@ def require_possible(space: Workspace, config: Mapping[str, str]) -> None:
     system, root = space.described.system, space.root
     python = any(isinstance(each, PythonLayer) for each in system.layers)
     reasons = {
-        "passwords and keys would enter the shared cache": placeholders.has_secrets(system.layers),
         "`python:` layers are installed in the workspace": python,
         "`network: build` cannot be kept: the sandboxes have no network": root.network == "build",
         "BR2_PER_PACKAGE_DIRECTORIES=y needs one output folder": config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y",
@@ -54,17 +56,19 @@ def without_effect(space: Workspace) -> Iterator[str]:
         yield f"{where}: {space.described.target}: `{key}` has no effect with `graph: true`"
 
 
-def trees(space: Workspace, known: Places) -> staging.Trees:
+def inside(known: Places, text: str) -> str:
+    """Return a text of the generated tree with the paths of the sandbox."""
+    return known.inside(text).replace(str(mounts.interpreter()), PYTHON)  # which its scripts are run by
+
+
+def trees(space: Workspace, known: Places, generated: Generated) -> staging.Trees:
     """Return the trees as they are in the sandbox: the generated one is written with the paths of the sandbox."""
     mapped = space.folder / "graph" / "generated"
     files: dict[str, Content] = {}
-    for path in sorted(space.generated.rglob("*")):
-        if path.is_file():
-            text = known.inside(path.read_bytes().decode("utf-8", "surrogateescape"))
-            text = text.replace(str(mounts.interpreter()), PYTHON)  # which its scripts are run by
-            content = text.encode("utf-8", "surrogateescape")
-            program = bool(path.stat().st_mode & 0o100)
-            files[str(path.relative_to(space.generated))] = Program(content) if program else content
+    for path, content in external.files(generated).items():
+        text = inside(known, content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+        program = path in generated.files and bool(generated.files[path].mode & 0o100)
+        files[path] = Program(text) if program else text
     project.sync(mapped, files)
     found = {known.inside(str(space.original(path))): path for path in space.externals}
     return staging.Trees(
@@ -87,7 +91,9 @@ def override(space: Workspace, known: Places) -> dict[str, bytes]:
     return {known.inside(str(path)): text.encode("utf-8", "surrogateescape")}
 
 
-def gather(space: Workspace, known: Places, above: staging.Trees, config: str, different: Different) -> Inputs:
+def gather(
+    space: Workspace, known: Places, above: staging.Trees, hidden: private.Hidden, different: Different
+) -> Inputs:
     """Return what all elements are made of; Buildroot's answer and the downloads are there."""
     packages = {name: replace(each, folder=known.inside(each.folder)) for name, each in info.known(space).items()}
     told = {name: info.variables(space, name) for name in packages}
@@ -95,16 +101,30 @@ def gather(space: Workspace, known: Places, above: staging.Trees, config: str, d
     files = {name: dict(_files(space, known, packages[name], told[name])) for name in packages}
     return Inputs(
         trees=above,
-        config=config,
+        config=known.inside(hidden.config),
         packages=packages,
         different=different,
         files={name: each for name, each in files.items() if each},
         downloads={name: dict(_downloads(space, each)) for name, each in packages.items()},
         whole=_read_by_others(known, packages, told),
-        for_images=dict(_for_images(space, known)),
+        for_images=dict(_for_images(space, known, hidden.secrets)),
         toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
         override=override(space, known),
+        requests=_requests(space),
     )
+
+
+def _requests(space: Workspace) -> dict[str, Requests]:
+    return {
+        name: Requests(
+            kind=package_check.KINDS[name],
+            fragments={path: (space.project / path).read_bytes() for path in each.fragments},
+            optional=package_check.optional(each),
+            make_words=package_check.make_words(space, name),
+        )
+        for name, each in package_check.wanted(space).items()
+        if each.fragments
+    }
 
 
 def _files(
@@ -145,15 +165,15 @@ def reads_project(space: Workspace) -> bool:
     return bool(outside.scripts(space, info.variables(space, info.NO_PACKAGE))) or outside.asks_shell(space)
 
 
-def _for_images(space: Workspace, known: Places) -> Iterator[tuple[str, Path]]:
+def _for_images(space: Workspace, known: Places, secrets: Sequence[bytes]) -> Iterator[tuple[str, Path]]:
     symbols = info.variables(space, info.NO_PACKAGE)
     paths = [space.project / path for path in paths_of(space.described.system)]
     paths += [path for several in outside.of_configuration(space, symbols).values() for path in several]
     if reads_project(space):
         paths += [path for path in sorted(space.project.iterdir()) if path.name not in _LEFT_OUT]
     for path in paths:
-        if path.exists():
-            yield known.inside(str(path)), path
+        for each in private.without(secrets, path) if path.exists() else ():
+            yield known.inside(str(each)), each
 
 
 def places_of(space: Workspace) -> Places:
