@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from ruamel.yaml import YAML
 
-from rootstream.engine import bst_run, said, sharing
+from rootstream.engine import bst_run, remote_api, said, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
@@ -28,6 +29,10 @@ from rootstream.host import disk_space, process
 
 Depends = Literal["none", "build", "run", "all"]
 Stage = Literal["auto", "tree", "build", "run"]
+Result = TypeVar("Result")
+# Reasons of errors that are about a cache, not about what is built.
+_BLOB = re.compile(r"Failed to download blob (?P<hash>[0-9a-f]{64}): (?P<code>\d+)")
+LOST, PULL_FAILED = "cache-lost", "pull-failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,8 @@ class Engine:
 
     settings: Settings
     env: Mapping[str, str]
+    built: dict[Path, dict[str, str]] = field(default_factory=dict)
+    """Elements with their keys that were to be built, of each project as it was then: what may be pushed."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str], remote: Remote | None = None) -> Engine:
@@ -48,6 +55,10 @@ class Engine:
     def has_remotes(self) -> bool:
         """Say whether a cache is shared with others. Raises `UserError` engine-settings-invalid."""
         return bool(remotes_of(self.settings))
+
+    def has_push_remotes(self) -> bool:
+        """Say whether what is built is pushed to a cache. Raises `UserError` engine-settings-invalid."""
+        return any(each.push for each in remotes_of(self.settings))
 
     def show(self, project: Path, targets: Sequence[str], *, depends: Depends = "all") -> tuple[ElementState, ...]:
         """Return the elements that the targets need, in staging order, with key and state.
@@ -72,6 +83,26 @@ class Engine:
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
         return data
+
+    def usable(self, report: Reporter, *, push: bool = False) -> tuple[Remote, ...]:
+        """Return the servers that answer, with `push` those that are to be pushed to; warn of each other one once.
+
+        They are asked at the same time, and have two seconds. Raises `UserError` engine-settings-invalid.
+        """
+        remotes = tuple(each for each in remotes_of(self.settings) if each.push or not push)
+        if not remotes:
+            return ()
+        live = []
+        for remote, answer in zip(remotes, remote_api.probe(remotes, push=push), strict=True):
+            if answer.ok:
+                live.append(remote)
+            elif push:
+                text = f"nothing is pushed to {remote.name}, which {answer.text}"
+                report(Notice(level="warning", text=text))
+            else:
+                text = f"the cache {remote.name} is not used: it {answer.text}"
+                report(Notice(level="warning", text=text))
+        return tuple(live)
 
     def track(
         self, project: Path, targets: Sequence[str], report: Reporter = ignore, *, depends: Depends = "none"
@@ -98,7 +129,10 @@ class Engine:
         element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full, sandbox-missing,
         project-invalid ..., Interrupted.
         """
-        states = self._session(project, ("build",), targets, report, counts="build")
+        states = self._pulling(
+            report,
+            lambda remotes: self._session(project, ("build",), targets, report, counts="build", remotes=remotes),
+        )
         known = states and all(state.key for state in states)
         return states if known else self.show(project, targets)  # not strict: some keys come with the build
 
@@ -123,9 +157,21 @@ class Engine:
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        words += _checked([element])
+        try:
+            self._checkout(project, words, element, report, ())
+        except UserError as error:
+            if error.reason != "artifact-missing" or not self.has_remotes():
+                raise
+            self._pulling(report, lambda remotes: self._checkout(project, words, element, report, remotes))
+
+    def _checkout(
+        self, project: Path, words: Sequence[str], element: str, report: Reporter, remotes: Sequence[Remote]
+    ) -> None:
+        destination = Path(words[words.index("--directory") + 1])
+        with _interruptible(), bst_run.opened(self.settings, self.env, remotes=remotes) as run:
             try:
-                self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+                self._run(run, project, words, targets=[element], report=report)
             except UserError as error:
                 disks = {"destination": destination, "cache": self.settings.cache}
                 if error.reason == "cache-full" and disk_space.fullest(disks) == "destination":
@@ -137,6 +183,25 @@ class Engine:
                     raise
                 text = f"{element} has not been built in its current state, neither here nor in a remote cache"
                 raise UserError(error.reason, text, hint="Build it first.") from error
+
+    def push(
+        self,
+        project: Path,
+        elements: Sequence[str],
+        remote: Remote,
+        report: Reporter = ignore,
+        count: Callable[[int], None] = lambda _: None,
+    ) -> None:
+        """Push the artifacts of elements, which are in the local cache, to a server; `count` gets the bytes sent.
+
+        Raises `UserError` push-failed, cache-lost ..., Interrupted.
+        """
+        words = ("artifact", "push", "--deps", "none", *_checked(elements))
+        with _interruptible(), bst_run.opened(self.settings, self.env, remotes=(remote,), push=True) as run:
+            try:
+                self._run(run, project, words, targets=elements, report=report)
+            finally:
+                count(sum(each.sent for each in run.relay.counts.values()) if run.relay else 0)
 
     def log(self, project: Path, element: str) -> Path | None:
         """Return the log of the last build of an element, also of one that failed; None if there is none."""
@@ -155,6 +220,7 @@ class Engine:
         *,
         stage: Stage = "auto",
         mounts: Mapping[Path, str] | None = None,
+        report: Reporter = ignore,
     ) -> int:
         """Open a shell, or run a command, in an element's sandbox on our terminal; return its exit status.
 
@@ -169,7 +235,8 @@ class Engine:
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
-        with _interruptible(), bst_run.opened(self.settings, self.env, for_people=True) as run:
+        remotes = self.usable(report)
+        with _interruptible(), bst_run.opened(self.settings, self.env, for_people=True, remotes=remotes) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             env = {"TERM": "dumb", **run.env}
             return process.hand_over(command, env=env, cwd=project, umask=bst_run.UMASK)
@@ -187,7 +254,7 @@ class Engine:
         words = ("shell", "--build", *mounted, element, "--", *argv)
         with (
             _interruptible(),
-            bst_run.opened(self.settings, self.env, for_people=True) as run,
+            bst_run.opened(self.settings, self.env, for_people=True, remotes=self.usable(ignore)) as run,
             tempfile.TemporaryFile() as messages,
         ):
             status = process.hand_over(
@@ -268,12 +335,30 @@ class Engine:
         report: Reporter,
         *,
         counts: Literal["build", "fetch", ""],
+        remotes: Sequence[Remote] = (),
     ) -> tuple[ElementState, ...]:
-        with _interruptible(), bst_run.opened(self.settings, self.env, report=report) as run:
+        with _interruptible(), bst_run.opened(self.settings, self.env, report=report, remotes=remotes) as run:
             reader = self._reader(run, targets, counts)
             tell = _with_warnings(report)
-            self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
+            try:
+                self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
+            finally:
+                if counts == "build":
+                    self.built[project] = {each.name: each.key for each in reader.elements}
             return reader.elements
+
+    def _pulling(self, report: Reporter, work: Callable[[Sequence[Remote]], Result]) -> Result:
+        """Return what some work with the servers that answer returns; where they fail, without them."""
+        remotes = self.usable(report)
+        try:
+            return work(remotes)
+        except UserError as error:
+            if not remotes or error.reason not in (LOST, PULL_FAILED):
+                raise
+            names = ", ".join(each.name for each in remotes)
+            text = error.message if error.reason == LOST else f"the cache {names}: {_of_pull(error)}"
+            report(Notice(level="warning", text=f"{text}; going on without it"))
+            return work(())
 
     def _reader(self, run: bst_run.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
         return Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
@@ -290,6 +375,10 @@ class Engine:
     ) -> bytes:
         reader = reader or self._reader(run, targets, "")
         ended = bst_run.drive(run, words, cwd=project, reader=reader, report=report)
+        if ended.lost:
+            names = {remote.url: remote.name for remote in remotes_of(self.settings)}
+            gone = "; ".join(f"the cache {names.get(url, url)} {text}" for url, text in run.watch.gone.items())
+            raise UserError(LOST, gone)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
         messages = self.settings.cache / "logs" / "rootstream-failed.log"
@@ -310,6 +399,16 @@ class Engine:
                 command=process.paste(("bst", *words), cwd=project),
             )
         )
+
+
+def _of_pull(error: UserError) -> str:
+    """Return why a pull failed; of a blob, BuildStream only knows the number of an error of gRPC."""
+    first = error.message.partition("\n")[0]
+    blob = _BLOB.search(first)
+    if blob is None:
+        return first
+    what = "is not there" if blob["code"] == "5" else f"cannot be had (error {blob['code']}): it may be damaged"
+    return f"{first[: blob.start()]}the blob {blob['hash'][:12]} {what}"
 
 
 def _with_warnings(report: Reporter) -> Reporter:

@@ -16,8 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.engine import leftovers, programs, sharing
+from rootstream.engine.connect_relay import Relay, needs_proxy
 from rootstream.engine.messages import Reader
+from rootstream.engine.remotes import Remote
 from rootstream.engine.settings import Settings, configuration, quota_of
+from rootstream.engine.transfer_watch import Watch
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
 from rootstream.host import process
@@ -26,6 +29,7 @@ TICK = 0.25  # seconds
 MINUTE = 60.0  # seconds between two events on an action that goes on
 POLITE = 30.0  # seconds for bst to end its jobs after SIGINT
 FIRM = 10.0  # seconds after SIGTERM, or after its casd died
+BRIEF = 1.0  # seconds for each signal, once it waits for a server that has gone
 KEPT_LINES = 5000  # of the messages of a run, for when it fails without good words
 UMASK = 0o022  # for all commands in sandboxes, which would have the user's: it is no part of any key
 DRAIN = 2.0  # seconds to read what is left once bst has ended
@@ -35,13 +39,16 @@ DRAIN = 2.0  # seconds to read what is left once bst has ended
 class Run:
     """The surroundings of one run of `bst`: its mark, configuration file and environment.
 
-    `alone`: no other run used the cache when this one began.
+    `alone`: no other run used the cache when this one began. `watch` knows when servers that it uses are gone,
+    `relay` counts what it transfers.
     """
 
     alone: bool
     mark: str
     configuration: Path
     env: Mapping[str, str]
+    watch: Watch
+    relay: Relay | None = None
 
     def argv(self, words: Sequence[str], *, interactive: bool = False, colors: bool = False) -> tuple[str, ...]:
         """Return the command line for some words after `bst`."""
@@ -53,13 +60,19 @@ class Run:
 
 @contextlib.contextmanager
 def opened(
-    settings: Settings, env: Mapping[str, str], *, report: Reporter | None = None, for_people: bool = False
+    settings: Settings,
+    env: Mapping[str, str],
+    *,
+    report: Reporter | None = None,
+    for_people: bool = False,
+    remotes: Sequence[Remote] = (),
+    push: bool = False,
 ) -> Iterator[Run]:
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
     With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
-    messages as they are. Raises `UserError` cache-unwritable, cache-noexec,
-    engine-settings-invalid.
+    messages as they are. Of all servers it uses `remotes`, with `push` to push. Raises `UserError`
+    cache-unwritable, cache-noexec, engine-settings-invalid.
     """
 
     def say() -> None:
@@ -68,17 +81,22 @@ def opened(
             report(Notice(level="info", text=text))
 
     wait = None if report is None else say
+    relay = Relay(remotes) if remotes and not needs_proxy(env, remotes) else None
     with (
         _writable(settings.cache),
+        relay or contextlib.nullcontext(),
         sharing.leased(settings.cache, quota=quota_of(settings), wait=wait) as lease,
     ):
         mark = f"@{lease.token}:"
         file = lease.temporary / "buildstream.conf"
-        text = configuration(settings, mark=None if for_people else mark, expires=lease.alone)
+        told = None if for_people else mark
+        text = configuration(settings, mark=told, expires=lease.alone, remotes=remotes, push=push)
         file.write_text(text, encoding="utf-8")
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
-        yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked)
+        marked |= relay.environment if relay else {}
+        watch = Watch(remotes, relay)
+        yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked, watch=watch, relay=relay)
 
 
 @contextlib.contextmanager
@@ -99,31 +117,40 @@ def _writable(cache: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
-    """How a run of `bst` ended: status as `subprocess` gives it, standard output, the end of its messages."""
+    """How a run of `bst` ended: status as `subprocess` gives it, standard output, the end of its messages.
+
+    `gave_up`: it was ended because its casd had died, `lost`: because it waited for a server that had gone.
+    """
 
     status: int
     stdout: bytes
     messages: str
     gave_up: bool
+    lost: bool = False
 
 
 def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, report: Reporter) -> Ended:
     """Run `bst` to its end and report what it says.
 
-    Once its casd has died it cannot succeed; it is ended if it does not end by itself. On KeyboardInterrupt and
-    every other exception bst is stopped before the exception goes on.
+    Once its casd has died it cannot succeed; it is ended if it does not end by itself, and at once when it waits
+    for a server that has gone. On KeyboardInterrupt and every other exception bst is stopped before the exception
+    goes on.
     """
     pipe = subprocess.PIPE
     child = process.start(run.argv(words), env=run.env, cwd=cwd, stdout=pipe, stderr=pipe, umask=UMASK)
     listener = _Listener(child, reader, report)
     clock = Clock()
-    gave_up = False
+    gave_up = lost = False
     lost_at: float | None = None
     try:
         while not listener.ended():
             listener.wait(TICK)
             for event in clock.due(reader.running, time.monotonic()):
                 report(event)
+            if run.watch.lost(reader.running, time.monotonic()):
+                lost = True
+                _stop(child, listener, polite=BRIEF, firm=BRIEF)
+                leftovers.kill(run.env[leftovers.VARIABLE])
             if reader.casd_died:
                 lost_at = lost_at or time.monotonic()
                 if time.monotonic() - lost_at > FIRM:
@@ -136,7 +163,7 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
     finally:
         listener.close()
     messages = "\n".join(listener.lines)
-    return Ended(status=child.wait(), stdout=bytes(listener.stdout), messages=messages, gave_up=gave_up)
+    return Ended(status=child.wait(), stdout=bytes(listener.stdout), messages=messages, gave_up=gave_up, lost=lost)
 
 
 class Clock:
@@ -226,10 +253,12 @@ class _Listener:
                 self._report(event)
 
 
-def _stop(child: subprocess.Popen[bytes], listener: _Listener) -> None:
+def _stop(
+    child: subprocess.Popen[bytes], listener: _Listener, *, polite: float = POLITE, firm: float = FIRM
+) -> None:
     """End bst: SIGINT lets it end its jobs and its casd in order; a second Ctrl-C goes on to the next."""
     listener.stopping = True
-    for number, patience in ((signal.SIGINT, POLITE), (signal.SIGTERM, FIRM), (signal.SIGKILL, FIRM)):
+    for number, patience in ((signal.SIGINT, polite), (signal.SIGTERM, firm), (signal.SIGKILL, FIRM)):
         if child.poll() is not None:
             return
         child.send_signal(number)

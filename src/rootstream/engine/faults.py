@@ -36,9 +36,9 @@ UNHANDLED = "An unhandled exception occured"  # as BuildStream spells it
 _TRANSFERS = {
     "fetch": ("fetch-failed", "Check the network and run the same command again: finished downloads are kept."),
     "track": ("track-failed", "Check the network and the address, and run the same command again."),
-    "pull": ("pull-failed", "Check the remote caches in engine.yaml."),
-    "push": ("push-failed", "Check the remote caches in engine.yaml."),
-    "src-push": ("push-failed", "Check the remote caches in engine.yaml."),
+    "pull": ("pull-failed", "`rootstream doctor` checks the caches that are set."),
+    "push": ("push-failed", "`rootstream doctor` checks the caches that are set."),
+    "src-push": ("push-failed", "`rootstream doctor` checks the caches that are set."),
 }
 
 # the words of BuildStream, buildbox and the system, and what they mean here
@@ -262,7 +262,7 @@ def _job(outcome: Outcome) -> UserError:
             hint=_lines(log),
         )
     if failure.action != "build":
-        reason, hint = _known(failure.text) or _TRANSFERS.get(failure.action, ("engine-failed", ""))
+        reason, hint = _of_transfer(failure)
         asked = tuple((match["name"], f"{match['name']}: {match['text']}") for match in _ASKED.finditer(rest))
         for each in said.messages(outcome.log.split("\n")):
             if each.severity == "error":  # of the programs that stand before those of the host
@@ -318,6 +318,13 @@ def _job(outcome: Outcome) -> UserError:
         element=failure.element,
         asked=tuple((match["name"], match["text"]) for match in refused),
     )
+
+
+def _of_transfer(failure: Failure) -> tuple[str, str]:
+    known = _known(failure.text)
+    if known is None or (failure.action == "pull" and known[0] != "cache-full"):
+        return _TRANSFERS.get(failure.action, ("engine-failed", ""))
+    return known
 
 
 def _told(message: said.Said, element: str) -> UserError:

@@ -39,6 +39,13 @@ def end(token: str, cache: Path) -> None:
     unmount(cache)
 
 
+def kill(token: str) -> None:
+    """Kill every process of a run at once: a casd that waits for a server does not end when it is told to."""
+    for pid in members(token):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def members(token: str) -> tuple[int, ...]:
     """Return the processes, other than zombies and this one, that carry the run's token."""
     wanted = f"{VARIABLE}={token}".encode()

@@ -18,6 +18,8 @@ from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Tr
 CORE = "core activity"
 JOBS = frozenset({"fetch", "build", "pull", "push", "track", "src-push"})
 DISCARDED = "Discarded failed build"  # as it must be to try it again
+# What transfers of artifacts say of each server, with keys of 64 digits; jobs and their failures tell the same.
+TRANSFERRED = ("Remote (", "Pulled artifact ", "Pushed data from artifact ", "Pushed artifact ", "Could not pull ")
 CASD_DIED = "buildbox-casd died"
 KEPT_LINES = 400  # of text outside messages, and of one message's detail
 
@@ -183,8 +185,9 @@ class Reader:
         if message.kind == "failure" and _RETRY.fullmatch(message.text):
             # the job starts again with a START of its own; what failed stands in the log only
             del self._jobs[at]
+            level: Literal["info", "warning"] = "info" if message.action in ("pull", "push") else "warning"
             return [
-                Notice(level="warning", text=f"{message.action}: {message.text.lower()}", element=element),
+                Notice(level=level, text=f"{message.action}: {message.text.lower()}", element=element),
             ]
         del self._jobs[at]
         result: Literal["success", "failure", "skipped"] = "success"
@@ -223,6 +226,8 @@ class Reader:
             return []
         if message.element is None and message.kind in {"failure", "error", "bug"}:
             self.core_errors.append(message.text if message.kind == "failure" else text)
+            return []
+        if message.element is not None and message.text.startswith(TRANSFERRED):
             return []
         if message.kind == "failure" or message.text.endswith((" Terminated", DISCARDED)):
             # an activity inside a job or outside all jobs: what it was about is told by the job or at the end

@@ -1,7 +1,7 @@
 """Artifacts in the local cache, as BuildStream keeps them: which there are, and the blobs that each needs.
 
-A file in `artifacts/refs/PROJECT/ELEMENT/KEY` is a message `Artifact` (buildstream/v2/artifact.proto); its trees are
-messages `Directory` of the Remote Execution API, in `cas/objects/` by their SHA-256.
+A file in `artifacts/refs/PROJECT/ELEMENT/KEY` is a message `Artifact` (buildstream/v2/artifact.proto); its trees
+are messages `Directory` of the Remote Execution API, in `cas/objects/` by their SHA-256.
 """
 
 from __future__ import annotations
@@ -70,11 +70,10 @@ def blobs(cache: Path, found: Artifact) -> set[Digest]:
 
     Raises `ValueError` for messages that are none.
     """
-    digests = {Digest.of(value) for number, value in protobuf.fields(found.data) if number in _BLOBS if _is(value)}
-    for number, value in protobuf.fields(found.data):
-        if number == _LOGS and isinstance(value, bytes):
-            digests.add(Digest.of(protobuf.first(value, _LOG_DIGEST)))
-    trees = [Digest.of(value) for number, value in protobuf.fields(found.data) if number in _TREES if _is(value)]
+    parts = [(number, value) for number, value in protobuf.fields(found.data) if isinstance(value, bytes)]
+    digests = {Digest.of(value) for number, value in parts if number in _BLOBS}
+    digests |= {Digest.of(protobuf.first(value, _LOG_DIGEST)) for number, value in parts if number == _LOGS}
+    trees = [Digest.of(value) for number, value in parts if number in _TREES]
     seen: set[Digest] = set()
     while trees:
         tree = trees.pop()
@@ -97,10 +96,6 @@ def blobs(cache: Path, found: Artifact) -> set[Digest]:
 def place(cache: Path, hash_: str) -> Path:
     """Return the file of a blob."""
     return cache / "cas" / "objects" / hash_[:2] / hash_[2:]
-
-
-def _is(value: int | bytes) -> bool:
-    return isinstance(value, bytes)
 
 
 def _children(data: bytes) -> Iterator[tuple[int, Digest]]:

@@ -146,11 +146,12 @@ def build(
     began = time.monotonic()
     with project.locked(where, report, _slugs(where, wanted)) as hold:
         engine.clear()
-        if where.kind == "plain":
-            hostcode.tell(where.folder, host_code(where), os.environ, report)
-            places = _build_plain(where, wanted, engine, report)
-        else:
-            places = _build_described(where, wanted, engine, report, hold, locked=locked)
+        with shared_cache.pushed_afterwards(engine, report):
+            if where.kind == "plain":
+                hostcode.tell(where.folder, host_code(where), os.environ, report)
+                places = _build_plain(where, wanted, engine, report)
+            else:
+                places = _build_described(where, wanted, engine, report, hold, locked=locked)
     report(events.Done(text="built", elapsed=time.monotonic() - began))
     return places
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rootstream.description import user_settings
 from rootstream.description.model import Description
-from rootstream.engine import Engine, Remote
+from rootstream.engine import Engine, Remote, pushing
+from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
 
 
@@ -40,6 +42,21 @@ def recommend(description: Description, engine: Engine, environment: Mapping[str
     words = f'cache: {{url: "{description.cache.url}"}}'
     hint = f"to trust it with all your projects, write `{words}` to {_short(path)}"
     report(Notice(level="info", text=f"{text}; {hint}"))
+
+
+@contextlib.contextmanager
+def pushed_afterwards(engine: Engine, report: Reporter) -> Iterator[None]:
+    """Push what was built in the block when that has ended, however it ended; it ends as it would have anyway."""
+    try:
+        yield
+    except UserError as error:
+        if isinstance(error, Interrupted) and engine.built and engine.has_push_remotes():
+            report(Notice(level="info", text="pushing what was built before; interrupt again to leave it out"))
+        # a second interrupt ends the push, too: what the build ended with is told in any case
+        with contextlib.suppress(Interrupted):
+            pushing.push(engine, report)
+        raise
+    pushing.push(engine, report)
 
 
 def _is_decided(environment: Mapping[str, str]) -> bool:

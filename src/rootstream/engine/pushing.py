@@ -1,0 +1,133 @@
+"""Pushing what was built to the servers that are set so: after a build, apart from it, and never instead of it.
+
+What a server has afterwards is asked, not assumed: one whose disk or quota is too small takes an artifact and
+drops parts of it at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rootstream.engine import stored
+from rootstream.engine.bst import Engine
+from rootstream.engine.remote_api import Api
+from rootstream.engine.remotes import Remote
+from rootstream.engine.stored import Artifact, Digest
+from rootstream.errors import Interrupted, UserError
+from rootstream.events import Notice, Reporter
+from rootstream.formats.units import duration, size
+
+MOST_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What became of a push to one server: how many artifacts it has of how many there are, and which it lacks."""
+
+    remote: Remote
+    there: int
+    total: int
+    lacking: tuple[str, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Say whether the server has all of them."""
+        return not self.lacking
+
+
+def push(engine: Engine, report: Reporter, *, verbose: bool = False) -> tuple[Pushed, ...]:
+    """Push what the last builds of an engine have in the cache and servers lack; failed elements never.
+
+    Whatever goes wrong is a warning. `verbose` also tells of servers that had everything. Raises `Interrupted`.
+    """
+    elements = dict(engine.built)
+    engine.built.clear()
+    try:
+        if not elements or not engine.has_push_remotes():
+            return ()
+        built = {project: found for project, each in elements.items() if (found := _found(engine, each))}
+        remotes = engine.usable(report, push=True) if built else ()
+    except UserError as error:
+        report(Notice(level="warning", text=f"nothing is pushed: {error.message}"))
+        return ()
+    return tuple(
+        _push(engine, project, found, remote, report, verbose=verbose)
+        for remote in remotes
+        for project, found in built.items()
+    )
+
+
+def _found(engine: Engine, elements: Mapping[str, str]) -> tuple[Artifact, ...]:
+    found = (stored.artifact(engine.settings.cache, name, key) for name, key in elements.items() if key)
+    return tuple(each for each in found if each is not None and each.succeeded)
+
+
+def _push(
+    engine: Engine, project: Path, found: Sequence[Artifact], remote: Remote, report: Reporter, *, verbose: bool
+) -> Pushed:
+    began = time.monotonic()
+    total = len(found)
+    try:
+        needed = lacking(engine.settings.cache, found, remote)
+    except (OSError, ValueError) as error:
+        report(Notice(level="warning", text=f"nothing was pushed to {remote.name}, which {error}"))
+        return Pushed(remote=remote, there=0, total=total, lacking=tuple(each.element for each in found))
+    if not needed:
+        if verbose:
+            report(Notice(level="info", text=f"{remote.name} has all {_elements(total)} already"))
+        return Pushed(remote=remote, there=total, total=total, lacking=())
+    names = [each.element for each in found if each.name in needed]
+    said = ""
+    counted = 0
+
+    def count(sent: int) -> None:
+        nonlocal counted
+        counted = sent
+
+    try:
+        engine.push(project, names, remote, report, count)
+    except Interrupted:
+        raise
+    except UserError as error:
+        said = f": {error.message.partition(chr(10))[0]}"
+    try:
+        left = lacking(engine.settings.cache, [each for each in found if each.name in needed], remote)
+    except (OSError, ValueError) as error:
+        report(Notice(level="warning", text=f"the push to {remote.name} was broken off: it {error}"))
+        return Pushed(remote=remote, there=total - len(names), total=total, lacking=tuple(names))
+    took = duration(time.monotonic() - began)
+    done = len(names) - len(left)
+    sent = f"{size(counted)}, {took}" if counted else took
+    if done:
+        text = f"pushed {done} of {_elements(total)} to {remote.name} ({sent})"
+        report(Notice(level="info", text=text))
+    lost = tuple(each.element for each in found if each.name in left)
+    if lost:
+        some = ", ".join(lost[:MOST_NAMED]) + (f" and {len(lost) - MOST_NAMED} more" if lost[MOST_NAMED:] else "")
+        hint = said or "; its disk or quota may be too small"
+        report(Notice(level="warning", text=f"{remote.name} does not keep {some}{hint}"))
+    return Pushed(remote=remote, there=total - len(lost), total=total, lacking=lost)
+
+
+def lacking(cache: Path, found: Sequence[Artifact], remote: Remote) -> dict[str, int]:
+    """Return the names of the artifacts that a server does not have whole, each with the bytes that it lacks.
+
+    Raises `OSError` if it does not answer, `ValueError` for a damaged artifact here.
+    """
+    parts = {each.name: stored.blobs(cache, each) for each in found}
+    with Api(remote) as api:
+        answer = api.answer(api.probe(), time.monotonic())  # a server that has gone costs no more than this
+        if not answer.ok:
+            raise OSError(answer.text)
+        absent = set(api.lacking([each.name for each in found]))
+        every: dict[str, Digest] = {digest.hash: digest for digests in parts.values() for digest in digests}
+        missing = api.missing(tuple(every.values()))
+    sizes = {name: sum(each.size for each in digests if each.hash in missing) for name, digests in parts.items()}
+    return {name: size for name, size in sizes.items() if name in absent or size}
+
+
+def _elements(count: int) -> str:
+    return f"{count} element{'' if count == 1 else 's'}"

@@ -1,0 +1,55 @@
+"""Whether the servers that a run of `bst` transfers from or to are still there.
+
+BuildStream's casd waits for minutes for one that has gone, and says nothing. What passes through the relay tells
+more: while something is transferred and nothing comes, the servers are asked whether they answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rootstream.engine import remote_api
+from rootstream.engine.connect_relay import Relay
+from rootstream.engine.remotes import Remote
+
+TRANSFERS = frozenset({"pull", "push", "fetch"})
+QUIET = 4.0  # seconds without a byte until servers are asked
+SILENT = 60.0  # seconds without a byte until a transfer is given up, whatever they answer
+
+
+class Watch:
+    """Looks after the transfers of one run; `gone` has the servers that are lost, each with what is wrong."""
+
+    def __init__(self, remotes: Sequence[Remote], relay: Relay | None) -> None:
+        self._remotes = remotes
+        self._relay = relay
+        self._since: float | None = None
+        self._asked = 0.0
+        self._failures = 0
+        self.gone: dict[str, str] = {}
+
+    def lost(self, running: Sequence[tuple[str, str]], now: float) -> bool:
+        """Say whether the run waits for a server that has gone; `running` are its elements and actions."""
+        if not self._remotes or not any(action in TRANSFERS for _, action in running):
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = self._asked = now
+        quiet = now - max(self._since, self._last(now))
+        failures = sum(each.failures for each in self._relay.counts.values()) if self._relay else 0
+        if failures == self._failures and (quiet < QUIET or now - self._asked < QUIET):
+            return False
+        self._failures, self._asked = failures, now
+        answers = remote_api.probe(self._remotes)
+        self.gone = {
+            remote.url: answer.text for remote, answer in zip(self._remotes, answers, strict=True) if not answer.ok
+        }
+        if not self.gone and self._relay and quiet > SILENT:
+            self.gone = {remote.url: f"has sent nothing for {SILENT:.0f} s" for remote in self._remotes}
+        return bool(self.gone)
+
+    def _last(self, now: float) -> float:
+        """Return when the last byte passed; long ago where nobody counts, so that servers are asked regularly."""
+        if self._relay is None:
+            return now - QUIET
+        return max((each.last for each in self._relay.counts.values()), default=0.0)
