@@ -19,6 +19,7 @@ FLOORS: Sequence[set[str]] = (
     {"cli"},
     {"verbs"},
     {"plan", "engine", "buildroot", "boot", "netboot", "progress"},
+    {"report"},
     {"description", "project"},
     {"sandbox", "recipes", "rootstream_bst"},
     {"archives", "fetch", "host"},
@@ -35,6 +36,7 @@ BESIDE = {
 ONLY = {
     "engine": {"architectures", "errors", "events", "fetch", "formats", "host"},
     "progress": {"errors", "events", "formats", "host"},
+    "report": {"archives", "description", "errors", "events", "formats", "host", "project"},
     "boot": {"architectures", "description", "errors", "events", "formats", "host"},
     "sandbox": {"formats"},
     "rootstream_bst": {"archives", "fetch", "formats"},

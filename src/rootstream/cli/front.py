@@ -22,6 +22,10 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "shell": "Open a shell in the build sandbox of an element.",
         "clean": "Delete generated files of the project.",
     },
+    "Know what is in it": {
+        "sbom": "Print the bill of materials of a system.",
+        "why": "Say where a file of an image comes from.",
+    },
     "Boot and check": {
         "run": "Boot a system in QEMU with its console on this terminal.",
         "verify": "Boot systems in QEMU and run their checks.",

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rootstream import __version__
-from rootstream.cli import boot, build, buildroot, host, netboot, projects
+from rootstream.cli import boot, build, buildroot, host, netboot, projects, report
 from rootstream.cli.config import config
 from rootstream.cli.front import Front, echo
 from rootstream.cli.passwd import passwd
@@ -48,6 +48,8 @@ for command in (
     build.show,
     build.log,
     build.shell,
+    report.sbom,
+    report.why,
     boot.run,
     boot.verify,
     buildroot.make,

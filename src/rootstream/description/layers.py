@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
+from rootstream.description.product import License
 from rootstream.description.system import (
     Account,
     GitAddress,
@@ -16,6 +17,7 @@ from rootstream.description.system import (
     Mode,
     Model,
     Number,
+    OneLine,
     OneOf,
     PackageName,
     Port,
@@ -154,15 +156,6 @@ class Device(Model):
     """Group, by name or ID."""
 
 
-def _one_line(value: str) -> str:
-    if not value.strip() or any(ord(c) < 32 for c in value):  # noqa: PLR2004
-        raise ValueError("expected text on one line")
-    return value
-
-
-OneLine = Annotated[str, AfterValidator(_one_line), Means("text on one line")]
-
-
 class Sshd(Model):
     """Login policy of the SSH server in the root (OpenSSH or Dropbear)."""
 
@@ -222,6 +215,12 @@ class SourcePackage(Model):
     ) = None
     """Go: the module path, by default that in go.mod, or the name. Python: `setuptools` (the default), `flit`
     ..."""
+    version: OneLine | None = None
+    """Version, for the bill of materials; by default that of the product."""
+    supplier: OneLine | None = None
+    """Who supplies it, for the bill of materials; by default that of the product."""
+    license: License | None = None
+    """Terms, as an SPDX license expression, for the bill of materials; by default those of the product."""
 
 
 class SecretFile(Model):

@@ -12,6 +12,7 @@ from rootstream.description.images import Image
 from rootstream.description.layers import Layer
 from rootstream.description.machine import Machine
 from rootstream.description.machines import MOST_MACHINES, NetMachine, Serve
+from rootstream.description.product import Product
 from rootstream.description.recommended import RecommendedCache
 from rootstream.description.roots import Root
 from rootstream.description.system import Kernel, Model, Name, PackageName, Suite
@@ -31,6 +32,8 @@ class System(Model):
     """Instruction set of a RISC-V processor: `gc` (the default, with floating point) or `imac` (without)."""
     description: str = ""
     """What the system is for."""
+    product: Product = Product()
+    """What the bill of materials says of the system itself."""
     root: Root
     """Where the root file system comes from."""
     kernel: Kernel | None = None

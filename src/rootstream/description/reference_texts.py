@@ -168,6 +168,13 @@ systems:
     checks:
       - console: "hello login:"
 """,
+    "product": """\
+product:
+  name: Example Gateway
+  version: "1.4"
+  supplier: Example Ltd
+  license: LicenseRef-proprietary
+""",
     "root": "root: busybox",
     "root: busybox": """\
 root:

@@ -83,6 +83,13 @@ def _octal(value: object) -> int:
     return int(text.removeprefix("0o"), 8)
 
 
+def _one_line(value: str) -> str:
+    if not value.strip() or any(ord(c) < 32 for c in value):  # noqa: PLR2004
+        raise ValueError("expected text on one line")
+    return value
+
+
+OneLine = Annotated[str, AfterValidator(_one_line), Means("text on one line")]
 Whole = Annotated[int, Field(ge=0)]
 Size = Annotated[
     int,

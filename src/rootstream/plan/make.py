@@ -102,7 +102,7 @@ def built_alike(description: Description, described: Described) -> Described:
     """Return the first of a system and its variants that is built alike: booted and checked otherwise at most."""
 
     def built(each: Described) -> dict[str, Any]:
-        return each.system.model_dump(exclude={"description", "machine", "checks"})
+        return each.system.model_dump(exclude={"description", "product", "machine", "checks"})
 
     wanted = built(described)
     family = (each for each in description.systems if each.name == described.name)
@@ -168,6 +168,7 @@ def _system(draft: _Draft, described: Described, debian: Debian, read: inputs.In
         epoch=system.epoch,
         secrets=hidden.secrets,
         initrd=debian_kernel.INITRD if system.kernel and system.kernel.package else None,
+        compiled=built is not None and built.asked is not None,
     )
     return _target(draft, described, context)
 
@@ -254,12 +255,20 @@ def _python_version(system: System, debian: Debian) -> str | None:
 
 
 def _root(draft: _Draft, context: Context, made: Sequence[PlannedImage]) -> tuple[str, ...]:
-    """Add the finished root where an image is made from it, and return the element with notes about it, if any."""
+    """Add the finished root where an image is made from it, and return the elements with notes about it."""
+    if not context.recipe.packed and not any(context.root in done.element.uses() for done in made):
+        return ()
+    inventory = finished_root.inventory_element(context.recipe, context.kernel if context.compiled else None)
+    draft.add(inventory)
+    draft.files.update(context.recipe.files())
+    return (inventory.name, *_noted(draft, context, made))
+
+
+def _noted(draft: _Draft, context: Context, made: Sequence[PlannedImage]) -> tuple[str, ...]:
     noted = not context.recipe.packed or any(done.notes for done in made)
     if noted and not any(context.root in done.element.uses() for done in made):
         return ()
     draft.add(finished_root.element(context.recipe))
-    draft.files.update(context.recipe.files())
     if noted:
         return ()
     notes = finished_root.notes_element(context.slug, context.root)

@@ -61,7 +61,9 @@ class PreparedPlan:
 class Element:
     """A BuildStream element; `name` is its file name below the elements folder.
 
-    `prepared` is for whoever looks into it, and no part of what is built.
+    `prepared` is for whoever looks into it, and no part of what is built. `ships` says that what its sources hold
+    gets into images, and names what a source tree is of; of other elements, images have nothing but parts of the
+    packages in `links` (patterns of names), which what is built with them is linked or installed with.
     """
 
     name: str
@@ -72,6 +74,8 @@ class Element:
     needs: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     prepared: PreparedPlan | None = None
+    ships: str | None = None
+    links: tuple[str, ...] = ()
     variables: Mapping[str, str] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Json] = field(default_factory=dict)

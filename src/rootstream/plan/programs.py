@@ -18,6 +18,7 @@ KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
 BUILDROOT = "programs-buildroot.bst"
 REQUESTS = "programs-requests.bst"
+INVENTORY = "programs-inventory.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream.sandbox"
 # What each element holds: packages whose modules are programs, and files beside modules that they read.
@@ -26,6 +27,7 @@ PROGRAMS = {
     IMAGES: ("images", "rootfs"),
     BUILDROOT: ("buildroot",),
     REQUESTS: ("requests",),
+    INVENTORY: ("inventory",),
 }
 _EXPLAIN = ("rootstream/formats/kconfig/explain.c",)
 DATA = {KCONFIG: _EXPLAIN, REQUESTS: _EXPLAIN}
@@ -63,8 +65,8 @@ def _compiled() -> Element:
 
 
 def elements() -> tuple[tuple[Element, ...], dict[str, bytes]]:
-    """Return the elements that hold the programs for Kconfig and images, and their files."""
-    made, files = _imports(KCONFIG, IMAGES)
+    """Return the elements that hold the programs for Kconfig, images and inventories, and their files."""
+    made, files = _imports(KCONFIG, IMAGES, INVENTORY)
     return (*made, _compiled()), files
 
 

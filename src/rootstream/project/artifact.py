@@ -19,7 +19,9 @@ from rootstream.sandbox.program import Mistake
 
 SPARSE = ".sparse"
 # Of a folder below out/: what is written beside the files of an artifact.
-RESERVED = frozenset(("SHA256SUMS", "manifest.json", "verify"))
+RESERVED = frozenset(("SHA256SUMS", "manifest.json", "inventory.jsonl", "sbom.cdx.json", "verify"))
+INVENTORY = "inventory.jsonl"
+MOST_INVENTORY = 1 << 30  # bytes
 MOST_NOTES = 16 << 20  # bytes of one file of notes
 LONGEST = 512  # bytes of a path: room is left for that of the project
 
@@ -121,6 +123,22 @@ def warnings(checkout: Path, target: str) -> tuple[str, ...]:
             if not all(isinstance(each, str) for each in found):
                 raise _refused("export-damaged", target, f"notes/{name}", "is not a list of strings")
     return tuple(found)
+
+
+def take_inventory(checkout: Path, folder: Path, target: str) -> bool:
+    """Move the list of a root's files to `folder`, if the build made one; say whether it did.
+
+    Raises `UserError` export-special-file, export-damaged, OSError.
+    """
+    path = checkout / "notes" / INVENTORY
+    if _kind(checkout / "notes") != stat.S_IFDIR or _kind(path) is None:
+        return False
+    if _kind(path) != stat.S_IFREG:
+        raise _refused("export-special-file", target, f"notes/{INVENTORY}", "is not a regular file")
+    if path.stat().st_size > MOST_INVENTORY:
+        raise _refused("export-damaged", target, f"notes/{INVENTORY}", f"has more than {MOST_INVENTORY} bytes")
+    shutil.move(path, folder / INVENTORY)
+    return True
 
 
 def _note(checkout: Path, name: str, target: str) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,6 +29,7 @@ from rootstream.project.secret_injection import fill
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 CHUNK = 1 << 20
+DESCRIBING = (artifact.INVENTORY, "sbom.cdx.json")  # what an export may have beside its images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class Facts:
     times: Mapping[str, int] = field(default_factory=dict)
     noted: Mapping[str, str] = field(default_factory=dict)
     private: bool = False
+    contents: Mapping[str, Any] = field(default_factory=dict)
+    describe: Callable[[Mapping[str, Any], Path | None], Mapping[str, bytes]] | None = None
+    """Makes further files of the manifest and the list of the root's files, if there is one."""
 
     @property
     def mark(self) -> str:
@@ -104,7 +108,7 @@ def stored(path: Path) -> int:
     return path.stat().st_blocks * 512
 
 
-def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
+def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> dict[str, Any]:
     files = [
         {
             "name": name,
@@ -125,16 +129,22 @@ def _manifest(folder: Path, sums: Mapping[str, str], facts: Facts) -> str:
         "elements": list(facts.elements),
         "inputs": list(facts.inputs),
         "dropped": list(facts.dropped) or None,
+        "contents": dict(facts.contents) or None,
     }
-    return json.dumps({key: value for key, value in data.items() if value is not None}, indent=1) + "\n"
+    return {key: value for key, value in data.items() if value is not None}
 
 
 def describe(folder: Path, names: Sequence[str], facts: Facts) -> None:
-    """Write SHA256SUMS and manifest.json for the files of a folder."""
+    """Write SHA256SUMS, manifest.json and what is made of it for the files of a folder."""
     sums = dict(zip(names, checksums([folder / name for name in names]), strict=True))
-    lines = "".join(f"{digest}  {name}\n" for name, digest in sums.items())
-    (folder / "SHA256SUMS").write_text(lines, "utf-8")
-    (folder / manifest.NAME).write_text(_manifest(folder, sums, facts), "utf-8")
+    data = _manifest(folder, sums, facts)
+    (folder / manifest.NAME).write_text(json.dumps(data, indent=1) + "\n", "utf-8")
+    beside = [folder / artifact.INVENTORY] if (folder / artifact.INVENTORY).exists() else []
+    for name, content in (facts.describe(data, beside[0] if beside else None) if facts.describe else {}).items():
+        (folder / name).write_bytes(content)
+        beside.append(folder / name)
+    sums |= {path.name: digest for path, digest in zip(beside, checksums(beside), strict=True)}
+    (folder / "SHA256SUMS").write_text("".join(f"{digest}  {name}\n" for name, digest in sums.items()), "utf-8")
 
 
 def exchange(new: Path, place: Path) -> None:
@@ -176,6 +186,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             new = scratch / "new"
             new.mkdir(mode=0o755)
             names = artifact.take(checkout, new, facts.target)
+            artifact.take_inventory(checkout, new, facts.target)
             told = artifact.warnings(checkout, facts.target)
             for name, times in facts.times.items():
                 fill(new / name, facts.secrets, times)
@@ -210,6 +221,7 @@ def results(place: Path) -> tuple[Path, ...]:
 
 def _fingerprint(place: Path) -> dict[str, list[int]]:
     names = [str(path.relative_to(place)) for path in results(place)] + ["SHA256SUMS", "manifest.json"]
+    names += [name for name in DESCRIBING if nofollow.check(place.parent, place / name)]
     found = {}
     for name in names:
         status = (place / name).stat()

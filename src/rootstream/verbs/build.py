@@ -21,7 +21,9 @@ from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
 from rootstream.project import export, lock, placeholders, project
 from rootstream.project import host_code as hostcode
-from rootstream.verbs import changes, collection, origins, shared_cache, update
+from rootstream.report import sbom
+from rootstream.sandbox.tree import BASE
+from rootstream.verbs import changes, collection, contents, origins, shared_cache, update
 from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
 
@@ -36,7 +38,9 @@ class PreparedProject:
 
     def digest(self, target: str) -> str:
         """Return what stands for everything that decides a target's result."""
-        return text.digest(self.plan, self.outputs[target].element, _versions())
+        product = self.described(target).system.product.model_dump(exclude_none=True)
+        also = (*_versions(), json.dumps(product)) if product else _versions()
+        return text.digest(self.plan, self.outputs[target].element, also)
 
     def mark(self, target: str) -> str:
         """Return what stands for everything that decides a target's exported files, secrets included."""
@@ -55,12 +59,17 @@ class PreparedProject:
         return changes.noted(self.described(target), self.description.debian, self.project.folder, _versions())
 
     def inputs(self, target: str) -> tuple[Mapping[str, Any], ...]:
-        """Return the pinned inputs of a target: each with its source and its ref."""
+        """Return the pinned inputs of a target: each with its source and its ref, and what gets into images."""
+        shipped = contents.ships(self.plan, self.outputs[target].element)
         names = self.plan.closure(self.outputs[target].element)
         requests = {
             source.request() for name in names for source in self.plan.elements[name].sources if source.locked
         }
-        return tuple({"source": json.loads(each), "ref": self.plan.refs[each]} for each in sorted(requests))
+        return tuple(
+            {"source": json.loads(each), "ref": self.plan.refs[each]}
+            | ({"ships": shipped[each]} if each in shipped else {})
+            for each in sorted(requests)
+        )
 
 
 def _versions() -> tuple[str, ...]:
@@ -317,6 +326,10 @@ def _facts(prepared: PreparedProject, target: str, keys: Mapping[str, str]) -> e
         times=prepared.outputs[target].times,
         noted=prepared.noted(target),
         private=prepared.is_private(target),
+        contents=contents.contents(
+            described, prepared.plan, prepared.outputs[target].element, prepared.project.folder
+        ),
+        describe=sbom.beside,
     )
 
 
@@ -353,6 +366,8 @@ def _build_plain(
                 inputs=(),
                 elements=tuple({"name": state.name, "key": state.key} for state in states),
                 version=__version__,
+                contents={"origins": {BASE: {"unknown": element}}},
+                describe=sbom.beside,
             )
             _checkout(where, target, element, facts, engine, report)
         places.append(where.out(target))

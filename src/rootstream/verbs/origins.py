@@ -7,7 +7,7 @@ systems that need this element. The file is read again, since this is only wante
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -59,6 +59,49 @@ def placed(error: UserError, plan: Plan, description: Path) -> UserError:
         came_along = any(not name.startswith("/") for name, _ in error.asked)  # a path came from a table
         error.where = next(words, None) or (_fallback(top, targets, asks=error.asks) if came_along else None)
     return error
+
+
+def asked_for(description: Path, target: str, names: Sequence[str]) -> Where | None:
+    """Return the first place in a description that names one of some packages, folders or requirements."""
+    try:
+        top, _ = parse(description.read_bytes(), description)
+    except (OSError, UserError):
+        return None
+    nodes = tuple(_nodes(top, [target]))
+    for name in names:
+        for node in nodes:
+            found = next(_places(node, name), None) or next(_listed(node, name, description.parent), None)
+            if found is not None:
+                return found
+    return None
+
+
+def key_of(description: Path, target: str, key: str) -> Where | None:
+    """Return the place of a key of a system, or of the last of its layers that has it."""
+    try:
+        top, _ = parse(description.read_bytes(), description)
+    except (OSError, UserError):
+        return None
+    systems = top.get("systems") if isinstance(top, MappingNode) else None
+    name, _, variant = target.partition("@")
+    system = systems.get(name) if isinstance(systems, MappingNode) else None
+    variants = system.get("variants") if isinstance(system, MappingNode) else None
+    chosen = variants.get(variant) if isinstance(variants, MappingNode) and variant else None
+    for node in (chosen, system):
+        found = _key(node, key) if isinstance(node, MappingNode) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _key(system: MappingNode, key: str) -> Where | None:
+    layers = system.get("layers")
+    items = layers.items if isinstance(layers, SequenceNode) else ()
+    for node in (*reversed(items), system):
+        entry = node.entries.get(key) if isinstance(node, MappingNode) else None
+        if entry is not None:
+            return entry.key.where
+    return None
 
 
 def _asked(plan: Plan, element: str) -> Iterator[str]:

@@ -65,7 +65,7 @@ def test_what_is_inside_changes_the_capsule_and_not_its_kernel(folder: Path, pat
     (folder / path).write_text("other\n")
     after = digests(planned(folder, **words)[0])
     changed = {name.split("-")[0] for name in before if before[name] != after[name]}
-    assert changed == {"image", "system"} | ({"root"} if path.startswith("overlay") else set())
+    assert changed == {"image", "system"} | ({"root", "inventory"} if path.startswith("overlay") else set())
 
 
 def test_uimages_hold_other_images(folder: Path) -> None:

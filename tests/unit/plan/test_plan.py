@@ -114,14 +114,14 @@ def test_modes_and_times_of_a_checkout_do_not_matter(folder: Path) -> None:
 def test_an_overlay_changes_the_root_and_its_images_only(folder: Path) -> None:
     before = digests(folder, describe())
     (folder / "overlay" / "etc" / "motd").write_text("other\n")
-    assert changed(before, digests(folder, describe())) == {"root", "image", "system"}
+    assert changed(before, digests(folder, describe())) == {"root", "inventory", "image", "system"}
 
 
 def test_a_kernel_fragment_leaves_the_root_alone(folder: Path) -> None:
     before = digests(folder, describe())
     (folder / "linux.config").write_text("CONFIG_B=y\n")
     after = digests(folder, describe())
-    assert changed(before, after) == {"linux", "image", "system"}
+    assert changed(before, after) == {"linux", "inventory", "image", "system"}
     assert (
         before["image-box-initramfs-" + name_hash(before, "initramfs")]
         == after["image-box-initramfs-" + name_hash(after, "initramfs")]

@@ -14,7 +14,18 @@ from typing import Any
 
 from rootstream import __version__, events
 from rootstream.buildroot import info, interactive, outside
-from rootstream.buildroot.build import collect, installed, keys, make_run, notes, opening, removal, stale, target
+from rootstream.buildroot.build import (
+    collect,
+    installed,
+    keys,
+    make_run,
+    notes,
+    opening,
+    parts,
+    removal,
+    stale,
+    target,
+)
 from rootstream.buildroot.build.decision import Decision, explain
 from rootstream.buildroot.config import configuration, package_check
 from rootstream.buildroot.config.configuration import Composed
@@ -24,9 +35,10 @@ from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description.images.files import Files
 from rootstream.description.model import Described
 from rootstream.host import temporary
-from rootstream.project import export, placeholders, project
+from rootstream.project import artifact, export, placeholders, project
 from rootstream.project.lock import Lock
 from rootstream.project.project import Alone
+from rootstream.report import sbom
 
 
 def plan(
@@ -245,9 +257,14 @@ def exported(
         version=__version__,
         epoch=system.epoch,
         private=placeholders.has_secrets(system.layers),
+        contents=parts.contents(space),
+        describe=sbom.beside,
     )
     with temporary.folder("collect-", where.work) as scratch:
         collect.copy(found, scratch / "images", space.env)
+        if images == space.images:  # of a graph, no folder here has the files of the root
+            (scratch / "notes").mkdir()
+            parts.write(space, scratch / "notes" / artifact.INVENTORY)
         return export.export(where, scratch, facts, report)
 
 

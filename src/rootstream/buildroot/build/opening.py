@@ -28,6 +28,8 @@ from rootstream.formats.kconfig.fragment import Problem
 from rootstream.project import placeholders, project
 from rootstream.project.lock import Lock
 
+EXPORT = 1  # to be raised when exports get something else from the same build
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
@@ -77,6 +79,7 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
     words = {
         "system": described.model_dump(mode="json"),
         "tree": identity,
+        "export": EXPORT,
         "files": contents.digest(files),
         "python": python_layer.noted(workspace(where, described, where.folder, {}).folder),
         "versions": [__version__, metadata.version("pydantic")],

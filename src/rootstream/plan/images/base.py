@@ -58,6 +58,8 @@ class Context:
     secrets: tuple[Secret, ...] = ()
     initrd: str | None = None
     """Path of the archive that mounts the root, for a kernel whose drivers are modules."""
+    compiled: bool = False
+    """Whether the kernel is compiled here."""
     name: str = ""
     """Name of the file of the image that is planned."""
     inner: PlannedImage | None = None
@@ -69,7 +71,8 @@ class Making:
     """How an image is made: commands, and the files beside them, which are below `spec` in the sandbox.
 
     `root`, `kernel`, `programs` and `compilers` say what it builds with; `sets` are further elements, each with
-    its place in the sandbox, that come into the plan with it.
+    its place in the sandbox, that come into the plan with it. `links` are packages of the base that it has
+    parts of.
     """
 
     commands: Sequence[str]
@@ -80,6 +83,7 @@ class Making:
     compilers: bool = False
     sets: tuple[tuple[Element, Dependency], ...] = ()
     layers: Layers | None = None
+    links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

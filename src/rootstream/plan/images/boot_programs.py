@@ -20,6 +20,7 @@ def stub_element(debian: Debian, arch: Architecture) -> Element:
         name=_stub_name(arch),
         kind="import",
         description=f"The EFI stub of systemd for {arch}",
+        ships="packages",
         sources=(_plain(debian_packages(debian, ARCHITECTURES[arch].debian_word, ("systemd-boot-efi",))),),
     )
 
@@ -54,6 +55,7 @@ def opensbi_element(debian: Debian) -> Element:
         name=OPENSBI,
         kind="import",
         description="OpenSBI, which starts kernels on RISC-V",
+        ships="packages",
         sources=(_plain(debian_packages(debian, ARCHITECTURES[HOST].debian_word, ("opensbi",))),),
     )
 
@@ -74,6 +76,7 @@ def isolinux_element(debian: Debian) -> Element:
         name=ISOLINUX,
         kind="import",
         description="isolinux",
+        ships="packages",
         sources=(_plain(debian_packages(debian, ARCHITECTURES[HOST].debian_word, ("isolinux",))),),
     )
 

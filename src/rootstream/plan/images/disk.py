@@ -36,6 +36,7 @@ def made(image: Disk, context: Context, form: str, name: str) -> Making:
         files=files,
         kernel=True,
         sets=boot_programs.stub_of(context) if image.uefi else (),
+        links=("syslinux", "syslinux-common") if image.loader == "syslinux" else (),
     )
 
 

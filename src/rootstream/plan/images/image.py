@@ -32,6 +32,7 @@ def element(image: Image, context: Context, inner: PlannedImage | None) -> Plann
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(context.epoch)},
         public=making.layers.public if making.layers else {},
+        links=making.links,
     )
     return PlannedImage(
         element=made,

@@ -74,6 +74,7 @@ def _import(label: str, source: Source, description: str) -> Element:
         name=f"{label}-{short_hash(source.request())}.bst",
         kind="import",
         description=description,
+        ships="packages",
         sources=(source,),
     )
 

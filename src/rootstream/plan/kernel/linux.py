@@ -83,6 +83,7 @@ def kernel(
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
         prepared=PreparedPlan(commands=len(preparing), folder=f"{WORK}/tree", make=f'make -j"$JOBS" {making}'),
+        ships="linux",
         variables={"strip-binaries": ""},
         environment={
             "KBUILD_BUILD_TIMESTAMP": stamp,

@@ -69,6 +69,7 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
         name=f"musl-{tools.label}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
         kind="manual",
         description=f"The C library musl for {tools.label}, static",
+        ships="musl",
         builds_with=tools.builds_libc_with(),
         sources=tree.sources,
         commands=commands,
@@ -162,6 +163,7 @@ def busybox(
         sources=(*tree.sources, *((local(str(folder), directory="fragments"),) if files else ())),
         commands=commands,
         prepared=PreparedPlan(commands=len(preparing), folder=f"{WORK}/tree", make=f"make {words}"),
+        ships="busybox",
         variables={"strip-binaries": ""},
         environment={
             "SOURCE_DATE_EPOCH": str(epoch),

@@ -249,6 +249,7 @@ def _unpacked(
         name=f"debian-{slug}-{short_hash(wanted.request(), exclude, include)}-unpacked.bst",
         kind="import",
         description=f"Packages of {'+'.join(suites)}, unpacked",
+        ships="packages",
         sources=(replace(wanted, words={**wanted.words, "exclude": list(exclude), "include": list(include)}),),
     )
 
@@ -356,6 +357,7 @@ def xattr_program(epoch: int) -> tuple[Element, dict[str, bytes]]:
         name=f"apply-xattrs-systemd-{short_hash(commands, source.decode(), _UNIT, epoch)}.bst",
         kind="manual",
         description="Sets the extended attributes of an initramfs that systemd starts",
+        links=("libc6-dev",),
         builds_with=(Dependency(element=base.NAME),),
         sources=(local(folder),),
         commands=commands,

@@ -19,6 +19,7 @@ from rootstream.sandbox.rootfs.spec import Device, Group, Permission, RootLogin,
 PATH = "/root.tar"
 REPORT = "/notes/dropped.json"
 WARNINGS = "/notes/warnings.json"
+INVENTORY = "/notes/inventory.jsonl"
 
 
 def spec(  # noqa: C901, PLR0912  (one case for each kind of layer)
@@ -112,6 +113,32 @@ def notes_element(slug: str, root: str) -> Element:
         builds_with=(Dependency(element=base.NAME), Dependency(element=root)),
         commands=tuple(f'install -D -m 644 {path} "%{{install-root}}{path}"' for path in (REPORT, WARNINGS)),
         variables={"strip-binaries": ""},
+    )
+
+
+def inventory_element(recipe: Recipe, kernel: str | None) -> Element:
+    """Return the element with the list of a root's files and where they come from, for the export.
+
+    `kernel` is the element of a kernel that was compiled. No image is made of the list: a new one rebuilds none.
+    """
+    places = [each for each in recipe.needs() if each not in programs.needs()]
+    places += [each for each in ([Dependency(element=kernel)] if kernel else []) if each not in places]
+    words = [
+        f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('inventory.root')}",
+        *recipe.begin(),
+        *recipe.finish("--over"),
+        *(["--config linux=/kernel/config", "--release /kernel/release"] if kernel else []),
+        f'--output "%{{install-root}}{INVENTORY}"',
+    ]
+    return Element(
+        name=f"inventory-{recipe.slug}.bst",
+        kind="manual",
+        description=f"What the files of {recipe.slug} come from",
+        builds_with=(*places, Dependency(element=programs.INVENTORY)),
+        sources=(local(str(recipe.folder), directory="layers"),),
+        commands=('mkdir -p "%{install-root}/notes"', " \\\n  ".join(words)),
+        variables={"strip-binaries": ""},
+        environment={"SOURCE_DATE_EPOCH": str(recipe.epoch)},
     )
 
 

@@ -29,6 +29,8 @@ INSTALL = 'DESTDIR="%{install-root}"'
 # What each way of building wants beside the base: a package of Debian.
 TOOLS = {"cmake": "cmake", "meson": "meson", "go": "golang-go", "cargo": rust.TOOL}
 WITHOUT_MUSL = ("go", "cargo")
+# Packages of Debian with the libraries that programs are linked with statically.
+LINKED = {"go": ("golang-*-src",), "cargo": rust.LINKED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,11 @@ def wanted(layers: tuple[Layer, ...]) -> tuple[SourcePackage, ...]:
     return tuple(each for layer in layers if isinstance(layer, PackagesLayer) for each in layer.packages)
 
 
+def archive_path(package: SourcePackage) -> str:
+    """Return where a plan has the folder of a package."""
+    return f"files/package-{package.name}-{short_hash(package.source)}/{TARBALL}"
+
+
 def packages(
     described: tuple[SourcePackage, ...],
     trees: Mapping[str, Content],
@@ -58,7 +65,7 @@ def packages(
     beside: list[Element] = []
     files: dict[str, Content] = {}
     for package in described:
-        path = f"files/package-{package.name}-{short_hash(package.source)}/{TARBALL}"
+        path = archive_path(package)
         files[path] = trees[package.source]
         builder = toolchain.beside(TOOLS[package.build], debian) if package.build in TOOLS else None
         library = rust.library(tools, debian) if package.build == "cargo" else None
@@ -97,6 +104,7 @@ def _element(
         builds_with=needs,
         sources=(local(path),),
         commands=commands,
+        links=LINKED.get(package.build, ()),
         variables={"strip-binaries": ""},
         environment={
             "SOURCE_DATE_EPOCH": str(epoch),

@@ -64,6 +64,7 @@ def element(
         name=f"python-{arch}-{short_hash([each.request() for each in sources], commands, epoch)}.bst",
         kind="manual",
         description=f"Packages for Python {python} on {arch}",
+        ships="python",
         builds_with=(
             Dependency(element=builder.name if builder else base.NAME),
             Dependency(element=programs.IMAGES),

@@ -15,6 +15,7 @@ from rootstream.plan.sources import WORK, compiling, debian_packages
 from rootstream.plan.toolchain import Toolchain
 
 TOOL = "cargo"
+LINKED = ("libc6-dev", "libstd-rust-dev")
 STD = "/rust"  # where the library of another processor is staged
 TREE = f"{WORK}/tree"
 

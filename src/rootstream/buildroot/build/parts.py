@@ -1,0 +1,174 @@
+"""What Buildroot knows of the packages that it has built, and which of them its files come from, for an export."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rootstream.buildroot import info
+from rootstream.buildroot.build import installed
+from rootstream.buildroot.info import BuildrootPackage
+from rootstream.buildroot.sources import downloads
+from rootstream.buildroot.workspace import Workspace
+from rootstream.description import layers
+from rootstream.host import nofollow
+
+FORMAT = 1
+APPLIED = ".applied_patches_list"  # Buildroot, support/scripts/apply-patches.sh
+MOST_LIST = 1 << 20
+CHUNK = 1 << 20
+KINDS = {
+    stat.S_IFREG: "file",
+    stat.S_IFDIR: "directory",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFCHR: "character device",
+    stat.S_IFBLK: "block device",
+    stat.S_IFIFO: "fifo",
+}
+
+
+def contents(space: Workspace) -> dict[str, Any]:
+    """Return what a manifest has under `contents` for a system that Buildroot builds."""
+    system = space.described.system
+    known = info.known(space)
+    paths = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
+    return {
+        "product": system.product.model_dump(exclude_none=True),
+        "own": [{"kind": "overlay", "name": path.rstrip("/"), "folder": path} for path in paths],
+        "buildroot": [_package(space, each) for each in known.values()],
+        "origins": {f"overlay {path}": {"overlay": path, "component": path.rstrip("/")} for path in paths},
+    }
+
+
+def _package(space: Workspace, package: BuildrootPackage) -> dict[str, Any]:
+    told = info.variables(space, package.name)
+    strong = downloads.hashes_of(package, space.tree)
+
+    def word(name: str) -> str:
+        return " ".join(told.get(f"{package.prefix}{name}", "").split())
+
+    files = [
+        {"name": name, "url": _url(uris, source), "sha256": strong.get(name, {}).get("sha256")}
+        for source, uris in package.downloads
+        for name in (source.rpartition("/")[2],)
+    ]
+    found: dict[str, Any] = {
+        "name": package.name,
+        "version": package.version,
+        "host": package.kind == "host",
+        "license": word("LICENSE"),
+        "cpe": word("CPE_ID") if word("CPE_ID_VALID") == "YES" else None,
+        "ignored": word("IGNORE_CVES").split(),
+        "patches": _patches(space, package),
+        "downloads": [{key: value for key, value in each.items() if value} for each in files],
+        "virtual": word("IS_VIRTUAL") == "YES",
+    }
+    return {key: value for key, value in found.items() if value}
+
+
+def _url(uris: tuple[str, ...], source: str) -> str | None:
+    """Return where upstream has a file: the last place, after the mirrors."""
+    plain = [
+        each.partition("+")[2] for each in uris if each.partition("+")[0].partition("|")[0] in ("http", "https")
+    ]
+    return f"{plain[-1].rstrip('/')}/{source}" if plain else None
+
+
+def _patches(space: Workspace, package: BuildrootPackage) -> list[str]:
+    """Return the patches that were applied, as Buildroot has noted them or, without its folder, as it would."""
+    noted = space.output / package.build / APPLIED
+    if package.build and noted.is_file() and not noted.is_symlink():
+        lines = noted.read_text("utf-8", "replace")[:MOST_LIST].splitlines()
+        return [line.strip().rpartition("/")[2] for line in lines if line.strip()]
+    if not package.folder:
+        return []
+    folder = space.tree / package.folder
+    found = [*folder.glob("*.patch"), *folder.glob(f"{package.version}/*.patch")] if package.version else []
+    return sorted(path.name for path in found)
+
+
+def write(space: Workspace, path: Path) -> bool:
+    """Write the list of the files of target/, and say whether there is such a folder.
+
+    Owners are left out: Buildroot gives files theirs only while it writes an image.
+    """
+    root = space.output / "target"
+    if not nofollow.check(space.output.parent, root):
+        return False
+    claims = installed.claims(space)["target"]
+    names = {Path(each.build).name: each.name for each in info.known(space).values() if each.build}
+    owners: dict[str, list[str]] = {}
+    for folder, paths in sorted(claims.items()):
+        for each in paths:
+            owners.setdefault(each, []).append(names.get(folder, folder))
+    with path.open("w", encoding="ascii") as file:
+        for row in ({"record": "format", "format": FORMAT}, *_configurations(space), *_rows(space, root, owners)):
+            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+    return True
+
+
+def _rows(space: Workspace, root: Path, owners: Mapping[str, list[str]]) -> Iterator[dict[str, Any]]:
+    overlays = [layer.overlay for layer in space.described.system.layers if isinstance(layer, layers.OverlayLayer)]
+    found = sorted((entry for entry in _below(os.fsencode(root))), key=lambda entry: entry[0])
+    for raw, status in found:
+        name = raw.decode("utf-8", "surrogateescape")
+        row: dict[str, Any] = {
+            "record": "file",
+            "path": _text(raw),
+            "kind": KINDS.get(stat.S_IFMT(status.st_mode), "?"),
+        }
+        row["mode"] = stat.S_IMODE(status.st_mode)
+        row["uid"] = row["gid"] = None
+        over = next((each for each in reversed(overlays) if os.path.lexists(space.project / each / name)), None)
+        row["layer"] = f"overlay {over}" if over else "buildroot"
+        if name in owners and not stat.S_ISDIR(status.st_mode):
+            row["replaces" if over else "packages"] = owners[name]
+        place = os.path.join(os.fsencode(root), raw)  # noqa: PTH118  (bytes)
+        if stat.S_ISREG(status.st_mode):
+            row |= {"size": status.st_size, "sha256": _digest(place)}
+        elif stat.S_ISLNK(status.st_mode):
+            row["target"] = _text(os.readlink(place))  # noqa: PTH115  (Path would tidy it)
+        yield row
+
+
+def _below(root: bytes, inner: bytes = b"") -> Iterator[tuple[bytes, os.stat_result]]:
+    with os.scandir(os.path.join(root, inner)) as entries:  # noqa: PTH118  (bytes)
+        found = list(entries)
+    for entry in found:
+        path = inner + b"/" + entry.name if inner else entry.name
+        yield path, entry.stat(follow_symlinks=False)
+        if entry.is_dir(follow_symlinks=False):
+            yield from _below(root, path)
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "backslashreplace")
+
+
+def _digest(place: bytes) -> str:
+    state = hashlib.sha256()
+    handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    with os.fdopen(handle, "rb", buffering=0) as file:
+        while piece := file.read(CHUNK):
+            state.update(piece)
+    return state.hexdigest()
+
+
+def _configurations(space: Workspace) -> Iterator[dict[str, Any]]:
+    """Give the configuration of Buildroot itself, and those of packages that have one in their build folder."""
+    places = {"buildroot": space.output / ".config"}
+    for each in info.known(space).values():
+        if each.name in ("linux", "busybox", "uclibc", "uboot", "barebox") and each.build:
+            places[each.name] = space.output / each.build / ".config"
+    for name, path in sorted(places.items()):
+        if path.is_file() and not path.is_symlink():
+            lines = (line.partition("=") for line in path.read_text("utf-8", "replace").splitlines())
+            symbols = {
+                key.removeprefix("CONFIG_"): value for key, equals, value in lines if equals and key[:1] != "#"
+            }
+            yield {"record": "config", "tree": name, "release": None, "symbols": symbols}

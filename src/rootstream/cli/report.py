@@ -1,0 +1,71 @@
+"""The commands that say what is in a system."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from rootstream.cli.front import echo
+from rootstream.cli.options import (
+    complete_systems,
+    find_project,
+    named,
+    out_option,
+    project_option,
+    variant_option,
+)
+
+
+def complete_first_system(context: click.Context, parameter: click.Parameter, start: str) -> list[CompletionItem]:
+    """Offer the systems for the first word; the second is a path of the image."""
+    return [] if context.params.get("words") else complete_systems(context, parameter, start)
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[SYSTEM] PATH", shell_complete=complete_first_system)
+@variant_option
+@project_option
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool) -> None:
+    """Say where PATH in SYSTEM comes from: its component, source with hash, layer, line of system.yaml.
+
+    PATH is the path in the booted system, or the name of a file in out/SYSTEM/. SYSTEM can be omitted if the
+    project has only one.
+    """
+    from rootstream.verbs import why as verb
+
+    if len(words) > 2:  # noqa: PLR2004  (a system and a path)
+        raise click.UsageError("Expected PATH, or SYSTEM and PATH.")
+    systems = named(words[:-1], variant)
+    echo(verb.why(find_project(folder), (*systems, words[-1]), as_json=as_json), nl=False, exact=as_json)
+
+
+@click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
+@click.option("--spdx", is_flag=True, help="Print SPDX 2.3 instead of CycloneDX 1.6.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE instead of stdout.",
+)
+def sbom(system: str | None, variant: str | None, folder: Path, spdx: bool, output: Path | None) -> None:
+    """Print the bill of materials of SYSTEM as it is in out/: its components, where they are from, their licenses.
+
+    SYSTEM can be omitted if the project has only one. The result is JSON, the same bytes for the same export.
+    """
+    from rootstream.verbs import report as verb
+
+    wanted = named((system,) if system else (), variant)
+    content = verb.sbom(find_project(folder), wanted, "spdx" if spdx else "cyclonedx")
+    if output is None:
+        echo(content.decode(), nl=False, exact=True)
+    else:
+        verb.write(output, content)

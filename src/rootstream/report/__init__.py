@@ -1,0 +1,1 @@
+"""What is in a system, read from its export: components, licenses, files."""

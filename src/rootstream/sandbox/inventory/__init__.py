@@ -1,0 +1,1 @@
+"""Programs of the sandbox that say what a finished root is made of."""

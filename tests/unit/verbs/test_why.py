@@ -1,0 +1,150 @@
+"""`why` and `sbom` as commands: the line of system.yaml, and wrong input."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rootstream.cli.main import cli
+from rootstream.errors import UserError
+from rootstream.project.project import find
+from rootstream.verbs import report
+from rootstream.verbs import why as verb
+from tests.unit.report.exports import DEBIAN, HELLO, INVENTORY, export
+
+SYSTEM = """\
+systems:
+  hello:
+    root: busybox
+    kernel: {}
+    layers:
+      - overlay: overlay
+      - hostname: hello
+    images: [kernel, initramfs]
+    variants:
+      other:
+        layers:
+          - hostname: other
+"""
+ROWS = [
+    *INVENTORY,
+    {"record": "file", "path": "etc/hostname", "kind": "file", "mode": 420, "layer": "the description"},
+    {"record": "file", "path": "bin/ls", "kind": "file", "mode": 420, "layer": "the root"},
+]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "system.yaml").write_text(SYSTEM)
+    (tmp_path / "overlay").mkdir()
+    overlay = {"1-overlay.tar": {"overlay": "overlay", "component": "overlay"}}
+    told = {**HELLO, "contents": {**HELLO["contents"], "origins": {**HELLO["contents"]["origins"], **overlay}}}
+    export(tmp_path / "out" / "hello", told, ROWS)
+    export(tmp_path / "out" / "hello@other", told, ROWS)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("hello", "/etc/motd"), 6),
+        (("hello", "/etc/hostname"), 7),
+        (("hello@other", "/etc/hostname"), 12),
+        (("/bin/ls",), 3),
+        (("bzImage",), 4),
+    ],
+)
+def test_the_line_that_asked_for_it(folder: Path, words: tuple[str, ...], line: int) -> None:
+    assert json.loads(verb.why(find(folder), words, as_json=True))["line"] == line
+    assert f"system.yaml:{line}\n" in verb.why(find(folder), words, as_json=False)
+
+
+def test_text_names_component_source_and_layer(folder: Path) -> None:
+    text = verb.why(find(folder), ("/etc/motd",), as_json=False)
+    assert text.splitlines()[0] == "/etc/motd"
+    assert "component  overlay (version unknown), license MIT" in text
+    assert "layer      overlay overlay" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("hello", "/etc/mot"), "unknown-path"),
+        (("helo", "/etc/motd"), "unknown-system"),
+        (("hello", ""), "unknown-path"),
+    ],
+)
+def test_wrong_words(folder: Path, words: tuple[str, ...], reason: str) -> None:
+    if words[-1] == "":
+        assert "directory" in verb.why(find(folder), words, as_json=False)  # the root itself
+        return
+    with pytest.raises(UserError) as caught:
+        verb.why(find(folder), words, as_json=False)
+    assert caught.value.reason == reason
+
+
+def test_a_path_elsewhere_is_suggested(folder: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        verb.why(find(folder), ("/usr/bin/ls",), as_json=False)
+    assert caught.value.hint == "The same name: /bin/ls"
+
+
+def test_an_export_without_a_list(folder: Path) -> None:
+    (folder / "out/hello/inventory.jsonl").unlink()
+    with pytest.raises(UserError) as caught:
+        verb.why(find(folder), ("/bin/ls",), as_json=False)
+    assert caught.value.reason == "unknown-path"
+    assert "no list" in caught.value.message
+
+
+def test_one_system_has_to_be_named(folder: Path) -> None:
+    text = SYSTEM.replace("systems:\n", "systems:\n  box: {root: busybox, images: [tar]}\n")
+    (folder / "system.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        report.sbom(find(folder), (), "cyclonedx")
+    assert caught.value.reason == "several-systems"
+    with pytest.raises(UserError) as caught:
+        report.sbom(find(folder), ("box",), "cyclonedx")
+    assert caught.value.reason == "not-built"
+
+
+def test_commands(folder: Path, tmp_path: Path) -> None:
+    def run(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(cli, [*words, "-C", str(folder)])
+        return result.exit_code, result.output
+
+    status, text = run("sbom", "hello")
+    assert (status, json.loads(text)["specVersion"]) == (0, "1.6")
+    assert run("sbom", "hello", "--spdx", "-o", str(tmp_path / "x.json")) == (0, "")
+    assert json.loads((tmp_path / "x.json").read_text())["spdxVersion"] == "SPDX-2.3"
+    assert run("sbom", "hello", "-o", str(tmp_path / "none/x.json"))[0] != 0
+    assert run("sbom", "--variant", "other", "hello")[0] == 0
+    assert run("why", "hello", "/bin/ls")[0] == 0
+    assert run("why", "a", "b", "c")[0] == 2
+    assert run("why")[0] == 2
+
+
+def test_other_commands_load_no_writer_of_bills() -> None:
+    code = (
+        "import sys, rootstream.cli.main, rootstream.verbs.build\n"
+        "print({name.split('.')[0] for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = ast.literal_eval(done.stdout)
+    assert "rootstream" in loaded
+    assert not loaded & {"cyclonedx", "spdx_tools", "license_expression", "packageurl"}
+
+
+def test_packages_that_no_line_names_have_the_line_of_the_root(folder: Path) -> None:
+    row = {"record": "file", "path": "x", "kind": "file", "mode": 420, "layer": "the root", "packages": ["libc6"]}
+    export(folder / "out2" / "hello", DEBIAN, [*INVENTORY, row])
+    (folder / "out").rename(folder / "old")
+    (folder / "out2").rename(folder / "out")
+    told = json.loads(verb.why(find(folder), ("/x",), as_json=True))
+    assert (told["line"], told["components"][0]["name"]) == (3, "libc6")
