@@ -51,7 +51,8 @@ def inodes(folder: Path) -> dict[str, int]:
 
 def test_the_result_is_complete_and_described(built: Path) -> None:
     out = built / "out" / "hello"
-    assert set(sums(out)) == {"bzImage", "disk.img", "initramfs.cpio.zst"}
+    images = {"bzImage", "disk.img", "initramfs.cpio.zst"}
+    assert set(sums(out)) == images | {"inventory.jsonl", "sbom.cdx.json"}
     for name, digest in sums(out).items():
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == digest
     manifest = json.loads((out / "manifest.json").read_text())

@@ -25,6 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
     "Know what is in it": {
         "sbom": "Print the bill of materials of a system.",
         "why": "Say where a file of an image comes from.",
+        "licenses": "List the licenses in a system, and conflicts.",
     },
     "Boot and check": {
         "run": "Boot a system in QEMU with its console on this terminal.",

@@ -50,6 +50,7 @@ for command in (
     build.shell,
     report.sbom,
     report.why,
+    report.licenses,
     boot.run,
     boot.verify,
     buildroot.make,

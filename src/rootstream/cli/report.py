@@ -48,6 +48,33 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
 @variant_option
 @project_option
 @out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--texts",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write all license texts to FILE.",
+)
+def licenses(system: str | None, variant: str | None, folder: Path, as_json: bool, texts: Path | None) -> int:
+    """List the licenses in SYSTEM as it is in out/, and conflicts with the key `licenses` in system.yaml.
+
+    The exit status is 1 if there are conflicts.
+    """
+    from rootstream.verbs import licenses as verb
+    from rootstream.verbs import report
+
+    found = verb.licenses(find_project(folder), named((system,) if system else (), variant))
+    if texts is not None:
+        report.write(texts, verb.require_texts(found))
+    echo(found.json() if as_json else found.table(), nl=False, exact=as_json)
+    return 1 if found.conflicts else 0
+
+
+@click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
 @click.option("--spdx", is_flag=True, help="Print SPDX 2.3 instead of CycloneDX 1.6.")
 @click.option(
     "-o",

@@ -10,6 +10,7 @@ from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Isa
 from rootstream.description.checks import Check
 from rootstream.description.images import Image
 from rootstream.description.layers import Layer
+from rootstream.description.licenses import Licenses
 from rootstream.description.machine import Machine
 from rootstream.description.machines import MOST_MACHINES, NetMachine, Serve
 from rootstream.description.product import Product
@@ -34,6 +35,8 @@ class System(Model):
     """What the system is for."""
     product: Product = Product()
     """What the bill of materials says of the system itself."""
+    licenses: Licenses = Licenses()
+    """Which licenses its components may have."""
     root: Root
     """Where the root file system comes from."""
     kernel: Kernel | None = None

@@ -175,6 +175,20 @@ product:
   supplier: Example Ltd
   license: LicenseRef-proprietary
 """,
+    "licenses": """\
+licenses:
+  deny: [AGPL-*, GPL-3.0-*]
+  unknown: deny
+  exceptions:
+    - {component: bash, license: GPL-3.0-*, reason: for developers only}
+""",
+    "exceptions": """\
+licenses:
+  allow: [MIT, Apache-2.0]
+  exceptions:
+    - {component: linux, license: GPL-2.0-only, reason: its source is published}
+    - {component: agent, unknown: true, reason: asked for}
+""",
     "root": "root: busybox",
     "root: busybox": """\
 root:

@@ -17,7 +17,7 @@ from rootstream.project import manifest
 from rootstream.report import contents, licenses, names
 from rootstream.report.contents import Contents, Own
 from rootstream.report.inventory import Deb, Inventory
-from rootstream.report.model import Component, Role, SourceFile
+from rootstream.report.model import Component, LicenseText, Role, SourceFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +63,20 @@ def system(data: Mapping[str, Any], inventory: Inventory | None, place: Path) ->
         rootstream=told.rootstream,
         product=told.contents.product,
         images=images,
-        components=_sorted(found),
+        components=_sorted(_with_texts(found, inventory)),
         unknown=tuple(unknown),
     )
+
+
+def _with_texts(found: Iterable[Component], inventory: Inventory | None) -> Iterator[Component]:
+    """Give components of images with the license texts that came with them."""
+    texts: dict[tuple[str, str], list[LicenseText]] = {}
+    for each in inventory.texts if inventory else ():
+        text = LicenseText(path=each.path, sha256=each.sha256, text=each.text)
+        texts.setdefault((each.kind, each.component), []).append(text)
+    for component in found:
+        own = texts.get((component.kind, component.name), ()) if component.role == "image" else ()
+        yield replace(component, texts=tuple(own)) if own else component
 
 
 def _sorted(found: Iterable[Component]) -> tuple[Component, ...]:

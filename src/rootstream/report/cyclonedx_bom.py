@@ -9,7 +9,15 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from cyclonedx.model import ExternalReference, ExternalReferenceType, HashAlgorithm, HashType, Property, XsUri
+from cyclonedx.model import (
+    AttachedText,
+    ExternalReference,
+    ExternalReferenceType,
+    HashAlgorithm,
+    HashType,
+    Property,
+    XsUri,
+)
 from cyclonedx.model.bom import Bom, BomMetaData
 from cyclonedx.model.component import (
     Component,
@@ -20,8 +28,9 @@ from cyclonedx.model.component import (
     PatchClassification,
     Pedigree,
 )
+from cyclonedx.model.component_evidence import ComponentEvidence
 from cyclonedx.model.contact import OrganizationalEntity
-from cyclonedx.model.license import LicenseExpression
+from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from cyclonedx.model.tool import ToolRepository
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
@@ -110,6 +119,8 @@ def _component(given: model.Component) -> Component:
     if given.kind == "project":  # of an archive that nobody can download
         properties += [Property(name="rootstream:archive-sha256", value=each.digest) for each in given.files]
     properties += [Property(name="rootstream:stated-license", value=each) for each in given.stated]
+    for each in given.texts:
+        properties.append(Property(name="rootstream:license-text", value=f"{each.path} SHA-256 {each.sha256}"))
     if given.source is not None:
         properties.append(Property(name="rootstream:source", value=given.source[0]))
         properties.append(Property(name="rootstream:source-version", value=given.source[1] or "unknown"))
@@ -130,7 +141,16 @@ def _component(given: model.Component) -> Component:
         external_references=[*_references(given)] if given.kind != "project" else (),
         properties=properties,
         pedigree=_pedigree(given.patches) if given.patches else None,
+        evidence=_evidence(given.texts),
     )
+
+
+def _evidence(texts: Iterable[model.LicenseText]) -> ComponentEvidence | None:
+    """Return license texts: what is declared is an expression, beside which the format has no room for them."""
+    found = [
+        DisjunctiveLicense(name=each.path, text=AttachedText(content=each.text)) for each in texts if each.text
+    ]
+    return ComponentEvidence(licenses=found) if found else None
 
 
 def _type(given: model.Component) -> ComponentType:

@@ -66,6 +66,17 @@ class Wheel(_Row):
     homepage: _Text = ""
 
 
+class Text(_Row):
+    """A license text of a component; `text` is only where it is first."""
+
+    record: Literal["text"]
+    kind: _Text
+    component: _Text
+    path: _Text
+    sha256: _Sha256
+    text: Annotated[str, Field(max_length=LONGEST_LINE)] | None = None
+
+
 class Config(_Row):
     """The configuration of a tree with Kconfig, and what the result calls itself."""
 
@@ -95,8 +106,8 @@ class File(_Row):
     xattrs: dict[_Text, _Text] = {}
 
 
-_ROW: TypeAdapter[Format | Deb | Wheel | Config | File] = TypeAdapter(
-    Annotated[Format | Deb | Wheel | Config | File, Field(discriminator="record")]
+_ROW: TypeAdapter[Format | Deb | Wheel | Text | Config | File] = TypeAdapter(
+    Annotated[Format | Deb | Wheel | Text | Config | File, Field(discriminator="record")]
 )
 _FILE = b'{"record":"file"'
 
@@ -107,6 +118,7 @@ class Inventory:
 
     debs: list[Deb] = field(default_factory=list)
     wheels: list[Wheel] = field(default_factory=list)
+    texts: list[Text] = field(default_factory=list)
     configs: list[Config] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
 
@@ -126,6 +138,8 @@ def read(path: Path, *, files: bool = True) -> Inventory:
                 found.debs.append(row)
             case Wheel():
                 found.wheels.append(row)
+            case Text():
+                found.texts.append(row)
             case Config():
                 found.configs.append(row)
             case File():
@@ -140,7 +154,7 @@ def find(path: Path, wanted: str) -> File | None:
 
 def _rows(
     path: Path, *, files: bool = True, naming: str | None = None
-) -> Iterator[Format | Deb | Wheel | Config | File]:
+) -> Iterator[Format | Deb | Wheel | Text | Config | File]:
     """Give the rows of a list; with `naming` only those of files whose JSON begins as that of this path does."""
     begin = _FILE + f',"path":{json.dumps(naming)},'.encode() if naming is not None else b""
     handle = nofollow.open_file(path.parent.parent, path, os.O_RDONLY)

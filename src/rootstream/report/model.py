@@ -20,6 +20,15 @@ class SourceFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseText:
+    """A license text that came with a component; `text` is None where another component has the same."""
+
+    path: str
+    sha256: str
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
     """A part of a system. `role` tells parts of images from what only builds them.
 
@@ -41,6 +50,7 @@ class Component:
     stated: tuple[str, ...] = ()
     source: tuple[str, str | None] | None = None
     patches: tuple[str, ...] = ()
+    texts: tuple[LicenseText, ...] = ()
     notes: tuple[tuple[str, str], ...] = ()
 
     @property

@@ -99,6 +99,7 @@ def _package(given: model.Component) -> Package:
     notes = [f"{name}: {value}" for name, value in given.notes]
     notes += [f"patched with: {each}" for each in given.patches]
     notes += [f"stated license: {each}" for each in given.stated]
+    notes += [f"license text: {each.path} SHA-256 {each.sha256}" for each in given.texts]
     if given.source:
         notes.append(f"source: {given.source[0]} {given.source[1] or '(version unknown)'}")
     one = given.files[0] if len(given.files) == 1 else None

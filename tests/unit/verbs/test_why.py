@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from rootstream.cli.main import cli
+from rootstream.__main__ import main
 from rootstream.errors import UserError
 from rootstream.project.project import find
 from rootstream.verbs import report
@@ -37,6 +38,22 @@ ROWS = [
     {"record": "file", "path": "etc/hostname", "kind": "file", "mode": 420, "layer": "the description"},
     {"record": "file", "path": "bin/ls", "kind": "file", "mode": 420, "layer": "the root"},
 ]
+
+
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def run(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process and the folder; return its status and what it said."""
+    monkeypatch.chdir(folder)
+
+    def run(*words: str) -> tuple[int, str]:
+        status = main(words)
+        stdout, stderr = capfd.readouterr()
+        return status, stdout or stderr
+
+    return run
 
 
 @pytest.fixture
@@ -114,11 +131,7 @@ def test_one_system_has_to_be_named(folder: Path) -> None:
     assert caught.value.reason == "not-built"
 
 
-def test_commands(folder: Path, tmp_path: Path) -> None:
-    def run(*words: str) -> tuple[int, str]:
-        result = CliRunner().invoke(cli, [*words, "-C", str(folder)])
-        return result.exit_code, result.output
-
+def test_commands(run: Run, tmp_path: Path) -> None:
     status, text = run("sbom", "hello")
     assert (status, json.loads(text)["specVersion"]) == (0, "1.6")
     assert run("sbom", "hello", "--spdx", "-o", str(tmp_path / "x.json")) == (0, "")
@@ -128,6 +141,42 @@ def test_commands(folder: Path, tmp_path: Path) -> None:
     assert run("why", "hello", "/bin/ls")[0] == 0
     assert run("why", "a", "b", "c")[0] == 2
     assert run("why")[0] == 2
+
+
+def test_licenses(run: Run, folder: Path, tmp_path: Path) -> None:
+    status, text = run("licenses", "hello")
+    assert (status, "linux 6.12.107" in text) == (0, True)
+    assert "libc 0.2.1                            unknown" not in text
+    policy = "    licenses: {deny: [GPL-2.0-*], unknown: deny, exceptions: [{component: x, reason: none}]}\n"
+    (folder / "system.yaml").write_text(SYSTEM.replace("    kernel: {}\n", f"    kernel: {{}}\n{policy}"))
+    status, text = run("licenses", "hello")
+    assert status == 1
+    assert "system.yaml:5:5: linux 6.12.107: GPL-2.0-only WITH Linux-syscall-note is not allowed" in text
+    assert "libc 0.2.1: its license is unknown" in text
+    assert "unused exception" in text
+    status, text = run("licenses", "hello", "--json")
+    told = json.loads(text)
+    assert (status, told["unused_exceptions"]) == (1, ["x"])
+    assert {each["name"] for each in told["conflicts"]} >= {"linux", "busybox", "libc"}
+    assert run("licenses", "hello", "--texts", str(tmp_path / "texts"))[0] == 2  # there are none
+
+
+def test_license_texts(run: Run, folder: Path, tmp_path: Path) -> None:
+    def row(name: str, **more: str) -> dict[str, str]:
+        path = f"usr/share/doc/{name}/copyright"
+        return {"record": "text", "kind": "deb", "component": name, "path": path, "sha256": "0" * 64, **more}
+
+    place = export(folder / "new", DEBIAN, [*INVENTORY, row("libc6", text="Do as you like.\n"), row("tool")])
+    shutil.rmtree(folder / "out/hello")
+    place.rename(folder / "out/hello")
+    place = tmp_path / "texts"
+    assert run("licenses", "hello", "--texts", str(place))[0] == 0
+    text = place.read_text()
+    assert text.count("Do as you like.") == 1
+    assert "libc6 2.41-12 (usr/share/doc/libc6/copyright)\ntool 1.0 (usr/share/doc/tool/copyright)\n" in text
+    assert text.endswith("my-wheel 3.1\n")
+    (libc,) = (each for each in json.loads(run("sbom", "hello")[1])["components"] if each["name"] == "libc6")
+    assert libc["evidence"]["licenses"][0]["license"]["text"]["content"] == "Do as you like.\n"
 
 
 def test_other_commands_load_no_writer_of_bills() -> None:

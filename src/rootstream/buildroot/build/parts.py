@@ -21,6 +21,7 @@ from rootstream.host import nofollow
 FORMAT = 1
 APPLIED = ".applied_patches_list"  # Buildroot, support/scripts/apply-patches.sh
 MOST_LIST = 1 << 20
+MOST_TEXT = 4 << 20
 CHUNK = 1 << 20
 KINDS = {
     stat.S_IFREG: "file",
@@ -107,7 +108,8 @@ def write(space: Workspace, path: Path) -> bool:
         for each in paths:
             owners.setdefault(each, []).append(names.get(folder, folder))
     with path.open("w", encoding="ascii") as file:
-        for row in ({"record": "format", "format": FORMAT}, *_configurations(space), *_rows(space, root, owners)):
+        head = {"record": "format", "format": FORMAT}
+        for row in (head, *_texts(space), *_configurations(space), *_rows(space, root, owners)):
             file.write(json.dumps(row, separators=(",", ":")) + "\n")
     return True
 
@@ -157,6 +159,34 @@ def _digest(place: bytes) -> str:
         while piece := file.read(CHUNK):
             state.update(piece)
     return state.hexdigest()
+
+
+def _texts(space: Workspace) -> Iterator[dict[str, Any]]:
+    """Give the license files of the packages for the target, as Buildroot names them, each text once."""
+    seen: set[str] = set()
+    for each in info.known(space).values():
+        told = info.variables(space, each.name)
+        for name in (
+            told.get(f"{each.prefix}LICENSE_FILES", "").split() if each.kind != "host" and each.build else ()
+        ):
+            path = space.output / each.build / name
+            if ".." in Path(name).parts or not _is_plain(space, path):
+                continue
+            data = path.read_bytes()
+            digest = hashlib.sha256(data).hexdigest()
+            row = {"record": "text", "kind": "buildroot", "component": each.name, "path": name, "sha256": digest}
+            yield row | ({} if digest in seen else {"text": _text(data)})
+            seen.add(digest)
+
+
+def _is_plain(space: Workspace, path: Path) -> bool:
+    """Say whether a file of a build folder is a regular one that no link leads to, and not too large."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    inside = path.parent.resolve().is_relative_to(space.output.resolve())
+    return inside and stat.S_ISREG(status.st_mode) and status.st_size <= MOST_TEXT
 
 
 def _configurations(space: Workspace) -> Iterator[dict[str, Any]]:

@@ -45,7 +45,7 @@ def packages(tree: Tree) -> tuple[Package, ...]:
     """Return the packages that dpkg's status calls installed, none where there is no such file."""
     return tuple(
         _package(tree, fields)
-        for fields in paragraphs(_text(tree, f"{DATABASE}/status", MOST_TEXT) or "")
+        for fields in paragraphs(text_of(tree, f"{DATABASE}/status", MOST_TEXT) or "")
         if fields.get("status", "").split()[-1:] == ["installed"] and fields.get("package")
     )
 
@@ -72,7 +72,7 @@ def paragraphs(text: str) -> Iterator[Mapping[str, str]]:
 def _package(tree: Tree, fields: Mapping[str, str]) -> Package:
     name, version = fields["package"], fields.get("version", "")
     match = _SOURCE.match(fields.get("source", ""))
-    text = _text(tree, f"usr/share/doc/{name}/copyright", MOST_COPYRIGHT)
+    text = text_of(tree, f"usr/share/doc/{name}/copyright", MOST_COPYRIGHT)
     depends = ", ".join(fields[word] for word in ("pre-depends", "depends") if fields.get(word))
     return Package(
         name=name,
@@ -123,16 +123,17 @@ def owners(tree: Tree, installed: Sequence[Package]) -> dict[str, tuple[str, ...
 
 
 def _list(tree: Tree, name: str) -> str | None:
-    return _text(tree, f"{DATABASE}/info/{name}.list", MOST_TEXT)
+    return text_of(tree, f"{DATABASE}/info/{name}.list", MOST_TEXT)
 
 
 def _diverted(tree: Tree) -> dict[str, tuple[str, str]]:
     """Return where a path went, and the package that took its place: the one that does not follow it."""
-    lines = (_text(tree, f"{DATABASE}/diversions", MOST_TEXT) or "").splitlines()
+    lines = (text_of(tree, f"{DATABASE}/diversions", MOST_TEXT) or "").splitlines()
     return {lines[at]: (lines[at + 1], lines[at + 2]) for at in range(0, len(lines) - 2, 3)}
 
 
-def _text(tree: Tree, path: str, most: int) -> str | None:
+def text_of(tree: Tree, path: str, most: int) -> str | None:
+    """Return the text of a file in a tree, links followed; None if there is none, or too much."""
     try:
         found = tree.find(path)
     except Mistake:  # a loop, or a file on the way

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rootstream.sandbox.inventory import dpkg, wheels
+from rootstream.sandbox.inventory import dpkg, texts, wheels
 from rootstream.sandbox.program import run_main, whole_file
 from rootstream.sandbox.rootfs import assemble
 from rootstream.sandbox.rootfs.settings import read_text
@@ -83,6 +83,7 @@ def write(options: argparse.Namespace) -> None:
     tree = assemble.begun(options.base, options.layer, spec, epoch, runs=options.made)
     packages = dpkg.packages(tree)
     owned = dpkg.owners(tree, packages)
+    of_debian = texts.texts_of_debian(tree, packages)
     assemble.complete(tree, options.over, spec, epoch, when_xattrs=options.when_xattrs)
     found = wheels.wheels(tree)
     owners = Owners(packages=owned, wheels={path: each.name for each in found for path in each.paths})
@@ -91,6 +92,7 @@ def write(options: argparse.Namespace) -> None:
             {"record": "format", "format": FORMAT},
             *({"record": "deb", **asdict(each)} for each in packages),
             *({"record": "wheel", **each.row()} for each in found),
+            *texts.once((*of_debian, *texts.texts_of_wheels(tree, found))),
             *_configurations(tree, options),
             *rows(tree, owners),
         ):

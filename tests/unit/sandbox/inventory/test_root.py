@@ -174,6 +174,25 @@ def test_names_that_are_not_utf_8_are_readable_json(tmp_path: Path) -> None:
     assert "caf\\xe9" in by_path(listed(tmp_path, {"a": "x"}, folder))
 
 
+def test_license_texts_are_listed_once(tmp_path: Path) -> None:
+    layer = archive(
+        tmp_path / "python.tar",
+        {
+            f"{SITE}/my_wheel-3.1.dist-info/METADATA": METADATA,
+            f"{SITE}/my_wheel-3.1.dist-info/RECORD": "my_wheel-3.1.dist-info/licenses/LICENSE,,\n",
+            f"{SITE}/my_wheel-3.1.dist-info/licenses/LICENSE": "Do as you like.\n",
+        },
+    )
+    files = debian(**{"usr/share/doc/other/copyright": COPYRIGHT})
+    texts = [row for row in listed(tmp_path, files, layer) if row["record"] == "text"]
+    assert [(row["kind"], row["component"], row.get("text")) for row in texts] == [
+        ("deb", "hello", COPYRIGHT),
+        ("deb", "other", None),
+        ("pypi", "my-wheel", "Do as you like.\n"),
+    ]
+    assert texts[0]["sha256"] == texts[1]["sha256"] == hashlib.sha256(COPYRIGHT.encode()).hexdigest()
+
+
 def test_configurations_are_listed(tmp_path: Path) -> None:
     text = '# Busybox version: 1.37.0\nCONFIG_LS=y\n# CONFIG_VI is not set\nCONFIG_PREFIX="x"\n'
     rows = listed(tmp_path, {root.BUSYBOX_CONFIG: text})
