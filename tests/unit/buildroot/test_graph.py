@@ -142,7 +142,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Dra
         different={},
         files={},
         downloads={},
-        whole=frozenset(),
+        kept={},
         for_images={},
         toolchain={},
         override={},

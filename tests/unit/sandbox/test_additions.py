@@ -40,11 +40,11 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()}
 
 
-def kept(output: Path, *, whole: bool = False) -> dict[str, str]:
+def kept(output: Path, what: str = "") -> dict[str, str]:
     """Return the record of a package that has just been built."""
     record: dict[str, str] = json.loads((output / "additions/app.json").read_text())
     assert set(record) <= files(output)
-    assert whole or all(not path.startswith("build/") or "/." in path for path in files(output))
+    assert what or all(not path.startswith("build/") or "/." in path for path in files(output))
     return record
 
 
@@ -57,7 +57,7 @@ def test_what_is_added_stays(output: Path) -> None:
     write(output / f"{STAMPS}/.config")
     write(output / f"{STAMPS}/src/.stamp_installed")
     write(output / f"{STAMPS}/main.o")
-    additions.keep(output, before, "app", STAMPS, whole=False)
+    additions.keep(output, before, "app", STAMPS, "")
     assert files(output) == {
         *("target/usr/bin/app", "target/usr/bin/alias", "additions/app.json"),
         *(f"{STAMPS}/.stamp_installed", f"{STAMPS}/.config"),
@@ -82,7 +82,7 @@ def test_what_is_replaced_stays(output: Path, how: str) -> None:
             place.symlink_to("../other")
         else:
             place.write_text("old")
-    additions.keep(output, before, "app", STAMPS, whole=False)
+    additions.keep(output, before, "app", STAMPS, "")
     assert set(kept(output)) == {"target/etc/config"}
     assert not (output / "target/bin/sh").exists()
 
@@ -94,14 +94,14 @@ def test_a_content_of_the_same_length_and_time_is_another(output: Path) -> None:
     (output / "new").write_text("OLD")
     (output / "new").replace(place)
     os.utime(place, ns=times)
-    additions.keep(output, before, "app", STAMPS, whole=False)
+    additions.keep(output, before, "app", STAMPS, "")
     assert set(kept(output)) == {"target/etc/config"}
 
 
 def test_a_build_folder_that_others_read_stays_whole(output: Path) -> None:
     before = additions.installed(output)
     write(output / f"{STAMPS}/src/header.h")
-    additions.keep(output, before, "app", STAMPS, whole=True)
+    additions.keep(output, before, "app", STAMPS, "all")
     assert f"{STAMPS}/src/header.h" in files(output)
     assert "build/lib-1.0/.stamp_installed" not in files(output)
 
@@ -110,7 +110,7 @@ def test_deleting_what_others_installed_is_an_error(output: Path) -> None:
     before = additions.installed(output)
     (output / "target/bin/sh").unlink()
     with pytest.raises(Mistake, match=r"app deletes target/bin/sh, which other packages installed"):
-        additions.keep(output, before, "app", STAMPS, whole=False)
+        additions.keep(output, before, "app", STAMPS, "")
 
 
 def records(output: Path, **packages: dict[str, str]) -> None:
@@ -147,3 +147,37 @@ def test_as_a_program(output: Path, tmp_path: Path) -> None:
     done = run("keep", str(output), note, "--package", "app", "--build", STAMPS)
     assert done.returncode == 2
     assert done.stderr.startswith("rootstream: error additions-failed: app deletes host/bin/tool")
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        (".config", True),
+        (".stamp_built", True),
+        ("Makefile", True),
+        ("Module.symvers", True),
+        ("include/generated/autoconf.h", True),
+        ("include/config/kernel.release", True),
+        ("scripts/mod/modpost", True),
+        ("scripts/module.lds", True),
+        ("tools/objtool/objtool", True),
+        ("arch/x86/Makefile_32.cpu", True),
+        ("arch/x86/include/generated/asm/rwonce.h", True),
+        ("arch/mips/Kbuild.platforms", True),
+        ("arch/mips/ralink/Platform", True),
+        ("arch/arm64/kernel/module.lds", True),
+        ("arch/powerpc/lib/crtsavres.o", True),
+        ("System.map", False),  # with it, installing a module would write modules.dep again
+        ("vmlinux", False),
+        ("vmlinux.o", False),
+        ("kernel/fork.o", False),
+        ("kernel/fork.c", False),
+        ("arch/x86/boot/bzImage", False),
+        ("tools/objtool/check.c", False),
+        ("Documentation/index.rst", False),
+    ],
+)
+def test_of_a_kernel_stays_what_modules_are_built_with(path: str, expected: bool) -> None:
+    assert additions.is_kept(f"build/linux-6.1/{path}", "build/linux-6.1", "kernel") == expected
+    assert additions.is_kept(f"build/linux-6.1/{path}", "build/linux-6.1", "all")
+    assert not additions.is_kept(f"build/linux-6.1/{path}", "build/other-1", "kernel")

@@ -92,9 +92,9 @@ class Inputs:
 
     `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
     files and folders of this machine that a package's rules name, by their places in the sandbox; `downloads` are
-    those of each package by their path; `whole` are the packages whose build folder is kept. `for_images` is what
-    only images are made from, `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what
-    packages with a configuration of their own are asked for.
+    those of each package by their path; `kept` says what stays of build folders (additions.py). `for_images` is
+    what only images are made from, `toolchain` an external one, `override` Buildroot's local.mk; `requests` are
+    what packages with a configuration of their own are asked for.
     """
 
     trees: staging.Trees
@@ -103,7 +103,7 @@ class Inputs:
     different: Different
     files: Mapping[str, Mapping[str, Path]]
     downloads: Mapping[str, Mapping[str, Path]]
-    whole: frozenset[str]
+    kept: Mapping[str, str]
     for_images: Mapping[str, Path]
     toolchain: Mapping[str, Path]
     override: Mapping[str, bytes]
@@ -284,14 +284,14 @@ def _package(
     name = package.name
     program = programs.command("buildroot.additions")
     quoted, build = shlex.quote(name), shlex.quote(package.build)
-    whole = " --whole" if name in inputs.whole else ""
+    kept = f" --keep {inputs.kept[name]}" if name in inputs.kept else ""
     compared = _compared(draft, package, staged, inputs) if name in inputs.requests else ()
     commands = (
         begin(),
         f"{program} note {OUTPUT} {NOTE}",
         *compared,
         make(inputs.trees, quoted),
-        f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build}{whole}",
+        f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build}{kept}",
     )
     sources = []
     for path, file in inputs.downloads.get(name, {}).items():

@@ -19,12 +19,15 @@ from rootstream.buildroot.workspace import Workspace
 from rootstream.description.files import paths_of
 from rootstream.description.layers import PythonLayer
 from rootstream.errors import UserError, Where
+from rootstream.formats.kconfig.fragment import config_values
 from rootstream.host.content import Content, Program
 from rootstream.project import project
 
 TOOLCHAIN = "BR2_TOOLCHAIN_EXTERNAL_PATH"
 PYTHON = "/usr/bin/python3"
 _LEFT_OUT = (".rootstream", "out", ".git")
+_INITRAMFS = "BR2_TARGET_ROOTFS_INITRAMFS"
+_MODULES = re.compile(r"_(KERNEL_MODULES_(BUILD|INSTALL)|MODULE_MAKE_OPTS)$")  # package/pkg-kernel-module.mk
 _BUILD = re.compile(rf"{OUTPUT}/(build/[^\s/'\"();:]+)")
 
 
@@ -106,7 +109,7 @@ def gather(
         different=different,
         files={name: each for name, each in files.items() if each},
         downloads={name: dict(_downloads(space, each)) for name, each in packages.items()},
-        whole=_read_by_others(known, packages, told),
+        kept=_kept(known, packages, told, config_values(hidden.config, "")),
         for_images=dict(_for_images(space, known, hidden.secrets)),
         toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
         override=override(space, known),
@@ -146,18 +149,24 @@ def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[st
             yield path, space.caches.downloads / path
 
 
-def _read_by_others(
-    known: Places, packages: Mapping[str, BuildrootPackage], told: Mapping[str, Mapping[str, str]]
-) -> frozenset[str]:
-    """Return the packages whose build folder is kept as it is: others name it, or what makes the images does."""
+def _kept(
+    known: Places,
+    packages: Mapping[str, BuildrootPackage],
+    told: Mapping[str, Mapping[str, str]],
+    config: Mapping[str, str],
+) -> dict[str, str]:
+    """Return what stays of the build folders that others name: all, or what modules of a kernel are built with."""
     owners = {each.build: name for name, each in packages.items() if each.build}
-    found = {"linux"} & packages.keys()
+    found = {"linux": "kernel"} if "linux" in packages else {}
     for name, variables in told.items():
-        for value in variables.values():
+        for variable, value in variables.items():
             for folder in _BUILD.findall(known.inside(value)):
-                if folder in owners and owners[folder] != name:
-                    found.add(owners[folder])
-    return frozenset(found)
+                owner = owners.get(folder, name)
+                if owner != name and not (owner == "linux" and _MODULES.search(variable)):
+                    found[owner] = "all"
+    if "linux" in packages and config.get(_INITRAMFS) == "y":  # linked once more when the root is there
+        found["linux"] = "all"
+    return found
 
 
 def reads_project(space: Workspace) -> bool:

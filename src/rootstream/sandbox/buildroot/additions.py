@@ -1,12 +1,13 @@
 """What a package adds to Buildroot's output folder, which is all that is kept of its build.
 
     python3 -m rootstream.sandbox.buildroot.additions note OUTPUT NOTE
-    python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER [--whole]
+    python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER [--keep WHAT]
     python3 -m rootstream.sandbox.buildroot.additions compare OUTPUT --order ORDER
 
 `note` writes down what the packages that this one depends on have installed; after its own build, `keep` deletes
 that, and what was only needed to build. What stays are the files that it installed or replaced, its stamps, and a
-record of them. `compare` looks through the records of all packages: two that write different files to one path,
+record of them; of the build folder, `all` where other packages read files there, or what modules of a `kernel` are
+built with. `compare` looks through the records of all packages: two that write different files to one path,
 neither of which depends on the other, have no order between them, so that the result would depend on chance.
 """
 
@@ -16,6 +17,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -27,6 +29,14 @@ RECORDS = "additions"
 # What Buildroot, or a later step of its, reads in the build folder of a package that is built.
 STATE = (".stamp_", ".files-list")
 STATE_FILES = (".config", ".applied_patches_list")
+# What modules are built with, of a kernel's build folder: as its own scripts/package/install-extmod-build has it.
+_KERNEL = re.compile(
+    r"(Makefile|Kbuild|Kconfig|Module\.symvers|localversion)[^/]*|(include|scripts)/.*"
+    r"|tools/objtool/objtool|tools/bpf/resolve_btfids/resolve_btfids|arch/[^/]+/(Makefile|Kbuild|Kconfig)[^/]*"
+)
+_OF_ARCHITECTURE = re.compile(
+    r"(.*/)?(include|scripts)/.*|(.*/)?((Makefile|Kbuild|Platform)[^/]*|[^/]+\.lds|crtsavres\.o)"
+)
 Facts = list[int | str]
 
 
@@ -70,8 +80,11 @@ def digest(path: Path) -> str:
     return f"{state.hexdigest()} {bool(status.st_mode & 0o111)}"
 
 
-def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, *, whole: bool) -> None:
-    """Delete what a package did not add. Raises `Mistake` for what it deleted of others."""
+def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, kept: str) -> None:
+    """Delete what a package did not add; `kept` says what stays of its build folder beside its stamps.
+
+    Raises `Mistake` for what it deleted of others.
+    """
     after = installed(output)
     gone = sorted(before.keys() - after.keys())
     if gone:
@@ -86,7 +99,7 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, *,
         if stat.S_ISDIR(status.st_mode):
             if path not in added and not any(place.iterdir()):
                 place.rmdir()
-        elif path not in added and not _is_state(path, build, whole=whole):
+        elif path not in added and not is_kept(path, build, kept):
             place.unlink()
     files = (path for path in sorted(added) if not (output / path).is_dir() or (output / path).is_symlink())
     record = output / RECORDS / f"{package}.json"
@@ -94,11 +107,20 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, *,
     record.write_text(json.dumps({path: digest(output / path) for path in files}))
 
 
-def _is_state(path: str, build: str, *, whole: bool) -> bool:
+def is_kept(path: str, build: str, kept: str) -> bool:
+    """Say whether a file of a build folder (`build`, below the output folder, as `path` is) has to stay."""
     inside = path.removeprefix(f"{build}/")
     if not build or inside == path:
         return False
-    return whole or ("/" not in inside and (inside.startswith(STATE) or inside in STATE_FILES))
+    if kept == "all" or ("/" not in inside and (inside.startswith(STATE) or inside in STATE_FILES)):
+        return True
+    if kept != "kernel":
+        return False
+    top, _, rest = inside.partition("/")
+    if top == "arch":
+        rest = rest.partition("/")[2]
+        return bool(_KERNEL.fullmatch(inside) or _OF_ARCHITECTURE.fullmatch(rest))
+    return bool(_KERNEL.fullmatch(inside))
 
 
 def compare(output: Path, below: Mapping[str, list[str]]) -> None:
@@ -130,7 +152,7 @@ def main(options: argparse.Namespace) -> None:
         options.note.write_text(json.dumps(installed(options.output)))
     elif options.what == "keep":
         before = json.loads(options.note.read_text())
-        keep(options.output, before, options.package, options.build, whole=options.whole)
+        keep(options.output, before, options.package, options.build, options.keep)
     else:
         compare(options.output, json.loads(options.order.read_text()))
 
@@ -145,7 +167,7 @@ if __name__ == "__main__":
         if name == "keep":
             command.add_argument("--package", required=True)
             command.add_argument("--build", required=True)
-            command.add_argument("--whole", action="store_true")
+            command.add_argument("--keep", choices=("all", "kernel"), default="")
     command = commands.add_parser("compare")
     command.add_argument("output", type=Path)
     command.add_argument("--order", type=Path, required=True)
