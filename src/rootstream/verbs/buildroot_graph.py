@@ -311,14 +311,7 @@ def _asked(graph: Graph) -> elements.Different:
     (space.state / DIFFERENT).unlink(missing_ok=True)
     info.keep(space, graph.question, graph.places.here(answer))
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
-    packages = gathered.packages
-    lines = staging.lines(graph.config)
-    parts = {
-        name: staging.of_package(
-            graph.trees, each, [packages[below] for below in staging.closure(packages, name)], lines
-        )
-        for name, each in packages.items()
-    }
+    parts = staging.of_packages(graph.trees, gathered.packages, staging.lines(graph.config))
     proving = elements.proof(draft, graph.trees, parts, gathered.files)
     graph.write(draft)
     found: elements.Different = json.loads(graph.result(proving, elements.DIFFERENT))

@@ -242,3 +242,27 @@ def test_a_package_with_requests_is_compared_before_it_is_built(trees: staging.T
     assert draft.written["files/package-app/0.fragment"] == b"CONFIG_X=y\n"
     assert "programs-requests.bst" in {each.element for each in plan.elements["package-app.bst"].builds_with}
     assert "programs-requests.bst" not in {each.element for each in plan.elements["package-lib.bst"].builds_with}
+
+
+def test_who_names_the_variables_of_a_package_is_found(trees: staging.Trees) -> None:
+    for name, rules in {
+        "module": "$(eval $(kernel-module))\n",
+        "tool": "define TOOL_LINUX_CONFIG_FIXUPS\n",
+        "reader": "X = $(LINUX_DIR)\n",
+        "stranger": "Y = $(LINUXX_DIR) $(OTHER_LINUX)\n",
+    }.items():
+        write(trees.tree / "package" / name / f"{name}.mk", rules)
+    write(trees.tree / "package" / "module" / "Config.in", "config BR2_PACKAGE_MODULE\n")
+    packages = {name: package(name) for name in ("module", "tool", "reader", "stranger")}
+    packages["linux"] = package("linux", folder="linux")
+    found = staging.of_packages(trees, packages, staging.lines("BR2_PACKAGE_MODULE=y\nBR2_PACKAGE_STRANGER=y\n"))
+    assert [each.name for each in found["linux"].others] == ["module", "tool", "reader"]
+    wider = found["linux"].wider
+    assert wider is not None
+    assert "package/module" in wider.tree
+    assert (found["linux"].config, wider.fuller) == ("", "BR2_PACKAGE_MODULE=y\n")
+    assert found["stranger"].wider is None
+    plan, _ = planned(trees, packages=packages, different={"linux": {"wider": ["LINUX_X"]}})
+    staged_for = {each.element for each in plan.elements["package-linux.bst"].builds_with}
+    assert {"tree-package-module.bst", "tree-package-tool.bst", "rules.bst"} <= staged_for
+    assert "tree-package-stranger.bst" not in staged_for

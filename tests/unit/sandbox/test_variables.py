@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,8 +43,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path / "root"
 
 
-def needs(root: Path, more: str, *, helper: bool = True) -> dict[str, list[str]]:
-    """Return what the package `app` needs beyond its part, which lacks the host name, and maybe the helper."""
+def needs(root: Path, more: str, *, helper: bool = True, others: tuple[str, ...] = ()) -> dict[str, list[str]]:
+    """Return what the package `app` needs beyond its part, which lacks the host name, and maybe the helper.
+
+    `others` are the packages that name its variables.
+    """
     app = root / "tree" / "package" / "app" / "app.mk"
     app.parent.mkdir()
     app.write_text(APP.format(more=more))
@@ -57,12 +61,15 @@ def needs(root: Path, more: str, *, helper: bool = True) -> dict[str, list[str]]
     )
     (work / "answer").write_text(told.stdout)
     folders = ["Makefile", "package/pkg-generic.mk", "package/app", *(["package/helper"] if helper else [])]
-    staged = {
+    fewest = {
         "paths": [f"{root}/tree/{each}" for each in folders],
         "empty": [f"{root}/tree/local.mk"],
         "config": str(work / "config"),
-        "fuller": str(work / "whole" / ".config"),
     }
+    staged = {"fewest": fewest, "fuller": {**fewest, "config": str(work / "whole" / ".config")}}
+    if others:
+        more_paths = [f"{root}/tree/package/{each}" for each in others]
+        staged["wider"] = {**staged["fuller"], "paths": [*fewest["paths"], *more_paths]}
     (work / "staged.json").write_text(json.dumps({"app": staged}))
     words = [str(root), str(work / "answer"), str(work / "staged.json"), str(work / "result"), "--"]
     program = [sys.executable, "-m", "rootstream.sandbox.buildroot.variables", *words]
@@ -77,6 +84,16 @@ def test_a_part_can_be_enough(root: Path) -> None:
 
 def test_what_is_missing_in_the_tree(root: Path) -> None:
     found = needs(root, "APP_BUILD_CMDS = echo $(APP_SITE)", helper=False)
+    assert found == {"whole": ["APP_BUILD_CMDS", "APP_SITE"]}
+
+
+def test_packages_that_name_its_variables_can_be_enough(root: Path) -> None:
+    found = needs(root, "APP_BUILD_CMDS = echo $(APP_SITE)", helper=False, others=("helper",))
+    assert found == {"wider": ["APP_BUILD_CMDS", "APP_SITE"]}
+    (root / "tree" / "package" / "app" / "app.mk").unlink()
+    (root / "tree" / "package" / "app").rmdir()
+    shutil.rmtree(root.with_name("work"))
+    found = needs(root, "APP_BUILD_CMDS = echo $(APP_SITE)", helper=False, others=("app-tools",))
     assert found == {"whole": ["APP_BUILD_CMDS", "APP_SITE"]}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from rootstream.buildroot import info
@@ -185,18 +185,19 @@ def proof(
     `files` are what the rules of each package name.
     """
     folder = "files/buildroot-proof"
+    told: dict[str, dict[str, object]] = {}
     for name, each in staged.items():
-        draft.written[f"{folder}/{name}.config"] = each.config.encode("utf-8", "surrogateescape")
-        draft.written[f"{folder}/{name}.fuller"] = each.fuller.encode("utf-8", "surrogateescape")
-    told = {
-        name: {
-            "paths": [*(f"{TREE}/{path}" for path in each.tree), *each.external, *files.get(name, ())],
-            "empty": [f"{TREE}/{path}" for path in staging.EMPTY],
-            "config": f"{SOURCE}/{name}.config",
-            "fuller": f"{SOURCE}/{name}.fuller",
-        }
-        for name, each in staged.items()
-    }
+        tries = {"fewest": (each, each.config), "fuller": (each, each.fuller)}
+        if each.wider is not None:
+            tries["wider"] = (each.wider, each.wider.fuller)
+        told[name] = {}
+        for level, (parts, config) in tries.items():
+            draft.written[f"{folder}/{name}.{level}"] = config.encode("utf-8", "surrogateescape")
+            told[name][level] = {
+                "paths": [*(f"{TREE}/{path}" for path in parts.tree), *parts.external, *files.get(name, ())],
+                "empty": [f"{TREE}/{path}" for path in staging.EMPTY],
+                "config": f"{SOURCE}/{name}.{level}",
+            }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
     _program(draft)
     names = [
@@ -215,7 +216,7 @@ def _externals(draft: Draft, trees: staging.Trees) -> str:
 def _program(draft: Draft, name: str = programs.BUILDROOT) -> str:
     program, files = programs.of_buildroot(name)
     draft.written |= files
-    return draft.add(program)
+    return draft.add(replace(program, public=_MAY_OVERLAP))  # they have modules in common
 
 
 def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
@@ -241,15 +242,10 @@ def system(draft: Draft, inputs: Inputs) -> str:
     toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
     override = _override(draft, inputs.override)
     order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
+    staged = staging.of_packages(trees, inputs.packages, lines)
     for name, package in inputs.packages.items():
         below = [inputs.packages[each] for each in order[name]]
-        staged = staging.of_package(trees, package, below, lines)
-        if "whole" in inputs.different.get(name, {}):
-            parts = [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees)]
-            config = inputs.config
-        else:
-            parts = [RULES, EMPTY, EXTERNAL_RULES, *_folders(draft, trees, (package, *below))]
-            config = staged.fuller if name in inputs.different else staged.config
+        parts, config = _staged(draft, inputs, (package, *below), staged[name])
         parts += toolchain if any(each.startswith("toolchain") for each in (name, *order[name])) else []
         own = _beyond(inputs.files.get(name, {}), draft, parts)
         parts += [draft.link(f"files-{name}.bst", f"files-{name}", own)] if own else []
@@ -258,6 +254,20 @@ def system(draft: Draft, inputs: Inputs) -> str:
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
         _package(draft, package, parts, order[name], inputs)
     return _images(draft, inputs, order)
+
+
+def _staged(
+    draft: Draft, inputs: Inputs, packages: Sequence[BuildrootPackage], staged: staging.Staged
+) -> tuple[list[str], str]:
+    """Add what a package, the first one, is built from of the trees; return the elements and its .config."""
+    trees, needs = inputs.trees, inputs.different.get(packages[0].name, {})
+    if "whole" in needs:
+        return [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees)], inputs.config
+    others: tuple[BuildrootPackage, ...] = ()
+    config = staged.fuller if needs else staged.config
+    if "wider" in needs and staged.wider is not None:
+        others, config = staged.others, staged.wider.fuller
+    return [RULES, EMPTY, EXTERNAL_RULES, *_folders(draft, trees, (*packages, *others))], config
 
 
 def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:

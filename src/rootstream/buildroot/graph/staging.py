@@ -3,14 +3,15 @@
 Its make files, those of all packages that it is built with, Buildroot's own rules, and the symbols that these
 name: what is not staged does not exist for the build, and does not decide its key. That the variables of the
 package come out as with the whole tree is checked for each one (sandbox/buildroot/variables.py); where they do
-not, the package gets the whole tree.
+not, it gets those packages, too, that name its variables, as one does that adds to the kernel's configuration;
+where that is not enough, the whole tree.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -34,6 +35,7 @@ _OF_IMAGES = re.compile(
     r"BR2_(DEFCONFIG|JLEVEL|TARGET_GENERIC_(HOSTNAME|ISSUE|ROOT_PASSWD|PASSWD_METHOD|GETTY\w*|REMOUNT\w*)"
     r"|TARGET_ENABLE_ROOT_LOGIN|SYSTEM_BIN_SH\w*|TARGET_ROOTFS_\w+|ROOTFS_\w+)$"
 )
+_VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 _LINE = re.compile(r"(?:# )?(BR2_\w+)(?:=| is not set$)")
 _ALWAYS = re.compile(r"BR2_(HAVE_DOT_CONFIG|EXTERNAL_\w+)$")
 # Names that Buildroot's rules make of a package's: package/pkg-generic.mk, linux/linux.mk, boot/common.mk.
@@ -50,6 +52,10 @@ class Staged:
     config: str
     fuller: str
     """The same, with those symbols that its rules name and only images are usually made from."""
+    others: tuple[BuildrootPackage, ...] = ()
+    """The packages whose rules name its variables."""
+    wider: Staged | None = None
+    """The same with these, if there are some."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +101,50 @@ class Trees:
         return tuple(sorted(inner)), tuple(sorted(outer))
 
 
+def of_packages(
+    trees: Trees, packages: Mapping[str, BuildrootPackage], config: Mapping[str, str]
+) -> dict[str, Staged]:
+    """Return what each package is built from; `config` are the lines of the whole .config by symbol."""
+    found = {}
+    for name, each in packages.items():
+        below = [packages[lower] for lower in closure(packages, name)]
+        staged = of_package(trees, each, below, config)
+        others = tuple(
+            other
+            for other in packages.values()
+            if other is not each and other not in below and names(trees, other, each.prefix)
+        )
+        wider = of_package(trees, each, [*below, *others], config) if others else None
+        found[name] = replace(staged, others=others, wider=wider)
+    return found
+
+
+def names(trees: Trees, package: BuildrootPackage, prefix: str) -> bool:
+    """Say whether the rules of a package name variables of another one, which begin with `prefix`."""
+    folder = package.folder
+    place = trees.in_external(folder) if folder.startswith("/") else trees.tree / folder
+    return bool(folder) and folder.split("/")[0] not in _RULES and bool(prefix in _prefixes(place))
+
+
+@cache
+def _prefixes(folder: Path) -> frozenset[str]:
+    """Return the beginnings of the variables that the rules in a folder name, up to each underscore."""
+    found: set[str] = set()
+    for path in (*folder.glob("*.mk"), *folder.glob("*.mk.in")):
+        text = path.read_text("utf-8", "replace")
+        words = set(_VARIABLE.findall(text)) | ({"LINUX_"} if "$(kernel-module)" in text else set())
+        for word in words:
+            parts = word.split("_")
+            # FOO_LINUX_CONFIG_FIXUPS is for linux
+            begins = (0, *(number for number in range(1, len(parts)) if word.endswith("_CONFIG_FIXUPS")))
+            found |= {"_".join(parts[at:end]) + "_" for at in begins for end in range(at + 1, len(parts))}
+    return frozenset(found)
+
+
 def of_package(
     trees: Trees, package: BuildrootPackage, below: Sequence[BuildrootPackage], config: Mapping[str, str]
 ) -> Staged:
-    """Return what a package is built from; `config` are the lines of the whole .config by symbol."""
+    """Return what a package is built from with the rules of some others."""
     inner, outer = trees.folders((package, *below))
     tree, external = (*trees.rules(), *inner), (*trees.of_external(), *outer)
     named = {name for path in tree for name in symbols(trees.tree / path)}

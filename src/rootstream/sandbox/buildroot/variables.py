@@ -2,14 +2,16 @@
 
     python3 -m rootstream.sandbox.buildroot.variables ROOT ANSWER STAGED RESULT -- MAKE...
 
-STAGED names for each package the files and folders below ROOT that it is built from, and two files with parts of
-the configuration: `config` without the symbols that only images are made from (the host name ...), `fuller` with
-those that its rules name. Of the files a copy of ROOT is made, of links, which Buildroot's make reads (0.5 s) and
-prints the variables of the package from. ANSWER has what make printed of the whole tree.
+STAGED names for each package, level by level, the files and folders below ROOT that it is built from, and a file
+with its part of the configuration: `fewest` without the symbols that only images are made from (the host name and
+more), `fuller` with those that its rules name, `wider` with the packages that name its variables. Of the files a
+copy of ROOT is made, of links, which Buildroot's make reads (0.5 s) and prints the variables of the package from.
+ANSWER has what make printed of the whole tree.
 
-RESULT gets what packages need beyond that, by name, each with the variables for which: `fuller`, or `whole` for
-the whole tree. A variable that only a symbol of images changes counts where Buildroot's rules for all packages use
-it: what these do not use, directly or in the value of another one, matters only when images are made.
+RESULT gets what packages need beyond the fewest, by name: the first level that is enough, or `whole` for the whole
+tree, with the variables for which. A variable that only a symbol of images changes counts where Buildroot's rules
+for all packages use it: what these do not use, directly or in the value of another one, matters only when images
+are made.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ from rootstream.formats import make_variables
 from rootstream.sandbox.program import Mistake, run_main
 
 TAIL = 2000
+_MAKE = "make:"
 # What depends on a package, and what make has computed by chance (pkg-generic.mk)
 _LAST = ("_TARGET_FINALIZE_HOOKS", "_ROOTFS_PRE_CMD_HOOKS")
 _OF_RULES = re.compile(r"\$\((?:PKG|[1-4])\)_([A-Z0-9_]+)")
@@ -47,9 +50,30 @@ def linked(root: Path, paths: Iterable[str], into: Path) -> None:
 
 
 def compared(
-    package: str, staged: Mapping[str, Any], options: argparse.Namespace, answer: Answer
+    package: str, levels: Mapping[str, Mapping[str, Any]], options: argparse.Namespace, answer: Answer
 ) -> dict[str, list[str]]:
     """Return what a package needs beyond its part of tree and configuration, with the variables for which."""
+    why: list[str] = []
+    for level, staged in levels.items():
+        try:
+            found = differing_of(package, staged, options, answer)
+        except subprocess.CalledProcessError as error:
+            why = [f"{_MAKE} {error.stderr[-TAIL:].strip()}"]
+            continue
+        if not found:
+            why = _before_images(package, why, answer) if level == "fuller" else why
+            return {level: why} if why else {}
+        why = found
+    return {"whole": why}
+
+
+def differing_of(
+    package: str, staged: Mapping[str, Any], options: argparse.Namespace, answer: Answer
+) -> list[str]:
+    """Return the variables of a package that differ with what is staged.
+
+    Raises `subprocess.CalledProcessError`.
+    """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         linked(options.root, sorted(staged["paths"]), root)
@@ -57,18 +81,13 @@ def compared(
             place = root / Path(path).relative_to(options.root)
             place.parent.mkdir(parents=True, exist_ok=True)
             place.touch()
-        try:
-            differing = _differing(package, printed(package, root, staged["config"], options), answer)
-            if not differing:
-                return {}
-            others = _differing(package, printed(package, root, staged["fuller"], options), answer)
-        except subprocess.CalledProcessError as error:
-            return {"whole": [f"make: {error.stderr[-TAIL:].strip()}"]}
-    if others:
-        return {"whole": others}
-    hooks, early = answer.hooks_of(package), (each for each in differing if not each.endswith(_LAST))
-    used = [each for each in early if each in hooks or answer.is_used(each, package)]
-    return {"fuller": used} if used else {}
+        return _differing(package, printed(package, root, staged["config"], options), answer)
+
+
+def _before_images(package: str, variables: list[str], answer: Answer) -> list[str]:
+    """Return those of some variables that are used before images are made."""
+    hooks, early = answer.hooks_of(package), (each for each in variables if not each.endswith(_LAST))
+    return [each for each in early if each.startswith(_MAKE) or each in hooks or answer.is_used(each, package)]
 
 
 def printed(package: str, root: Path, config: str, options: argparse.Namespace) -> dict[str, str]:
