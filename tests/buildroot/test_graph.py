@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -161,6 +162,30 @@ def test_deleting_what_another_installed_is_an_error(project: Path, run: Command
     rules.write_text(before)
     assert done.returncode == 2
     assert "user deletes target/usr/bin/library, which other packages installed" in done.stderr
+
+
+def test_what_changed_since_the_last_build_is_told(project: Path, run: Command) -> None:
+    built(project, run)
+    assert (
+        run("show", "--why", "box", cwd=project).stdout == "box: nothing of it has changed since its last build\n"
+    )
+    (project / "overlay" / "etc" / "told").write_text("new\n")
+    test_rebuild.append(project / "external" / "package" / "library" / "library.mk", "# told\n")
+    told = run("show", "--why", "box", cwd=project).stdout
+    assert "  overlay/etc/told: is new\n" in told
+    assert re.search(r"box: library:\n  external/package/library/library.mk: \w{12} -> \w{12}\n", told)
+    assert "box: user:\n" in told
+    assert "  library, which it is built with, is built again\n" in told
+    assert "box: other:\n" not in told
+    assert run("show", "--why", "box:other", cwd=project).stdout.startswith("box: nothing of it has changed")
+    assert run("show", "--why", "nothing", cwd=project, check=False).returncode == 2
+    built(project, run)
+    test_rebuild.append(project / "box_defconfig", 'BR2_PACKAGE_OTHER_WORD="told"\n')
+    told = run("show", "--why", "other", cwd=project).stdout
+    assert (
+        told
+        == 'box: other:\n  BR2_PACKAGE_OTHER_WORD: BR2_PACKAGE_OTHER_WORD="" -> BR2_PACKAGE_OTHER_WORD="told"\n'
+    )
 
 
 def test_passwords_are_in_the_images_and_in_no_cache(project: Path, run: Command) -> None:

@@ -74,11 +74,18 @@ def build(
 @project_option
 @out_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: bool) -> None:
+@click.option(
+    "--why", metavar="NAME", help="Show what changed of a Buildroot package or system since its last build."
+)
+def show(systems: tuple[str, ...], variant: str | None, folder: Path, as_json: bool, why: str | None) -> None:
     """Show systems with their elements, cache keys and cache state."""
     from rootstream.verbs import inspect
 
-    text = inspect.show(find_project(folder), named(systems, variant), engine(), as_json=as_json)
+    project, wanted = find_project(folder), named(systems, variant)
+    if why is not None:
+        text = inspect.why(project, wanted, why, engine(), as_json=as_json)
+    else:
+        text = inspect.show(project, wanted, engine(), as_json=as_json)
     echo(text, nl=False, exact=as_json)
 
 

@@ -16,7 +16,7 @@ from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
-from rootstream.buildroot.graph import elements, inputs, linking, private, staging
+from rootstream.buildroot.graph import elements, inputs, linking, private, reasons, staging
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
@@ -31,7 +31,7 @@ from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 
 # What is kept of a system's last answer and build, beside info.json.
-DIFFERENT, READ = "different.json", "read.json"
+DIFFERENT, READ, MADE = "different.json", "read.json", "made.json"
 PLAN = "graph/plan"
 
 
@@ -103,18 +103,27 @@ class Graph:
         ours = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         return hashlib.sha256(json.dumps([asked, self.base.refs, ours]).encode()).hexdigest()
 
+    def shown(self, line: str) -> str:
+        """Return a line with the paths of this machine, those of the project below it."""
+        return self.places.here(line).replace(f"{self.ready.workspace.project}/", "")
+
     def write(self, draft: elements.Draft) -> None:
         """Put the BuildStream project where the engine reads it."""
         draft.elements |= self.base.elements
         linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.linked)
 
-    def write_system(self, different: elements.Different) -> Element:
-        """Put the project of the whole system where the engine reads it and return the element of its images."""
+    def write_system(self, different: elements.Different) -> elements.Draft:
+        """Put the project of the whole system where the engine reads it and return it."""
         draft = elements.Draft()
         space = self.ready.workspace
-        target = elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
+        elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
         self.write(draft)
-        return draft.elements[target]
+        return draft
+
+    def record(self, draft: elements.Draft, key: str) -> reasons.Record:
+        """Return what a project is made of; `key` stands for all that decides the result."""
+        packages = (each for ref in self.base.refs.values() for each in ref)
+        return reasons.record(draft, key, {each["name"]: each["version"] for each in packages})
 
     def made(self, images: Element, into: Path) -> None:
         """Build what the images are made of, and make them: the new folder `into` gets the one that has them.
@@ -176,11 +185,13 @@ def build(system: System) -> Path:
         text = f"{name}: its scripts may read any file of the project, so all{but} are copied into the cache"
         report(events.Notice(level="warning", text=text))
     read = stale.outside_of(space, info.ask(space, graph.question, report))
-    images = graph.write_system(different)
+    draft = graph.write_system(different)
+    record = graph.record(draft, key)
     with temporary.folder("checkout-", where.work) as scratch:
-        graph.made(images, scratch / "files")
+        graph.made(draft.elements[elements.IMAGES], scratch / "files")
         place = workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
+    write_atomically(space.state / MADE, json.dumps(record.data()).encode("utf-8", "surrogateescape"))
     return place
 
 
@@ -202,7 +213,38 @@ def states(system: System) -> tuple[ElementState, ...]:
     """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
     graph = _opened(system)
     different = _known(graph)
-    return () if different is None else system.engine.show(graph.folder, (graph.write_system(different).name,))
+    if different is None:
+        return ()
+    graph.write_system(different)
+    return system.engine.show(graph.folder, (elements.IMAGES,))
+
+
+def why(system: System, package: str = "") -> dict[str, list[str]]:
+    """Return what has changed since the last build, by package: of one, or of all and of the images.
+
+    Raises `UserError` not-built, no-package.
+    """
+    graph, name = _opened(system), system.described.target
+    different, note = _known(graph), graph.ready.workspace.state / MADE
+    try:
+        before = reasons.restored(json.loads(note.read_text("utf-8", "surrogateescape")))
+        last = _last(graph)
+    except (OSError, ValueError, KeyError, TypeError):
+        before = None
+    if before is None:
+        text = f"it is not known what {name} was made of: it was not built in this folder yet"
+        raise UserError("not-built", text, hint=f"`rootstream build {name}` notes it.")
+    now = graph.record(graph.write_system(last if different is None else different), system.digest()[0])
+    found = {each: reasons.changes(each, before, now) for each in now.made}
+    if different is None:
+        found[elements.IMAGES].append("Buildroot has to be queried again: what else changes is known after that")
+    element = elements.element_of(package)
+    if package and element not in found:
+        text = f"{name} has no package {package}"
+        raise UserError("no-package", text, hint=f"`rootstream show {name}` lists its packages.")
+    chosen = (element,) if package else tuple(found)
+    told = {reasons.package_of(each): found[each] for each in chosen}
+    return {each: [graph.shown(line) for line in lines] for each, lines in told.items()}
 
 
 def fetch(system: System) -> tuple[tuple[str, Path], ...]:
@@ -289,10 +331,13 @@ def _opened(system: System, identity: str | None = None) -> Graph:
 
 def _known(graph: Graph) -> elements.Different | None:
     """Return what packages need beyond their parts of tree and configuration, if Buildroot was asked already."""
-    note = graph.ready.workspace.state / DIFFERENT
-    if not info.is_known(graph.ready.workspace, graph.question) or not note.is_file():
-        return None
-    known: elements.Different = json.loads(note.read_text())
+    known = info.is_known(graph.ready.workspace, graph.question)
+    return _last(graph) if known and (graph.ready.workspace.state / DIFFERENT).is_file() else None
+
+
+def _last(graph: Graph) -> elements.Different:
+    """Return what packages needed when Buildroot was asked last."""
+    known: elements.Different = json.loads((graph.ready.workspace.state / DIFFERENT).read_text())
     return known
 
 

@@ -45,6 +45,45 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
     return _shown(found, as_json=as_json)
 
 
+def why(project: Project, wanted: tuple[str, ...], name: str, engine: Engine, *, as_json: bool) -> str:
+    """Return what changed of a package, or of all of a system, since its last build: why it would be built.
+
+    `name` is SYSTEM, PACKAGE or SYSTEM:PACKAGE, `wanted` the systems to look at. Raises `UserError` not-possible.
+    """
+    from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+
+    with reading(project) as looked:
+        system, _, package = name.rpartition(":")
+        description, chosen = (looked.read(), ()) if looked.kind == "plain" else _chosen(looked, wanted)
+        found = [each for each in description.systems if each.target in (system, name)] or [
+            each for each in description.systems if each.target in chosen and not system
+        ]
+        graphs = [each for each in found if buildroot_graph.wanted(each)]
+        if not graphs:
+            text = "only systems that are built with `graph: true` note what each package was made of"
+            hint = "`rootstream build -n` says what would be built; for a workspace, it also says why."
+            raise UserError("not-possible", text, hint=hint)
+        changed: dict[str, dict[str, list[str]]] = {}
+        for described in graphs:
+            pinned = update.known(looked)
+            update.require(looked, description, described, pinned)
+            asked = "" if described.target == name else package
+            opened = buildroot_graph.System(
+                looked, described, description.debian, pinned, engine, os.environ, ignore
+            )
+            changed[described.target] = buildroot_graph.why(opened, asked)
+    if as_json:
+        return json.dumps({"systems": changed}, indent=1) + "\n"
+    return "".join(f"{line}\n" for target, told in changed.items() for line in _reasons(target, told))
+
+
+def _reasons(target: str, told: dict[str, list[str]]) -> list[str]:
+    lines = []
+    for name, changes in told.items():
+        lines += [f"{target}: {name}:", *(f"  {each}" for each in changes)] if changes else []
+    return lines or [f"{target}: nothing of it has changed since its last build"]
+
+
 def _chosen(project: Project, wanted: tuple[str, ...]) -> tuple[Description, tuple[str, ...]]:
     description = project.read()
     return description, selection.choose(description, wanted, project.description)

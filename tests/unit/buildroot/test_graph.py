@@ -181,7 +181,7 @@ def test_whoever_needs_the_whole_tree_has_it_with_the_whole_configuration(trees:
 def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     files = {f"{TREE}/package/app/patches": trees.tree / "package/app", "/buildroot/project/x": tmp_path}
     _, draft = planned(trees, files={"app": files})
-    assert draft.places["files-app.bst"] == ("/buildroot/project/x",)
+    assert [*draft.from_here["files-app.bst"]] == ["/buildroot/project/x"]
 
 
 def test_a_toolchain_is_there_for_whoever_is_built_with_it(trees: staging.Trees, tmp_path: Path) -> None:

@@ -49,8 +49,8 @@ class Draft:
     elements: dict[str, Element] = field(default_factory=dict)
     written: dict[str, Content] = field(default_factory=dict)
     linked: dict[str, Path] = field(default_factory=dict)
-    places: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Where in the sandbox elements of linked files have them."""
+    from_here: dict[str, Mapping[str, Path]] = field(default_factory=dict)
+    """What elements have of this machine, by where it is in the sandbox."""
 
     def add(self, element: Element) -> str:
         """Add an element and return its name."""
@@ -64,7 +64,7 @@ class Draft:
         """
         for place, linked in files.items():
             self.linked[f"{path}{place}"] = linked
-        self.places[name] = tuple(files)
+        self.from_here[name] = files
         text = "Files of this machine"
         source = local(f"{LINKED}/{path}")
         return self.add(
@@ -272,7 +272,7 @@ def _staged(
 
 def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:
     """Return those of some files and folders that elements do not stage already."""
-    there = {place for name in staged for place in draft.places.get(name, ())}
+    there = {place for name in staged for place in draft.from_here.get(name, ())}
     above = ((place, [place, *map(str, PurePosixPath(place).parents)]) for place in files)
     return {place: files[place] for place, names in above if there.isdisjoint(names)}
 

@@ -24,7 +24,7 @@ def sync(folder: Path, written: Mapping[str, Content], linked: Mapping[str, Path
     project.sync(folder, written, keep=(".bst", top.name))
     wanted: dict[Path, Path] = {}
     for path, source in linked.items():
-        for inner, file in _files(source):
+        for inner, file in files_of(source):
             wanted[top / path / inner] = file
         if len(wanted) > MOST_FILES:
             raise UserError("too-many-files", f"more than {MOST_FILES} files below it", where=Where(path=source))
@@ -39,7 +39,8 @@ def sync(folder: Path, written: Mapping[str, Content], linked: Mapping[str, Path
         _link(source, place)
 
 
-def _files(source: Path) -> Iterator[tuple[str, Path]]:
+def files_of(source: Path) -> Iterator[tuple[str, Path]]:
+    """Yield a file, or the files of a folder, by their paths in it."""
     if not source.is_dir():
         yield "", source
         return
