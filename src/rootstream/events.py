@@ -27,6 +27,7 @@ class Plan:
     cached: int
     to_fetch: int
     to_build: int
+    to_pull: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,16 @@ class Transfer:
     files_total: int
     bytes_done: int
     bytes_total: int
+    rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheTransfer:
+    """Bytes that came from a shared cache, or went to it, in this run so far; `rate` in bytes a second."""
+
+    server: str
+    direction: Literal["pull", "push"]
+    bytes_done: int
     rate: float
 
 
@@ -135,6 +146,7 @@ Event = (
     | Phase
     | ElementFinished
     | Transfer
+    | CacheTransfer
     | Notice
     | Exported
     | Console

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,14 +12,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from cache_server import Server, client, free_port, line, make_large_project, serving
 from engine_project import left_by
+from tests.conftest import Command
 
 from rootstream.engine import Engine, pushing
 from rootstream.errors import UserError
-from rootstream.events import ElementFinished, Event, Notice
+from rootstream.events import ElementFinished, Event, Notice, Plan
 
 BUILT = ["one.bst", "build", "success"]
 pytestmark = pytest.mark.engine
@@ -64,6 +67,11 @@ def test_what_one_builds_another_pulls(project: Path, filled: Server, tmp_path: 
     assert done(events, "pull") == {"one.bst", "large.bst", "mixed.bst"}
     assert done(events, "build") == done(events, "push") == set()
     assert told(events, "warning") == []
+    (plan,) = [e for e in events if isinstance(e, Plan)]
+    assert (plan.total, plan.to_pull, plan.to_build) == (3, 3, 0)
+    (summary,) = [text for text in told(events, "info") if text.startswith("pulled ")]
+    name = filled.url.removeprefix("http://")
+    assert re.fullmatch(rf"pulled 3 of 3 elements from {re.escape(name)} \(2[0-9.]+ MB, [0-9.]+ s\)", summary)
     # what BuildStream says of each server with keys of 64 digits is no news
     assert not any("artifact" in text for text in told(events, "info"))
     assert left_by(tmp_path / "two") == []
@@ -233,3 +241,47 @@ def test_an_interrupted_build_pushes_what_was_built(project: Path, tmp_path: Pat
             assert child.wait(60) == 130
     pushed = {e["element"] for e in events if e.get("action") == "push" and e.get("result") == "success"}
     assert pushed == {"base.bst", "one.bst"}
+
+
+def test_the_commands(project: Path, filled: Server, tmp_path: Path, run: Command) -> None:
+    environment = {"ROOTSTREAM_CACHE": str(tmp_path / "one"), "ROOTSTREAM_CACHE_URL": filled.url}
+    writer = {**environment, "ROOTSTREAM_CACHE_PUSH": "true"}
+    run("accept", cwd=project, env=environment, check=True)
+    states = json.loads(run("show", "two.bst", "--json", cwd=project, env=environment, check=True).stdout)
+    rows = {row["name"]: (row["state"], row["cache"]) for row in states["systems"]["two.bst"]["elements"]}
+    name = filled.url.removeprefix("http://")
+    assert rows == {"base.bst": (ANY, name), "one.bst": (ANY, name), "two.bst": (ANY, None)}
+    assert "2 more on" in run("show", "two.bst", cwd=project, env=environment).stdout
+    assert run("cache", "status", cwd=project, env=environment).returncode == 0
+    assert run("cache", "push", "two.bst", cwd=project, env=environment).returncode == 2
+    assert run("cache", "push", "two.bst", cwd=project, env=writer).returncode == 2  # nothing is built here
+    client(tmp_path / "one", "http://127.0.0.1:1").build(project, ["two.bst"])
+    pushed = run("cache", "push", "two.bst", cwd=project, env=writer, check=True)
+    assert "pushed 1 of 3 elements" in pushed.stderr
+    assert "has all 3 elements already" in run("cache", "push", "two.bst", cwd=project, env=writer).stderr
+    nobody = {**writer, "ROOTSTREAM_CACHE_URL": f"http://127.0.0.1:{free_port()}"}
+    assert run("cache", "push", "two.bst", cwd=project, env=nobody).returncode == 2
+    status = run("cache", "status", "--json", cwd=project, env=nobody)
+    assert status.returncode == 2
+    assert json.loads(status.stdout)["servers"][0]["usable"] is False
+    assert "is not known" in run("show", "two.bst", cwd=project, env=nobody).stdout
+
+
+def test_damaged_blobs_are_found_deleted_and_pushed_again(project: Path, tmp_path: Path, run: Command) -> None:
+    with serving(tmp_path / "server") as server:
+        built(client(tmp_path / "one", server.url, push=True), project, "two.bst")
+        (damaged,) = [path for path in server.objects() if path.read_bytes() == b"one\n"]
+        damaged.chmod(0o644)
+        damaged.write_bytes(b"0ne\n")
+        found = run("cache", "check", str(server.folder), cwd=project)
+        assert found.returncode == 1
+        assert str(damaged) in found.stderr
+        assert run("cache", "check", "--delete-damaged", str(server.folder), cwd=project).returncode == 0
+        assert not damaged.exists()
+        assert run("cache", "check", str(server.folder), cwd=project).returncode == 0
+        server.end()
+        server.start()
+        events = built(client(tmp_path / "one", server.url, push=True), project, "two.bst")
+        assert any(text.startswith("pushed 2 of 3 elements") for text in told(events, "info"))
+        assert damaged.read_bytes() == b"one\n"
+    assert run("cache", "check", str(project), cwd=project).returncode == 2

@@ -27,6 +27,9 @@ def page() -> str:
     for name, command in sorted(cli.commands.items()):
         inner = click.Context(command, parent=context, info_name=name, max_content_width=90, terminal_width=90)
         parts.append(f"## {name}\n\n{_block(command.get_help(inner))}")
+        for below, each in sorted(command.commands.items()) if isinstance(command, click.Group) else ():
+            deeper = click.Context(each, parent=inner, info_name=below, max_content_width=90, terminal_width=90)
+            parts.append(f"### {name} {below}\n\n{_block(each.get_help(deeper))}")
     return "\n".join(parts)
 
 

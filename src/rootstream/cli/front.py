@@ -45,6 +45,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "env": "Print the cross-compilation environment of a system.",
     },
     "This host, and help": {
+        "cache": "Look at the caches, push to a shared one, check them.",
         "doctor": "Check the requirements on this host, and how to meet them.",
         "passwd": "Ask for a password and print its hash.",
         "schema": "Print the JSON Schema of system.yaml, for editors.",

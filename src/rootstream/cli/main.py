@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from rootstream import __version__
-from rootstream.cli import boot, build, buildroot, host, netboot, projects, report
+from rootstream.cli import boot, build, buildroot, cache, host, netboot, projects, report
 from rootstream.cli.config import config
 from rootstream.cli.front import Front, echo
 from rootstream.cli.passwd import passwd
@@ -64,6 +64,7 @@ for command in (
     netboot.power,
     netboot.publish,
     config,
+    cache.cache,
     passwd,
 ):
     cli.add_command(command)

@@ -20,6 +20,7 @@ from rootstream.engine import bst_run, remote_api, said, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
+from rootstream.engine.pulls import Pulls
 from rootstream.engine.remotes import Remote
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.errors import Interrupted, UserError, Where
@@ -83,6 +84,10 @@ class Engine:
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
         return data
+
+    def remotes(self) -> tuple[Remote, ...]:
+        """Return the servers of artifacts that are set. Raises `UserError` engine-settings-invalid."""
+        return remotes_of(self.settings)
 
     def usable(self, report: Reporter, *, push: bool = False) -> tuple[Remote, ...]:
         """Return the servers that answer, with `push` those that are to be pushed to; warn of each other one once.
@@ -201,7 +206,7 @@ class Engine:
             try:
                 self._run(run, project, words, targets=elements, report=report)
             finally:
-                count(sum(each.sent for each in run.relay.counts.values()) if run.relay else 0)
+                count(run.traffic.total)
 
     def log(self, project: Path, element: str) -> Path | None:
         """Return the log of the last build of an element, also of one that failed; None if there is none."""
@@ -339,12 +344,14 @@ class Engine:
     ) -> tuple[ElementState, ...]:
         with _interruptible(), bst_run.opened(self.settings, self.env, report=report, remotes=remotes) as run:
             reader = self._reader(run, targets, counts)
-            tell = _with_warnings(report)
+            pulls = Pulls(report=report, project=project, targets=targets, remotes=remotes, reader=reader)
+            tell = _with_warnings(pulls.tell if remotes else report)
             try:
                 self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
             finally:
                 if counts == "build":
                     self.built[project] = {each.name: each.key for each in reader.elements}
+            pulls.summarize(run.traffic)
             return reader.elements
 
     def _pulling(self, report: Reporter, work: Callable[[Sequence[Remote]], Result]) -> Result:

@@ -20,7 +20,7 @@ from rootstream.engine.connect_relay import Relay, needs_proxy
 from rootstream.engine.messages import Reader
 from rootstream.engine.remotes import Remote
 from rootstream.engine.settings import Settings, configuration, quota_of
-from rootstream.engine.transfer_watch import Watch
+from rootstream.engine.transfer_watch import Traffic, Watch
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
 from rootstream.host import process
@@ -40,7 +40,7 @@ class Run:
     """The surroundings of one run of `bst`: its mark, configuration file and environment.
 
     `alone`: no other run used the cache when this one began. `watch` knows when servers that it uses are gone,
-    `relay` counts what it transfers.
+    `traffic` counts what it transfers.
     """
 
     alone: bool
@@ -48,7 +48,7 @@ class Run:
     configuration: Path
     env: Mapping[str, str]
     watch: Watch
-    relay: Relay | None = None
+    traffic: Traffic
 
     def argv(self, words: Sequence[str], *, interactive: bool = False, colors: bool = False) -> tuple[str, ...]:
         """Return the command line for some words after `bst`."""
@@ -95,8 +95,14 @@ def opened(
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
         marked |= relay.environment if relay else {}
-        watch = Watch(remotes, relay)
-        yield Run(alone=lease.alone, mark=mark, configuration=file, env=marked, watch=watch, relay=relay)
+        yield Run(
+            alone=lease.alone,
+            mark=mark,
+            configuration=file,
+            env=marked,
+            watch=Watch(remotes, relay),
+            traffic=Traffic(remotes, relay, "push" if push else "pull"),
+        )
 
 
 @contextlib.contextmanager
@@ -145,7 +151,9 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
     try:
         while not listener.ended():
             listener.wait(TICK)
-            for event in clock.due(reader.running, time.monotonic()):
+            now = time.monotonic()
+            due: list[Event] = [*clock.due(reader.running, now), *run.traffic.due(reader.running, now)]
+            for event in due:
                 report(event)
             if run.watch.lost(reader.running, time.monotonic()):
                 lost = True

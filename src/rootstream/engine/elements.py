@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from rootstream.events import Plan
@@ -119,17 +119,28 @@ def required(elements: Sequence[ElementState], targets: Iterable[str]) -> tuple[
     return tuple(element for element in elements if element.name in seen)
 
 
-def plan_of(elements: Sequence[ElementState], targets: Iterable[str], *, build: bool = True) -> Plan:
-    """Count what a build, or only a fetch, of the targets does at most: a remote cache may spare some.
+def plan_of(
+    elements: Sequence[ElementState],
+    targets: Iterable[str],
+    *,
+    build: bool = True,
+    remote: Container[str] = (),
+) -> Plan:
+    """Count what a build, or only a fetch, of the targets does at most; `remote` are elements that servers have.
 
     A fetch does not look at artifacts, nor which sources are there before it begins: all may have to be fetched.
     """
-    needed = [element for element in required(elements, targets) if element.state != "junction"]
+    there = [replace(each, state="cached") if each.name in remote else each for each in elements]
+    names = {each.name for each in required(there, targets)}
+    needed = [each for each in elements if each.name in names and each.state != "junction"]
+    pulled = [each for each in needed if each.state != "cached" and each.name in remote]
+    needed = [each for each in needed if each not in pulled]
     cached = sum(element.state == "cached" for element in needed)
     to_fetch = sum(element.state == "fetch needed" for element in needed) if build else len(needed) - cached
     return Plan(
-        total=len(needed),
+        total=len(needed) + len(pulled),
         cached=cached,
         to_fetch=to_fetch,
         to_build=len(needed) - cached if build else 0,
+        to_pull=len(pulled),
     )

@@ -112,21 +112,29 @@ def _push(
     return Pushed(remote=remote, there=total - len(lost), total=total, lacking=lost)
 
 
-def lacking(cache: Path, found: Sequence[Artifact], remote: Remote) -> dict[str, int]:
-    """Return the names of the artifacts that a server does not have whole, each with the bytes that it lacks.
+def lacking(cache: Path, found: Sequence[Artifact], remote: Remote) -> frozenset[str]:
+    """Return the names of the artifacts that a server does not have whole.
 
-    Raises `OSError` if it does not answer, `ValueError` for a damaged artifact here.
+    One that somebody else has built, and is there, is as good as ours. Raises `OSError` if it does not answer,
+    `ValueError` for a damaged artifact here.
     """
-    parts = {each.name: stored.blobs(cache, each) for each in found}
     with Api(remote) as api:
         answer = api.answer(api.probe(), time.monotonic())  # a server that has gone costs no more than this
         if not answer.ok:
             raise OSError(answer.text)
-        absent = set(api.lacking([each.name for each in found]))
-        every: dict[str, Digest] = {digest.hash: digest for digests in parts.values() for digest in digests}
-        missing = api.missing(tuple(every.values()))
-    sizes = {name: sum(each.size for each in digests if each.hash in missing) for name, digests in parts.items()}
-    return {name: size for name, size in sizes.items() if name in absent or size}
+        entries = api.entries([each.name for each in found])
+        others = [entries[each.name] for each in found if entries.get(each.name, each.digest) != each.digest]
+        read = api.read(others) if others else {}
+        parts: dict[str, set[Digest]] = {}
+        for each in found:
+            entry = entries.get(each.name)
+            if entry == each.digest:
+                parts[each.name] = stored.blobs(cache, each.data, ours=True) | {entry}
+            elif entry is not None and entry.hash in read:
+                parts[each.name] = stored.blobs(cache, read[entry.hash], ours=False)
+        missing = api.missing(tuple(set().union(*parts.values())))
+    whole = {name for name, digests in parts.items() if not any(each.hash in missing for each in digests)}
+    return frozenset(each.name for each in found if each.name not in whole)
 
 
 def _elements(count: int) -> str:

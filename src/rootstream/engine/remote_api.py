@@ -7,11 +7,13 @@ The methods and messages are those of the Remote Execution API and the Remote As
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -27,6 +29,7 @@ _LARGEST = 64 << 20
 CAPABILITIES = "/build.bazel.remote.execution.v2.Capabilities/GetCapabilities"
 UPDATE = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdateBlobs"
 MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
+READ = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs"
 FETCH = "/build.bazel.remote.asset.v1.Fetch/FetchBlob"
 _URN = "urn:fdc:buildstream.build:2020:artifact:"
 # Where distributions keep the authorities that they trust; grpc would use a list of its own.
@@ -36,7 +39,6 @@ _AUTHORITIES = (
     Path("/etc/ssl/ca-bundle.pem"),
     Path("/etc/ssl/cert.pem"),
 )
-_NOT_FOUND = 5  # google.rpc.Code
 
 State = Literal["ok", "silent", "refused", "tls", "token", "forbidden", "unusable"]
 
@@ -46,12 +48,14 @@ class Answer:
     """What a server answered: its state, in words if that is not `ok`, and the seconds that it took.
 
     `silent`: no answer in time, `refused`: no connection, `tls`: no encrypted connection, `token`: it is missing
-    or wrong, `forbidden`: the token does not allow it, `unusable`: another error.
+    or wrong, `forbidden`: the token does not allow it, `unusable`: another error. `ahead` is how many seconds the
+    server's clock is ahead of ours, if it tells the time.
     """
 
     state: State
     text: str = ""
     seconds: float = 0.0
+    ahead: float | None = None
 
     @property
     def ok(self) -> bool:
@@ -122,7 +126,8 @@ class Api:
         except self._grpc.RpcError as error:
             found = self.explained(error.code().name, error.details() or "")
             return Answer(state=found.state, text=found.text, seconds=time.monotonic() - began)
-        return Answer(state="ok", seconds=time.monotonic() - began)
+        told = dict(asked.initial_metadata()).get("date")
+        return Answer(state="ok", seconds=time.monotonic() - began, ahead=_ahead(told, time.time()))
 
     def explained(self, code: str, details: str) -> Answer:
         """Return what an error of gRPC means."""
@@ -139,24 +144,45 @@ class Api:
             return _unavailable(details)
         return Answer(state="unusable", text=f"answers with {code}: {_brief(details)}")
 
-    def lacking(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return which of some artifacts the server has no entry for. Raises `OSError` if it does not answer."""
-        found = []
+    def entries(self, names: Sequence[str]) -> dict[str, Digest]:
+        """Return what the server has for some artifacts: the digest of each message, which may not be ours.
+
+        Raises `OSError` if it does not answer.
+        """
+        found = {}
         for begin in range(0, len(names), AT_ONCE):
             some = names[begin : begin + AT_ONCE]
             asked = [self.start(FETCH, self.named(protobuf.text(4, _URN + name)), ANSWER) for name in some]
-            found += [name for name, each in zip(some, asked, strict=True) if not self._has(each)]
-        return tuple(found)
+            for name, each in zip(some, asked, strict=True):
+                if (digest := self._entry(each)) is not None:
+                    found[name] = digest
+        return found
 
-    def _has(self, asked: Any) -> bool:  # noqa: ANN401
+    def _entry(self, asked: Any) -> Digest | None:  # noqa: ANN401
         with self._as_os_error():
             try:
                 response = asked.result()
             except self._grpc.RpcError as error:
                 if error.code().name == "NOT_FOUND":
-                    return False
+                    return None
                 raise
-        return protobuf.first_number(protobuf.first(response, 1), 1) == 0
+        if protobuf.first_number(protobuf.first(response, 1), 1):
+            return None
+        return Digest.of(protobuf.first(response, 5))
+
+    def read(self, digests: Sequence[Digest]) -> dict[str, bytes]:
+        """Return small blobs by their hashes, those that are there and right.
+
+        Raises `OSError` if the server does not answer.
+        """
+        request = b"".join(protobuf.message(2, each.encoded()) for each in digests)
+        with self._as_os_error():
+            response = self.start(READ, self.named(request), ANSWER).result()
+        found = {}
+        for _, each in protobuf.fields(response):
+            data = protobuf.first(each, 2) if isinstance(each, bytes) else b""
+            found[hashlib.sha256(data).hexdigest()] = data
+        return {each.hash: found[each.hash] for each in digests if each.hash in found}
 
     def missing(self, digests: Sequence[Digest]) -> set[str]:
         """Return the hashes of the blobs that the server does not have. Raises `OSError` if it does not answer."""
@@ -200,6 +226,16 @@ def probe(remotes: Sequence[Remote], *, push: bool = False) -> tuple[Answer, ...
             else api.answer(each, began)
             for api, each, began in asked
         )
+
+
+def _ahead(told: str | None, now: float) -> float | None:
+    """Return how far a date of HTTP is ahead of a time in seconds since 1970."""
+    if not told:
+        return None
+    try:
+        return parsedate_to_datetime(told).timestamp() - now
+    except ValueError:
+        return None
 
 
 def _unavailable(details: str) -> Answer:

@@ -7,6 +7,7 @@ are messages `Directory` of the Remote Execution API, in `cas/objects/` by their
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,11 @@ class Artifact:
     data: bytes
 
     @property
+    def digest(self) -> Digest:
+        """Return the digest of the message itself, by which servers have it."""
+        return Digest(hashlib.sha256(self.data).hexdigest(), len(self.data))
+
+    @property
     def succeeded(self) -> bool:
         """Say whether the element was built, as opposed to a failure that was kept."""
         return protobuf.first_number(self.data, _SUCCESS) == 1
@@ -65,12 +71,13 @@ def artifact(cache: Path, element: str, key: str) -> Artifact | None:
     return None
 
 
-def blobs(cache: Path, found: Artifact) -> set[Digest]:
+def blobs(cache: Path, data: bytes, *, ours: bool) -> set[Digest]:
     """Return the digests of all blobs that an artifact consists of, as far as its trees are in the cache.
 
-    Raises `ValueError` for messages that are none.
+    `data` is its message. One that is not `ours` has trees, too, that are not here. Raises `ValueError` for
+    messages that are none.
     """
-    parts = [(number, value) for number, value in protobuf.fields(found.data) if isinstance(value, bytes)]
+    parts = [(number, value) for number, value in protobuf.fields(data) if isinstance(value, bytes)]
     digests = {Digest.of(value) for number, value in parts if number in _BLOBS}
     digests |= {Digest.of(protobuf.first(value, _LOG_DIGEST)) for number, value in parts if number == _LOGS}
     trees = [Digest.of(value) for number, value in parts if number in _TREES]
@@ -80,12 +87,14 @@ def blobs(cache: Path, found: Artifact) -> set[Digest]:
         if tree in seen:
             continue
         seen.add(tree)
+        if not ours:
+            digests.add(tree)
         try:
-            data = place(cache, tree.hash).read_bytes()
+            inner = place(cache, tree.hash).read_bytes()
         except OSError:
             continue  # a build tree that was not pulled
         digests.add(tree)
-        for number, digest in _children(data):
+        for number, digest in _children(inner):
             if number == _DIRECTORIES:
                 trees.append(digest)
             else:

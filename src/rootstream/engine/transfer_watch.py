@@ -7,13 +7,16 @@ more: while something is transferred and nothing comes, the servers are asked wh
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from rootstream.engine import remote_api
 from rootstream.engine.connect_relay import Relay
 from rootstream.engine.remotes import Remote
+from rootstream.events import CacheTransfer
 
 TRANSFERS = frozenset({"pull", "push", "fetch"})
 QUIET = 4.0  # seconds without a byte until servers are asked
+TOLD = 1.0  # seconds between two reports of bytes
 SILENT = 60.0  # seconds without a byte until a transfer is given up, whatever they answer
 
 
@@ -53,3 +56,42 @@ class Watch:
         if self._relay is None:
             return now - QUIET
         return max((each.last for each in self._relay.counts.values()), default=0.0)
+
+
+class Traffic:
+    """Bytes from or to the servers of one run, while actions with them go on."""
+
+    def __init__(self, remotes: Sequence[Remote], relay: Relay | None, direction: Literal["pull", "push"]) -> None:
+        self._remotes = remotes
+        self._relay = relay
+        self._direction = direction
+        self._told: dict[str, tuple[float, int]] = {}
+
+    def bytes(self, remote: Remote) -> int:
+        """Return the bytes of the direction so far, 0 where nobody counts."""
+        if self._relay is None:
+            return 0
+        counts = self._relay.counts[remote.address]
+        return counts.received if self._direction == "pull" else counts.sent
+
+    @property
+    def total(self) -> int:
+        """Return the bytes of all servers."""
+        return sum(self.bytes(each) for each in {each.address: each for each in self._remotes}.values())
+
+    def due(self, running: Sequence[tuple[str, str]], now: float) -> list[CacheTransfer]:
+        """Return an event for each server that has moved bytes since the last one."""
+        if not any(action == self._direction for _, action in running):
+            return []
+        found = []
+        for remote in self._remotes:
+            before, had = self._told.get(remote.url, (now, 0))
+            have = self.bytes(remote)
+            self._told.setdefault(remote.url, (now, 0))
+            if have > had and now - before >= TOLD:
+                rate = (have - had) / (now - before)
+                self._told[remote.url] = now, have
+                found.append(
+                    CacheTransfer(server=remote.name, direction=self._direction, bytes_done=have, rate=rate)
+                )
+        return found

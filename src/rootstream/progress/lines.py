@@ -11,7 +11,7 @@ from pathlib import PurePath
 from typing import TextIO
 
 from rootstream.errors import Problems, UserError
-from rootstream.events import Console, Event, Notice, Transfer
+from rootstream.events import CacheTransfer, Console, Event, Notice, Transfer
 from rootstream.host.escape import console
 from rootstream.progress.words import sentence
 
@@ -39,19 +39,23 @@ class Plain:
             self._midline = not event.text.endswith("\n") if event.text else self._midline
             self._stream.flush()
             return
-        text = None if isinstance(event, Transfer) and self._too_soon(event) else sentence(event)
+        soon = isinstance(event, Transfer | CacheTransfer) and self._too_soon(event)
+        text = None if soon else sentence(event)
         if text is not None:
             self._stream.write(("\n" if self._midline else "") + text + "\n")
             self._midline = False
             self._stream.flush()
 
-    def _too_soon(self, event: Transfer) -> bool:
+    def _too_soon(self, event: Transfer | CacheTransfer) -> bool:
         now = self._clock()
-        last = self._said.get(event.element)
-        ended = event.bytes_done >= event.bytes_total
+        if isinstance(event, Transfer):
+            about, ended = event.element, event.bytes_done >= event.bytes_total
+        else:
+            about, ended = f"{event.direction} {event.server}", False
+        last = self._said.get(about)
         if last is not None and now - last < TRANSFER_PAUSE and not ended:
             return True
-        self._said[event.element] = now
+        self._said[about] = now
         return False
 
 

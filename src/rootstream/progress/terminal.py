@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.text import Text
 
 from rootstream.events import (
+    CacheTransfer,
     Checked,
     Console,
     Done,
@@ -28,7 +29,7 @@ from rootstream.events import (
 )
 from rootstream.formats.units import duration
 from rootstream.host.escape import console, escaped
-from rootstream.progress.words import sentence, transferred
+from rootstream.progress.words import exchanged, sentence, transferred
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPIN = 10.0  # frames a second
@@ -54,6 +55,7 @@ class Terminal:
         self._plan: Plan | None = None
         self._built = 0
         self._failed = 0
+        self._exchange: dict[tuple[str, str], str] = {}
         self._step: tuple[str, float] | None = None
         self._begun = clock()
         self._midline = False
@@ -76,7 +78,7 @@ class Terminal:
         if not self._live.is_started:
             self._live.start()
         self._follow(event)
-        if isinstance(event, (Step, Transfer, ElementStarted, ElementRunning, Phase)):
+        if isinstance(event, (Step, Transfer, CacheTransfer, ElementStarted, ElementRunning, Phase)):
             return
         text = sentence(event)
         if text is not None:
@@ -96,6 +98,8 @@ class Terminal:
                 self._running[event.element, event.action] = _Running(self._clock())
             case Phase() | Transfer():
                 self._go_on(event)
+            case CacheTransfer():
+                self._exchange[event.server, event.direction] = exchanged(event)
             case ElementFinished():
                 self._running.pop((event.element, event.action), None)
                 if event.result == "failure":
@@ -127,6 +131,10 @@ class Terminal:
         lines = [self._job_line(at, job, now) for at, job in shown[:room]]
         if len(shown) > room:
             lines.append(Text(f"  and {len(shown) - room} more", style="dim", no_wrap=True))
+        acting = {action for _, action in self._running}
+        for (_, direction), text in self._exchange.items():
+            if direction in acting:
+                lines.append(Text(f"{_frame(now)} {direction} {escaped(text)}", no_wrap=True, style="dim"))
         if self._step is not None:
             text, since = self._step
             lines.append(Text(f"{_frame(now)} {text} {_since(now, since)}", no_wrap=True, overflow="ellipsis"))
@@ -149,13 +157,13 @@ class Terminal:
 
     def _plan_line(self, plan: Plan, now: float) -> Text:
         line = Text(no_wrap=True, overflow="ellipsis")
-        of = plan.to_build
+        of = plan.to_build + plan.to_pull
         done = min(self._built, of)
         if of:
             filled = BAR * done // of
             line.append("━" * filled, style="green")
             line.append("━" * (BAR - filled), style="bright_black")
-            line.append(f" {done} of {of} built")
+            line.append(f" {done} of {of} {'built or pulled' if plan.to_pull else 'built'}")
         parts = [f"{plan.cached} cached"] if plan.cached else []
         parts += [f"{self._failed} failed"] if self._failed else []
         parts.append(duration(now - self._begun))

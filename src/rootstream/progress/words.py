@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rootstream.events import (
+    CacheTransfer,
     Checked,
     Done,
     ElementFinished,
@@ -35,6 +36,12 @@ def transferred(event: Transfer) -> str:
     return f"{files}{size(event.bytes_done)} of {size(event.bytes_total)}, {size(event.rate)}/s"
 
 
+def exchanged(event: CacheTransfer) -> str:
+    """Return what was exchanged with a shared cache so far: bytes and speed."""
+    word = "from" if event.direction == "pull" else "to"
+    return f"{word} {event.server}: {size(event.bytes_done)}, {size(event.rate)}/s"
+
+
 def planned(event: Plan) -> str:
     """Return the counts of a plan, without those that are nothing."""
     noun = "element" if event.total == 1 else "elements"
@@ -42,6 +49,7 @@ def planned(event: Plan) -> str:
         f"{count} {word}"
         for count, word in (
             (event.cached, "cached"),
+            (event.to_pull, "to pull"),
             (event.to_fetch, "to fetch"),
             (event.to_build, "to build"),
         )
@@ -72,6 +80,8 @@ def sentence(event: Event) -> str | None:  # noqa: C901  (one case for each even
             return _finished(event) if worth_a_line(event) else None
         case Transfer():
             text = f"fetch {event.element}: {transferred(event)}"
+        case CacheTransfer():
+            text = f"{event.direction} {exchanged(event)}"
         case Notice():
             about = f"{event.element}: " if event.element else ""
             text = f"{'' if event.level == 'info' else event.level + ': '}{about}{event.text}"

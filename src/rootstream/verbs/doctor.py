@@ -21,6 +21,7 @@ from rootstream.errors import UserError
 from rootstream.events import Event, Notice
 from rootstream.host import process
 from rootstream.project.project import find
+from rootstream.verbs import cache_health
 
 
 def architectures(folder: Path) -> tuple[Architecture, ...]:
@@ -75,6 +76,7 @@ def check(
         *_buildroot_sandbox(environment),
         *([_executable(workspace)] if workspace else []),
         *_netboot(install, environment),
+        *cache_health.needs(engine),
         _acceleration(environment),
     )
 

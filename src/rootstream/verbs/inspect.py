@@ -18,7 +18,7 @@ from rootstream.host import nofollow
 from rootstream.plan.model import Element, Json, Plan, PreparedPlan
 from rootstream.plan.roots.debian import CONFIGURED
 from rootstream.project.project import Project, reading
-from rootstream.verbs import build, selection, update
+from rootstream.verbs import build, selection, shared_cache, update
 
 if TYPE_CHECKING:
     from rootstream.verbs.buildroot import Work
@@ -41,7 +41,9 @@ def show(project: Project, wanted: tuple[str, ...], engine: Engine, *, as_json: 
         found = _workspaces(looked, wanted, engine)
         if looked.kind == "plain" or selection.native(*_chosen(looked, wanted)):
             for target, element in _elements(looked, wanted).items():
-                found[target] = _native(looked, target, engine.show(looked.plan, (element,)), element)
+                states = engine.show(looked.plan, (element,))
+                there = shared_cache.look(engine, looked.plan, states)
+                found[target] = _native(looked, target, states, element, there)
     return _shown(found, as_json=as_json)
 
 
@@ -89,10 +91,19 @@ def _chosen(project: Project, wanted: tuple[str, ...]) -> tuple[Description, tup
     return description, selection.choose(description, wanted, project.description)
 
 
-def _native(project: Project, target: str, states: Sequence[ElementState], element: str) -> dict[str, Any]:
+def _native(
+    project: Project, target: str, states: Sequence[ElementState], element: str, looked: shared_cache.Looked | None
+) -> dict[str, Any]:
     place = project.out(build.plain_target(target) if project.kind == "plain" else target)
-    rows = [{"name": each.name, "kind": each.kind, "key": each.key, "state": each.state} for each in states]
-    return {"element": element, "out": str(place), "elements": rows}
+    rows: list[dict[str, Any]] = [
+        {"name": each.name, "kind": each.kind, "key": each.key, "state": each.state} for each in states
+    ]
+    found: dict[str, Any] = {"element": element, "out": str(place), "elements": rows}
+    if looked is not None:
+        for row in rows:
+            row["cache"] = looked.there.get(row["name"])
+        found["caches"] = dict(looked.servers)
+    return found
 
 
 def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> dict[str, dict[str, Any]]:
@@ -103,6 +114,7 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
     if not named:
         return {}
     from rootstream.buildroot.graph import elements  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.buildroot.workspace import FOLDER  # noqa: PLC0415
     from rootstream.verbs import buildroot, buildroot_graph  # noqa: PLC0415
 
     description, found = project.read(), {}
@@ -115,7 +127,9 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
         states = buildroot_graph.states(
             buildroot_graph.System(project, described, description.debian, pinned, engine, os.environ, ignore)
         )
-        found[described.target] = _native(project, described.target, states, elements.IMAGES)
+        folder = project.work / FOLDER / described.slug / buildroot_graph.PLAN
+        there = shared_cache.look(engine, folder, states)
+        found[described.target] = _native(project, described.target, states, elements.IMAGES, there)
     return found
 
 
@@ -129,9 +143,16 @@ def _table(target: str, told: dict[str, Any]) -> str:
     rows = told["elements"]
     width = max((len(row["name"]) for row in rows), default=0)
     cached = sum(row["state"] == "cached" for row in rows)
-    lines = [f"{target}: {cached} of {len(rows)} elements cached"]
+    remote = [row for row in rows if row["state"] != "cached" and row.get("cache")]
+    more = f", {len(remote)} more on {', '.join(sorted({row['cache'] for row in remote}))}" if remote else ""
+    lines = [f"{target}: {cached} of {len(rows)} elements cached{more}"]
     lines += [
-        f"  {row['state']:<12} {row['key'][:12] or '-':<12}  {row['name']:<{width}}  {row['kind']}" for row in rows
+        f"  {'remote' if row in remote else row['state']:<12} {row['key'][:12] or '-':<12}"
+        f"  {row['name']:<{width}}  {row['kind']}"
+        for row in rows
+    ]
+    lines += [
+        f"  what {name} has is not known: it {text}" for name, text in told.get("caches", {}).items() if text
     ]
     return "\n".join(lines) + "\n"
 

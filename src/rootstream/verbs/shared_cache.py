@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.description import user_settings
 from rootstream.description.model import Description
-from rootstream.engine import Engine, Remote, pushing
+from rootstream.engine import ElementState, Engine, Remote, pushing, remote_api, remote_artifacts
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
 
@@ -42,6 +43,30 @@ def recommend(description: Description, engine: Engine, environment: Mapping[str
     words = f'cache: {{url: "{description.cache.url}"}}'
     hint = f"to trust it with all your projects, write `{words}` to {_short(path)}"
     report(Notice(level="info", text=f"{text}; {hint}"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looked:
+    """What servers have: by element the name of the first that has it; `servers` are all, with what is wrong."""
+
+    there: Mapping[str, str]
+    servers: Mapping[str, str]
+
+
+def look(engine: Engine, project: Path, states: Sequence[ElementState]) -> Looked | None:
+    """Ask the servers what they have of some elements; None where there are no servers."""
+    remotes = engine.remotes()
+    if not remotes:
+        return None
+    answers = remote_api.probe(remotes)
+    servers = {remote.name: answer.text for remote, answer in zip(remotes, answers, strict=True)}
+    live = [remote for remote in remotes if not servers[remote.name]]
+    there: Mapping[str, str] = {}
+    try:
+        there = remote_artifacts.on_servers(project, states, live)
+    except (OSError, ValueError) as error:
+        servers |= {each.name: str(error) for each in live}
+    return Looked(there=there, servers=servers)
 
 
 @contextlib.contextmanager
