@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -56,7 +57,7 @@ def exported(project: Path) -> dict[str, tuple[str, str]]:
             file = archive.extractfile(member) if member.isfile() else None
             words = f"{member.mode:o} {member.uid}:{member.gid} {member.linkname}"
             found[f"/{member.name}"] = (words, file.read().hex() if file else "")
-    left_out = ("manifest.json", "SHA256SUMS", "rootfs.tar")  # they have times in them
+    left_out = ("manifest.json", "SHA256SUMS", "sbom.cdx.json", "rootfs.tar")  # there are times in the last one
     return {name: value for name, value in found.items() if name not in left_out}
 
 
@@ -207,11 +208,14 @@ def test_passwords_are_in_the_images_and_in_no_cache(project: Path, run: Command
     assert f"joe:{mine}:" in bytes.fromhex(shadow).decode()
     assert again == set()
     cache = Engine.of(os.environ).settings.cache
-    kept = [path for path in (*cache.rglob("*"), *project.rglob("graph/**/*")) if path.is_file()]
-    fresh = [path for path in kept if path.stat().st_mtime >= began]
-    assert fresh
-    for salt in salts:
-        assert [path for path in fresh if salt.encode() in path.read_bytes()] == []
+    looked, found = 0, []
+    for path in (*cache.rglob("*"), *project.rglob("graph/**/*")):
+        with contextlib.suppress(OSError):  # others use the cache, too
+            if path.is_file() and path.stat().st_mtime >= began:
+                looked += 1
+                found += [path for salt in salts if salt.encode() in path.read_bytes()]
+    assert looked
+    assert found == []
 
 
 def test_what_cannot_be_kept_is_an_error_with_its_line(project: Path, run: Command) -> None:

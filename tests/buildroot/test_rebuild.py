@@ -87,6 +87,20 @@ define HOST_BOOTENV_INSTALL_CMDS
 endef
 $(eval $(host-generic-package))
 """,
+    "modes": """\
+MODES_VERSION = 1
+MODES_SOURCE =
+define MODES_INSTALL_TARGET_CMDS
+\t$(INSTALL) -d -m 700 $(TARGET_DIR)/etc/modes
+\techo rules > $(TARGET_DIR)/etc/modes/rules
+\tchmod 440 $(TARGET_DIR)/etc/modes/rules
+\tmkdir -p $(TARGET_DIR)/usr/bin
+\techo one > $(TARGET_DIR)/usr/bin/one
+\tchmod 4755 $(TARGET_DIR)/usr/bin/one
+\tln -f $(TARGET_DIR)/usr/bin/one $(TARGET_DIR)/usr/bin/two
+endef
+$(eval $(generic-package))
+""",
     "seeker": """\
 SEEKER_VERSION = 1
 SEEKER_SOURCE =
@@ -97,7 +111,12 @@ endef
 $(eval $(generic-package))
 """,
 }
-SYMBOLS = {"aloader": "BR2_PACKAGE_ALOADER", "bootenv": "BR2_PACKAGE_HOST_BOOTENV", "seeker": "BR2_PACKAGE_SEEKER"}
+SYMBOLS = {
+    "aloader": "BR2_PACKAGE_ALOADER",
+    "bootenv": "BR2_PACKAGE_HOST_BOOTENV",
+    "modes": "BR2_PACKAGE_MODES",
+    "seeker": "BR2_PACKAGE_SEEKER",
+}
 
 
 def write_package(box: Path, lower: str, *, version: str = "1") -> None:

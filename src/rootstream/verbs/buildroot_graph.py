@@ -357,7 +357,7 @@ def _asked(graph: Graph) -> elements.Different:
     info.keep(space, graph.question, graph.places.here(answer))
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
     parts = staging.of_packages(graph.trees, gathered.packages, staging.lines(graph.config))
-    proving = elements.proof(draft, graph.trees, parts, gathered.files)
+    proving = elements.proof(draft, graph.trees, parts, elements.named_files(gathered))
     graph.write(draft)
     found: elements.Different = json.loads(graph.result(proving, elements.DIFFERENT))
     write_atomically(space.state / DIFFERENT, json.dumps(found).encode())

@@ -266,3 +266,11 @@ def test_who_names_the_variables_of_a_package_is_found(trees: staging.Trees) -> 
     staged_for = {each.element for each in plan.elements["package-linux.bst"].builds_with}
     assert {"tree-package-module.bst", "tree-package-tool.bst", "rules.bst"} <= staged_for
     assert "tree-package-stranger.bst" not in staged_for
+
+
+def test_what_the_rules_of_lower_packages_name_is_there(trees: staging.Trees, tmp_path: Path) -> None:
+    write(tmp_path / "lib.config", "")
+    plan, _ = planned(trees, files={"lib": {"/buildroot/project/lib.config": tmp_path / "lib.config"}})
+    for name in ("lib", "app", "own"):
+        assert "files-lib.bst" in {each.element for each in plan.elements[f"package-{name}.bst"].builds_with}
+    assert "files-lib.bst" not in {each.element for each in plan.elements["package-other.bst"].builds_with}

@@ -32,7 +32,7 @@ def output(tmp_path: Path) -> Path:
     write(folder / "build/lib-1.0/.stamp_installed")
     (folder / "host/sysroot").mkdir()
     (folder / "staging").symlink_to("host/sysroot")
-    write(folder / "additions/lib.json", "{}")
+    write(folder / "additions/lib.json", json.dumps({"files": {}, "modes": {}, "links": {}, "after": []}))
     return folder
 
 
@@ -42,7 +42,9 @@ def files(folder: Path) -> set[str]:
 
 def kept(output: Path, what: str = "") -> dict[str, str]:
     """Return the record of a package that has just been built."""
-    record: dict[str, str] = json.loads((output / "additions/app.json").read_text())
+    told = json.loads((output / "additions/app.json").read_text())
+    assert told["after"] == ["lib"]
+    record: dict[str, str] = told["files"]
     assert set(record) <= files(output)
     assert what or all(not path.startswith("build/") or "/." in path for path in files(output))
     return record
@@ -115,7 +117,8 @@ def test_deleting_what_others_installed_is_an_error(output: Path) -> None:
 
 def records(output: Path, **packages: dict[str, str]) -> None:
     for name, record in packages.items():
-        write(output / "additions" / f"{name}.json", json.dumps(record))
+        told = {"files": record, "modes": {}, "links": {}, "after": []}
+        write(output / "additions" / f"{name}.json", json.dumps(told))
 
 
 def test_of_two_that_depend_on_each_other_the_later_one_counts(output: Path) -> None:
@@ -181,3 +184,61 @@ def test_of_a_kernel_stays_what_modules_are_built_with(path: str, expected: bool
     assert additions.is_kept(f"build/linux-6.1/{path}", "build/linux-6.1", "kernel") == expected
     assert additions.is_kept(f"build/linux-6.1/{path}", "build/linux-6.1", "all")
     assert not additions.is_kept(f"build/linux-6.1/{path}", "build/other-1", "kernel")
+
+
+def as_cached(folder: Path) -> None:
+    """Do to a folder what a cache does: of modes only that of a program stays, and no hard link."""
+    for path in folder.rglob("*"):
+        if path.is_dir() and not path.is_symlink():
+            path.chmod(0o755)
+        elif not path.is_symlink():
+            content, program = path.read_bytes(), path.stat().st_mode & 0o111
+            path.unlink()
+            path.write_bytes(content)
+            path.chmod(0o755 if program else 0o644)
+
+
+def test_modes_and_hard_links_are_put_back(output: Path) -> None:
+    before = additions.installed(output)
+    write(output / "target/etc/sudoers", "rules", 0o440)
+    write(output / "target/bin/sudo", "sudo", 0o4755)
+    write(output / "target/bin/git", "git", 0o755)
+    (output / "target/bin/git-add").hardlink_to(output / "target/bin/git")
+    (output / "target/bin/ash").hardlink_to(output / "target/bin/sh")  # of another package
+    (output / "target/root").mkdir(mode=0o700)
+    (output / "target/etc").chmod(0o711)
+    wanted = {path: (output / path).stat().st_mode for path in ("target/etc/sudoers", "target/bin/sudo")}
+    additions.keep(output, before, "app", STAMPS, "")
+    write(output / "target/bin/sh", "shell", 0o755)
+    as_cached(output)
+    additions.put_back(output)
+    assert {path: (output / path).stat().st_mode for path in wanted} == wanted
+    assert (output / "target/bin/git").samefile(output / "target/bin/git-add")
+    assert (output / "target/bin/sh").samefile(output / "target/bin/ash")
+    assert ((output / "target/root").stat().st_mode & 0o7777, (output / "target/etc").stat().st_mode & 0o7777) == (
+        0o700,
+        0o711,
+    )
+
+
+def test_what_another_has_replaced_keeps_its_mode_and_is_no_link(output: Path) -> None:
+    before = additions.installed(output)
+    write(output / "target/etc/key", "secret", 0o600)
+    write(output / "target/bin/one", "one", 0o755)
+    (output / "target/bin/two").hardlink_to(output / "target/bin/one")
+    additions.keep(output, before, "app", STAMPS, "")
+    as_cached(output)
+    write(output / "target/etc/key", "public")
+    write(output / "target/bin/two", "another", 0o755)
+    additions.put_back(output)
+    assert (output / "target/etc/key").stat().st_mode & 0o7777 == 0o644
+    assert (output / "target/bin/two").read_text() == "another"
+
+
+def test_who_is_built_later_decides_the_mode_of_a_folder(output: Path) -> None:
+    for name, mode, after in (("first", 0o700, []), ("last", 0o755, ["first", "lib"])):
+        told = {"files": {}, "modes": {"target/etc": mode}, "links": {}, "after": after}
+        write(output / "additions" / f"{name}.json", json.dumps(told))
+    (output / "target/etc").chmod(0o711)
+    additions.put_back(output)
+    assert (output / "target/etc").stat().st_mode & 0o7777 == 0o755

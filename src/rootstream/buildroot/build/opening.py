@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -80,7 +81,7 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
         "system": described.model_dump(mode="json"),
         "tree": identity,
         "export": EXPORT,
-        "files": contents.digest(files),
+        "files": contents.digest(files, lambda path: Path(os.path.relpath(path, where.folder))),
         "python": python_layer.noted(workspace(where, described, where.folder, {}).folder),
         "versions": [__version__, metadata.version("pydantic")],
     }

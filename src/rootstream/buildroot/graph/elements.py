@@ -110,6 +110,15 @@ class Inputs:
     requests: Mapping[str, Requests]
 
 
+def named_files(inputs: Inputs) -> dict[str, dict[str, Path]]:
+    """Return the files that the rules of each package, and of those it is built with, name."""
+    order = {name: (*staging.closure(inputs.packages, name), name) for name in inputs.packages}
+    return {
+        name: {k: v for each in names for k, v in inputs.files.get(each, {}).items()}
+        for name, names in order.items()
+    }
+
+
 def make(trees: staging.Trees, *words: str) -> str:
     """Return the command of Buildroot's make."""
     externals = shlex.quote(":".join(trees.externals))
@@ -243,12 +252,16 @@ def system(draft: Draft, inputs: Inputs) -> str:
     override = _override(draft, inputs.override)
     order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
     staged = staging.of_packages(trees, inputs.packages, lines)
-    for name, package in inputs.packages.items():
-        below = [inputs.packages[each] for each in order[name]]
+    named: dict[str, str] = {}
+    for name in sorted(inputs.packages, key=lambda name: len(order[name])):
+        package, below = inputs.packages[name], [inputs.packages[each] for each in order[name]]
         parts, config = _staged(draft, inputs, (package, *below), staged[name])
         parts += toolchain if any(each.startswith("toolchain") for each in (name, *order[name])) else []
+        parts += [named[each] for each in order[name] if each in named]  # make wants them to be there
         own = _beyond(inputs.files.get(name, {}), draft, parts)
-        parts += [draft.link(f"files-{name}.bst", f"files-{name}", own)] if own else []
+        if own:
+            named[name] = draft.link(f"files-{name}.bst", f"files-{name}", own)
+            parts.append(named[name])
         parts += override
         parts.append(programs.BUILDROOT)
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")

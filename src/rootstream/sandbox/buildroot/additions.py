@@ -4,11 +4,12 @@
     python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER [--keep WHAT]
     python3 -m rootstream.sandbox.buildroot.additions compare OUTPUT --order ORDER
 
-`note` writes down what the packages that this one depends on have installed; after its own build, `keep` deletes
-that, and what was only needed to build. What stays are the files that it installed or replaced, its stamps, and a
-record of them; of the build folder, `all` where other packages read files there, or what modules of a `kernel` are
-built with. `compare` looks through the records of all packages: two that write different files to one path,
-neither of which depends on the other, have no order between them, so that the result would depend on chance.
+`note` puts back the modes and hard links that a cache loses, and writes down what the packages that this one
+depends on have installed; after its own build, `keep` deletes that, and what was only needed to build. What
+stays are the files that it installed or replaced, its stamps, and a record of them; of the build folder, `all`
+where other packages read files there, or what modules of a `kernel` are built with. `compare` looks through the
+records of all packages: two that write different files to one path, neither of which depends on the other, have
+no order between them, so that the result would depend on chance.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ _KERNEL = re.compile(
 _OF_ARCHITECTURE = re.compile(
     r"(.*/)?(include|scripts)/.*|(.*/)?((Makefile|Kbuild|Platform)[^/]*|[^/]+\.lds|crtsavres\.o)"
 )
+# What a cache keeps of modes.
+_FILE, _PROGRAM, _FOLDER = 0o644, 0o755, 0o755
 Facts = list[int | str]
 
 
@@ -94,6 +97,8 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, ke
             "Use `graph: false`, or delete it in a post_build script."
         )
     added = {path for path, facts in after.items() if before.get(path) != facts}
+    records = output / RECORDS
+    earlier = sorted(path.stem for path in records.iterdir()) if records.is_dir() else []
     for path, status in walk(output):
         place = output / path
         if stat.S_ISDIR(status.st_mode):
@@ -101,10 +106,56 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, ke
                 place.rmdir()
         elif path not in added and not is_kept(path, build, kept):
             place.unlink()
-    files = (path for path in sorted(added) if not (output / path).is_dir() or (output / path).is_symlink())
-    record = output / RECORDS / f"{package}.json"
-    record.parent.mkdir(exist_ok=True)
-    record.write_text(json.dumps({path: digest(output / path) for path in files}))
+    records.mkdir(exist_ok=True)
+    (records / f"{package}.json").write_text(json.dumps(made(output, before, added) | {"after": earlier}))
+
+
+def made(output: Path, before: Mapping[str, Facts], added: set[str]) -> dict[str, object]:
+    """Return what stands for what was added, and what a cache loses of it: modes, and which files are the same."""
+    files: dict[str, str] = {}
+    modes: dict[str, int] = {}
+    links: dict[str, str] = {}
+    regular = ((path, facts) for path, facts in before.items() if len(facts) > 1 and path not in added)
+    first = {facts[-1]: path for path, facts in regular}
+    for path in sorted(added):
+        status = (output / path).lstat()
+        mode = stat.S_IMODE(status.st_mode)
+        if stat.S_ISDIR(status.st_mode):
+            if mode != _FOLDER or path in before:
+                modes[path] = mode
+            continue
+        files[path] = digest(output / path)
+        if not stat.S_ISREG(status.st_mode):
+            continue
+        other = first.setdefault(status.st_ino, path)
+        if other != path:
+            links[path] = other
+        elif mode not in (_FILE, _PROGRAM):
+            modes[path] = mode
+    return {"files": files, "modes": modes, "links": links}
+
+
+def put_back(output: Path) -> None:
+    """Give what packages installed the modes that it had there, and make its hard links again."""
+    records = output / RECORDS
+    found = [json.loads(path.read_text()) for path in records.iterdir()] if records.is_dir() else []
+    for record in sorted(found, key=lambda each: len(each["after"])):
+        for path, mode in record["modes"].items():
+            if _is_as_made(output, path, record):
+                (output / path).chmod(mode)
+        for path, other in record["links"].items():
+            same = record["files"][path]
+            if all(os.path.lexists(output / each) and digest(output / each) == same for each in (path, other)):
+                (output / path).unlink()
+                (output / path).hardlink_to(output / other)
+
+
+def _is_as_made(output: Path, path: str, record: Mapping[str, Mapping[str, str]]) -> bool:
+    """Say whether a file is that of a package, and not one that another has put in its place."""
+    place = output / path
+    if place.is_dir() and not place.is_symlink():
+        return path not in record["files"]
+    return os.path.lexists(place) and digest(place) == record["files"].get(path)
 
 
 def is_kept(path: str, build: str, kept: str) -> bool:
@@ -130,7 +181,7 @@ def compare(output: Path, below: Mapping[str, list[str]]) -> None:
     """
     writers: dict[str, dict[str, str]] = {}
     for name in below:
-        for path, each in json.loads((output / RECORDS / f"{name}.json").read_text()).items():
+        for path, each in json.loads((output / RECORDS / f"{name}.json").read_text())["files"].items():
             writers.setdefault(path, {})[name] = each
     problems = []
     for path, versions in sorted(writers.items()):
@@ -149,12 +200,14 @@ def compare(output: Path, below: Mapping[str, list[str]]) -> None:
 def main(options: argparse.Namespace) -> None:
     """Do what the command line says."""
     if options.what == "note":
+        put_back(options.output)
         options.note.write_text(json.dumps(installed(options.output)))
     elif options.what == "keep":
         before = json.loads(options.note.read_text())
         keep(options.output, before, options.package, options.build, options.keep)
     else:
         compare(options.output, json.loads(options.order.read_text()))
+        put_back(options.output)
 
 
 if __name__ == "__main__":
