@@ -102,7 +102,7 @@ def test_a_changed_overlay_rebuilds_the_root_and_its_images_only(small: Path, ru
     done = run("build", "--json", cwd=small, check=True)
     told = [json.loads(line) for line in done.stdout.splitlines()]
     made = {event["element"].split("-")[0] for event in told if event["type"] == "element-finished"}
-    assert made == {"root", "image", "system"}
+    assert made == {"root", "inventory", "image", "system"}
     assert sums(small / "out" / "small") != first
     (small / "overlay" / "etc" / "motd").write_text("one\n")
     run("build", cwd=small, check=True)
@@ -119,7 +119,10 @@ def test_a_variant_that_is_only_booted_otherwise_builds_nothing(small: Path, run
     assert [event for event in told if event["type"] == "element-finished"] == []
     assert [event["to_build"] for event in told if event["type"] == "plan"] == [0]
     assert inodes(small / "out" / "small") == before
-    assert sums(small / "out" / "small@debug") == sums(small / "out" / "small")
+    debug = sums(small / "out" / "small@debug")
+    bill = debug.pop("sbom.cdx.json")  # it names the system
+    assert debug.items() < sums(small / "out" / "small").items()
+    assert bill != sums(small / "out" / "small")["sbom.cdx.json"]
     (small / "system.yaml").write_text(SMALL + "    machine: {memory: 64M}\n")
     done = run("build", "small", "--json", cwd=small, check=True)
     assert "plan" not in [json.loads(line)["type"] for line in done.stdout.splitlines()]
@@ -240,7 +243,7 @@ def test_a_build_that_is_stopped_goes_on_next_time(small: Path, run: Command, bl
     assert child.returncode == (130 if blow == signal.SIGINT else -9)
     assert not (small / "out" / "small").exists()
     run("build", cwd=small, check=True)
-    assert set(sums(small / "out" / "small")) == {"rootfs.tar"}
+    assert set(sums(small / "out" / "small")) == {"rootfs.tar", "inventory.jsonl", "sbom.cdx.json"}
 
 
 def test_two_builds_at_once_both_end_well(small: Path) -> None:

@@ -10,10 +10,12 @@ from click.shell_completion import CompletionItem
 from rootstream.cli.front import echo
 from rootstream.cli.options import (
     complete_systems,
+    engine,
     find_project,
     named,
     out_option,
     project_option,
+    reporter,
     variant_option,
 )
 
@@ -41,6 +43,30 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
         raise click.UsageError("Expected PATH, or SYSTEM and PATH.")
     systems = named(words[:-1], variant)
     echo(verb.why(find_project(folder), (*systems, words[-1]), as_json=as_json), nl=False, exact=as_json)
+
+
+@click.command()
+@click.argument("before", metavar="A", shell_complete=complete_systems)
+@click.argument("after", metavar="B", shell_complete=complete_systems)
+@project_option
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with everything that differs.")
+@click.option("--all", "whole", is_flag=True, help="Show long lists completely.")
+def diff(before: str, after: str, folder: Path, as_json: bool, whole: bool) -> int:
+    """Compare A and B: components, versions, files, modes, sizes, symbols of configurations.
+
+    Each is a system (its export in out/), the folder of an export, a build of the boot server (see `rootstream
+    builds`), or REVISION:SYSTEM, a system as it was in Git, which is built from the cache. The exit status is 1 if
+    they differ.
+    """
+    from rootstream.verbs import difference as verb
+
+    with reporter("plain") as report:
+        text, different = verb.diff(
+            find_project(folder), (before, after), engine(), report, as_json=as_json, whole=whole
+        )
+    echo(text, nl=False, exact=as_json)
+    return 1 if different else 0
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 
 from rootstream.__main__ import main
 from rootstream.errors import UserError
+from rootstream.netboot import boot_override
 from rootstream.project.project import find
 from rootstream.verbs import report
 from rootstream.verbs import why as verb
@@ -177,6 +179,52 @@ def test_license_texts(run: Run, folder: Path, tmp_path: Path) -> None:
     assert text.endswith("my-wheel 3.1\n")
     (libc,) = (each for each in json.loads(run("sbom", "hello")[1])["components"] if each["name"] == "libc6")
     assert libc["evidence"]["licenses"][0]["license"]["text"]["content"] == "Do as you like.\n"
+
+
+def test_diff(run: Run, tmp_path: Path) -> None:
+    status, text = run("diff", "hello", "hello@other")
+    assert (status, text.splitlines()[-1]) == (0, "no difference")
+    export(tmp_path / "old" / "hello", DEBIAN, ROWS[:-1])
+    status, text = run("diff", str(tmp_path / "old/hello"), "hello")
+    assert status == 1
+    assert "  + source linux  6.12.107" in text
+    assert "  + bin/ls" in text
+    status, text = run("diff", str(tmp_path / "old/hello"), "hello", "--json")
+    assert (status, json.loads(text)["files"]["added"]) == (1, {"bin/ls": None})
+
+
+@pytest.mark.parametrize(
+    ("side", "words"),
+    [
+        ("none", "is no system, folder of an export"),
+        ("20261130-000000-abcdef12", "has no build"),
+        ("hello/20261130-000000-abcdef12", "has no build"),
+        ("HEAD:hello", "Git knows no revision"),
+        ("--output=x:hello", "No such option"),
+        (".", "there is no export here"),
+    ],
+)
+def test_sides_that_are_not_there(run: Run, side: str, words: str) -> None:
+    status, text = run("diff", side, "hello")
+    assert status == 2
+    assert words in text
+
+
+def test_builds_of_the_boot_server_are_compared(run: Run, folder: Path) -> None:
+    store = boot_override.builds(find(folder))
+    first = store.record("hello", folder / "out/hello", args="")
+    assert first is not None
+    (folder / "out/hello/bzImage").write_bytes(b"other!")
+    manifest = json.loads((folder / "out/hello/manifest.json").read_text())
+    manifest["files"][0]["sha256"] = hashlib.sha256(b"other!").hexdigest()
+    (folder / "out/hello/manifest.json").write_text(json.dumps(manifest))
+    second = store.record("hello", folder / "out/hello", args="")
+    assert second is not None
+    status, text = run("diff", first.id, f"hello/{second.id}")
+    assert (status, "  ~ bzImage  content changed" in text) == (1, True)
+    shutil.rmtree(store.contents("hello", first.id))
+    status, text = run("diff", first.id, second.id)
+    assert (status, "older version" in text) == (2, True)
 
 
 def test_other_commands_load_no_writer_of_bills() -> None:

@@ -46,6 +46,24 @@ def changes(folder: Path, env: Mapping[str, str]) -> tuple[str, ...] | None:
     return None if told is None else tuple(told.splitlines())
 
 
+def archive(folder: Path, revision: str, place: Path, env: Mapping[str, str]) -> bool:
+    """Write a folder of a work tree, as it is at a revision, as a tar; False if Git knows no such thing."""
+    prefix = _asked(folder, env, "rev-parse", "--show-prefix")
+    with _plain_repository(folder, env) as repository:
+        if repository is None or prefix is None:
+            return False
+        words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
+        commit = (_git(repository, folder, env, *words) or "").strip()
+        tree = f"{commit}:{prefix.strip().rstrip('/')}" if prefix.strip() else commit
+        made = ("archive", "--format=tar", f"--output={place}", tree)
+        return bool(commit) and _git(repository, _top(folder, prefix), env, *made) is not None
+
+
+def _top(folder: Path, prefix: str) -> Path:
+    """Return the top of the work tree that a folder is in."""
+    return folder.parents[len(Path(prefix.strip()).parts) - 1] if prefix.strip() else folder
+
+
 @contextlib.contextmanager
 def _plain_repository(folder: Path, env: Mapping[str, str]) -> Iterator[Path | None]:
     """Give a repository with the objects, refs, HEAD and index of a work tree's own, and none of its settings."""

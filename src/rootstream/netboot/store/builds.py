@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.errors import UserError, Where
-from rootstream.project import manifest
+from rootstream.host import nofollow
+from rootstream.project import artifact, manifest
 from rootstream.project.manifest import ExportedFile as File
 from rootstream.project.manifest import Manifest
 
 CURRENT = "current"
 NOTE = "build.json"
+CONTENTS = ".contents"  # the folder of a build with what its export says of itself; it is not served
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[0-9a-f]{8}")
 KINDS = ("kernel", "initramfs", "capsule", "uki")
 _CHUNK = 1 << 20
@@ -101,6 +103,7 @@ class Builds:
                 (new / each.name).parent.mkdir(parents=True, exist_ok=True)
                 os.link(self._kept(exported, each), new / each.name)
             (new / NOTE).write_text(json.dumps(_note(build), indent=1) + "\n")
+            _keep_contents(exported.folder, new / CONTENTS)
             _flush(new)
             new.rename(place / name)
         self._point(target, name)
@@ -187,6 +190,10 @@ class Builds:
         """Return where a file of a build is."""
         return self.folder / build.target / build.id / file.name
 
+    def contents(self, target: str, name: str) -> Path:
+        """Return the folder with what the export of a build said of itself; those of older versions have none."""
+        return self.folder / target / name / CONTENTS
+
     def select(self, target: str, name: str | None) -> Build:
         """Make a build current: the one of that id, or the one before the current. Returns it.
 
@@ -248,6 +255,13 @@ def _stamp(made: float, newest: Build | None) -> str:
         last = calendar.timegm(time.strptime(newest.id[:15], "%Y%m%d-%H%M%S"))
         made = max(made, last + 1)
     return time.strftime("%Y%m%d-%H%M%S", time.gmtime(made))
+
+
+def _keep_contents(exported: Path, place: Path) -> None:
+    place.mkdir(mode=0o700)
+    for name in (manifest.NAME, artifact.INVENTORY):
+        if nofollow.check(exported.parent, exported / name):
+            shutil.copyfile(exported / name, place / name)
 
 
 def _note(build: Build) -> dict[str, Any]:
