@@ -17,16 +17,18 @@ BYTECODE = "/bytecode"
 KCONFIG = "programs-kconfig.bst"
 IMAGES = "programs-images.bst"
 BUILDROOT = "programs-buildroot.bst"
+PROOF = "programs-proof.bst"
 REQUESTS = "programs-requests.bst"
 INVENTORY = "programs-inventory.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream.sandbox"
-# What each element holds: packages whose modules are programs, and files beside modules that they read.
+# What each element holds: programs, or packages that hold programs, and files beside modules that they read.
 PROGRAMS = {
     KCONFIG: ("kconfig",),
     IMAGES: ("images", "rootfs"),
-    BUILDROOT: ("buildroot",),
-    REQUESTS: ("requests",),
+    BUILDROOT: ("buildroot.additions",),
+    PROOF: ("buildroot.variables",),
+    REQUESTS: ("buildroot.requests",),
     INVENTORY: ("inventory",),
 }
 _EXPLAIN = ("rootstream/formats/kconfig/explain.c",)
@@ -121,6 +123,9 @@ def _programs(name: str) -> Iterator[str]:
     if name == IMAGES:
         yield module("bytecode")
     for package in PROGRAMS[name]:
+        if _exists(module(package)):
+            yield module(package)
+            continue
         for item in sorted((resources.files(PACKAGE) / package).iterdir(), key=lambda item: item.name):
             program = f"{package}.{item.name.removesuffix('.py')}"
             if item.name.endswith(".py") and item.name != "__init__.py" and program != CONFIG_EDIT:

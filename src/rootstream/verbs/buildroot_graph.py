@@ -99,7 +99,7 @@ class Graph:
     def question(self) -> str:
         """Return what stands for all that decides what Buildroot and we say of its packages, the base included."""
         asked = stale.question(self.ready.workspace, self.ready.identity)
-        _, files = programs.of_buildroot()
+        _, files = programs.of_buildroot(programs.PROOF)
         ours = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
         return hashlib.sha256(json.dumps([asked, self.base.refs, ours]).encode()).hexdigest()
 

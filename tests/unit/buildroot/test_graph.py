@@ -236,7 +236,7 @@ def test_a_package_with_requests_is_compared_before_it_is_built(trees: staging.T
     plan, draft = planned(trees, requests={"app": requests})
     configure, compare, build = plan.elements["package-app.bst"].commands[2:5]
     assert (configure.split()[-1], build.split()[-1]) == ("app-configure", "app")
-    assert "requests.compare /buildroot/output/build/app-1.0 /buildroot/source/requests.json" in compare
+    assert "buildroot.requests /buildroot/output/build/app-1.0 /buildroot/source/requests.json" in compare
     told = json.loads(b"".join(chunks(draft.written["files/package-app/requests.json"])))
     assert told["fragments"] == [["board/linux.config", "/buildroot/source/0.fragment"]]
     assert draft.written["files/package-app/0.fragment"] == b"CONFIG_X=y\n"

@@ -38,7 +38,7 @@ def test_what_did_not_come_out_is_told(
         "make_words": [],
     }
     (tmp_path / "requests.json").write_text(json.dumps(requests))
-    program = "rootstream.sandbox.requests.compare"
+    program = "rootstream.sandbox.buildroot.requests"
     argv = [sys.executable, "-m", program, str(tmp_path), str(tmp_path / "requests.json")]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     assert done.returncode == status, done.stderr

@@ -17,8 +17,8 @@ from rootstream.description.roots import PackageConfig
 from rootstream.description.system import ConfigFile
 from rootstream.formats.kconfig.fragment import Problem, config_values
 from rootstream.project.lock import write_atomically
+from rootstream.sandbox.buildroot import requests
 from rootstream.sandbox.kconfig.tree import KconfigTree
-from rootstream.sandbox.requests import compare
 
 # Packages whose Kconfig can be asked, and of which kind it is.
 KINDS = {"linux": "linux", "busybox": "busybox", "uboot": "linux", "barebox": "linux"}
@@ -94,10 +94,10 @@ def check(space: Workspace, fresh: Collection[str] = ()) -> Iterator[Problem]:
 
 
 def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -> Iterator[Problem]:
-    holding, problems = compare.requests_of((path, space.project / path) for path in each.fragments)
+    holding, problems = requests.requests_of((path, space.project / path) for path in each.fragments)
     yield from problems
     result = config_values((place / ".config").read_text("utf-8", "surrogateescape"))
-    wanting = compare.unmet(holding, result)
+    wanting = requests.unmet(holding, result)
     if not wanting:
         return
     place = scratch.of_package(space, place)  # it is written to
@@ -108,7 +108,7 @@ def _compare(space: Workspace, package: str, each: PackageConfig, place: Path) -
         make_words=make_words(space, package),
         prefix=_sandbox(space, place),
     )
-    yield from compare.reasons(tree, wanting, holding, result, optional(each))
+    yield from requests.reasons(tree, wanting, holding, result, optional(each))
 
 
 def optional(each: PackageConfig) -> list[str]:

@@ -78,7 +78,7 @@ class Draft:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requests:
-    """What fragments of the description ask of a package that has Kconfig (sandbox/requests/compare.py)."""
+    """What fragments of the description ask of a package that has Kconfig (sandbox/buildroot/requests.py)."""
 
     kind: str
     fragments: Mapping[str, bytes]
@@ -208,10 +208,8 @@ def proof(
                 "config": f"{SOURCE}/{name}.{level}",
             }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
-    _program(draft)
-    names = [
-        each for each in (WHOLE, ALL_EXTERNALS, OVERRIDE, ASKED, programs.BUILDROOT) if each in draft.elements
-    ]
+    names = [each for each in (WHOLE, ALL_EXTERNALS, OVERRIDE, ASKED) if each in draft.elements]
+    names.append(_program(draft, programs.PROOF))
     words = (places.ROOT, f"{OUTPUT}/{ANSWER}", f"{SOURCE}/staged.json", f"{OUTPUT}/{DIFFERENT}", "--")
     compare = f"{programs.command('buildroot.variables')} {' '.join(words)} {make(trees)}"
     text = "What packages need the whole tree for"
@@ -340,7 +338,7 @@ def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs
     build = shlex.quote(f"{OUTPUT}/{package.build}")
     return (
         make(inputs.trees, shlex.quote(f"{package.name}-configure")),
-        f"{programs.command('requests.compare')} {build} {SOURCE}/requests.json",
+        f"{programs.command('buildroot.requests')} {build} {SOURCE}/requests.json",
     )
 
 

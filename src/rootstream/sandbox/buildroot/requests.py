@@ -1,6 +1,6 @@
 """Whether the kernel, BusyBox or a boot loader came out as fragments ask, once Buildroot has configured it.
 
-    python3 -m rootstream.sandbox.requests.compare FOLDER REQUESTS
+    python3 -m rootstream.sandbox.buildroot.requests FOLDER REQUESTS
 
 FOLDER is the package's build folder, REQUESTS a JSON file: `kind` of Kconfig, `fragments` as pairs of the name to
 show and the file, `optional` symbols, and `make_words` for the package's make. What did not come out is told with

@@ -1,1 +1,0 @@
-"""What compares a package's own configuration with what was requested, in the sandbox that builds the package."""
