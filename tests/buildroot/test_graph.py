@@ -189,6 +189,19 @@ def test_what_changed_since_the_last_build_is_told(project: Path, run: Command) 
     )
 
 
+def test_what_make_alone_gives_is_compared_file_by_file(project: Path, run: Command) -> None:
+    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_OTHER=y\nBR2_PACKAGE_MODES=y\n")
+    same = run("verify", "--against-make", cwd=project)
+    assert re.search(r"box: \d+ files, folders and links \(.*\d+ in target/.*\), 0 differ\n", same.stdout)
+    # looks for files of a package that it does not depend on: make happens to build that one before
+    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_SEEKER=y\n")
+    done = run("verify", "--against-make", cwd=project, check=False)
+    (project / "box_defconfig").write_text((project / "box_defconfig").read_text().replace("SEEKER=y", "SEEKER=n"))
+    assert (done.returncode, ", 2 differ\n" in done.stdout) == (1, True)
+    assert "  images/rootfs.tar\n" in done.stdout
+    assert "target/etc/seen\n    by packages: missing\n    by make:     -rw-r--r-- 0 bytes" in done.stdout
+
+
 def test_passwords_are_in_the_images_and_in_no_cache(project: Path, run: Command) -> None:
     began = time.time()
     salts = uuid.uuid4().hex[:16], uuid.uuid4().hex[:16]

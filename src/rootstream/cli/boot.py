@@ -55,6 +55,7 @@ def run(
 @out_option
 @boot_option
 @click.option("-v", "--verbose", is_flag=True, help="Show console output live.")
+@click.option("--against-make", is_flag=True, help="Instead, compare a `graph: true` system with what make gives.")
 @locked_option
 @progress_options
 def verify(
@@ -63,6 +64,7 @@ def verify(
     folder: Path,
     kind: str | None,
     verbose: bool,
+    against_make: bool,
     locked: bool,
     style: str | None,
 ) -> int:
@@ -70,6 +72,8 @@ def verify(
 
     Builds them first if needed. Writes JUnit XML and the console logs to out/SYSTEM/verify/.
     """
+    if against_make:
+        return _against_make(folder, named(systems, variant), style, locked=locked)
     from rootstream.verbs import boot as verb
 
     with reporter(style) as report:
@@ -79,3 +83,16 @@ def verify(
         for line in verb.summary(verdicts):
             echo(line)
     return 0 if all(verdict.passed for verdict in verdicts) else 1
+
+
+def _against_make(folder: Path, wanted: tuple[str, ...], style: str | None, *, locked: bool) -> int:
+    from rootstream.verbs import against_make
+
+    with reporter(style) as report:
+        found = against_make.compare(find_project(folder), wanted, engine(), report, locked=locked)
+    if style == "json":
+        echo(against_make.as_json(found), nl=False, exact=True)
+    else:
+        for line in against_make.summary(found):
+            echo(line)
+    return 1 if any(each.differences for each in found) else 0

@@ -19,6 +19,7 @@ IMAGES = "programs-images.bst"
 BUILDROOT = "programs-buildroot.bst"
 PROOF = "programs-proof.bst"
 REQUESTS = "programs-requests.bst"
+LISTING = "programs-listing.bst"
 INVENTORY = "programs-inventory.bst"
 COMPILED = "programs-compiled.bst"
 PACKAGE = "rootstream.sandbox"
@@ -29,6 +30,7 @@ PROGRAMS = {
     BUILDROOT: ("buildroot.additions",),
     PROOF: ("buildroot.variables",),
     REQUESTS: ("buildroot.requests",),
+    LISTING: ("buildroot.listing",),
     INVENTORY: ("inventory",),
 }
 _EXPLAIN = ("rootstream/formats/kconfig/explain.c",)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -245,6 +245,19 @@ def why(system: System, package: str = "") -> dict[str, list[str]]:
     chosen = (element,) if package else tuple(found)
     told = {reasons.package_of(each): found[each] for each in chosen}
     return {each: [graph.shown(line) for line in lines] for each, lines in told.items()}
+
+
+def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
+    """Return what the elements list that `elements.listings` has added to those of a system."""
+    graph = _opened(system)
+    different = _asked(graph)
+    draft = elements.Draft()
+    space = graph.ready.workspace
+    gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, different)
+    elements.system(draft, gathered)
+    elements.listings(draft, gathered)
+    graph.write(draft)
+    return tuple(graph.result(name, elements.LISTING) for name in names)
 
 
 def fetch(system: System) -> tuple[tuple[str, Path], ...]:

@@ -25,7 +25,8 @@ INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-im
 WHOLE, RULES = "tree.bst", "rules.bst"
 ALL_EXTERNALS, EXTERNAL_RULES = "externals.bst", "external-rules.bst"
 OVERRIDE, ASKED, EMPTY = "override.bst", "asked.bst", "empty.bst"
-ANSWER, DIFFERENT = "info.txt", "different.json"
+BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
+ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
 # What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
 Different = Mapping[str, Mapping[str, list[str]]]
 LINKED = "linked"
@@ -348,23 +349,63 @@ def element_of(package: str) -> str:
 
 
 def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) -> str:
+    parts = _for_images(draft, inputs)
+    _write_images(draft, inputs, IMAGES, order)
+    commands = (
+        *image_commands(inputs.trees),
+        f"mv {OUTPUT}/images {SOURCE}/images",
+        _EMPTIED,
+        f"mv {SOURCE}/images {OUTPUT}/",
+    )
+    return _built(draft, IMAGES, "Images", parts, _lower(order), *commands)
+
+
+def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
+    """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
     parts = [RULES, EMPTY, _externals(draft, trees), programs.BUILDROOT]
     parts += [each for each in _folders(draft, trees, inputs.packages.values()) if each.startswith("tree-")]
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
     named = _beyond(inputs.for_images, draft, parts)
-    parts += [draft.link("for-images.bst", "for-images", named)] if named else []
-    folder = "files/buildroot-images"
+    return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]
+
+
+def _write_images(draft: Draft, inputs: Inputs, name: str, order: Mapping[str, tuple[str, ...]]) -> None:
+    folder = f"files/{name.removesuffix('.bst')}"
     draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
     draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
-    commands = (
-        *image_commands(trees),
-        f"mv {OUTPUT}/images {SOURCE}/images",
+
+
+def _lower(order: Mapping[str, tuple[str, ...]]) -> list[str]:
+    return [element_of(name) for name in sorted(order, key=lambda name: len(order[name]))]
+
+
+def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
+    """Add elements that list all that comes out: of the packages one by one, and of make alone; `system` is there.
+
+    What they are made of and the paths are the same, so that all that differs is how it was built.
+    """
+    order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
+    parts = [*_for_images(draft, inputs), _program(draft, programs.LISTING)]
+    for name in (BY_PACKAGES, BY_MAKE):
+        _write_images(draft, inputs, name, order)
+    listed = (
+        f"{programs.command('buildroot.listing')} {OUTPUT} {SOURCE}/{LISTING}",
         _EMPTIED,
-        f"mv {SOURCE}/images {OUTPUT}/",
+        f"mv {SOURCE}/{LISTING} {OUTPUT}/",
     )
-    lower = (element_of(name) for name in sorted(inputs.packages, key=lambda name: len(order[name])))
-    return _built(draft, IMAGES, "Images", parts, lower, *commands)
+    text = "What the packages give, built one by one"
+    _built(draft, BY_PACKAGES, text, parts, _lower(order), *image_commands(inputs.trees), *listed)
+    own = [each for each in draft.elements if each.startswith("files-") or each in (WHOLE, RULES)]
+    whole = draft.link(WHOLE, "tree", {TREE: inputs.trees.tree})
+    names = [each for each in dict.fromkeys((whole, *own, *parts)) if each not in (RULES, EMPTY)]
+    sources = [
+        local(f"{LINKED}/downloads-{name}", directory="dl") for name, each in inputs.downloads.items() if each
+    ]
+    text = "What Buildroot's make gives of the same"
+    commands = (begin(), make(inputs.trees), *listed)
+    _built(draft, BY_MAKE, text, names, (), *commands, sources=sources)
+    return BY_PACKAGES, BY_MAKE
 
 
 def image_commands(trees: staging.Trees) -> tuple[str, ...]:
