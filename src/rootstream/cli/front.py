@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "sbom": "Print the bill of materials of a system.",
         "why": "Say where a file of an image comes from.",
         "licenses": "List the licenses in a system, and conflicts.",
+        "audit": "List known vulnerabilities of a system.",
         "diff": "Compare exports, builds, or revisions of a system.",
     },
     "Boot and check": {

@@ -51,6 +51,7 @@ for command in (
     report.sbom,
     report.why,
     report.licenses,
+    report.audit,
     report.diff,
     boot.run,
     boot.verify,

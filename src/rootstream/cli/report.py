@@ -46,6 +46,57 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
 
 
 @click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    metavar="FILE",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A downloaded feed of Debian, OSV, NVD, CVE or KEV; can be repeated.",
+)
+@variant_option
+@project_option
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--junit", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write JUnit XML."
+)
+@click.option(
+    "--vex",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write the decisions of system.yaml as OpenVEX.",
+)
+def audit(
+    system: str | None,
+    feeds: tuple[Path, ...],
+    variant: str | None,
+    folder: Path,
+    as_json: bool,
+    junit: Path | None,
+    vex: Path | None,
+) -> int:
+    """List known vulnerabilities of SYSTEM as it is in out/, from feeds that you have downloaded.
+
+    Nothing is downloaded. The exit status is 1 if there are vulnerabilities that the key `audit` in system.yaml
+    fails on: by default, critical ones and those known to be exploited.
+    """
+    import time
+
+    from rootstream.verbs import audit as verb
+    from rootstream.verbs import report
+
+    found = verb.audit(find_project(folder), named((system,) if system else (), variant), feeds, time.time())
+    if junit is not None:
+        report.write(junit, found.junit())
+    if vex is not None:
+        report.write(vex, found.vex())
+    echo(found.json() if as_json else found.table(), nl=False, exact=as_json)
+    return 1 if found.failed else 0
+
+
+@click.command()
 @click.argument("before", metavar="A", shell_complete=complete_systems)
 @click.argument("after", metavar="B", shell_complete=complete_systems)
 @project_option

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Isa
+from rootstream.description.audit import Audit
 from rootstream.description.checks import Check
 from rootstream.description.images import Image
 from rootstream.description.layers import Layer
@@ -37,6 +38,8 @@ class System(Model):
     """What the bill of materials says of the system itself."""
     licenses: Licenses = Licenses()
     """Which licenses its components may have."""
+    audit: Audit = Audit()
+    """What an audit fails on, and what was decided of vulnerabilities."""
     root: Root
     """Where the root file system comes from."""
     kernel: Kernel | None = None

@@ -189,6 +189,27 @@ licenses:
     - {component: linux, license: GPL-2.0-only, reason: its source is published}
     - {component: agent, unknown: true, reason: asked for}
 """,
+    "audit": """\
+audit:
+  fail_on: high
+  decisions:
+    - vulnerability: CVE-2026-1234
+      component: busybox
+      justification: vulnerable_code_not_present
+      reason: the applet is not built in
+      author: Jane Doe
+      date: "2026-12-01"
+""",
+    "decisions": """\
+audit:
+  decisions:
+    - vulnerability: CVE-2026-5678
+      status: under_investigation
+      reason: reported to upstream
+      author: Jane Doe
+      date: "2026-12-01"
+      until: "2026-12-31"
+""",
     "root": "root: busybox",
     "root: busybox": """\
 root:

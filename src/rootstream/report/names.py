@@ -94,14 +94,17 @@ def _deb_purl(row: Row, given: Input, source: tuple[str, str | None] | None) -> 
         if isinstance(url, str):
             qualifiers["download_url"] = f"{url.rstrip('/')}/{row.path}"
         return PackageURL("generic", None, row.name, row.version, qualifiers).to_string()
-    qualifiers = {"arch": row.architecture}
-    suites = given.source.get("suites")
-    families = {_SUITE_KIND.sub("", str(each)) for each in suites} if isinstance(suites, list) else set()
-    if len(families) == 1:
-        qualifiers["distro"] = families.pop()
+    qualifiers = {"arch": row.architecture} | _distro(given)
     if source is not None and source[0] != row.name:
         qualifiers["upstream"] = source[0] + (f"@{source[1]}" if source[1] else "")
     return PackageURL("deb", "debian", row.name, row.version, qualifiers).to_string()
+
+
+def _distro(given: Input) -> dict[str, str]:
+    """Return the release that a request is for, if it is one."""
+    suites = given.source.get("suites")
+    families = {_SUITE_KIND.sub("", str(each)) for each in suites} if isinstance(suites, list) else set()
+    return {"distro": families.pop()} if len(families) == 1 else {}
 
 
 def of_debian_source(given: Input, role: Role, place: Path) -> Component:
@@ -115,7 +118,7 @@ def of_debian_source(given: Input, role: Role, place: Path) -> Component:
     of_debian = [each for each in files if ".debian.tar." in each.path or each.path.endswith(".diff.gz")]
     release = upstream_version(debian) if debian else None
     known = UPSTREAM.get(name)
-    purl = PackageURL("deb", "debian", package, debian, {"arch": "source"}).to_string()
+    purl = PackageURL("deb", "debian", package, debian, {"arch": "source"} | _distro(given)).to_string()
     return Component(
         name=name,
         version=release,

@@ -52,7 +52,7 @@ def test_trees_have_the_names_of_their_projects(tmp_path: Path) -> None:
     found = parts(export(tmp_path / "hello", HELLO, INVENTORY))
     linux = found["linux"]
     assert (linux.version, linux.cpe) == ("6.12.107", "cpe:2.3:o:linux:linux_kernel:6.12.107:*:*:*:*:*:*:*")
-    assert linux.purl == "pkg:deb/debian/linux@6.12.107-1?arch=source"
+    assert linux.purl == "pkg:deb/debian/linux@6.12.107-1?arch=source&distro=trixie"
     assert linux.patches == ("pool/main/l/linux/linux_6.12.107-1.debian.tar.xz",)
     assert (found["busybox"].version, found["busybox"].patches) == ("1.37.0", ())
     assert (found["musl"].version, found["musl"].license) == ("1.2.5", "MIT")

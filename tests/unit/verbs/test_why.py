@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -225,6 +226,42 @@ def test_builds_of_the_boot_server_are_compared(run: Run, folder: Path) -> None:
     shutil.rmtree(store.contents("hello", first.id))
     status, text = run("diff", first.id, second.id)
     assert (status, "older version" in text) == (2, True)
+
+
+def test_audit(run: Run, folder: Path, tmp_path: Path) -> None:
+    feed = tmp_path / "tracker.json"
+    issue = {"releases": {"trixie": {"status": "open", "urgency": "high"}}}
+    feed.write_text(json.dumps({"busybox": {"CVE-2026-1": issue, "CVE-2026-2": issue}}))
+    known = tmp_path / "kev.json"
+    known.write_text(json.dumps({"catalogVersion": "1", "vulnerabilities": [{"cveID": "CVE-2026-2"}]}))
+    words = ("audit", "hello", "--feed", str(feed))
+    status, text = run(*words)
+    assert status == 0
+    assert f"feed Debian: tracker.json SHA-256 {hashlib.sha256(feed.read_bytes()).hexdigest()}" in text
+    assert text.splitlines()[-1].startswith("2 vulnerabilities, 0 decided, 0 failures; ")
+    assert "not certain  musl" not in text  # it was looked at, and nothing was found
+    assert "not certain  libc 0.2.1: no feed" in text
+    status, text = run(*words, "--feed", str(known), "--json", "--junit", str(tmp_path / "x.xml"))
+    told = json.loads(text)
+    assert (status, [each["fails"] for each in told["vulnerabilities"]]) == (1, [False, True])
+    suite = ET.parse(tmp_path / "x.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    decision = "{vulnerability: CVE-2026-2, reason: not built in, author: Jane, date: '2026-12-01'}"
+    policy = f"    audit: {{decisions: [{decision}]}}\n"
+    (folder / "system.yaml").write_text(SYSTEM.replace("    kernel: {}\n", f"    kernel: {{}}\n{policy}"))
+    status, text = run(*words, "--feed", str(known), "--vex", str(tmp_path / "vex.json"))
+    assert (status, "not_affected: not built in (Jane, 2026-12-01)" in text) == (0, True)
+    (statement,) = json.loads((tmp_path / "vex.json").read_text())["statements"]
+    assert (statement["vulnerability"]["name"], statement["status"]) == ("CVE-2026-2", "not_affected")
+    assert statement["products"][0]["subcomponents"][0]["@id"].startswith("pkg:deb/debian/busybox@")
+
+
+def test_audits_that_cannot_be(run: Run, tmp_path: Path) -> None:
+    assert "no feed of vulnerabilities is given" in run("audit", "hello")[1]
+    (tmp_path / "text").write_text("text")
+    status, text = run("audit", "hello", "--feed", str(tmp_path / "text"))
+    assert (status, "is neither JSON nor a ZIP archive" in text) == (2, True)
+    assert run("audit", "hello", "--feed", "missing")[0] == 2
 
 
 def test_other_commands_load_no_writer_of_bills() -> None:

@@ -78,7 +78,7 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
     identity = tree.identity(root.tree, ref, _patches(where, root), where.folder)
     files = [where.folder / path for path in paths_of(described.system)]
     words = {
-        "system": described.model_dump(mode="json"),
+        "system": described.model_dump(mode="json", exclude={"system": {"licenses", "audit"}}),
         "tree": identity,
         "export": EXPORT,
         "files": contents.digest(files, lambda path: Path(os.path.relpath(path, where.folder))),

@@ -1,0 +1,184 @@
+"""Feeds of vulnerabilities as users download them, told apart by their contents. Every size in them is bounded.
+
+- Debian: https://security-tracker.debian.org/tracker/data/json
+- OSV: records of schema 1.x, in a ZIP archive as osv-vulnerabilities has one for each ecosystem, or alone
+- NVD: answers of the CVE API 2.0, or its yearly files
+- CVE: records of format 5 in a ZIP archive or alone; only those of the kernel's CNA are used
+- KEV: CISA's catalog of known exploited vulnerabilities
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rootstream.errors import UserError, Where
+
+MOST = 1 << 30  # bytes of a file
+MOST_RECORD = 16 << 20  # bytes of a record in an archive
+MOST_RECORDS = 5_000_000
+MOST_UNPACKED = 16 << 30  # bytes of all records of an archive
+CHUNK = 1 << 20
+DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
+Record = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Feeds:
+    """What feeds hold: `names` are kind, file and SHA-256 of each.
+
+    `debian` is by source package; `osv` by ecosystem and package; `nvd` and `cve` are records.
+    """
+
+    names: list[tuple[str, str, str]] = field(default_factory=list)
+    debian: dict[str, Record] = field(default_factory=dict)
+    osv: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
+    nvd: list[Record] = field(default_factory=list)
+    cve: list[Record] = field(default_factory=list)
+    exploited: set[str] = field(default_factory=set)
+
+    def kinds(self) -> frozenset[str]:
+        """Return the kinds of feeds that there are."""
+        return frozenset(kind for kind, _, _ in self.names)
+
+
+def read(paths: Sequence[Path], wanted: frozenset[tuple[str, str]]) -> Feeds:
+    """Read feeds; of OSV only records on the `wanted` packages, each its ecosystem and name, are kept.
+
+    Raises `UserError` cannot-read, bad-feed.
+    """
+    found = Feeds()
+    for path in paths:
+        try:
+            kind = _archive(found, path, wanted) if zipfile.is_zipfile(path) else _file(found, path, wanted)
+            found.names.append((kind, path.name, _digest(path)))
+        except DAMAGED as error:
+            if isinstance(error, OSError) and not isinstance(error, zipfile.BadZipFile):
+                raise UserError(
+                    "cannot-read", f"cannot be read: {error.strerror}", where=Where(path=path)
+                ) from error
+            raise _fault(path, f"is damaged: {error!s:.100}") from error
+    return found
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _file(found: Feeds, path: Path, wanted: frozenset[tuple[str, str]]) -> str:
+    if path.stat().st_size > MOST:
+        raise _fault(path, f"has more than {MOST >> 20} MiB")
+    try:
+        data = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise _fault(path, "is neither JSON nor a ZIP archive") from error
+    if isinstance(data, list):
+        kinds = {_record(found, each, wanted) for each in data} - {None}
+    else:
+        kinds = {_whole(found, data) or _record(found, data, wanted)} - {None}
+    return _one_kind(path, kinds)
+
+
+def _whole(found: Feeds, data: object) -> str | None:
+    """Take a file that is a feed by itself."""
+    if not isinstance(data, dict):
+        return None
+    rows = data.get("vulnerabilities")
+    if isinstance(rows, list) and "catalogVersion" in data:
+        found.exploited.update(str(each.get("cveID")) for each in rows if isinstance(each, dict))
+        return "KEV"
+    if isinstance(rows, list) and all(isinstance(each, dict) and "cve" in each for each in rows):
+        found.nvd += [each["cve"] for each in rows if isinstance(each["cve"], dict)]
+        return "NVD"
+    if data and all(isinstance(each, dict) and _is_tracked(each) for each in data.values()):
+        found.debian.update(data)
+        return "Debian"
+    return None
+
+
+def _is_tracked(package: Record) -> bool:
+    """Say whether a mapping is of a source package of Debian's tracker: issues, each with releases."""
+    first = next(iter(package.values()), None)
+    return isinstance(first, dict) and isinstance(first.get("releases"), dict)
+
+
+def _record(found: Feeds, data: object, wanted: frozenset[tuple[str, str]]) -> str | None:
+    if not isinstance(data, dict):
+        return None
+    if data.get("dataType") == "CVE_RECORD":
+        if _is_of_linux(data):
+            found.cve.append(data)
+        return "CVE"
+    affected = data.get("affected")
+    if not isinstance(affected, list) or not isinstance(data.get("id"), str):
+        return "OSV" if isinstance(data.get("id"), str) and "modified" in data else None
+    for each in affected:
+        package = each.get("package") if isinstance(each, dict) else None
+        if isinstance(package, dict):
+            key = (str(package.get("ecosystem")), str(package.get("name")))
+            if key in wanted and data not in found.osv.get(key, ()):
+                found.osv.setdefault(key, []).append(data)
+    return "OSV"
+
+
+def _is_of_linux(data: Record) -> bool:
+    cna = data.get("containers", {}).get("cna") if isinstance(data.get("containers"), dict) else None
+    affected = cna.get("affected") if isinstance(cna, dict) else None
+    rows = affected if isinstance(affected, list) else ()
+    return any(isinstance(each, dict) and each.get("product") == "Linux" for each in rows)
+
+
+def _archive(found: Feeds, path: Path, wanted: frozenset[tuple[str, str]]) -> str:
+    kinds = set()
+    for data in _members(path):
+        kinds.add(_record(found, data, wanted))
+    return _one_kind(path, kinds - {None})
+
+
+def _members(path: Path) -> Iterator[object]:
+    """Give the JSON of the records of an archive; others are passed over."""
+    unpacked = 0
+    with zipfile.ZipFile(path) as archive:
+        members = archive.infolist()
+        if len(members) > MOST_RECORDS:
+            raise _fault(path, f"has more than {MOST_RECORDS} files")
+        for member in members:
+            if not member.filename.endswith(".json"):
+                continue
+            with archive.open(member) as file:
+                text = file.read(MOST_RECORD + 1)
+            unpacked += len(text)
+            if len(text) > MOST_RECORD or unpacked > MOST_UNPACKED:
+                raise _fault(path, f"unpacks to too much: {member.filename!r:.100}")
+            try:
+                yield json.loads(text)
+            except RecursionError as error:
+                raise ValueError("nested too deeply") from error
+
+
+def _one_kind(path: Path, kinds: set[str | None]) -> str:
+    names = sorted(str(each) for each in kinds)
+    if len(names) != 1:
+        raise _fault(path, "is not a feed of Debian, OSV, NVD, CVE or KEV" if not names else f"mixes {names}")
+    return names[0]
+
+
+def _fault(path: Path, message: str) -> UserError:
+    hint = "See docs/how-to/audit.md for the feeds that are read."
+    return UserError("bad-feed", message, where=Where(path=path), hint=hint)
