@@ -56,6 +56,18 @@ def run(
 @boot_option
 @click.option("-v", "--verbose", is_flag=True, help="Show console output live.")
 @click.option("--against-make", is_flag=True, help="Instead, compare a `graph: true` system with what make gives.")
+@click.option(
+    "--provenance",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Instead, check a signed provenance of one system, and out/ against it. Needs --key.",
+)
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="The public key of whom you trust, in PEM.",
+)
 @locked_option
 @progress_options
 def verify(
@@ -65,6 +77,8 @@ def verify(
     kind: str | None,
     verbose: bool,
     against_make: bool,
+    provenance: Path | None,
+    key: Path | None,
     locked: bool,
     style: str | None,
 ) -> int:
@@ -72,6 +86,14 @@ def verify(
 
     Builds them first if needed. Writes JUnit XML and the console logs to out/SYSTEM/verify/.
     """
+    if provenance is not None or key is not None:
+        if provenance is None or key is None:
+            raise click.UsageError("--provenance needs --key, and --key needs --provenance.")
+        from rootstream.verbs import provenance as statements
+
+        text, good = statements.verify(find_project(folder), named(systems, variant), provenance, key)
+        echo(text, nl=False)
+        return 0 if good else 1
     if against_make:
         return _against_make(folder, named(systems, variant), style, locked=locked)
     from rootstream.verbs import boot as verb

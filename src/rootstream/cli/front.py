@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "licenses": "List the licenses in a system, and conflicts.",
         "audit": "List known vulnerabilities of a system.",
         "diff": "Compare exports, builds, or revisions of a system.",
+        "provenance": "Print, and sign, what a system was built from.",
     },
     "Boot and check": {
         "run": "Boot a system in QEMU with its console on this terminal.",

@@ -53,6 +53,7 @@ for command in (
     report.licenses,
     report.audit,
     report.diff,
+    report.provenance,
     boot.run,
     boot.verify,
     buildroot.make,

@@ -97,6 +97,48 @@ def audit(
 
 
 @click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
+@click.option(
+    "--key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Sign with this private key, in PEM without a passphrase.",
+)
+@click.option("--builder", metavar="URI", help="Who has built it, as those who verify know you.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE instead of stdout.",
+)
+def provenance(
+    system: str | None,
+    variant: str | None,
+    folder: Path,
+    key: Path | None,
+    builder: str | None,
+    output: Path | None,
+) -> None:
+    """Print what SYSTEM in out/ was built from, as a statement of in-toto with SLSA provenance 1.
+
+    With a key, it is signed (DSSE). `rootstream verify --provenance` checks it.
+    """
+    from rootstream.verbs import provenance as verb
+    from rootstream.verbs import report
+
+    wanted = named((system,) if system else (), variant)
+    content = verb.provenance(find_project(folder), wanted, key, builder)
+    if output is None:
+        echo(content.decode(), nl=False, exact=True)
+    else:
+        report.write(output, content)
+
+
+@click.command()
 @click.argument("before", metavar="A", shell_complete=complete_systems)
 @click.argument("after", metavar="B", shell_complete=complete_systems)
 @project_option

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ MOST = 1 << 30  # bytes of a file
 MOST_RECORD = 16 << 20  # bytes of a record in an archive
 MOST_RECORDS = 5_000_000
 MOST_UNPACKED = 16 << 30  # bytes of all records of an archive
-CHUNK = 1 << 20
+MOST_LOOKED_AT = 100  # records of an archive that are parsed whatever they are, to tell its kind
 DAMAGED = (
     zipfile.BadZipFile,
     zlib.error,
@@ -146,14 +147,21 @@ def _is_of_linux(data: Record) -> bool:
 
 def _archive(found: Feeds, path: Path, wanted: frozenset[tuple[str, str]]) -> str:
     kinds = set()
-    for data in _members(path):
+    for data in _members(path, _naming(wanted)):
         kinds.add(_record(found, data, wanted))
     return _one_kind(path, kinds - {None})
 
 
-def _members(path: Path) -> Iterator[object]:
-    """Give the JSON of the records of an archive; others are passed over."""
+def _naming(wanted: frozenset[tuple[str, str]]) -> re.Pattern[bytes]:
+    """Return what a record must hold to be worth parsing: a name, or what a name may be hidden behind."""
+    names = (re.escape(f'"{name}"'.encode()) for _, name in sorted(wanted))
+    return re.compile(b"|".join([rb"CVE_RECORD", rb"\\[/u]", *names]))
+
+
+def _members(path: Path, naming: re.Pattern[bytes]) -> Iterator[object]:
+    """Give the JSON of the records of an archive that may be wanted, and of the first ones; pass others over."""
     unpacked = 0
+    given = 0
     with zipfile.ZipFile(path) as archive:
         members = archive.infolist()
         if len(members) > MOST_RECORDS:
@@ -166,6 +174,9 @@ def _members(path: Path) -> Iterator[object]:
             unpacked += len(text)
             if len(text) > MOST_RECORD or unpacked > MOST_UNPACKED:
                 raise _fault(path, f"unpacks to too much: {member.filename!r:.100}")
+            if given >= MOST_LOOKED_AT and not naming.search(text):
+                continue
+            given += 1
             try:
                 yield json.loads(text)
             except RecursionError as error:

@@ -1,0 +1,192 @@
+"""The provenance of an export: a statement of in-toto with a predicate of SLSA 1, signed and verified as DSSE.
+
+Format: https://slsa.dev/spec/v1.0/provenance, https://github.com/secure-systems-lab/dsse. It says what was built
+from what; it claims no level of SLSA, which is a matter of the builder.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from securesystemslib.dsse import Envelope
+from securesystemslib.exceptions import Error as SecureSystemsError
+from securesystemslib.exceptions import VerificationError
+from securesystemslib.signer import CryptoSigner, SSlibKey
+
+from rootstream.errors import UserError, Where
+from rootstream.host.file_text import bytes_of
+from rootstream.report.components import System
+from rootstream.report.model import Component
+
+STATEMENT = "https://in-toto.io/Statement/v1"
+PREDICATE = "https://slsa.dev/provenance/v1"
+BUILD_TYPE = "urn:rootstream:build-type:system:1"
+LOCAL = "urn:rootstream:builder:unnamed"
+PAYLOAD = "application/vnd.in-toto+json"
+MOST = 256 << 20  # bytes of a statement
+MOST_KEY = 1 << 20
+_DIGESTS = {"SHA-1": "gitCommit", "SHA-256": "sha256", "SHA-512": "sha512"}
+_MAKE = "`openssl genpkey -algorithm ed25519 -out key.pem` makes one."
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=False)
+
+
+class Subject(_Part):
+    """A file that a statement is about."""
+
+    name: Annotated[str, Field(max_length=4096)]
+    digest: dict[str, Annotated[str, Field(max_length=256)]]
+
+
+class Statement(_Part):
+    """What of a statement is looked at."""
+
+    type: Literal["https://in-toto.io/Statement/v1"] = Field(alias="_type")
+    predicate_type: Literal["https://slsa.dev/provenance/v1"] = Field(alias="predicateType")
+    subject: Annotated[tuple[Subject, ...], Field(min_length=1, max_length=100_000)]
+    predicate: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A statement whose signature is that of the given key."""
+
+    statement: Statement
+
+    @property
+    def subjects(self) -> Mapping[str, str]:
+        """Return the SHA-256 of the files by their names."""
+        return {each.name: each.digest.get("sha256", "") for each in self.statement.subject}
+
+    @property
+    def builder(self) -> str:
+        """Return who says to have built it."""
+        details = self.statement.predicate.get("runDetails")
+        builder = details.get("builder") if isinstance(details, dict) else None
+        found = builder.get("id") if isinstance(builder, dict) else None
+        return found if isinstance(found, str) else "unknown"
+
+
+def statement(system: System, beside: Iterable[tuple[str, str]], builder: str | None) -> dict[str, Any]:
+    """Return the statement on an export; `beside` are further files of it, each name and SHA-256."""
+    subjects = [(each.name, each.sha256) for each in system.images]
+    internal = {"plan": system.plan, "architecture": system.arch, "epoch": system.epoch}
+    definition = {
+        "buildType": BUILD_TYPE,
+        "externalParameters": {"system": system.target, "product": system.product.model_dump(exclude_none=True)},
+        "internalParameters": {key: value for key, value in internal.items() if value not in (None, "")},
+        "resolvedDependencies": [*_dependencies(system.components)],
+    }
+    version = {"rootstream": system.rootstream} if system.rootstream else {}
+    return {
+        "_type": STATEMENT,
+        "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in (*subjects, *beside)],
+        "predicateType": PREDICATE,
+        "predicate": {
+            "buildDefinition": definition,
+            "runDetails": {"builder": {"id": builder or LOCAL, "version": version}},
+        },
+    }
+
+
+def _dependencies(components: Sequence[Component]) -> Iterable[dict[str, Any]]:
+    """Give what was built from, file by file, as the lock has it; and what is in folders of the project."""
+    for each in components:
+        for file in each.files:
+            row: dict[str, Any] = {"name": file.name, "digest": {_DIGESTS[file.algorithm]: file.digest}}
+            if each.purl:
+                row["uri"] = each.purl
+            row["annotations"] = {"component": each.name, "version": each.version, "role": each.role}
+            yield row
+
+
+def signed(told: Mapping[str, Any], key: Path) -> bytes:
+    """Return a statement in an envelope with a signature. Raises `UserError` bad-key."""
+    try:
+        loaded = load_pem_private_key(_key_bytes(key), password=None)
+        signer = CryptoSigner(loaded)
+        envelope = Envelope(json.dumps(told).encode(), PAYLOAD, {})
+        envelope.sign(signer)
+    except (ValueError, TypeError, UnsupportedAlgorithm, SecureSystemsError) as error:
+        hint = f"Give a private key in PEM without a passphrase: Ed25519, ECDSA or RSA. {_MAKE}"
+        raise UserError("bad-key", f"cannot be used to sign: {error}", where=Where(path=key), hint=hint) from error
+    return (json.dumps(envelope.to_dict(), indent=1) + "\n").encode()
+
+
+def _key_bytes(path: Path) -> bytes:
+    if path.stat().st_size > MOST_KEY:
+        raise ValueError(f"it has more than {MOST_KEY} bytes")
+    return bytes_of(path)
+
+
+def verified(path: Path, key: Path) -> Verified:
+    """Return the statement of an envelope, if the signature is of a key; nothing in the envelope is a key.
+
+    Raises `UserError` bad-key, bad-provenance, bad-signature.
+    """
+    try:
+        public = SSlibKey.from_crypto(load_pem_public_key(_key_bytes(key)))
+    except (ValueError, TypeError, UnsupportedAlgorithm, SecureSystemsError) as error:
+        hint = "Give the public key in PEM: `openssl pkey -in key.pem -pubout -out key.pub.pem`."
+        raise UserError("bad-key", f"is no public key: {error}", where=Where(path=key), hint=hint) from error
+    envelope = _envelope(path)
+    try:
+        envelope.verify([public], 1)
+    except (VerificationError, SecureSystemsError) as error:
+        raise UserError(
+            "bad-signature",
+            f"no signature in it is of the key in {key}",
+            where=Where(path=path),
+            hint="It was changed, or somebody else has signed it. Do not trust it.",
+        ) from error
+    return Verified(statement=_statement(path, envelope))
+
+
+def _envelope(path: Path) -> Envelope:
+    if path.stat().st_size > MOST:
+        raise _fault(path, f"has more than {MOST >> 20} MiB")
+    try:
+        data = json.loads(bytes_of(path))
+        if not isinstance(data, dict) or not all(
+            isinstance(data.get(word), kind) for word, kind in (("payload", str), ("signatures", list))
+        ):
+            raise _fault(path, "is not a signed statement (DSSE)")
+        base64.b64decode(data["payload"], validate=True)
+        envelope = Envelope.from_dict(data)
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        RecursionError,
+        binascii.Error,
+        SecureSystemsError,
+    ) as error:
+        raise _fault(path, "is not a signed statement (DSSE)") from error
+    if envelope.payload_type != PAYLOAD:
+        raise _fault(path, f"holds {envelope.payload_type!r:.100}, not a statement of in-toto")
+    return envelope
+
+
+def _statement(path: Path, envelope: Envelope) -> Statement:
+    try:
+        return Statement.model_validate_json(envelope.payload)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _fault(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}"[:300]) from error
+
+
+def _fault(path: Path, message: str) -> UserError:
+    hint = "`rootstream provenance SYSTEM --key FILE` writes signed statements."
+    return UserError("bad-provenance", message, where=Where(path=path), hint=hint)
