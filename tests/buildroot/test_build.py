@@ -6,6 +6,7 @@ A system here is a program of the project on an empty root. It takes minutes: ho
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -118,6 +119,17 @@ def test_what_the_description_says_is_in_the_image(built: Path) -> None:
     assert (mode, uid, gid) == (0o755, 0, 0)
     assert content.startswith(b"\x7fELF")
     assert b"first" in content
+
+
+def test_an_export_says_what_it_is_made_of(built: Path, run: Command) -> None:
+    told = json.loads(run("sbom", "small", cwd=built).stdout)
+    assert told == json.loads((built / "out/small/sbom.cdx.json").read_text())
+    scopes = {each["name"]: each["scope"] for each in told["components"]}
+    assert scopes.keys() >= {"greet", "overlay", "buildroot"}
+    assert (scopes["greet"], scopes["buildroot"]) == ("required", "excluded")
+    for path, name, line in (("/usr/bin/greet", "greet", 13), ("/etc/motd", "overlay", 10)):
+        why = json.loads(run("why", "small", path, "--json", cwd=built).stdout)
+        assert ([each["name"] for each in why["components"]], why["line"]) == ([name], line)
 
 
 def test_a_shell_opens_where_a_package_of_the_project_is_built(built: Path, run: Command) -> None:

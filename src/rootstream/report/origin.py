@@ -152,7 +152,7 @@ def _layer(system: System, contents: Contents, row: File) -> _Layer:
     if row.layer == BASE:
         return _base(system, origin, row)
     if row.layer == "buildroot":
-        found = _named(system, row.packages, "buildroot")
+        found = _named(system, row.packages, "buildroot") or _named(system, row.packages, "project")
         return ("built by Buildroot" if found else UNKNOWN_BUILDROOT), found, ()
     if row.layer == "python.tar":
         return "wheels of a `python` layer", _named(system, row.packages, "pypi"), row.packages

@@ -38,10 +38,17 @@ def contents(space: Workspace) -> dict[str, Any]:
     system = space.described.system
     known = info.known(space)
     paths = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
+    own = {
+        each.name: {"kind": "package", "name": each.name, "folder": each.source}
+        | each.model_dump(include={"version", "supplier", "license"}, exclude_none=True)
+        for layer in system.layers
+        if isinstance(layer, layers.PackagesLayer)
+        for each in layer.packages
+    }
     return {
         "product": system.product.model_dump(exclude_none=True),
-        "own": [{"kind": "overlay", "name": path.rstrip("/"), "folder": path} for path in paths],
-        "buildroot": [_package(space, each) for each in known.values()],
+        "own": [*({"kind": "overlay", "name": path.rstrip("/"), "folder": path} for path in paths), *own.values()],
+        "buildroot": [_package(space, each) for each in known.values() if each.name not in own],
         "origins": {f"overlay {path}": {"overlay": path, "component": path.rstrip("/")} for path in paths},
     }
 
@@ -54,8 +61,8 @@ def _package(space: Workspace, package: BuildrootPackage) -> dict[str, Any]:
         return " ".join(told.get(f"{package.prefix}{name}", "").split())
 
     files = [
-        {"name": name, "url": _url(uris, source), "sha256": strong.get(name, {}).get("sha256")}
-        for source, uris in package.downloads
+        {"name": name, "url": _url(word("SITE"), source), "sha256": strong.get(name, {}).get("sha256")}
+        for source, _ in package.downloads
         for name in (source.rpartition("/")[2],)
     ]
     found: dict[str, Any] = {
@@ -72,12 +79,10 @@ def _package(space: Workspace, package: BuildrootPackage) -> dict[str, Any]:
     return {key: value for key, value in found.items() if value}
 
 
-def _url(uris: tuple[str, ...], source: str) -> str | None:
-    """Return where upstream has a file: the last place, after the mirrors."""
-    plain = [
-        each.partition("+")[2] for each in uris if each.partition("+")[0].partition("|")[0] in ("http", "https")
-    ]
-    return f"{plain[-1].rstrip('/')}/{source}" if plain else None
+def _url(site: str, source: str) -> str | None:
+    """Return where upstream has a file of a package's site; of the places to download from, some are mirrors."""
+    plain = site.startswith(("https://", "http://", "ftp://"))
+    return f"{site.rstrip('/')}/{source}" if plain and "://" not in source else None
 
 
 def _patches(space: Workspace, package: BuildrootPackage) -> list[str]:

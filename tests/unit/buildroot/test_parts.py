@@ -1,0 +1,161 @@
+"""What an export says of the packages of Buildroot, and which file is of which."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rootstream.buildroot import info
+from rootstream.buildroot.build import parts
+from rootstream.buildroot.workspace import Workspace, workspace
+from rootstream.description.load import load
+from rootstream.project.project import find
+
+TEXT = """\
+systems:
+  box:
+    root: {buildroot: {tree: {local: /nowhere}}}
+    product: {version: "1.4"}
+    layers:
+      - overlay: overlay
+      - packages:
+          - {name: agent, source: overlay, build: make, license: MIT}
+    images: [files]
+"""
+PACKAGES: dict[str, Any] = {
+    "zlib": {
+        "type": "target",
+        "version": "1.3.1",
+        "stamp_dir": "build/zlib-1.3.1",
+        "package_dir": "package/zlib",
+        "downloads": [
+            {
+                "source": "zlib-1.3.1.tar.xz",
+                "uris": ["https+https://example.org/zlib", "http|urlencode+http://mirror"],
+            }
+        ],
+        "hashes": ["package/zlib/zlib.hash"],
+    },
+    "host-m4": {"type": "host", "version": "1.4", "stamp_dir": "build/host-m4-1.4"},
+    "agent": {"type": "target", "version": "local", "stamp_dir": "build/agent-local"},
+}
+VARIABLES = {
+    "zlib": {
+        "ZLIB_LICENSE": "Zlib",
+        "ZLIB_SITE": "https://example.org/zlib",
+        "ZLIB_LICENSE_FILES": "README ../secret link big folder",
+        "ZLIB_CPE_ID": "cpe:2.3:a:zlib:zlib:1.3.1:*:*:*:*:*:*:*",
+        "ZLIB_CPE_ID_VALID": "YES",
+        "ZLIB_IGNORE_CVES": "CVE-2023-45853",
+    },
+    "host-m4": {"HOST_M4_CPE_ID": "cpe:2.3:a:gnu:m4:*:*:*:*:*:*:*:*"},
+    "agent": {},
+    info.NO_PACKAGE: {},
+}
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Workspace:
+    (tmp_path / "system.yaml").write_text(TEXT)
+    (tmp_path / "overlay/etc").mkdir(parents=True)
+    (tmp_path / "overlay/etc/motd").write_text("mine")
+    (tmp_path / "tree/package/zlib").mkdir(parents=True)
+    (tmp_path / "tree/package/zlib/zlib.hash").write_text(
+        f"# from upstream\nsha256  {'a' * 64}  zlib-1.3.1.tar.xz\n"
+    )
+    where = find(tmp_path)
+    made = workspace(where, load(where.description).systems[0], tmp_path / "tree", {})
+    for name in ("build/zlib-1.3.1", "build/agent-local", "target/etc", "target/usr/lib"):
+        (made.output / name).mkdir(parents=True)
+    made.state.mkdir(parents=True)
+    kept = {"format": info.FORMAT, "key": "", "asked": "", "packages": PACKAGES, "variables": VARIABLES}
+    (made.state / info.NOTE).write_text(json.dumps(kept))
+    return made
+
+
+def rows(space: Workspace, tmp_path: Path) -> list[dict[str, Any]]:
+    assert parts.write(space, tmp_path / "list")
+    return [json.loads(line) for line in (tmp_path / "list").read_text().splitlines()]
+
+
+def test_packages(space: Workspace) -> None:
+    told = parts.contents(space)
+    zlib, host = told["buildroot"]
+    assert zlib == {
+        "name": "zlib",
+        "version": "1.3.1",
+        "license": "Zlib",
+        "cpe": "cpe:2.3:a:zlib:zlib:1.3.1:*:*:*:*:*:*:*",
+        "ignored": ["CVE-2023-45853"],
+        "downloads": [
+            {
+                "name": "zlib-1.3.1.tar.xz",
+                "url": "https://example.org/zlib/zlib-1.3.1.tar.xz",
+                "sha256": "a" * 64,
+            }
+        ],
+    }
+    assert host == {"name": "host-m4", "version": "1.4", "host": True}  # Buildroot does not vouch for its CPE
+    assert told["own"][1] == {"kind": "package", "name": "agent", "folder": "overlay", "license": "MIT"}
+    assert told["product"] == {"version": "1.4"}
+
+
+def test_patches_are_those_that_were_applied(space: Workspace) -> None:
+    (space.tree / "package/zlib/0001-there.patch").touch()
+    (space.tree / "package/zlib/1.3.1").mkdir()
+    (space.tree / "package/zlib/1.3.1/0001-version.patch").touch()
+    assert parts.contents(space)["buildroot"][0]["patches"] == ["0001-there.patch", "0001-version.patch"]
+    (space.output / "build/zlib-1.3.1" / parts.APPLIED).write_text("/tree/package/zlib/0002-applied.patch\n")
+    assert parts.contents(space)["buildroot"][0]["patches"] == ["0002-applied.patch"]
+
+
+def test_files_and_the_packages_that_installed_them(space: Workspace, tmp_path: Path) -> None:
+    target = space.output / "target"
+    (target / "usr/lib/libz.so").write_text("zlib")
+    (target / "usr/lib/libz.so").chmod(0o755)
+    (target / "usr/lib/link").symlink_to("/etc/passwd")
+    (target / "etc/motd").write_text("mine")
+    (target / "etc/os-release").write_text("made by a hook")
+    (space.output / "build/zlib-1.3.1/.files-list.txt").write_text("zlib,./usr/lib/libz.so\nzlib,./etc/motd\n")
+    (space.output / ".config").write_text("BR2_x86_64=y\n# BR2_ARM is not set\n")
+    found = {row["path"]: row for row in rows(space, tmp_path) if row["record"] == "file"}
+    assert found["usr/lib/libz.so"] == {
+        "record": "file",
+        "path": "usr/lib/libz.so",
+        "kind": "file",
+        "mode": 0o755,
+        "uid": None,
+        "gid": None,
+        "layer": "buildroot",
+        "packages": ["zlib"],
+        "size": 4,
+        "sha256": hashlib.sha256(b"zlib").hexdigest(),
+    }
+    assert (found["etc/motd"]["layer"], found["etc/motd"]["replaces"]) == ("overlay overlay", ["zlib"])
+    assert "packages" not in found["etc/os-release"]
+    assert (found["usr/lib/link"]["target"], "sha256" in found["usr/lib/link"]) == ("/etc/passwd", False)
+    (config,) = (row for row in rows(space, tmp_path) if row["record"] == "config")
+    assert (config["tree"], config["symbols"]) == ("buildroot", {"BR2_x86_64": "y"})
+
+
+def test_license_texts_are_files_of_the_package_itself(space: Workspace, tmp_path: Path) -> None:
+    folder = space.output / "build/zlib-1.3.1"
+    (folder / "README").write_text("Do as you like.\n")
+    (folder.parent / "secret").write_text("secret")
+    (folder / "link").symlink_to(tmp_path / "system.yaml")
+    (folder / "folder").mkdir()
+    with (folder / "big").open("wb") as file:
+        file.truncate(parts.MOST_TEXT + 1)
+    texts = [row for row in rows(space, tmp_path) if row["record"] == "text"]
+    assert [(row["component"], row["path"], row["text"]) for row in texts] == [
+        ("zlib", "README", "Do as you like.\n")
+    ]
+
+
+def test_without_a_target_there_is_no_list(space: Workspace, tmp_path: Path) -> None:
+    (space.output / "target").rename(space.output / "other")
+    assert not parts.write(space, tmp_path / "list")
