@@ -33,7 +33,7 @@ from rootstream.sandbox.images import sparse, superblock, uimage, uki
 from rootstream.sandbox.program import Mistake
 from rootstream.sandbox.rootfs import needed, wheels
 from rootstream_bst.python import source_metadata
-from tests.fuzz import network, seeds
+from tests.fuzz import contents, network, seeds
 
 REFUSALS = (UserError, Fault, Mistake, NotElf)
 MARK = "@mark:"
@@ -252,6 +252,7 @@ FRAGMENTS = (b'CONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C="a\\"b"\nCONFIG_D=0x1
 SPARSE = (sparse._headers(1024, 8192) + b"2\n0\n512\n8192\n0\n".ljust(512, b"\0") + b"x" * 512 + bytes(1024),)
 
 READERS = {
+    "audit": Reader(run=contents.audit, seeds=lambda: contents.FEEDS),
     "apt": Reader(run=_apt, seeds=lambda: INDEXES),
     "archive": Reader(run=_archive, seeds=seeds.packed_tars, tar=True),
     "bst": Reader(run=_bst, seeds=lambda: BST),
@@ -288,6 +289,12 @@ READERS = {
     "sparse": Reader(
         run=lambda path: sparse.unpack_sparse(path, path.parent / "whole", largest=1 << 30), seeds=lambda: SPARSE
     ),
+    "copyright": Reader(run=contents.copyright_file, seeds=lambda: contents.COPYRIGHTS),
+    "export": Reader(run=contents.exported, seeds=lambda: contents.EXPORTS),
+    "inventory": Reader(run=contents.listed, seeds=lambda: contents.LISTS),
+    "crates": Reader(run=contents.crates, seeds=lambda: contents.CRATES),
+    "modules": Reader(run=contents.modules, seeds=lambda: contents.MODULES),
+    "provenance": Reader(run=contents.provenance_file, seeds=contents.statements),
     "uimage": Reader(run=lambda path: uimage.kernel(path.read_bytes(), 0, 0), seeds=seeds.elves),
     "wheel": Reader(run=_wheel, seeds=seeds.wheels),
 }
