@@ -31,12 +31,12 @@ env | grep -E "TOKEN|ROOTSTREAM_" | sort
 )
 def test_recipes_have_the_form_that_the_service_wants(recipe: str, schema: str, tmp_path: Path) -> None:
     program = Path(sys.executable).with_name("check-jsonschema")
-    words = [program, "--builtin-schema", schema]
-    done = subprocess.run([*words, RECIPES / recipe], capture_output=True, text=True, check=False)
+    words = [str(program), "--builtin-schema", schema]
+    done = subprocess.run([*words, str(RECIPES / recipe)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     broken = tmp_path / recipe
     broken.write_text((RECIPES / recipe).read_text().replace("runs-on:", "runs-om:").replace("script:", "scirpt:"))
-    assert subprocess.run([*words, broken], capture_output=True, check=False).returncode == 1
+    assert subprocess.run([*words, str(broken)], capture_output=True, check=False).returncode == 1
 
 
 def step(name: str) -> str:
