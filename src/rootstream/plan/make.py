@@ -258,7 +258,9 @@ def _root(draft: _Draft, context: Context, made: Sequence[PlannedImage]) -> tupl
     """Add the finished root where an image is made from it, and return the elements with notes about it."""
     if not context.recipe.packed and not any(context.root in done.element.uses() for done in made):
         return ()
-    inventory = finished_root.inventory_element(context.recipe, context.kernel if context.compiled else None)
+    used = {name for done in made for name in done.element.uses()} | {name for name, _ in context.recipe.laid}
+    kernel = context.kernel if context.compiled and context.kernel in used else None
+    inventory = finished_root.inventory_element(context.recipe, kernel)
     draft.add(inventory)
     draft.files.update(context.recipe.files())
     return (inventory.name, *_noted(draft, context, made))

@@ -135,7 +135,7 @@ def _own(told: contents.Told) -> Iterator[Component]:
         made = Component(
             name=own.name,
             version=own.version or (product.version if own.kind == "package" else None),
-            kind="project" if own.kind in ("package", "overlay") else own.kind,
+            kind="project" if own.kind in ("package", "overlay", "payload") else own.kind,
             files=(SourceFile(name=own.folder, algorithm="SHA-256", digest=own.sha256),) if own.sha256 else (),
             supplier=own.supplier or product.supplier,
             license=own.license or (product.license if own.kind != "tree" else None),

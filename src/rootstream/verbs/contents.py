@@ -61,6 +61,8 @@ def _own(system: System, files: Mapping[str, Content], slug: str, folder: Path) 
     for number, path in enumerate(overlays, 1):
         row: dict[str, Any] = {"kind": "overlay", "name": path.rstrip("/"), "folder": path}
         yield row | _digest(files, f"files/root-{slug}/{number}-overlay.tar")
+    for carried in dict.fromkeys(folder for image in system.images for folder in image.folders):
+        yield {"kind": "payload", "name": carried.rstrip("/"), "folder": carried}
     for package in packages.wanted(system.layers):
         told = package.model_dump(include={"version", "supplier", "license"}, exclude_none=True)
         row = {"kind": "package", "name": package.name, "folder": package.source, **told}
@@ -125,6 +127,8 @@ def crates(base: Path, folder: Path) -> list[dict[str, Any]]:
         return []
     try:
         rows = tomllib.loads(text).get("package", [])
+        if not isinstance(rows, list):
+            raise TypeError("`package` is no list")  # noqa: TRY301  (told like what else is wrong with it)
         found = [
             {"name": str(each["name"]), "version": str(each["version"]), "source": each["source"]}
             | ({"checksum": str(each["checksum"])} if "checksum" in each else {})
