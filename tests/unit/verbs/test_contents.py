@@ -89,7 +89,8 @@ def test_a_kernel_that_no_image_needs_is_not_built_for_the_list(folder: Path) ->
     plan, _, shipped = told(folder)
     assert "linux" not in shipped.values()
     assert not any(name.startswith("linux-") for name in plan.closure("inventory-box.bst"))
-    for words in ({"images": ({"kernel": {}}, {"tar": {}})}, {"kernel": {"modules": True}}):
+    asking: tuple[dict[str, Any], ...] = ({"images": ({"kernel": {}}, {"tar": {}})}, {"kernel": {"modules": True}})
+    for words in asking:
         plan, _, shipped = told(folder, **words)
         assert "linux" in shipped.values()
         assert any(name.startswith("linux-") for name in plan.closure("inventory-box.bst"))
