@@ -110,7 +110,7 @@ class Graph:
     def write(self, draft: elements.Draft) -> None:
         """Put the BuildStream project where the engine reads it."""
         draft.elements |= self.base.elements
-        linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.linked)
+        linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.all_linked())
 
     def write_system(self, different: elements.Different) -> elements.Draft:
         """Put the project of the whole system where the engine reads it and return it."""

@@ -78,9 +78,12 @@ PACKAGES = {
 }
 
 
+def levels(trees: staging.Trees, name: str, config: str = CONFIG) -> staging.Levels:
+    return staging.of_packages(trees, PACKAGES, staging.lines(config))[name]
+
+
 def staged(trees: staging.Trees, name: str, config: str = CONFIG) -> staging.Staged:
-    below = [PACKAGES[each] for each in staging.closure(PACKAGES, name)]
-    return staging.of_package(trees, PACKAGES[name], below, staging.lines(config))
+    return levels(trees, name, config).fewest
 
 
 def test_paths_are_those_of_the_sandbox() -> None:
@@ -92,12 +95,43 @@ def test_paths_are_those_of_the_sandbox() -> None:
 
 
 def test_a_package_sees_itself_and_what_it_is_built_with(trees: staging.Trees) -> None:
-    found = staged(trees, "app")
-    assert {"Makefile", "package/pkg-generic.mk", "package/app", "package/lib"} <= set(found.tree)
-    assert "package/other" not in found.tree
-    assert found.external == (f"{EXTERNAL}/0/external.mk",)
-    assert set(staged(trees, "own").external) == {f"{EXTERNAL}/0/external.mk", f"{EXTERNAL}/0/package/own"}
-    assert "package/app" in staged(trees, "own").tree
+    tree, external = trees.paths(staged(trees, "app"))
+    assert {"Makefile", "package/pkg-generic.mk", "package/app", "package/lib"} <= set(tree)
+    assert "package/other" not in tree
+    assert external == (f"{EXTERNAL}/0/external.mk",)
+    assert staged(trees, "own").outer == (f"{EXTERNAL}/0/package/own",)
+    assert "package/app" in staged(trees, "own").folders
+
+
+def test_rules_for_kernels_and_images_are_there_only_for_whom_they_concern(trees: staging.Trees) -> None:
+    for path in ("linux/linux.mk", "fs/common.mk", "fs/ext2/ext2.mk"):
+        write(trees.tree / path, "X = $(BR2_LINUX_KERNEL) $(BR2_TARGET_ROOTFS_EXT2)\n")
+    for path in ("support/testing/run", "support/download/dl"):
+        write(trees.tree / path, "")
+    assert "support/download" in trees.rules()
+    assert not {"linux", "fs", "support/testing"} & {*trees.rules(), *staged(trees, "app").folders}
+    assert {"linux/linux.mk", "fs/common.mk"} <= set(staged(trees, "app").empty)
+    config = CONFIG + "BR2_LINUX_KERNEL=y\n"
+    assert "KERNEL" not in staged(trees, "app", config).config
+    fuller = levels(trees, "app", config).fuller
+    assert ({"linux", "fs"} <= set(fuller.folders), "KERNEL" in fuller.config) == (True, True)
+    packages = {"linux": package("linux", folder="linux"), "module": package("module", "linux")}
+    for name in packages:
+        found = staging.of_packages(trees, packages, staging.lines(config))[name].fewest
+        assert ("linux" in found.folders, "fs" in found.folders) == (True, False)
+        assert "KERNEL" in found.config
+    plan, draft = planned(trees)
+    assert {"empty-linux-linux.mk.bst", "empty-fs-common.mk.bst"} <= at_root(plan, "package-app.bst")
+    assert {"tree-linux.bst", "tree-fs.bst"} <= at_root(plan, elements.IMAGES)
+    assert "empty-linux-linux.mk.bst" not in at_root(plan, elements.IMAGES)
+    assert draft.written["files/empty-fs-common.mk/fs/common.mk"] == b""
+
+
+def test_files_of_kconfig_are_no_rules(trees: staging.Trees) -> None:
+    _, draft = planned(trees)
+    linked = {path.partition("/buildroot/")[2] for path in draft.all_linked()}
+    assert "tree/package/app/app.mk" in linked
+    assert not [path for path in linked if path.endswith("Config.in")]
 
 
 def test_a_package_has_the_symbols_that_its_rules_name(trees: staging.Trees) -> None:
@@ -107,8 +141,8 @@ def test_a_package_has_the_symbols_that_its_rules_name(trees: staging.Trees) -> 
     }
     assert "# BR2_PACKAGE_APP_TLS is not set\n" in staged(trees, "app").config
     assert "GETTY" not in staged(trees, "other").config
-    assert "GETTY" in staged(trees, "other").fuller  # its rules name it
-    assert "HOSTNAME" in staged(trees, "lib").fuller  # and so do Buildroot's own
+    assert "GETTY" in levels(trees, "other").fuller.config  # its rules name it
+    assert "HOSTNAME" in levels(trees, "lib").fuller.config  # and so do Buildroot's own
 
 
 @pytest.mark.parametrize(
@@ -175,13 +209,13 @@ def test_whoever_needs_the_whole_tree_has_it_with_the_whole_configuration(trees:
     assert elements.WHOLE in at_root(plan, "package-other.bst")
     assert elements.WHOLE not in at_root(plan, "package-lib.bst")
     assert draft.written["files/package-other/config"] == CONFIG.encode()
-    assert draft.written["files/package-lib/config"] == staged(trees, "lib").fuller.encode()
+    assert draft.written["files/package-lib/config"] == levels(trees, "lib").fuller.config.encode()
 
 
 def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     files = {f"{TREE}/package/app/patches": trees.tree / "package/app", "/buildroot/project/x": tmp_path}
     _, draft = planned(trees, files={"app": files})
-    assert [*draft.from_here["files-app.bst"]] == ["/buildroot/project/x"]
+    assert [*draft.from_here["files-app.bst"].files] == ["/buildroot/project/x"]
 
 
 def test_a_toolchain_is_there_for_whoever_is_built_with_it(trees: staging.Trees, tmp_path: Path) -> None:
@@ -256,11 +290,12 @@ def test_who_names_the_variables_of_a_package_is_found(trees: staging.Trees) -> 
     packages = {name: package(name) for name in ("module", "tool", "reader", "stranger")}
     packages["linux"] = package("linux", folder="linux")
     found = staging.of_packages(trees, packages, staging.lines("BR2_PACKAGE_MODULE=y\nBR2_PACKAGE_STRANGER=y\n"))
-    assert [each.name for each in found["linux"].others] == ["module", "tool", "reader"]
     wider = found["linux"].wider
     assert wider is not None
-    assert "package/module" in wider.tree
-    assert (found["linux"].config, wider.fuller) == ("", "BR2_PACKAGE_MODULE=y\n")
+    assert {*wider.folders} - {*found["linux"].fuller.folders} == {
+        *("package/module", "package/tool", "package/reader")
+    }
+    assert (found["linux"].fewest.config, wider.config) == ("", "BR2_PACKAGE_MODULE=y\n")
     assert found["stranger"].wider is None
     plan, _ = planned(trees, packages=packages, different={"linux": {"wider": ["LINUX_X"]}})
     staged_for = {each.element for each in plan.elements["package-linux.bst"].builds_with}

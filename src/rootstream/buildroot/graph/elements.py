@@ -7,13 +7,14 @@ below it have installed at OUTPUT, where Buildroot's make then builds it. The el
 from __future__ import annotations
 
 import json
+import re
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from rootstream.buildroot import info
-from rootstream.buildroot.graph import places, staging
+from rootstream.buildroot.graph import linking, places, staging
 from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.host.content import Content
@@ -24,12 +25,13 @@ from rootstream.plan.sources import local
 INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-images.bst"
 WHOLE, RULES = "tree.bst", "rules.bst"
 ALL_EXTERNALS, EXTERNAL_RULES = "externals.bst", "external-rules.bst"
-OVERRIDE, ASKED, EMPTY = "override.bst", "asked.bst", "empty.bst"
+OVERRIDE, ASKED = "override.bst", "asked.bst"
 BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
 ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
 # What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
 Different = Mapping[str, Mapping[str, list[str]]]
 LINKED = "linked"
+_KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 # As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
 ENVIRONMENT = {
     "LC_ALL": "C",
@@ -43,6 +45,26 @@ _MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is f
 _EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """Files and folders of this machine, by where they are in the sandbox; `folder` has them in the project."""
+
+    folder: str
+    files: Mapping[str, Path]
+    rules: bool
+
+    def all(self) -> Iterator[tuple[str, Path]]:
+        """Yield all files, by where they are in the sandbox."""
+        for place, source in self.files.items():
+            for inner, path in linking.files_of(source):
+                if not (self.rules and _KCONFIG.fullmatch(path.name)):
+                    yield f"{place}/{inner}" if inner else place, path
+
+    def in_project(self) -> Iterator[tuple[str, Path]]:
+        """Yield all files, by where they are among those that the project links to."""
+        return ((f"{self.folder}{place}", path) for place, path in self.all())
+
+
 @dataclass(slots=True, kw_only=True)
 class Draft:
     """A BuildStream project in the making: elements, files that are written, and those that are linked to."""
@@ -50,7 +72,7 @@ class Draft:
     elements: dict[str, Element] = field(default_factory=dict)
     written: dict[str, Content] = field(default_factory=dict)
     linked: dict[str, Path] = field(default_factory=dict)
-    from_here: dict[str, Mapping[str, Path]] = field(default_factory=dict)
+    from_here: dict[str, Linked] = field(default_factory=dict)
     """What elements have of this machine, by where it is in the sandbox."""
 
     def add(self, element: Element) -> str:
@@ -58,19 +80,23 @@ class Draft:
         self.elements[element.name] = element
         return element.name
 
-    def link(self, name: str, path: str, files: Mapping[str, Path]) -> str:
+    def link(self, name: str, path: str, files: Mapping[str, Path], *, rules: bool = False) -> str:
         """Add an element that has files and folders of this machine, by where they are in the sandbox.
 
-        `path` is a folder of its own for them in the project. Returns the element's name.
+        `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. Returns
+        the element's name.
         """
-        for place, linked in files.items():
-            self.linked[f"{path}{place}"] = linked
-        self.from_here[name] = files
+        self.from_here[name] = Linked(folder=path, files=files, rules=rules)
         text = "Files of this machine"
         source = local(f"{LINKED}/{path}")
         return self.add(
             Element(name=name, kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
         )
+
+    def all_linked(self) -> dict[str, Path]:
+        """Return all files to link to, by where they are in the project."""
+        of_elements = (each for linked in self.from_here.values() for each in linked.in_project())
+        return {**self.linked, **dict(of_elements)}
 
     def plan(self, refs: Mapping[str, object]) -> Plan:
         """Return the plan."""
@@ -187,7 +213,7 @@ def questions(
 def proof(
     draft: Draft,
     trees: staging.Trees,
-    staged: Mapping[str, staging.Staged],
+    staged: Mapping[str, staging.Levels],
     files: Mapping[str, Mapping[str, Path]],
 ) -> str:
     """Add the element that compares variables with those of the whole tree; the one of `questions` is there.
@@ -197,15 +223,13 @@ def proof(
     folder = "files/buildroot-proof"
     told: dict[str, dict[str, object]] = {}
     for name, each in staged.items():
-        tries = {"fewest": (each, each.config), "fuller": (each, each.fuller)}
-        if each.wider is not None:
-            tries["wider"] = (each.wider, each.wider.fuller)
         told[name] = {}
-        for level, (parts, config) in tries.items():
-            draft.written[f"{folder}/{name}.{level}"] = config.encode("utf-8", "surrogateescape")
+        for level, parts in each.by_name().items():
+            inner, outer = trees.paths(parts)
+            draft.written[f"{folder}/{name}.{level}"] = parts.config.encode("utf-8", "surrogateescape")
             told[name][level] = {
-                "paths": [*(f"{TREE}/{path}" for path in parts.tree), *parts.external, *files.get(name, ())],
-                "empty": [f"{TREE}/{path}" for path in staging.EMPTY],
+                "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *files.get(name, ())],
+                "empty": [f"{TREE}/{path}" for path in parts.empty],
                 "config": f"{SOURCE}/{name}.{level}",
             }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
@@ -239,12 +263,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
     _program(draft)
     trees = inputs.trees
     lines = staging.lines(inputs.config)
-    rules = {f"{TREE}/{path}": trees.tree / path for path in trees.rules()}
-    draft.link(RULES, "rules", rules)
-    for path in staging.EMPTY:
-        draft.written[f"files/empty/{path}"] = b""
-    empty = local("files/empty", directory=TREE.lstrip("/"))
-    draft.add(Element(name=EMPTY, kind="import", description="Files that need hold nothing", sources=(empty,)))
+    draft.link(RULES, "rules", {f"{TREE}/{path}": trees.tree / path for path in trees.rules()}, rules=True)
     of_external = {path: trees.in_external(path) for path in trees.of_external()}
     draft.link(EXTERNAL_RULES, "external-rules", of_external)
     toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
@@ -253,8 +272,8 @@ def system(draft: Draft, inputs: Inputs) -> str:
     staged = staging.of_packages(trees, inputs.packages, lines)
     named: dict[str, str] = {}
     for name in sorted(inputs.packages, key=lambda name: len(order[name])):
-        package, below = inputs.packages[name], [inputs.packages[each] for each in order[name]]
-        parts, config = _staged(draft, inputs, (package, *below), staged[name])
+        package = inputs.packages[name]
+        parts, config = _staged(draft, inputs, name, staged[name])
         parts += toolchain if any(each.startswith("toolchain") for each in (name, *order[name])) else []
         parts += [named[each] for each in order[name] if each in named]  # make wants them to be there
         own = _beyond(inputs.files.get(name, {}), draft, parts)
@@ -268,35 +287,35 @@ def system(draft: Draft, inputs: Inputs) -> str:
     return _images(draft, inputs, order)
 
 
-def _staged(
-    draft: Draft, inputs: Inputs, packages: Sequence[BuildrootPackage], staged: staging.Staged
-) -> tuple[list[str], str]:
-    """Add what a package, the first one, is built from of the trees; return the elements and its .config."""
-    trees, needs = inputs.trees, inputs.different.get(packages[0].name, {})
+def _staged(draft: Draft, inputs: Inputs, name: str, levels: staging.Levels) -> tuple[list[str], str]:
+    """Add what a package is built from of the trees; return the elements and its .config."""
+    trees, needs = inputs.trees, inputs.different.get(name, {})
     if "whole" in needs:
         return [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees)], inputs.config
-    others: tuple[BuildrootPackage, ...] = ()
-    config = staged.fuller if needs else staged.config
-    if "wider" in needs and staged.wider is not None:
-        others, config = staged.others, staged.wider.fuller
-    return [RULES, EMPTY, EXTERNAL_RULES, *_folders(draft, trees, (*packages, *others))], config
+    staged = levels.by_name()[next(iter(needs), "fewest")]
+    return [RULES, EXTERNAL_RULES, *_folders(draft, trees, staged)], staged.config
 
 
 def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:
     """Return those of some files and folders that elements do not stage already."""
-    there = {place for name in staged for place in draft.from_here.get(name, ())}
+    there = {place for name in staged if name in draft.from_here for place in draft.from_here[name].files}
     above = ((place, [place, *map(str, PurePosixPath(place).parents)]) for place in files)
     return {place: files[place] for place, names in above if there.isdisjoint(names)}
 
 
-def _folders(draft: Draft, trees: staging.Trees, packages: Iterable[BuildrootPackage]) -> list[str]:
-    inner, outer = trees.folders(packages)
-    found = [(f"{TREE}/{path}", trees.tree / path) for path in inner]
-    found += [(path, trees.in_external(path)) for path in outer]
+def _folders(draft: Draft, trees: staging.Trees, staged: staging.Staged) -> list[str]:
+    found = [(f"{TREE}/{path}", trees.tree / path) for path in staged.folders]
+    found += [(path, trees.in_external(path)) for path in staged.outer]
     names = []
     for place, source in found:
         name = place.removeprefix(f"{places.ROOT}/").replace("/", "-")
-        names.append(draft.link(f"{name}.bst", name, {place: source}))
+        names.append(draft.link(f"{name}.bst", name, {place: source}, rules=True))
+    for path in staged.empty:
+        name = f"empty-{path.replace('/', '-')}"
+        draft.written[f"files/{name}/{path}"] = b""
+        source_of = local(f"files/{name}", directory=TREE.lstrip("/"))
+        text = "A file that needs hold nothing"
+        names.append(draft.add(Element(name=f"{name}.bst", kind="import", description=text, sources=(source_of,))))
     return names
 
 
@@ -363,8 +382,9 @@ def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) 
 def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
-    parts = [RULES, EMPTY, _externals(draft, trees), programs.BUILDROOT]
-    parts += [each for each in _folders(draft, trees, inputs.packages.values()) if each.startswith("tree-")]
+    parts = [RULES, _externals(draft, trees), programs.BUILDROOT]
+    staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
+    parts += _folders(draft, trees, staged)
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
     named = _beyond(inputs.for_images, draft, parts)
     return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]
@@ -398,7 +418,7 @@ def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
     _built(draft, BY_PACKAGES, text, parts, _lower(order), *image_commands(inputs.trees), *listed)
     own = [each for each in draft.elements if each.startswith("files-") or each in (WHOLE, RULES)]
     whole = draft.link(WHOLE, "tree", {TREE: inputs.trees.tree})
-    names = [each for each in dict.fromkeys((whole, *own, *parts)) if each not in (RULES, EMPTY)]
+    names = [each for each in dict.fromkeys((whole, *own, *parts)) if not each.startswith(("tree-", "empty-"))]
     sources = [
         local(f"{LINKED}/downloads-{name}", directory="dl") for name, each in inputs.downloads.items() if each
     ]

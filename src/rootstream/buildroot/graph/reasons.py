@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from rootstream.buildroot.graph import elements, linking, staging
+from rootstream.buildroot.graph import elements, staging
 from rootstream.buildroot.graph.elements import Draft
 from rootstream.host.content import chunks
 from rootstream.plan import programs
@@ -68,7 +68,9 @@ def restored(data: Mapping[str, Any]) -> Record:
 def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
     """Return what the elements of a system are made of; `base` are the versions of the base's packages."""
     made: dict[str, Made] = {}
-    files: dict[str, dict[str, str]] = {name: dict(_digests(linked)) for name, linked in draft.from_here.items()}
+    files: dict[str, dict[str, str]] = {
+        name: dict(_digests([*linked.all()])) for name, linked in draft.from_here.items()
+    }
     for name, element in draft.elements.items():
         if element.kind != "manual" or name in (elements.INFO, elements.PROOF):
             continue
@@ -98,12 +100,7 @@ def _below(path: str, folder: str) -> bool:
     return path.startswith(f"{folder}/")
 
 
-def _digests(linked: Mapping[str, Path]) -> Iterator[tuple[str, str]]:
-    found = [
-        (f"{place}/{inner}".rstrip("/"), path)
-        for place, source in linked.items()
-        for inner, path in linking.files_of(source)
-    ]
+def _digests(found: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
     for place, path in found:
         if path.is_symlink():
             yield place, f"-> {path.readlink()}"

@@ -19,14 +19,16 @@ from rootstream.buildroot.info import BuildrootPackage
 
 # Buildroot's own rules: what every package is built with.
 _RULES = (
-    *("Makefile", "Makefile.legacy", "support", "system", "arch", "fs", "linux", "toolchain", "boot/common.mk"),
-    *("package/Makefile.in", "package/glibc/nsswitch.conf", "docs/conf.py"),
+    *("Makefile", "Makefile.legacy", "support/*", "system/*", "arch/*.mk*", "toolchain/*", "boot/common.mk"),
+    *("package/Makefile.in", "package/glibc/nsswitch.conf", "docs/conf.py", "package/*.mk"),
 )
+_NO_USE = ("support/config-fragments", "support/docker", "support/testing")
+# What only the kernel and images are made with: for other packages, a file that holds nothing stands for it.
+_LATE = {"linux": "linux/linux.mk", "fs": "fs/common.mk"}
 # Packages whose variables others read without depending on them: their folders are always there.
 _READ_BY_ALL = ("package/pkgconf", "package/gettext-gnu", "package/gettext-tiny", "package/procps-ng")
 _OF_EXTERNAL = ("external.mk", "external.desc", "Config.in", "provides")
-EMPTY = ("docs/manual/manual.mk",)
-"""Files that Buildroot's make includes and that need hold nothing."""
+_EMPTY = "docs/manual/manual.mk"
 _SYMBOL = re.compile(rb"BR2_\w+")
 _NO_RULES = (".patch", ".hash", ".txt", ".rst")
 LARGEST = 1 << 20
@@ -45,17 +47,34 @@ _MADE_WITH_MORE = ("LINUX_KERNEL_EXT_{}", "PACKAGE_LINUX_TOOLS_{}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """What a package is built from: paths below Buildroot's tree and in external trees, and its .config."""
+    """What something is built from beside the rules for all.
 
-    tree: tuple[str, ...]
-    external: tuple[str, ...]
+    `folders` are below Buildroot's tree, `outer` in external trees, by where they are in the sandbox; `empty` are
+    files of the tree that make includes and that need hold nothing. `config` is its .config.
+    """
+
+    folders: tuple[str, ...]
+    outer: tuple[str, ...]
+    empty: tuple[str, ...]
     config: str
-    fuller: str
-    """The same, with those symbols that its rules name and only images are usually made from."""
-    others: tuple[BuildrootPackage, ...] = ()
-    """The packages whose rules name its variables."""
-    wider: Staged | None = None
-    """The same with these, if there are some."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Levels:
+    """What a package is built from, from the least to more: what is the first to be enough is found out.
+
+    `fuller` has the symbols that its rules name and only images are usually made from, and the rules for these;
+    `wider` the packages that name its variables, too, if there are some.
+    """
+
+    fewest: Staged
+    fuller: Staged
+    wider: Staged | None
+
+    def by_name(self) -> dict[str, Staged]:
+        """Return the levels by their names, in order."""
+        found = {"fewest": self.fewest, "fuller": self.fuller}
+        return found if self.wider is None else {**found, "wider": self.wider}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +87,9 @@ class Trees:
 
     def rules(self) -> tuple[str, ...]:
         """Return Buildroot's own rules, below the tree."""
-        found = [path for path in _RULES if (self.tree / path).exists()]
-        found += sorted(str(path.relative_to(self.tree)) for path in (self.tree / "package").glob("*.mk"))
-        return tuple(found)
+        found = (path for pattern in _RULES for path in self.tree.glob(pattern))
+        names = sorted(str(path.relative_to(self.tree)) for path in found)
+        return tuple(each for each in names if each not in _NO_USE)
 
     def of_external(self) -> tuple[str, ...]:
         """Return what is always there of the external trees, by where it is in the sandbox."""
@@ -86,36 +105,48 @@ class Trees:
         place = next(each for each in self.externals if path.startswith(f"{each}/"))
         return self.externals[place] / path.removeprefix(f"{place}/")
 
-    def folders(self, packages: Iterable[BuildrootPackage]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the folders of some packages, with make files above them: below the tree, and of externals."""
+    def staged(self, packages: Sequence[BuildrootPackage], config: str, *, late: bool) -> Staged:
+        """Return what is staged of some packages, with make files above their folders.
+
+        With `late`, that are also the rules for kernels and images.
+        """
         inner: set[str] = {path for path in _READ_BY_ALL if (self.tree / path).is_dir()}
+        inner |= {path for path in _LATE if late and (self.tree / path).is_dir()}
         outer: set[str] = set()
         for each in packages:
             if each.folder.startswith("/"):
                 outer.add(each.folder)
-            elif each.folder and each.folder.split("/")[0] not in _RULES:
+            elif each.folder and not _is_rule(each.folder):
                 inner.add(each.folder)
                 above = [parent for parent in Path(each.folder).parents if len(parent.parts) > 1]
                 for parent in above:
                     inner |= {str(path.relative_to(self.tree)) for path in (self.tree / parent).glob("*.mk")}
-        return tuple(sorted(inner)), tuple(sorted(outer))
+        missing = (file for folder, file in _LATE.items() if folder not in inner)
+        empty = (_EMPTY, *(each for each in missing if (self.tree / each).is_file()))
+        return Staged(folders=tuple(sorted(inner)), outer=tuple(sorted(outer)), empty=empty, config=config)
+
+    def paths(self, staged: Staged) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return all that is there with something staged: paths below the tree, and in the external ones."""
+        return (*self.rules(), *staged.folders), (*self.of_external(), *staged.outer)
+
+
+def _is_rule(folder: str) -> bool:
+    return folder.partition("/")[0] in {rule.partition("/")[0] for rule in _RULES if rule.endswith("/*")}
 
 
 def of_packages(
     trees: Trees, packages: Mapping[str, BuildrootPackage], config: Mapping[str, str]
-) -> dict[str, Staged]:
+) -> dict[str, Levels]:
     """Return what each package is built from; `config` are the lines of the whole .config by symbol."""
     found = {}
     for name, each in packages.items():
-        below = [packages[lower] for lower in closure(packages, name)]
-        staged = of_package(trees, each, below, config)
-        others = tuple(
-            other
-            for other in packages.values()
-            if other is not each and other not in below and names(trees, other, each.prefix)
+        built = [each, *(packages[lower] for lower in closure(packages, name))]
+        others = [other for other in packages.values() if other not in built and names(trees, other, each.prefix)]
+        found[name] = Levels(
+            fewest=_of_packages(trees, built, config, late=False),
+            fuller=_of_packages(trees, built, config, late=True),
+            wider=_of_packages(trees, [*built, *others], config, late=True) if others else None,
         )
-        wider = of_package(trees, each, [*below, *others], config) if others else None
-        found[name] = replace(staged, others=others, wider=wider)
     return found
 
 
@@ -123,7 +154,7 @@ def names(trees: Trees, package: BuildrootPackage, prefix: str) -> bool:
     """Say whether the rules of a package name variables of another one, which begin with `prefix`."""
     folder = package.folder
     place = trees.in_external(folder) if folder.startswith("/") else trees.tree / folder
-    return bool(folder) and folder.split("/")[0] not in _RULES and bool(prefix in _prefixes(place))
+    return bool(folder) and not _is_rule(folder) and bool(prefix in _prefixes(place))
 
 
 @cache
@@ -141,18 +172,21 @@ def _prefixes(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def of_package(
-    trees: Trees, package: BuildrootPackage, below: Sequence[BuildrootPackage], config: Mapping[str, str]
+def _of_packages(
+    trees: Trees, packages: Sequence[BuildrootPackage], config: Mapping[str, str], *, late: bool
 ) -> Staged:
-    """Return what a package is built from with the rules of some others."""
-    inner, outer = trees.folders((package, *below))
-    tree, external = (*trees.rules(), *inner), (*trees.of_external(), *outer)
+    """Return what some packages are staged with; without `late`, no symbols that only images are made from."""
+    staged = trees.staged(packages, "", late=late)
+    tree, external = trees.paths(staged)
     named = {name for path in tree for name in symbols(trees.tree / path)}
     named |= {name for path in external for name in symbols(trees.in_external(path))}
-    named |= {name for each in (package, *below) for name in _made(each.name, config)}
-    fuller = {name: line for name, line in config.items() if name in named or _ALWAYS.match(name)}
-    parts = (line for name, line in fuller.items() if not _OF_IMAGES.match(name))
-    return Staged(tree=tree, external=external, config=_text(parts), fuller=_text(fuller.values()))
+    named |= {name for each in packages for name in _made(each.name, config)}
+    kept = (
+        line
+        for name, line in config.items()
+        if (name in named or _ALWAYS.match(name)) and (late or not _OF_IMAGES.match(name))
+    )
+    return replace(staged, config=_text(kept))
 
 
 def _text(lines: Iterable[str]) -> str:
