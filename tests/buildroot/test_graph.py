@@ -203,6 +203,27 @@ def test_what_make_alone_gives_is_compared_file_by_file(project: Path, run: Comm
     assert "target/etc/seen\n    by packages: missing\n    by make:     -rw-r--r-- 0 bytes" in done.stdout
 
 
+def test_a_file_that_is_looked_for_without_being_named_is_found(project: Path, run: Command) -> None:
+    rules = project / "external" / "package" / "other" / "other.mk"
+    place = "$(BR2_EXTERNAL_TESTS_PATH)/board/$$each"
+    looks = f"\tfor each in one two; do test ! -f {place} || cat {place} >> $(@D)/text; done\n"
+    before = rules.read_text()
+    rules.write_text(before.replace("define OTHER_BUILD_CMDS\n", f"define OTHER_BUILD_CMDS\n{looks}"))
+    assert "other" in built(project, run)
+    assert exported(project) == by_make(project, run)
+    (project / "external" / "board" / "two").write_text("two\n")
+    done = run("build", cwd=project)
+    assert "other looks for " in done.stderr
+    assert "external/board/two, which was not in its sandbox: it is built again with it" in done.stderr
+    assert "two" in (project / "out" / "box" / "other").read_text().splitlines()
+    assert exported(project) == by_make(project, run)
+    assert built(project, run) == set()
+    (project / "external" / "board" / "two").unlink()
+    run("build", cwd=project)
+    assert exported(project) == by_make(project, run)
+    rules.write_text(before)
+
+
 def test_passwords_are_in_the_images_and_in_no_cache(project: Path, run: Command) -> None:
     began = time.time()
     salts = uuid.uuid4().hex[:16], uuid.uuid4().hex[:16]

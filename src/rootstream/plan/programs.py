@@ -20,8 +20,10 @@ BUILDROOT = "programs-buildroot.bst"
 PROOF = "programs-proof.bst"
 REQUESTS = "programs-requests.bst"
 LISTING = "programs-listing.bst"
+MISSED = "programs-missed.bst"
 INVENTORY = "programs-inventory.bst"
 COMPILED = "programs-compiled.bst"
+MISSED_LIBRARY = f"{FOLDER}/missed.so"
 PACKAGE = "rootstream.sandbox"
 # What each element holds: programs, or packages that hold programs, and files beside modules that they read.
 PROGRAMS = {
@@ -78,6 +80,23 @@ def of_buildroot(name: str = BUILDROOT) -> tuple[Element, dict[str, bytes]]:
     """Return the element of the programs for Buildroot's packages, or of those of `name`, and its files."""
     (made,), files = _imports(name)
     return made, files
+
+
+def of_missed(built_with: str) -> tuple[Element, dict[str, bytes]]:
+    """Return the element with a library that notes what is looked for in vain, and its source."""
+    folder = f"files/{MISSED.removesuffix('.bst')}"
+    place = f"%{{install-root}}{FOLDER}"
+    compile_it = f'gcc -O2 -Wall -shared -fPIC -o "%{{install-root}}{MISSED_LIBRARY}" missed.c'
+    made = Element(
+        name=MISSED,
+        kind="manual",
+        description="What notes which files are looked for in vain",
+        sources=(local(folder),),
+        builds_with=(Dependency(element=built_with),),
+        commands=(f'mkdir -p "{place}"', compile_it),
+        variables={"strip-binaries": ""},
+    )
+    return made, {f"{folder}/missed.c": _file("rootstream/sandbox/buildroot/missed.c").read_bytes()}
 
 
 def _imports(*names: str) -> tuple[tuple[Element, ...], dict[str, bytes]]:

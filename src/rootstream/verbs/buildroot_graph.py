@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
-from rootstream.buildroot.graph import elements, inputs, linking, private, reasons, staging
+from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, reasons, staging
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
@@ -33,6 +34,7 @@ from rootstream.project.lock import Lock, write_atomically
 # What is kept of a system's last answer and build, beside info.json.
 DIFFERENT, READ, MADE = "different.json", "read.json", "made.json"
 PLAN = "graph/plan"
+_ROUNDS = 10
 
 
 def wanted(described: Described) -> bool:
@@ -185,14 +187,36 @@ def build(system: System) -> Path:
         text = f"{name}: its scripts may read any file of the project, so all{but} are copied into the cache"
         report(events.Notice(level="warning", text=text))
     read = stale.outside_of(space, info.ask(space, graph.question, report))
-    draft = graph.write_system(different)
-    record = graph.record(draft, key)
     with temporary.folder("checkout-", where.work) as scratch:
-        graph.made(draft.elements[elements.IMAGES], scratch / "files")
+        record = _made(graph, different, key, scratch)
         place = workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
     write_atomically(space.state / MADE, json.dumps(record.data()).encode("utf-8", "surrogateescape"))
     return place
+
+
+def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) -> reasons.Record:
+    """Make the images, in `files` of a folder; return what they were made of.
+
+    Packages that looked for a file in vain which is there, outside of their sandbox, are built again with it.
+    """
+    for _ in range(_ROUNDS):
+        draft = graph.write_system(different)
+        shutil.rmtree(scratch / "files", ignore_errors=True)
+        graph.made(draft.elements[elements.IMAGES], scratch / "files")
+        missed = json.loads(nofollow.read_bytes(scratch, scratch / "files" / elements.MISSED))
+        space = graph.ready.workspace
+        new = lookups.keep(space, lookups.there(space, graph.places, missed))
+        if not new:
+            lookups.finish(space, graph.places, missed)
+            return graph.record(draft, key)
+        for package, path in new:
+            name = package or "what makes the images"
+            text = f"{name} looks for {path}, which was not in its sandbox: it is built again with it"
+            graph.report(events.Notice(level="info", text=text))
+    name = graph.ready.workspace.described.target
+    text = f"{name}: after {_ROUNDS} builds, its packages still look for files that are not in their sandboxes"
+    raise UserError("not-possible", text, hint="Set `graph: false`.")
 
 
 def look(system: System) -> tuple[ElementState, ...]:
@@ -293,6 +317,7 @@ def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
     """Return an element that make builds something in, and how to get to where it does, or None for others."""
     data = YAML(typ="safe").load((folder / "elements" / element).read_text())
     commands = tuple(data.get("config", {}).get("install-commands", ()))
+    commands = tuple(each.removeprefix(elements.NOTING) for each in commands)
     number = next((number for number, each in enumerate(commands) if each.startswith("make ")), 0)
     if not number:
         return None
@@ -318,7 +343,7 @@ def _as_before(space: Workspace) -> bool:
         known = Outside(**{**told, "paths": tuple(told["paths"])})
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return stale.is_as_before(space, known)
+    return stale.is_as_before(space, known) and lookups.is_as_before(space)
 
 
 def _opened(system: System, identity: str | None = None) -> Graph:

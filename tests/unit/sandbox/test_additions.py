@@ -59,7 +59,7 @@ def test_what_is_added_stays(output: Path) -> None:
     write(output / f"{STAMPS}/.config")
     write(output / f"{STAMPS}/src/.stamp_installed")
     write(output / f"{STAMPS}/main.o")
-    additions.keep(output, before, "app", STAMPS, "")
+    additions.keep(output, before, "app", STAMPS, "", output / "missed")
     assert files(output) == {
         *("target/usr/bin/app", "target/usr/bin/alias", "additions/app.json"),
         *(f"{STAMPS}/.stamp_installed", f"{STAMPS}/.config"),
@@ -84,7 +84,7 @@ def test_what_is_replaced_stays(output: Path, how: str) -> None:
             place.symlink_to("../other")
         else:
             place.write_text("old")
-    additions.keep(output, before, "app", STAMPS, "")
+    additions.keep(output, before, "app", STAMPS, "", output / "missed")
     assert set(kept(output)) == {"target/etc/config"}
     assert not (output / "target/bin/sh").exists()
 
@@ -96,14 +96,14 @@ def test_a_content_of_the_same_length_and_time_is_another(output: Path) -> None:
     (output / "new").write_text("OLD")
     (output / "new").replace(place)
     os.utime(place, ns=times)
-    additions.keep(output, before, "app", STAMPS, "")
+    additions.keep(output, before, "app", STAMPS, "", output / "missed")
     assert set(kept(output)) == {"target/etc/config"}
 
 
 def test_a_build_folder_that_others_read_stays_whole(output: Path) -> None:
     before = additions.installed(output)
     write(output / f"{STAMPS}/src/header.h")
-    additions.keep(output, before, "app", STAMPS, "all")
+    additions.keep(output, before, "app", STAMPS, "all", output / "missed")
     assert f"{STAMPS}/src/header.h" in files(output)
     assert "build/lib-1.0/.stamp_installed" not in files(output)
 
@@ -112,7 +112,7 @@ def test_deleting_what_others_installed_is_an_error(output: Path) -> None:
     before = additions.installed(output)
     (output / "target/bin/sh").unlink()
     with pytest.raises(Mistake, match=r"app deletes target/bin/sh, which other packages installed"):
-        additions.keep(output, before, "app", STAMPS, "")
+        additions.keep(output, before, "app", STAMPS, "", output / "missed")
 
 
 def records(output: Path, **packages: dict[str, str]) -> None:
@@ -147,7 +147,7 @@ def test_as_a_program(output: Path, tmp_path: Path) -> None:
     note = str(tmp_path / "note")
     assert run("note", str(output), note).returncode == 0
     (output / "host/bin/tool").unlink()
-    done = run("keep", str(output), note, "--package", "app", "--build", STAMPS)
+    done = run("keep", str(output), note, "--package", "app", "--build", STAMPS, "--missed", "none")
     assert done.returncode == 2
     assert done.stderr.startswith("rootstream: error additions-failed: app deletes host/bin/tool")
 
@@ -208,7 +208,7 @@ def test_modes_and_hard_links_are_put_back(output: Path) -> None:
     (output / "target/root").mkdir(mode=0o700)
     (output / "target/etc").chmod(0o711)
     wanted = {path: (output / path).stat().st_mode for path in ("target/etc/sudoers", "target/bin/sudo")}
-    additions.keep(output, before, "app", STAMPS, "")
+    additions.keep(output, before, "app", STAMPS, "", output / "missed")
     write(output / "target/bin/sh", "shell", 0o755)
     as_cached(output)
     additions.put_back(output)
@@ -226,7 +226,7 @@ def test_what_another_has_replaced_keeps_its_mode_and_is_no_link(output: Path) -
     write(output / "target/etc/key", "secret", 0o600)
     write(output / "target/bin/one", "one", 0o755)
     (output / "target/bin/two").hardlink_to(output / "target/bin/one")
-    additions.keep(output, before, "app", STAMPS, "")
+    additions.keep(output, before, "app", STAMPS, "", output / "missed")
     as_cached(output)
     write(output / "target/etc/key", "public")
     write(output / "target/bin/two", "another", 0o755)
@@ -242,3 +242,15 @@ def test_who_is_built_later_decides_the_mode_of_a_folder(output: Path) -> None:
     (output / "target/etc").chmod(0o711)
     additions.put_back(output)
     assert (output / "target/etc").stat().st_mode & 0o7777 == 0o755
+
+
+def test_what_was_looked_for_in_vain_is_noted(output: Path, tmp_path: Path) -> None:
+    before = additions.installed(output)
+    (tmp_path / "made").write_text("")
+    write(tmp_path / "looked for", f"{tmp_path}/b\n{tmp_path}/a\n{tmp_path}/b\n{tmp_path}/made\n")
+    additions.keep(output, before, "app", STAMPS, "", tmp_path / "looked for")
+    told: dict[str, object] = {"files": {}, "modes": {}, "links": {}, "after": [], "missed": []}
+    write(output / "additions/lib.json", json.dumps(told))
+    assert additions.all_missed(output, tmp_path / "nothing") == {"app": [f"{tmp_path}/a", f"{tmp_path}/b"]}
+    write(tmp_path / "of images", f"{tmp_path}/c\n")
+    assert additions.all_missed(output, tmp_path / "of images")[""] == [f"{tmp_path}/c"]

@@ -40,7 +40,10 @@ ENVIRONMENT = {
     "FORCE_UNSAFE_CONFIGURE": "1",  # the sandbox has only root
     "BR2_DL_DIR": places.DOWNLOADS,
 }
-NOTE = f"{SOURCE}/installed.json"
+NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "missed.json"
+# Before a make that builds: what it and its programs look for in vain is noted (missed.c).
+_BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
+NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
 _MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is found out by additions.py
 _EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
 
@@ -261,6 +264,9 @@ def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
 def system(draft: Draft, inputs: Inputs) -> str:
     """Add the elements of all packages and that of the images, and return the name of the latter."""
     _program(draft)
+    tracer, files = programs.of_missed(base.FOR_BUILDROOT)
+    draft.add(tracer)
+    draft.written |= files
     trees = inputs.trees
     lines = staging.lines(inputs.config)
     draft.link(RULES, "rules", {f"{TREE}/{path}": trees.tree / path for path in trees.rules()}, rules=True)
@@ -281,7 +287,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
             named[name] = draft.link(f"files-{name}.bst", f"files-{name}", own)
             parts.append(named[name])
         parts += override
-        parts.append(programs.BUILDROOT)
+        parts += [programs.BUILDROOT, programs.MISSED]
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
         _package(draft, package, parts, order[name], inputs)
     return _images(draft, inputs, order)
@@ -331,8 +337,8 @@ def _package(
         begin(),
         f"{program} note {OUTPUT} {NOTE}",
         *compared,
-        make(inputs.trees, quoted),
-        f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build}{kept}",
+        NOTING + make(inputs.trees, quoted),
+        f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build} --missed {LOOKED_FOR}{kept}",
     )
     sources = []
     for path, file in inputs.downloads.get(name, {}).items():
@@ -357,7 +363,7 @@ def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs
     draft.written[f"{folder}/requests.json"] = json.dumps(data).encode()
     build = shlex.quote(f"{OUTPUT}/{package.build}")
     return (
-        make(inputs.trees, shlex.quote(f"{package.name}-configure")),
+        NOTING + make(inputs.trees, shlex.quote(f"{package.name}-configure")),
         f"{programs.command('buildroot.requests')} {build} {SOURCE}/requests.json",
     )
 
@@ -374,7 +380,7 @@ def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) 
         *image_commands(inputs.trees),
         f"mv {OUTPUT}/images {SOURCE}/images",
         _EMPTIED,
-        f"mv {SOURCE}/images {OUTPUT}/",
+        f"mv {SOURCE}/images {SOURCE}/{MISSED} {OUTPUT}/",
     )
     return _built(draft, IMAGES, "Images", parts, _lower(order), *commands)
 
@@ -382,7 +388,7 @@ def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) 
 def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
-    parts = [RULES, _externals(draft, trees), programs.BUILDROOT]
+    parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
     staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
     parts += _folders(draft, trees, staged)
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
@@ -430,5 +436,7 @@ def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
 
 def image_commands(trees: staging.Trees) -> tuple[str, ...]:
     """Return the commands that make the images of what all packages have installed."""
-    compare = f"{programs.command('buildroot.additions')} compare {OUTPUT} --order {SOURCE}/order.json"
-    return begin(), compare, make(trees)
+    program = programs.command("buildroot.additions")
+    compare = f"{program} compare {OUTPUT} --order {SOURCE}/order.json"
+    missed = f"{program} missed {OUTPUT} {LOOKED_FOR} {SOURCE}/{MISSED}"
+    return begin(), compare, NOTING + make(trees), missed

@@ -11,7 +11,7 @@ from rootstream.buildroot import info, mounts, outside
 from rootstream.buildroot.config import package_check
 from rootstream.buildroot.generate import external
 from rootstream.buildroot.generate.draft import Generated
-from rootstream.buildroot.graph import places, private, staging
+from rootstream.buildroot.graph import lookups, places, private, staging
 from rootstream.buildroot.graph.elements import Different, Inputs, Requests
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.info import BuildrootPackage
@@ -102,6 +102,10 @@ def gather(
     told = {name: info.variables(space, name) for name in packages}
     named = tuple(outside.named_by(space))
     files = {name: dict(_files(space, known, packages[name], told[name])) for name in packages}
+    wanted = lookups.known(space)
+    for name, paths in wanted.items():
+        if name in files:
+            files[name] |= {known.inside(str(path)): path for path in paths}
     return Inputs(
         trees=above,
         config=known.inside(hidden.config),
@@ -110,7 +114,10 @@ def gather(
         files={name: each for name, each in files.items() if each},
         downloads={name: dict(_downloads(space, each)) for name, each in packages.items()},
         kept=_kept(known, packages, told, config_values(hidden.config, "")),
-        for_images=dict(_for_images(space, known, hidden.secrets)),
+        for_images={
+            **dict(_for_images(space, known, hidden.secrets)),
+            **{known.inside(str(path)): path for path in wanted.get("", ())},
+        },
         toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
         override=override(space, known),
         requests=_requests(space),

@@ -1,15 +1,18 @@
 """What a package adds to Buildroot's output folder, which is all that is kept of its build.
 
     python3 -m rootstream.sandbox.buildroot.additions note OUTPUT NOTE
-    python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER [--keep WHAT]
+    python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER ...
     python3 -m rootstream.sandbox.buildroot.additions compare OUTPUT --order ORDER
+    python3 -m rootstream.sandbox.buildroot.additions missed OUTPUT FILE RESULT
 
 `note` puts back the modes and hard links that a cache loses, and writes down what the packages that this one
 depends on have installed; after its own build, `keep` deletes that, and what was only needed to build. What
 stays are the files that it installed or replaced, its stamps, and a record of them; of the build folder, `all`
 where other packages read files there, or what modules of a `kernel` are built with. `compare` looks through the
 records of all packages: two that write different files to one path, neither of which depends on the other, have
-no order between them, so that the result would depend on chance.
+no order between them, so that the result would depend on chance. FILE has what programs looked for in vain
+(missed.c): `keep` puts it into the record, `missed` writes that of all packages and of the images to RESULT,
+where the whole tree can be looked at.
 """
 
 from __future__ import annotations
@@ -83,7 +86,7 @@ def digest(path: Path) -> str:
     return f"{state.hexdigest()} {bool(status.st_mode & 0o111)}"
 
 
-def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, kept: str) -> None:
+def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, kept: str, looked_for: Path) -> None:
     """Delete what a package did not add; `kept` says what stays of its build folder beside its stamps.
 
     Raises `Mistake` for what it deleted of others.
@@ -107,7 +110,20 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, ke
         elif path not in added and not is_kept(path, build, kept):
             place.unlink()
     records.mkdir(exist_ok=True)
-    (records / f"{package}.json").write_text(json.dumps(made(output, before, added) | {"after": earlier}))
+    record = made(output, before, added) | {"after": earlier, "missed": missed(looked_for)}
+    (records / f"{package}.json").write_text(json.dumps(record))
+
+
+def missed(file: Path) -> list[str]:
+    """Return what programs looked for in vain, and is not there now."""
+    lines = file.read_text(errors="surrogateescape").splitlines() if file.is_file() else []
+    return sorted(path for path in set(lines) if not os.path.lexists(path))
+
+
+def all_missed(output: Path, looked_for: Path) -> dict[str, list[str]]:
+    """Return what was looked for in vain by package, and for the images, which have no name."""
+    found = {path.stem: json.loads(path.read_text())["missed"] for path in (output / RECORDS).iterdir()}
+    return {name: paths for name, paths in (found | {"": missed(looked_for)}).items() if paths}
 
 
 def made(output: Path, before: Mapping[str, Facts], added: set[str]) -> dict[str, object]:
@@ -204,7 +220,9 @@ def main(options: argparse.Namespace) -> None:
         options.note.write_text(json.dumps(installed(options.output)))
     elif options.what == "keep":
         before = json.loads(options.note.read_text())
-        keep(options.output, before, options.package, options.build, options.keep)
+        keep(options.output, before, options.package, options.build, options.keep, options.missed)
+    elif options.what == "missed":
+        options.result.write_text(json.dumps(all_missed(options.output, options.file)))
     else:
         compare(options.output, json.loads(options.order.read_text()))
         put_back(options.output)
@@ -221,6 +239,10 @@ if __name__ == "__main__":
             command.add_argument("--package", required=True)
             command.add_argument("--build", required=True)
             command.add_argument("--keep", choices=("all", "kernel"), default="")
+            command.add_argument("--missed", type=Path, required=True)
+    command = commands.add_parser("missed")
+    for name in ("output", "file", "result"):
+        command.add_argument(name, type=Path)
     command = commands.add_parser("compare")
     command.add_argument("output", type=Path)
     command.add_argument("--order", type=Path, required=True)
