@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,6 @@ from typing import Any
 from rootstream.buildroot.graph import elements, staging
 from rootstream.buildroot.graph.elements import Draft
 from rootstream.host.content import chunks
-from rootstream.plan import programs
 
 _MANY = 5000  # files of an element: then size and time stand for the content of one
 _LARGEST = 1 << 20  # bytes
@@ -68,36 +68,33 @@ def restored(data: Mapping[str, Any]) -> Record:
 def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
     """Return what the elements of a system are made of; `base` are the versions of the base's packages."""
     made: dict[str, Made] = {}
-    files: dict[str, dict[str, str]] = {
-        name: dict(_digests([*linked.all()])) for name, linked in draft.from_here.items()
-    }
+    files = {name: dict(_digests([*linked.all()])) for name, linked in draft.from_here.items()}
     for name, element in draft.elements.items():
-        if element.kind != "manual" or name in (elements.INFO, elements.PROOF):
+        own = f"files/{name.removesuffix('.bst')}/"
+        written = {path[len(own) - 1 :]: each for path, each in draft.written.items() if path.startswith(own)}
+        digests = {path: _digest(b"".join(chunks(each))) for path, each in written.items() if path != _CONFIG}
+        if name.startswith("programs-"):
+            digests = {f"Rootstream's {name.removesuffix('.bst')}": _digest(json.dumps(digests).encode())}
+        files.setdefault(name, {}).update(digests)
+        if not _is_package(name) and name != elements.IMAGES:
             continue
-        own = f"files/{name.removesuffix('.bst')}"
-        written = {path.removeprefix(own): content for path, content in draft.written.items() if _below(path, own)}
-        files[own] = {
-            path: hashlib.sha256(b"".join(chunks(content))).hexdigest()
-            for path, content in written.items()
-            if path != _CONFIG
-        }
         config = b"".join(chunks(written.get(_CONFIG, b""))).decode("utf-8", "surrogateescape")
         names = [each.element for each in element.builds_with]
         made[name] = Made(
             config=staging.lines(config),
             commands=element.commands,
-            parts=(own, *(each for each in names if each in files)),
-            below=tuple(each for each in names if each.startswith(elements.element_of("").removesuffix(".bst"))),
+            parts=(name, *(each for each in names if not _is_package(each))),
+            below=tuple(each for each in names if _is_package(each)),
         )
-    ours = [path for path in draft.written if path.startswith("files/programs-")]
-    files[programs.BUILDROOT] = {
-        path: hashlib.sha256(b"".join(chunks(draft.written[path]))).hexdigest() for path in ours
-    }
     return Record(key=key, made=made, files=files, base=base)
 
 
-def _below(path: str, folder: str) -> bool:
-    return path.startswith(f"{folder}/")
+def _is_package(element: str) -> bool:
+    return element.startswith(elements.element_of("").removesuffix(".bst"))
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
 
 
 def _digests(found: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
@@ -107,7 +104,7 @@ def _digests(found: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
         elif len(found) > _MANY or path.stat().st_size > _LARGEST:
             yield place, f"{path.stat().st_size} bytes of {path.stat().st_mtime_ns}"
         else:
-            yield place, hashlib.sha256(path.read_bytes()).hexdigest()
+            yield place, _digest(path.read_bytes())
 
 
 def changes(name: str, before: Record, now: Record) -> list[str]:
@@ -142,11 +139,7 @@ def _differs(name: str, before: Record, now: Record) -> bool:
 
 def _files(of: Record, parts: Iterable[str]) -> dict[str, str]:
     """Return the digests of all files of some elements, by where they are in the sandbox."""
-    return {
-        path if path.startswith("/") else f"/{path}": digest
-        for part in parts
-        for path, digest in of.files.get(part, {}).items()
-    }
+    return {path: digest for part in parts for path, digest in of.files.get(part, {}).items()}
 
 
 def _compared(old: Mapping[str, str], new: Mapping[str, str], words: tuple[str, str]) -> Iterator[str]:
