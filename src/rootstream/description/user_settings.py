@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from rootstream.description.grammar import record
 from rootstream.description.recommended import WITH_USER, cache_url
@@ -27,16 +27,19 @@ FILE = "config.yaml"
 OFF = "off"
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
-_PREFIX = "ROOTSTREAM_CACHE_"
-# Keys of `cache:` and the variables that take their places.
-VARIABLES = {
-    "url": f"{_PREFIX}URL",
-    "token": f"{_PREFIX}TOKEN_FILE",
-    "ca": f"{_PREFIX}CA",
-    "client_cert": f"{_PREFIX}CLIENT_CERT",
-    "client_key": f"{_PREFIX}CLIENT_KEY",
-    "push": f"{_PREFIX}PUSH",
+# Keys and the variables that take their places, of both sections.
+_KEYS = {
+    "url": "URL",
+    "token": "TOKEN_FILE",
+    "ca": "CA",
+    "client_cert": "CLIENT_CERT",
+    "client_key": "CLIENT_KEY",
 }
+VARIABLES = {key: f"ROOTSTREAM_CACHE_{word}" for key, word in {**_KEYS, "push": "PUSH"}.items()}
+WORKERS = {
+    key: f"ROOTSTREAM_WORKERS_{word}" for key, word in {**_KEYS, "at_once": "AT_ONCE", "jobs": "JOBS"}.items()
+}
+_MOST = 1024
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -51,8 +54,8 @@ OwnUrl = Annotated[
 ]
 
 
-class Cache(Model):
-    """The cache shared with others."""
+class Server(Model):
+    """A server and what it demands."""
 
     url: OwnUrl
     """Address: https://HOST[:PORT], or http:// for a host without TLS; `off` for none."""
@@ -65,8 +68,25 @@ class Cache(Model):
     """File with a certificate of the client, if the server demands one; `client_key` has its key."""
     client_key: str | None = None
     """File with the key of `client_cert`."""
+
+
+class Cache(Server):
+    """The cache shared with others."""
+
     push: bool = False
     """Whether what is built here is pushed to it."""
+
+
+Count = Annotated[int, Field(ge=1, le=_MOST)]
+
+
+class Workers(Server):
+    """Machines that build for this one, by the Remote Execution API."""
+
+    at_once: Count | None = None
+    """How many elements are built at the same time: as many as there are workers."""
+    jobs: Count | None = None
+    """How many commands each element runs at the same time: as many as a worker has cores."""
 
 
 class UserFile(Model):
@@ -74,15 +94,22 @@ class UserFile(Model):
 
     cache: Cache | None = None
     """The cache shared with others."""
+    workers: Workers | None = None
+    """Machines that build for this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CacheSetting:
-    """A cache as its user set it: all paths are absolute, and what they name is there; `where` names its URL."""
+class ServerSetting:
+    """A server as its user set it: all paths are absolute, and what they name is there; `where` names its URL.
+
+    `push` is for caches, `at_once` and `jobs` are for workers.
+    """
 
     url: str
     where: Where | None
     push: bool = False
+    at_once: int | None = None
+    jobs: int | None = None
     token: Path | None = None
     ca: Path | None = None
     client_cert: Path | None = None
@@ -96,13 +123,24 @@ def place(environment: Mapping[str, str]) -> Path:
     return base / "rootstream" / FILE
 
 
-def cache(environment: Mapping[str, str]) -> CacheSetting | None:
+def cache(environment: Mapping[str, str]) -> ServerSetting | None:
     """Return the cache that a user has set in their file or in variables, None if there is none.
 
     Raises `UserError` setting-invalid for a variable, file-unreadable, or `Problems` of the file.
     """
+    return _server("cache", VARIABLES, environment)
+
+
+def workers(environment: Mapping[str, str]) -> ServerSetting | None:
+    """Return the workers that a user has set, as `cache` does."""
+    return _server("workers", WORKERS, environment)
+
+
+def _server(
+    section: Literal["cache", "workers"], variables: Mapping[str, str], environment: Mapping[str, str]
+) -> ServerSetting | None:
     path = place(environment)
-    found = _Found(environment=environment)
+    found = _Found(section=section, variables=variables, environment=environment)
     if path.is_file():
         found.read(path)
     found.override()
@@ -113,7 +151,7 @@ def cache(environment: Mapping[str, str]) -> CacheSetting | None:
 
 @dataclass(slots=True, kw_only=True)
 class _Value:
-    value: str | bool
+    value: str | bool | int
     where: Where | None
     name: str  # as its author wrote it
     folder: Path
@@ -121,8 +159,10 @@ class _Value:
 
 @dataclass(slots=True, kw_only=True)
 class _Found:
-    """The values of `cache:`, each with its origin, and what is wrong with them."""
+    """The values of one section, each with its origin, and what is wrong with them."""
 
+    section: Literal["cache", "workers"]
+    variables: Mapping[str, str]
     environment: Mapping[str, str]
     values: dict[str, _Value] = field(default_factory=dict)
     problems: list[UserError] = field(default_factory=list)
@@ -141,10 +181,10 @@ class _Found:
                 return
             raise
         self.problems += problems
-        written = node.get("cache") if isinstance(node, MappingNode) else None
+        written = node.get(self.section) if isinstance(node, MappingNode) else None
         address = written.get("url") if isinstance(written, MappingNode) else None
         if isinstance(address, ScalarNode) and "@" in address.text:
-            self.problems.append(UserError("bad-value", f"cache: url: {WITH_USER}", where=address.where))
+            self.problems.append(UserError("bad-value", f"{self.section}: url: {WITH_USER}", where=address.where))
             return
         node = settle(record(UserFile), node)
         try:
@@ -152,41 +192,40 @@ class _Found:
         except ValidationError as error:
             self.problems += mistakes(error.errors(include_url=False), record(UserFile), node, title=FILE)
             return
-        if model.cache is None or not isinstance(written, MappingNode):
+        server = model.cache if self.section == "cache" else model.workers
+        if server is None or not isinstance(written, MappingNode):
             return
-        for key in model.cache.model_fields_set:
-            value, at = getattr(model.cache, key), written.get(key)
+        for key in server.model_fields_set:
+            value, at = getattr(server, key), written.get(key)
             if value is not None:
-                self.values[key] = _Value(value=value, where=_where(at), name=f"cache: {key}", folder=path.parent)
+                name = f"{self.section}: {key}"
+                self.values[key] = _Value(value=value, where=_where(at), name=name, folder=path.parent)
 
     def override(self) -> None:
-        """Let variables take the place of what the file says."""
-        if f"{_PREFIX}TOKEN" in self.environment:
-            text = f"{_PREFIX}TOKEN is set, but what is in the environment reaches every program of a build"
-            hint = f"Write it to a file, and name that in {VARIABLES['token']}."
-            raise UserError("setting-invalid", text, hint=hint)
-        for key, variable in VARIABLES.items():
-            text = self.environment.get(variable, "")
-            if not text:
-                continue
-            value: str | bool = text
-            try:
-                if key == "url" and text != OFF:
-                    value = cache_url(text)
-            except ValueError as error:
-                raise UserError("setting-invalid", f"{variable}: {error}") from error
-            if key == "push":
-                if text.lower() not in _SWITCH:
-                    raise UserError("setting-invalid", f"{variable} is {text!r}, expected true or false")
-                value = _SWITCH[text.lower()]
-            self.values[key] = _Value(value=value, where=None, name=variable, folder=Path.cwd())
+        """Let variables take the place of what the file says; with another address, nothing of the file is left.
 
-    def setting(self) -> CacheSetting | None:
+        The token of one server is none of another's business.
+        """
+        token = self.variables["token"].removesuffix("_FILE")
+        if token in self.environment:
+            text = f"{token} is set, but what is in the environment reaches every program of a build"
+            hint = f"Write it to a file, and name that in {self.variables['token']}."
+            raise UserError("setting-invalid", text, hint=hint)
+        if self.environment.get(self.variables["url"]):
+            self.values.clear()
+        for key, variable in self.variables.items():
+            text = self.environment.get(variable, "")
+            if text:
+                value = _of_variable(key, variable, text)
+                self.values[key] = _Value(value=value, where=None, name=variable, folder=Path.cwd())
+
+    def setting(self) -> ServerSetting | None:
+        """Return what is set, None for no server."""
         url = self.values.get("url")
         if url is None:
             extra = next((each.name for each in self.values.values() if each.where is None), None)
             if extra:
-                raise UserError("setting-invalid", f"{extra} is set, but no {VARIABLES['url']}")
+                raise UserError("setting-invalid", f"{extra} is set, but no {self.variables['url']}")
             return None
         if url.value == OFF:
             return None
@@ -196,9 +235,21 @@ class _Found:
                 raise _wrong(self.values[one], f"`{one}` also needs `{other}`")
         address = urlsplit(str(url.value))
         if paths["token"] and address.scheme == "http" and not LOOPBACK.fullmatch(address.hostname or ""):
-            raise _wrong(self.values["token"], "the token would be sent unencrypted: the cache must have https://")
+            text = "the token would be sent unencrypted: `url` must begin with https://"
+            raise _wrong(self.values["token"], text)
         push = self.values.get("push")
-        return CacheSetting(url=str(url.value), where=url.where, push=bool(push and push.value), **paths)
+        return ServerSetting(
+            url=str(url.value),
+            where=url.where,
+            push=bool(push and push.value),
+            at_once=self._number("at_once"),
+            jobs=self._number("jobs"),
+            **paths,
+        )
+
+    def _number(self, key: str) -> int | None:
+        found = self.values.get(key)
+        return int(found.value) if found else None
 
     def _file(self, key: str) -> Path | None:
         """Return the file of a key. What is written may be the token itself: no message repeats it."""
@@ -217,6 +268,24 @@ class _Found:
         if key == "token" and not re.fullmatch(rb"[!-~]+\s*", content):
             raise _wrong(found, f"{path} must contain the token and nothing else, on one line")
         return path.absolute()
+
+
+def _of_variable(key: str, variable: str, text: str) -> str | bool | int:
+    """Return the value that a variable has. Raises `UserError` setting-invalid."""
+    if key == "url" and text != OFF:
+        try:
+            return cache_url(text)
+        except ValueError as error:
+            raise UserError("setting-invalid", f"{variable}: {error}") from error
+    if key == "push":
+        if text.lower() not in _SWITCH:
+            raise UserError("setting-invalid", f"{variable} is {text!r}, expected true or false")
+        return _SWITCH[text.lower()]
+    if key in ("at_once", "jobs"):
+        if not text.isascii() or not text.isdigit() or not 0 < int(text) <= _MOST:
+            raise UserError("setting-invalid", f"{variable} is {text!r}, expected a number from 1 to {_MOST}")
+        return int(text)
+    return text
 
 
 def _where(node: Node | None) -> Where | None:

@@ -21,7 +21,7 @@ from rootstream.engine.elements import ElementLines, ElementState, element_forma
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.pulls import Pulls
-from rootstream.engine.remotes import Remote
+from rootstream.engine.remotes import Remote, Workers
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
@@ -46,12 +46,14 @@ class Engine:
     """Elements with their keys that were to be built, of each project as it was then: what may be pushed."""
 
     @classmethod
-    def of(cls, environment: Mapping[str, str], remote: Remote | None = None) -> Engine:
-        """Return the engine for a user's environment, with the cache that they share with others.
+    def of(
+        cls, environment: Mapping[str, str], remote: Remote | None = None, workers: Workers | None = None
+    ) -> Engine:
+        """Return the engine for a user's environment, with the cache and the workers that they share with others.
 
         Raises `UserError` setting-invalid.
         """
-        return cls(settings=settings_from(environment, remote), env=environment_for(environment))
+        return cls(settings=settings_from(environment, remote, workers), env=environment_for(environment))
 
     def has_remotes(self) -> bool:
         """Say whether a cache is shared with others. Raises `UserError` engine-settings-invalid."""
@@ -88,6 +90,18 @@ class Engine:
     def remotes(self) -> tuple[Remote, ...]:
         """Return the servers of artifacts that are set. Raises `UserError` engine-settings-invalid."""
         return remotes_of(self.settings)
+
+    def _workers(self, report: Reporter) -> Workers | None:
+        """Return the workers if they answer; warn once if they do not: what they would build is built here."""
+        workers = self.settings.workers
+        if workers is None:
+            return None
+        answer = remote_api.probe_workers(workers.remote)
+        if answer.ok:
+            return workers
+        text = f"the workers of {workers.remote.name} are not used: it {answer.text}; building here"
+        report(Notice(level="warning", text=text))
+        return None
 
     def usable(self, report: Reporter, *, push: bool = False) -> tuple[Remote, ...]:
         """Return the servers that answer, with `push` those that are to be pushed to; warn of each other one once.
@@ -134,9 +148,12 @@ class Engine:
         element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full, sandbox-missing,
         project-invalid ..., Interrupted.
         """
+        workers = self._workers(report)
         states = self._pulling(
             report,
-            lambda remotes: self._session(project, ("build",), targets, report, counts="build", remotes=remotes),
+            lambda remotes: self._session(
+                project, ("build",), targets, report, counts="build", remotes=remotes, workers=workers
+            ),
         )
         known = states and all(state.key for state in states)
         return states if known else self.show(project, targets)  # not strict: some keys come with the build
@@ -341,8 +358,12 @@ class Engine:
         *,
         counts: Literal["build", "fetch", ""],
         remotes: Sequence[Remote] = (),
+        workers: Workers | None = None,
     ) -> tuple[ElementState, ...]:
-        with _interruptible(), bst_run.opened(self.settings, self.env, report=report, remotes=remotes) as run:
+        with (
+            _interruptible(),
+            bst_run.opened(self.settings, self.env, report=report, remotes=remotes, workers=workers) as run,
+        ):
             reader = self._reader(run, targets, counts)
             pulls = Pulls(report=report, project=project, targets=targets, remotes=remotes, reader=reader)
             tell = _with_warnings(pulls.tell if remotes else report)
@@ -383,6 +404,15 @@ class Engine:
         reader = reader or self._reader(run, targets, "")
         ended = bst_run.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.lost:
+            own = self.settings.workers
+            if own and own.remote.url in run.watch.gone:
+                text = f"the workers of {own.remote.name} are lost: it {run.watch.gone[own.remote.url]}"
+                raise UserError(
+                    "workers-lost",
+                    text,
+                    where=own.remote.where,
+                    hint="Finished elements are kept. Run the same command again; it builds here if need be.",
+                )
             names = {remote.url: remote.name for remote in remotes_of(self.settings)}
             gone = "; ".join(f"the cache {names.get(url, url)} {text}" for url, text in run.watch.gone.items())
             raise UserError(LOST, gone)
@@ -403,6 +433,7 @@ class Engine:
                 project=project,
                 extra=self.settings.extra,
                 configuration=run.configuration.read_text(encoding="utf-8"),
+                workers=self.settings.workers.remote.url if self.settings.workers else "",
                 command=process.paste(("bst", *words), cwd=project),
             )
         )

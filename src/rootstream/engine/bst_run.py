@@ -18,7 +18,7 @@ from pathlib import Path
 from rootstream.engine import leftovers, programs, sharing
 from rootstream.engine.connect_relay import Relay, needs_proxy
 from rootstream.engine.messages import Reader
-from rootstream.engine.remotes import Remote
+from rootstream.engine.remotes import Remote, Workers
 from rootstream.engine.settings import Settings, configuration, quota_of
 from rootstream.engine.transfer_watch import Traffic, Watch
 from rootstream.errors import UserError
@@ -67,12 +67,13 @@ def opened(
     for_people: bool = False,
     remotes: Sequence[Remote] = (),
     push: bool = False,
+    workers: Workers | None = None,
 ) -> Iterator[Run]:
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
     With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
-    messages as they are. Of all servers it uses `remotes`, with `push` to push. Raises `UserError`
-    cache-unwritable, cache-noexec, engine-settings-invalid.
+    messages as they are. Of all servers it uses `remotes`, with `push` to push, and `workers` to build. Raises
+    `UserError` cache-unwritable, cache-noexec, engine-settings-invalid.
     """
 
     def say() -> None:
@@ -90,7 +91,7 @@ def opened(
         mark = f"@{lease.token}:"
         file = lease.temporary / "buildstream.conf"
         told = None if for_people else mark
-        text = configuration(settings, mark=told, expires=lease.alone, remotes=remotes, push=push)
+        text = configuration(settings, mark=told, expires=lease.alone, remotes=remotes, push=push, workers=workers)
         file.write_text(text, encoding="utf-8")
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
@@ -100,7 +101,7 @@ def opened(
             mark=mark,
             configuration=file,
             env=marked,
-            watch=Watch(remotes, relay),
+            watch=Watch(remotes, relay, workers.remote if workers else None),
             traffic=Traffic(remotes, relay, "push" if push else "pull"),
         )
 

@@ -41,6 +41,19 @@ _TRANSFERS = {
     "src-push": ("push-failed", "`rootstream doctor` checks the caches that are set."),
 }
 
+# what BuildStream says of workers and their server, as opposed to the commands that they run
+_OF_WORKERS = (
+    "Failed to contact remote execution endpoint",
+    "Failed contacting remote execution server",
+    "Failed trying to recover from connection loss",
+    "Failed to determine missing blobs",
+    "Failed to push source directory to remote",
+    "Failed to query action cache",
+    "No response returned from server",
+    "Remote server failed at executing",
+    "Error executing command remotely",
+)
+
 # the words of BuildStream, buildbox and the system, and what they mean here
 _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
@@ -165,7 +178,8 @@ class Outcome:
 
     That is: its failed jobs, the end of the log of the first of them, the errors of BuildStream's core, its last
     words, its exit status as `subprocess` gives it, whether its casd died, the file with all its messages,
-    the user's settings file and the text that it was merged into, and the command for a shell.
+    the user's settings file and the text that it was merged into, the command for a shell, and the URL of the
+    workers, if there are any.
     """
 
     failures: Sequence[Failure]
@@ -179,6 +193,7 @@ class Outcome:
     extra: Path | None
     command: str
     configuration: str = ""
+    workers: str = ""
 
 
 class ElementError(UserError):
@@ -221,7 +236,7 @@ def fault(outcome: Outcome) -> UserError:
             hint="Run the same command again: finished work is kept. It may have run out of memory (see `dmesg`).",
         )
     if outcome.failures:
-        return _job(outcome)
+        return _of_workers(outcome) or _job(outcome)
     text = outcome.closing or "\n".join(outcome.core)
     reason, hint = _known(text) or (
         "engine-failed",
@@ -244,6 +259,17 @@ def fault(outcome: Outcome) -> UserError:
         hint=hint or None,
         detail=_detail(rest),
     )
+
+
+def _of_workers(outcome: Outcome) -> UserError | None:
+    """Return the error of workers that do not do their part; None for other failures."""
+    failure = outcome.failures[0]
+    if failure.action != "build" or not any(text in failure.text for text in _OF_WORKERS):
+        return None
+    first = failure.text.partition("\n")[0]
+    at = f"workers at {outcome.workers}" if outcome.workers else "workers"
+    hint = "`rootstream doctor` looks at them; ROOTSTREAM_WORKERS_URL=off builds here."
+    return UserError("workers-failed", f"build of {failure.element} failed: {at}: {first}", hint=hint)
 
 
 def _job(outcome: Outcome) -> UserError:

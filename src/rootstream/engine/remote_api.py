@@ -115,6 +115,10 @@ class Api:
         """Ask whether it answers."""
         return self.start(CAPABILITIES, self.named(b""), timeout)
 
+    def executes(self, asked: Any) -> bool:  # noqa: ANN401
+        """Say whether a server that answered executes builds."""
+        return protobuf.first_number(protobuf.first(asked.result(), 2), 2) == 1
+
     def probe_push(self, timeout: float = PROBE) -> Any:  # noqa: ANN401
         """Ask whether it may be written to, by writing nothing."""
         return self.start(UPDATE, self.named(b""), timeout)
@@ -236,6 +240,20 @@ def _ahead(told: str | None, now: float) -> float | None:
         return parsedate_to_datetime(told).timestamp() - now
     except ValueError:
         return None
+
+
+def probe_workers(remote: Remote) -> Answer:
+    """Ask a server whether it answers and executes builds."""
+    try:
+        with Api(remote) as api:
+            began = time.monotonic()
+            asked = api.probe()
+            answer = api.answer(asked, began)
+            if answer.ok and not api.executes(asked):
+                return Answer(state="unusable", text="executes no builds: it is a cache only")
+            return answer
+    except OSError as error:
+        return Answer(state="unusable", text=f"cannot be used: {error.filename}: {error.strerror}")
 
 
 def _unavailable(details: str) -> Answer:

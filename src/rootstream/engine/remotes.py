@@ -60,6 +60,28 @@ class Remote:
         return {**entry, "auth": auth} if auth else entry
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """Machines that build, behind one server: how many elements at once, and how many commands each runs."""
+
+    remote: Remote
+    at_once: int | None = None
+    jobs: int | None = None
+
+    def configuration(self) -> dict[str, Any]:
+        """Return what BuildStream is told: one server has all services."""
+        services = ("execution-service", "storage-service", "action-cache-service")
+        found: dict[str, Any] = {"remote-execution": {name: self._server() for name in services}}
+        if self.at_once:
+            found["scheduler"] = {"builders": self.at_once}
+        if self.jobs:
+            found["build"] = {"max-jobs": self.jobs}
+        return found
+
+    def _server(self) -> dict[str, Any]:
+        return {word: value for word, value in self.remote.server(push=False).items() if word != "push"}
+
+
 def of_engine_file(tree: Mapping[str, Any], path: Path | None) -> tuple[Remote, ...]:
     """Return the artifact servers of the user's own BuildStream configuration, none where it has mistakes."""
     section = tree.get("artifacts")

@@ -22,7 +22,7 @@ from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
 from rootstream.engine.elements import element_format
 from rootstream.engine.messages import message_format
-from rootstream.engine.remotes import Remote, of_engine_file
+from rootstream.engine.remotes import Remote, Workers, of_engine_file
 from rootstream.engine.sharing import reserve
 from rootstream.errors import UserError, Where
 
@@ -64,7 +64,8 @@ class Settings:
     `cache` holds artifacts, sources, logs; `quota` is its limit in BuildStream's words (`80G`, `50%` of the
     disk, `infinity`) or bytes, `reserved` what stays free of the disk, in the same words. `on_error`: `continue`
     builds all that does not depend on what failed, `quit` finishes only what runs. `extra` is the user's own
-    `engine.yaml`, if there is one; `remote` is the cache shared with others that is set in our own words.
+    `engine.yaml`, if there is one; `remote` and `workers` are the cache shared with others and the machines that
+    build, set in our own words.
     """
 
     cache: Path
@@ -77,9 +78,12 @@ class Settings:
     on_error: Literal["quit", "continue"] = "continue"
     extra: Path | None = None
     remote: Remote | None = None
+    workers: Workers | None = None
 
 
-def settings_from(environment: Mapping[str, str], remote: Remote | None = None) -> Settings:
+def settings_from(
+    environment: Mapping[str, str], remote: Remote | None = None, workers: Workers | None = None
+) -> Settings:
     """Return the settings for this machine and user; ROOTSTREAM_CACHE, _CACHE_QUOTA, _BUILDERS, _JOBS set some.
 
     Raises `UserError` setting-invalid.
@@ -99,6 +103,7 @@ def settings_from(environment: Mapping[str, str], remote: Remote | None = None) 
         max_jobs=_number(environment, "ROOTSTREAM_JOBS", default_jobs(cores)),
         extra=extra if extra.is_file() else None,
         remote=remote,
+        workers=workers,
     )
 
 
@@ -152,14 +157,15 @@ def configuration(
     expires: bool = True,
     remotes: Sequence[Remote] | None = None,
     push: bool | None = None,
+    workers: Workers | None = None,
 ) -> str:
     """Return BuildStream's user configuration as YAML text.
 
     With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Unless
     the run `expires` what the cache has not used for long, it has no limit. Of all servers of artifacts it uses
     `remotes`, by default all; `push` says whether it pushes to them, by default as they are set. Those that a
-    project names are not used: a clone must not fill the cache that all projects of a user share. Raises
-    `UserError` engine-settings-invalid for a fault in the user's file.
+    project names are not used: a clone must not fill the cache that all projects of a user share. What is
+    built is built by `workers`. Raises `UserError` engine-settings-invalid for a fault in the user's file.
     """
     extra = _read(settings.extra)
     wanted = remotes_of(settings) if remotes is None else remotes
@@ -180,7 +186,7 @@ def configuration(
         "artifacts": {"override-project-caches": True},
         "source-caches": {"override-project-caches": True},
     }
-    tree = _merged(ours, extra)
+    tree = _merged(_merged(ours, workers.configuration() if workers else {}), extra)
     if settings.remote or of_engine_file(extra, settings.extra):
         tree = _merged(
             tree,

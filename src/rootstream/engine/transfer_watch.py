@@ -23,9 +23,11 @@ SILENT = 60.0  # seconds without a byte until a transfer is given up, whatever t
 class Watch:
     """Looks after the transfers of one run; `gone` has the servers that are lost, each with what is wrong."""
 
-    def __init__(self, remotes: Sequence[Remote], relay: Relay | None) -> None:
+    def __init__(self, remotes: Sequence[Remote], relay: Relay | None, workers: Remote | None = None) -> None:
         self._remotes = remotes
         self._relay = relay
+        self._workers = workers
+        self._building: float | None = None
         self._since: float | None = None
         self._asked = 0.0
         self._failures = 0
@@ -33,6 +35,23 @@ class Watch:
 
     def lost(self, running: Sequence[tuple[str, str]], now: float) -> bool:
         """Say whether the run waits for a server that has gone; `running` are its elements and actions."""
+        return self._without_workers(running, now) or self._without_server(running, now)
+
+    def _without_workers(self, running: Sequence[tuple[str, str]], now: float) -> bool:
+        """Ask now and then whether the workers answer while something is built, which may be silent for long."""
+        if self._workers is None or not any(action == "build" for _, action in running):
+            self._building = None
+            return False
+        self._building = now if self._building is None else self._building
+        if now - self._building < QUIET:
+            return False
+        self._building = now
+        (answer,) = remote_api.probe((self._workers,))
+        if not answer.ok:
+            self.gone = {self._workers.url: answer.text}
+        return not answer.ok
+
+    def _without_server(self, running: Sequence[tuple[str, str]], now: float) -> bool:
         if not self._remotes or not any(action in TRANSFERS for _, action in running):
             self._since = None
             return False

@@ -71,6 +71,22 @@ def _fix(answer: Answer) -> str:
             return "Check `url`, and whether the server is running."
 
 
+def workers(engine: Engine) -> tuple[Need, ...]:
+    """Return the need for the server of workers, if one is set."""
+    wanted = engine.settings.workers
+    if wanted is None:
+        return ()
+    answer = remote_api.probe_workers(wanted.remote)
+    name = f"workers {wanted.remote.name}"
+    if answer.ok:
+        # the API has no question for it
+        found = "executes builds; it cannot be asked whether workers have OSFamily=linux and ISA=x86-64"
+        return (Need(name=name, met=True, found=found, weight="advised"),)
+    wrong = tls.fault(wanted.remote) if wanted.remote.is_encrypted and answer.state in ("tls", "refused") else None
+    text, fix = wrong or (f"it {answer.text}", _fix(answer))
+    return (Need(name=name, met=False, found=text, fix=fix, weight="advised"),)
+
+
 def needs(engine: Engine) -> tuple[Need, ...]:
     """Return a need for each server that is set."""
     try:
@@ -80,4 +96,4 @@ def needs(engine: Engine) -> tuple[Need, ...]:
     return tuple(
         Need(name=f"cache {each.remote.name}", met=each.met, found=each.found, fix=each.fix, weight="advised")
         for each in found
-    )
+    ) + workers(engine)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rootstream.description import user_settings
 from rootstream.description.model import Description
-from rootstream.engine import ElementState, Engine, Remote, pushing, remote_api, remote_artifacts
+from rootstream.engine import ElementState, Engine, Remote, Workers, pushing, remote_api, remote_artifacts
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
 
@@ -19,10 +19,15 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
 
     Raises `UserError` setting-invalid, file-unreadable, and `Problems` for mistakes in `config.yaml`.
     """
-    found = user_settings.cache(environment)
-    if found is None:
-        return Engine.of(environment)
-    remote = Remote(
+    cache, set_workers = user_settings.cache(environment), user_settings.workers(environment)
+    workers = None
+    if set_workers:
+        workers = Workers(remote=_remote(set_workers), at_once=set_workers.at_once, jobs=set_workers.jobs)
+    return Engine.of(environment, _remote(cache) if cache else None, workers)
+
+
+def _remote(found: user_settings.ServerSetting) -> Remote:
+    return Remote(
         url=found.url,
         push=found.push,
         token=found.token,
@@ -31,7 +36,6 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
         client_key=found.client_key,
         where=found.where,
     )
-    return Engine.of(environment, remote)
 
 
 def recommend(description: Description, engine: Engine, environment: Mapping[str, str], report: Reporter) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.description.user_settings import CERTIFICATE, CacheSetting, cache, place
+from rootstream.description.user_settings import CERTIFICATE, ServerSetting, cache, place, workers
 from rootstream.errors import Problems, UserError
 
 TOKEN = "s3cret-t0ken"
@@ -27,7 +27,7 @@ def write(home: Path, text: str) -> Path:
     return path
 
 
-def found(home: Path, **environment: str) -> CacheSetting | None:
+def found(home: Path, **environment: str) -> ServerSetting | None:
     return cache({"HOME": str(home), **environment})
 
 
@@ -74,6 +74,20 @@ def test_variables_go_over_the_file(home: Path, tmp_path: Path) -> None:
     )
     assert told is not None
     assert (told.url, told.token, told.push) == ("https://other.example", tmp_path / "other", False)
+    kept = found(home, ROOTSTREAM_CACHE_PUSH="false")
+    assert kept is not None
+    assert (kept.url, kept.push) == ("https://cache.example", False)
+
+
+def test_another_address_gets_no_token_of_the_first(home: Path) -> None:
+    write(home, "cache: {url: 'https://cache.example', token: token, ca: ca.crt, push: true}\n")
+    told = found(home, ROOTSTREAM_CACHE_URL="https://other.example")
+    assert told is not None
+    assert (told.token, told.ca, told.push) == (None, None, False)
+
+
+def test_no_cache_by_variable(home: Path) -> None:
+    write(home, "cache: {url: 'https://cache.example'}\n")
     assert found(home, ROOTSTREAM_CACHE_URL="off") is None
 
 
@@ -130,3 +144,37 @@ def test_a_variable_that_is_wrong(home: Path, variables: dict[str, str], told: s
     assert problem.reason == "setting-invalid"
     assert told in str(problem)
     assert TOKEN not in str(problem)
+
+
+def test_workers(home: Path) -> None:
+    text = "workers: {url: 'https://w.example:50051', token: token, at_once: 16, jobs: 8}\n"
+    path = write(home, text)
+    told = workers({"HOME": str(home)})
+    assert told is not None
+    assert (told.url, told.at_once, told.jobs) == ("https://w.example:50051", 16, 8)
+    assert told.token == path.parent / "token"
+    assert found(home) is None
+    over = {"ROOTSTREAM_WORKERS_URL": "http://127.0.0.1:5", "ROOTSTREAM_WORKERS_AT_ONCE": "3"}
+    told = workers({"HOME": str(home), **over})
+    assert told is not None
+    assert (told.url, told.at_once, told.jobs, told.token) == ("http://127.0.0.1:5", 3, None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("workers:\n  url: https://w.example\n  at_once: 0\n", 3),
+        ("workers:\n  url: https://w.example\n  jobs: many\n", 3),
+        ("workers:\n  url: https://w.example\n  push: true\n", 3),
+    ],
+)
+def test_a_mistake_in_workers_has_its_line(home: Path, text: str, line: int) -> None:
+    write(home, text)
+    with pytest.raises(UserError) as caught:
+        workers({"HOME": str(home)})
+    told = caught.value.problems[0] if isinstance(caught.value, Problems) else caught.value
+    assert told.where is not None
+    assert told.where.line == line
+    with pytest.raises(UserError) as caught:
+        workers({"HOME": "/", "ROOTSTREAM_WORKERS_URL": "http://w", "ROOTSTREAM_WORKERS_JOBS": "x"})
+    assert "ROOTSTREAM_WORKERS_JOBS" in caught.value.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -247,3 +248,23 @@ def test_what_a_program_says_it_is_about_is_looked_for() -> None:
     assert isinstance(error, ElementError)
     assert error.asked == (("wide", "of wide, differs"),)
     assert error.detail is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Failed to contact remote execution endpoint at ['http://w:1']: UNIMPLEMENTED",
+        "Failed contacting remote execution server at http://w:1.DEADLINE_EXCEEDED: Deadline Exceeded",
+        "Remote server failed at executing the build request.",
+    ],
+)
+def test_workers_that_do_not_do_their_part(text: str) -> None:
+    failure = Failure(element="x.bst", action="build", key="k", text=text, log=None)
+    outcome = Outcome(
+        failures=(failure,), log="", core=(), closing="", status=255, casd_died=False, messages=Path("all.log"),
+        project=None, extra=None, command="bst build x.bst", workers="http://w:1",
+    )  # fmt: skip
+    error = fault(outcome)
+    assert error.reason == "workers-failed"
+    assert "http://w:1" in error.message
+    assert fault(replace(outcome, failures=(replace(failure, text="Command failed"),))).reason == "element-failed"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from rootstream.engine.remotes import Remote
+from rootstream.engine.remotes import Remote, Workers
 from rootstream.engine.settings import Settings, configuration, place_in, remotes_of
 from rootstream.errors import UserError
 
@@ -109,3 +109,20 @@ def test_servers_that_are_wrong_are_left_to_buildstream(tmp_path: Path) -> None:
     assert servers(chosen) == [{"pusch": True}]
     with pytest.raises(UserError):
         remotes_of(settings(tmp_path, "a: [\n"))
+
+
+def test_workers_have_all_services_and_decide_how_much_is_built_at_once(tmp_path: Path) -> None:
+    workers = Workers(remote=Remote(url="https://w.example", token=Path("/t")), at_once=16, jobs=8)
+    text = configuration(settings(tmp_path), mark=None, workers=workers)
+    assert "&" not in text  # BuildStream takes no anchors
+    tree = YAML(typ="safe").load(text)
+    server = {"url": "https://w.example", "auth": {"access-token": "/t"}}
+    assert tree["remote-execution"] == {
+        "execution-service": server,
+        "storage-service": server,
+        "action-cache-service": server,
+    }
+    assert (tree["scheduler"]["builders"], tree["build"]["max-jobs"]) == (16, 8)
+    assert tree["build"]["retry-failed"] is True
+    alone = YAML(typ="safe").load(configuration(settings(tmp_path), mark=None))
+    assert "remote-execution" not in alone

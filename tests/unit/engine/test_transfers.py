@@ -131,3 +131,14 @@ def test_what_errors_mean(code: str, details: str, state: str) -> None:
 def test_servers_are_asked_at_once() -> None:
     remotes = [Remote(url=f"http://127.0.0.1:{nobody()}") for _ in range(3)]
     assert [each.state for each in probe(remotes)] == ["refused"] * 3
+
+
+def test_workers_are_asked_for_while_something_is_built() -> None:
+    workers = Remote(url=f"http://127.0.0.1:{nobody()}")
+    watch = transfer_watch.Watch((), None, workers)
+    assert not watch.lost((("a.bst", "fetch"),), 100.0)
+    building = (("a.bst", "build"),)
+    assert not watch.lost(building, 200.0)
+    assert not watch.lost(building, 200.0 + transfer_watch.QUIET / 2)
+    assert watch.lost(building, 200.0 + transfer_watch.QUIET)
+    assert watch.gone == {workers.url: "refuses connections"}
