@@ -67,5 +67,7 @@ class Audit(Model):
     """What a vulnerability is whose severity is unknown."""
     exploited: Literal["pass", "fail"] = "fail"
     """What one is that is known to be exploited, whatever its severity."""
+    max_age: Annotated[int, Field(ge=1, le=3650), Means("a number of days")] | None = None
+    """Days after which a feed is a failure; feeds that hold no date, such as Debian's, are never one."""
     decisions: tuple[Decision, ...] = ()
     """Decisions, the first that fits counts."""

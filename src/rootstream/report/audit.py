@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -59,6 +60,8 @@ class Result:
     skipped: tuple[tuple[str, str], ...]
     expired: tuple[Decision, ...] = field(default=())
     unused: tuple[Decision, ...] = field(default=())
+    old: tuple[str, ...] = field(default=())
+    """Feeds that are older than the policy allows, by the names of their files."""
 
     @property
     def failures(self) -> tuple[Finding, ...]:
@@ -87,6 +90,7 @@ def audit(system: System, feeds: Feeds, policy: Audit, today: str) -> Result:
     rank = {name: number for number, name in enumerate(SEVERITIES)}
     order = sorted(decided, key=lambda each: (-rank.get(each.severity, -1), each.component.name, each.id))
     used = [each.decision for each in order if each.decision]
+    limit = date.fromisoformat(today) - timedelta(days=policy.max_age) if policy.max_age else None
     return Result(
         findings=tuple(order),
         skipped=tuple(sorted(skipped)),
@@ -94,6 +98,7 @@ def audit(system: System, feeds: Feeds, policy: Audit, today: str) -> Result:
         unused=tuple(
             each for each in policy.decisions if each not in used and not (each.until and each.until < today)
         ),
+        old=tuple(each.file for each in feeds.names if limit and each.newest and each.newest < limit.isoformat()),
     )
 
 

@@ -37,25 +37,43 @@ DAMAGED = (
     ValueError,
 )
 Record = Mapping[str, Any]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedName:
+    """A feed: its kind, the name and SHA-256 of its file, and the newest day in it."""
+
+    kind: str
+    file: str
+    sha256: str
+    newest: str | None
 
 
 @dataclass(slots=True)
 class Feeds:
-    """What feeds hold: `names` are kind, file and SHA-256 of each.
+    """What feeds hold: `names` are those of each, with its newest day, where it has one.
 
     `debian` is by source package; `osv` by ecosystem and package; `nvd` and `cve` are records.
     """
 
-    names: list[tuple[str, str, str]] = field(default_factory=list)
+    names: list[FeedName] = field(default_factory=list)
     debian: dict[str, Record] = field(default_factory=dict)
     osv: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
     nvd: list[Record] = field(default_factory=list)
     cve: list[Record] = field(default_factory=list)
     exploited: set[str] = field(default_factory=set)
+    newest: str | None = None
 
     def kinds(self) -> frozenset[str]:
         """Return the kinds of feeds that there are."""
-        return frozenset(kind for kind, _, _ in self.names)
+        return frozenset(each.kind for each in self.names)
+
+    def dated(self, value: object) -> None:
+        """Remember the day of something in a feed that is read."""
+        day = value[:10] if isinstance(value, str) else ""
+        if _DAY.fullmatch(day) and day > (self.newest or ""):
+            self.newest = day
 
 
 def read(paths: Sequence[Path], wanted: frozenset[tuple[str, str]]) -> Feeds:
@@ -66,8 +84,9 @@ def read(paths: Sequence[Path], wanted: frozenset[tuple[str, str]]) -> Feeds:
     found = Feeds()
     for path in paths:
         try:
+            found.newest = None
             kind = _archive(found, path, wanted) if zipfile.is_zipfile(path) else _file(found, path, wanted)
-            found.names.append((kind, path.name, _digest(path)))
+            found.names.append(FeedName(kind=kind, file=path.name, sha256=_digest(path), newest=found.newest))
         except DAMAGED as error:
             if isinstance(error, OSError) and not isinstance(error, zipfile.BadZipFile):
                 raise UserError(
@@ -102,9 +121,11 @@ def _whole(found: Feeds, data: object) -> str | None:
         return None
     rows = data.get("vulnerabilities")
     if isinstance(rows, list) and "catalogVersion" in data:
+        found.dated(data.get("dateReleased"))
         found.exploited.update(str(each.get("cveID")) for each in rows if isinstance(each, dict))
         return "KEV"
     if isinstance(rows, list) and all(isinstance(each, dict) and "cve" in each for each in rows):
+        found.dated(data.get("timestamp"))
         found.nvd += [each["cve"] for each in rows if isinstance(each["cve"], dict)]
         return "NVD"
     if data and all(isinstance(each, dict) and _is_tracked(each) for each in data.values()):
@@ -123,10 +144,13 @@ def _record(found: Feeds, data: object, wanted: frozenset[tuple[str, str]]) -> s
     if not isinstance(data, dict):
         return None
     if data.get("dataType") == "CVE_RECORD":
+        metadata = data.get("cveMetadata")
+        found.dated(metadata.get("dateUpdated") if isinstance(metadata, dict) else None)
         if _is_of_linux(data):
             found.cve.append(data)
         return "CVE"
     affected = data.get("affected")
+    found.dated(data.get("modified") if "affected" in data else None)
     if not isinstance(affected, list) or not isinstance(data.get("id"), str):
         return "OSV" if isinstance(data.get("id"), str) and "modified" in data else None
     for each in affected:

@@ -51,6 +51,7 @@ class Deb(_Row):
     homepage: _Text = ""
     essential: bool = False
     depends: _Text = ""
+    built_using: _Text = ""
     licenses: _Names | None = None
     copyright: _Sha256 | None = None
 

@@ -65,6 +65,8 @@ def of_deb(row: Row, given: Input, role: Role, note: Deb | None) -> Component:
         source = note.source, note.source_version
     elif row.repository is None and (match := _SOURCE_FOLDER.fullmatch(row.path)):
         source = match.group(1), None  # the archive's folders have the names of source packages
+    if note is not None and note.built_using:
+        notes.append(("rootstream:built-using", note.built_using))
     if role == "image" and note is None:
         notes.append(
             ("rootstream:license-note", "not looked into: the package is no part of the root's dpkg database")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,21 +28,23 @@ class Audited:
 
     system: components.System
     result: auditing.Result
-    feeds: tuple[tuple[str, str, str], ...]
+    feeds: tuple[feeds.FeedName, ...]
     today: str
 
     @property
     def failed(self) -> bool:
         """Say whether the policy fails on something."""
-        return bool(self.result.failures)
+        return bool(self.result.failures or self.result.old)
 
     def table(self) -> str:
         """Return a line for each vulnerability, for each component that was not looked at, and the counts."""
         return "".join(f"{line}\n" for line in self._lines())
 
     def _lines(self) -> Iterator[str]:
-        for kind, name, digest in self.feeds:
-            yield f"feed {kind}: {name} SHA-256 {digest}"
+        for feed in self.feeds:
+            dated = f"newest entry {feed.newest}" if feed.newest else "without a date"
+            old = "; FAIL: too old" if feed.file in self.result.old else ""
+            yield f"feed {feed.kind}: {feed.file} SHA-256 {feed.sha256}, {dated}{old}"
         for each in self.result.findings:
             version = f" {each.component.version}" if each.component.version else ""
             words = [each.severity, *(["known to be exploited"] if each.exploited else [])]
@@ -68,7 +70,8 @@ class Audited:
         told = {
             "system": self.system.target,
             "date": self.today,
-            "feeds": [{"kind": kind, "file": name, "sha256": digest} for kind, name, digest in self.feeds],
+            "feeds": [asdict(each) for each in self.feeds],
+            "old_feeds": list(self.result.old),
             "vulnerabilities": auditing.data(self.result),
             "not_certain": [{"component": name, "reason": reason} for name, reason in self.result.skipped],
             "not_looked_at": list(self.system.unknown),
@@ -88,11 +91,20 @@ class Audited:
             )
             for each in self.result.findings
         ]
+        cases += [
+            Case(
+                name=f"age of {each.file}",
+                passed=each.file not in self.result.old,
+                elapsed=0.0,
+                detail=str(each.newest),
+            )
+            for each in self.feeds
+        ]
         suite = Suite(
             name=f"audit of {self.system.target}",
             elapsed=0.0,
             timestamp=f"{self.today}T00:00:00",
-            properties={f"feed {kind}": f"{name} {digest}" for kind, name, digest in self.feeds},
+            properties={f"feed {each.kind}": f"{each.file} {each.sha256}" for each in self.feeds},
             results=cases,
             console=self.table(),
         )

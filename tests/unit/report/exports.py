@@ -140,6 +140,7 @@ INVENTORY: list[dict[str, Any]] = [
         "source_version": "2.41-12",
         "maintainer": "GNU Libc Maintainers <x@example.org>",
         "licenses": ["GPL-2+", "LGPL-2.1+"],
+        "built_using": "gcc-14 (= 14.2.0-19)",
         "copyright": HASH["a"],
     },
     {"record": "wheel", "name": "my-wheel", "version": "3.1", "license": "MIT"},

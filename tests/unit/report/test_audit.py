@@ -268,6 +268,13 @@ def test_what_no_feed_knows_is_listed(tmp_path: Path) -> None:
     assert found.keys() >= {"musl 1.2.5", "libc 0.2.1", "golang.org/x/sys v0.1.0", "syslinux 6.04-1"}
 
 
+@pytest.mark.parametrize(("age", "old"), [(None, []), (30, []), (29, ["0.json"])])
+def test_the_age_of_feeds(tmp_path: Path, age: int | None, old: list[str]) -> None:
+    known = {"catalogVersion": "1", "dateReleased": "2026-11-01T10:00:00Z", "vulnerabilities": []}
+    tracker = {"glibc": {"CVE-2026-1": debian(trixie=resolved("1"))}}  # has no date
+    assert list(audited(tmp_path, DEBIAN, known, tracker, policy=Audit(max_age=age)).old) == old
+
+
 def test_archives_of_records(tmp_path: Path) -> None:
     path = tmp_path / "all.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -276,7 +283,7 @@ def test_archives_of_records(tmp_path: Path) -> None:
         archive.writestr("x/GHSA-1.json", json.dumps(osv("my-wheel", "PyPI", {"introduced": "0"})))
         archive.writestr("README", "text")
     found = feeds.read([path], frozenset({("PyPI", "my-wheel")}))
-    assert [(kind, name) for kind, name, _ in found.names] == [("OSV", "all.zip")]
+    assert [(each.kind, each.file, each.newest) for each in found.names] == [("OSV", "all.zip", "2026-01-01")]
     assert {key: len(rows) for key, rows in found.osv.items()} == {("PyPI", "my-wheel"): 1}
 
 

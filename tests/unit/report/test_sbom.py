@@ -85,6 +85,7 @@ def test_packages_of_debian(tmp_path: Path) -> None:
     assert libc.purl == "pkg:deb/debian/libc6@2.41-12?arch=amd64&distro=trixie&upstream=glibc%402.41-12"
     assert (libc.source, libc.license) == (("glibc", "2.41-12"), "GPL-2.0-or-later AND LGPL-2.1-or-later")
     assert libc.files[0].digest == HASH["g"]
+    assert ("rootstream:built-using", "gcc-14 (= 14.2.0-19)") in libc.notes
     assert libc.supplier == "GNU Libc Maintainers <x@example.org>"
     tool = found["tool"]  # another publisher's: no package of Debian, whatever its name
     assert tool.purl is not None

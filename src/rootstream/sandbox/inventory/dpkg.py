@@ -17,6 +17,7 @@ DATABASE = "var/lib/dpkg"
 MOST_TEXT = 64 << 20  # bytes of dpkg's status, or of a list of files
 MOST_COPYRIGHT = 4 << 20
 _FORMAT = re.compile(r"https?://(www\.)?debian\.org/doc/packaging-manuals/copyright-format/1\.0/?", re.IGNORECASE)
+_BUILT_USING = ("built-using", "static-built-using")
 _SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
 
 
@@ -24,8 +25,8 @@ _SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
 class Package:
     """An installed package.
 
-    `licenses` are the short names of its copyright file, None where there is none that a program can read;
-    `copyright` is that file's SHA-256.
+    `built_using` are source packages of which parts are in it. `licenses` are the short names of its copyright file,
+    None where there is none that a program can read; `copyright` is that file's SHA-256.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Package:
     homepage: str
     essential: bool
     depends: str
+    built_using: str
     licenses: tuple[str, ...] | None
     copyright: str | None
 
@@ -84,6 +86,7 @@ def _package(tree: Tree, fields: Mapping[str, str]) -> Package:
         homepage=fields.get("homepage", ""),
         essential=fields.get("essential") == "yes",
         depends=" ".join(depends.split()),
+        built_using=" ".join(", ".join(fields[word] for word in _BUILT_USING if fields.get(word)).split()),
         licenses=None if text is None else licenses(text),
         copyright=None if text is None else hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest(),
     )

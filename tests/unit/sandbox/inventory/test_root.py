@@ -23,6 +23,8 @@ Architecture: amd64
 Source: greetings (1.0-2)
 Version: 1.0-2+b1
 Essential: yes
+Built-Using: gcc-14 (= 14.2.0-19)
+Static-Built-Using: rust-libc (= 0.2-1)
 Pre-Depends: libc6
 Depends: dash (>= 1),
  bash
@@ -129,6 +131,7 @@ def test_packages_are_those_that_are_installed(tmp_path: Path) -> None:
     assert hello["essential"] is True
     assert hello["depends"] == "libc6, dash (>= 1), bash"
     assert hello["homepage"] == ""
+    assert hello["built_using"] == "gcc-14 (= 14.2.0-19), rust-libc (= 0.2-1)"
     assert (found["other"]["source"], found["other"]["source_version"]) == ("other", "2")
     assert found["other"]["licenses"] is None
     assert found["other"]["copyright"] == hashlib.sha256(b"Written for people.\n").hexdigest()
