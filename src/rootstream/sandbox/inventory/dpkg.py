@@ -25,8 +25,8 @@ _SOURCE = re.compile(r"(\S+)(?:\s+\(([^)\s]+)\))?")
 class Package:
     """An installed package.
 
-    `built_using` are source packages of which parts are in it. `licenses` are the short names of its copyright file,
-    None where there is none that a program can read; `copyright` is that file's SHA-256.
+    `built_using` are source packages of which parts are in it. `licenses` are the short names of its copyright
+    file, None where there is none that a program can read; `copyright` is that file's SHA-256.
     """
 
     name: str
