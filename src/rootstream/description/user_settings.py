@@ -18,12 +18,12 @@ from pydantic import AfterValidator, Field, ValidationError
 from rootstream.description.grammar import record
 from rootstream.description.recommended import WITH_USER, cache_url
 from rootstream.description.system import Means, Model
+from rootstream.description.user_file import FILE, place
 from rootstream.description.validation_messages import mistakes
 from rootstream.description.variants import settle
 from rootstream.description.yaml_nodes import MAX_BYTES, MappingNode, Node, ScalarNode, parse, plain
 from rootstream.errors import Problems, UserError, Where
 
-FILE = "config.yaml"
 OFF = "off"
 LOOPBACK = re.compile(r"localhost|127(\.\d{1,3}){3}|::1")
 CERTIFICATE = b"-----BEGIN CERTIFICATE-----"
@@ -114,13 +114,6 @@ class ServerSetting:
     ca: Path | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
-
-
-def place(environment: Mapping[str, str]) -> Path:
-    """Return where a user's own file is, whether it exists or not."""
-    given = Path(environment.get("XDG_CONFIG_HOME", ""))
-    base = given if given.is_absolute() else Path(environment.get("HOME") or Path.home()) / ".config"
-    return base / "rootstream" / FILE
 
 
 def cache(environment: Mapping[str, str]) -> ServerSetting | None:

@@ -13,7 +13,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -236,6 +235,8 @@ def _ahead(told: str | None, now: float) -> float | None:
     """Return how far a date of HTTP is ahead of a time in seconds since 1970."""
     if not told:
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (only where a server tells the time)
+
     try:
         return parsedate_to_datetime(told).timestamp() - now
     except ValueError:

@@ -6,12 +6,16 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rootstream.description import user_settings
+from rootstream.description import user_file
 from rootstream.description.model import Description
-from rootstream.engine import ElementState, Engine, Remote, Workers, pushing, remote_api, remote_artifacts
+from rootstream.engine import ElementState, Engine, Remote, Workers
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
+
+if TYPE_CHECKING:
+    from rootstream.description.user_settings import ServerSetting
 
 
 def engine_of(environment: Mapping[str, str]) -> Engine:
@@ -19,6 +23,10 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
 
     Raises `UserError` setting-invalid, file-unreadable, and `Problems` for mistakes in `config.yaml`.
     """
+    if not user_file.is_set(environment):
+        return Engine.of(environment)
+    from rootstream.description import user_settings  # noqa: PLC0415  (only who has set something waits for it)
+
     cache, set_workers = user_settings.cache(environment), user_settings.workers(environment)
     workers = None
     if set_workers:
@@ -26,7 +34,7 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
     return Engine.of(environment, _remote(cache) if cache else None, workers)
 
 
-def _remote(found: user_settings.ServerSetting) -> Remote:
+def _remote(found: ServerSetting) -> Remote:
     return Remote(
         url=found.url,
         push=found.push,
@@ -42,7 +50,7 @@ def recommend(description: Description, engine: Engine, environment: Mapping[str
     """Tell the user of the cache that a project recommends, unless they have decided on one."""
     if description.cache is None or engine.has_remotes() or _is_decided(environment):
         return
-    path = user_settings.place(environment)
+    path = user_file.place(environment)
     text = f"this project recommends the cache {description.cache.url}; it is not used"
     words = f'cache: {{url: "{description.cache.url}"}}'
     hint = f"to trust it with all your projects, write `{words}` to {_short(path)}"
@@ -62,6 +70,8 @@ def look(engine: Engine, project: Path, states: Sequence[ElementState]) -> Looke
     remotes = engine.remotes()
     if not remotes:
         return None
+    from rootstream.engine import remote_api, remote_artifacts  # noqa: PLC0415  (only who has a cache waits for it)
+
     answers = remote_api.probe(remotes)
     servers = {remote.name: answer.text for remote, answer in zip(remotes, answers, strict=True)}
     live = [remote for remote in remotes if not servers[remote.name]]
@@ -83,15 +93,21 @@ def pushed_afterwards(engine: Engine, report: Reporter) -> Iterator[None]:
             report(Notice(level="info", text="pushing what was built before; interrupt again to leave it out"))
         # a second interrupt ends the push, too: what the build ended with is told in any case
         with contextlib.suppress(Interrupted):
-            pushing.push(engine, report)
+            _push(engine, report)
         raise
-    pushing.push(engine, report)
+    _push(engine, report)
+
+
+def _push(engine: Engine, report: Reporter) -> None:
+    if engine.built and engine.has_push_remotes():
+        from rootstream.engine import pushing  # noqa: PLC0415  (only who pushes waits for it)
+
+        pushing.push(engine, report)
 
 
 def _is_decided(environment: Mapping[str, str]) -> bool:
     """Say whether a cache, or none, was chosen: `url: off` answers the recommendation, too."""
-    variable = environment.get(user_settings.VARIABLES["url"], "")
-    return bool(variable) or user_settings.place(environment).is_file()
+    return bool(environment.get("ROOTSTREAM_CACHE_URL")) or user_file.place(environment).is_file()
 
 
 def _short(path: Path) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.description.user_settings import CERTIFICATE, ServerSetting, cache, place, workers
+from rootstream.description.user_file import is_set, place
+from rootstream.description.user_settings import CERTIFICATE, ServerSetting, cache, workers
 from rootstream.errors import Problems, UserError
 
 TOKEN = "s3cret-t0ken"
@@ -43,6 +44,13 @@ def test_where_it_is(tmp_path: Path) -> None:
     assert place({"HOME": "/h", "XDG_CONFIG_HOME": "/x"}) == Path("/x/rootstream/config.yaml")
     assert place({"HOME": "/h", "XDG_CONFIG_HOME": "relative"}) == Path("/h/.config/rootstream/config.yaml")
     assert found(tmp_path) is None
+
+
+def test_whether_anything_is_set(home: Path) -> None:
+    assert not is_set({"HOME": str(home)})
+    assert is_set({"HOME": str(home), "ROOTSTREAM_CACHE_URL": "https://c.example"})
+    write(home, "")
+    assert is_set({"HOME": str(home)})
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "cache: {url: off}\n", "cache: {url: off, push: true}\n"])
