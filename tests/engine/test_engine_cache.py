@@ -19,6 +19,7 @@ from cache_server import Server, client, free_port, line, make_large_project, se
 from engine_project import left_by
 from tests.conftest import Command
 
+from rootstream.__main__ import main
 from rootstream.engine import Engine, pushing
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, Event, Notice, Plan
@@ -243,28 +244,40 @@ def test_an_interrupted_build_pushes_what_was_built(project: Path, tmp_path: Pat
     assert pushed == {"base.bst", "one.bst"}
 
 
-def test_the_commands(project: Path, filled: Server, tmp_path: Path, run: Command) -> None:
-    environment = {"ROOTSTREAM_CACHE": str(tmp_path / "one"), "ROOTSTREAM_CACHE_URL": filled.url}
-    writer = {**environment, "ROOTSTREAM_CACHE_PUSH": "true"}
-    run("accept", cwd=project, env=environment, check=True)
-    states = json.loads(run("show", "two.bst", "--json", cwd=project, env=environment, check=True).stdout)
+def test_the_commands(
+    project: Path,
+    filled: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def run(*words: str) -> tuple[int, str, str]:
+        status = main(words)
+        return status, *capfd.readouterr()
+
+    monkeypatch.chdir(project)
+    monkeypatch.setenv("ROOTSTREAM_CACHE", str(tmp_path / "one"))
+    monkeypatch.setenv("ROOTSTREAM_CACHE_URL", filled.url)
+    run("accept")
+    states = json.loads(run("show", "two.bst", "--json")[1])
     rows = {row["name"]: (row["state"], row["cache"]) for row in states["systems"]["two.bst"]["elements"]}
     name = filled.url.removeprefix("http://")
     assert rows == {"base.bst": (ANY, name), "one.bst": (ANY, name), "two.bst": (ANY, None)}
-    assert "2 more on" in run("show", "two.bst", cwd=project, env=environment).stdout
-    assert run("cache", "status", cwd=project, env=environment).returncode == 0
-    assert run("cache", "push", "two.bst", cwd=project, env=environment).returncode == 2
-    assert run("cache", "push", "two.bst", cwd=project, env=writer).returncode == 2  # nothing is built here
+    assert run("cache", "status")[0] == 0
+    assert run("cache", "push", "two.bst")[0] == 2  # nothing is set to push to
+    monkeypatch.setenv("ROOTSTREAM_CACHE_PUSH", "true")
+    assert run("cache", "push", "two.bst")[0] == 2  # nothing is built here
     client(tmp_path / "one", "http://127.0.0.1:1").build(project, ["two.bst"])
-    pushed = run("cache", "push", "two.bst", cwd=project, env=writer, check=True)
-    assert "pushed 1 of 3 elements" in pushed.stderr
-    assert "has all 3 elements already" in run("cache", "push", "two.bst", cwd=project, env=writer).stderr
-    nobody = {**writer, "ROOTSTREAM_CACHE_URL": f"http://127.0.0.1:{free_port()}"}
-    assert run("cache", "push", "two.bst", cwd=project, env=nobody).returncode == 2
-    status = run("cache", "status", "--json", cwd=project, env=nobody)
-    assert status.returncode == 2
-    assert json.loads(status.stdout)["servers"][0]["usable"] is False
-    assert "is not known" in run("show", "two.bst", cwd=project, env=nobody).stdout
+    status, _, text = run("cache", "push", "two.bst")
+    assert status == 0
+    assert "pushed 1 of 3 elements" in text
+    assert "has all 3 elements already" in run("cache", "push", "two.bst")[2]
+    monkeypatch.setenv("ROOTSTREAM_CACHE_URL", f"http://127.0.0.1:{free_port()}")
+    assert run("cache", "push", "two.bst")[0] == 2
+    status, text, _ = run("cache", "status", "--json")
+    assert status == 2
+    assert json.loads(text)["servers"][0]["usable"] is False
+    assert "is not known" in run("show", "two.bst")[1]
 
 
 def test_damaged_blobs_are_found_deleted_and_pushed_again(project: Path, tmp_path: Path, run: Command) -> None:
@@ -278,7 +291,6 @@ def test_damaged_blobs_are_found_deleted_and_pushed_again(project: Path, tmp_pat
         assert str(damaged) in found.stderr
         assert run("cache", "check", "--delete-damaged", str(server.folder), cwd=project).returncode == 0
         assert not damaged.exists()
-        assert run("cache", "check", str(server.folder), cwd=project).returncode == 0
         server.end()
         server.start()
         events = built(client(tmp_path / "one", server.url, push=True), project, "two.bst")
