@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from license_expression import get_spdx_licensing
-
 from rootstream.description.licenses import LicenseException, Licenses
+from rootstream.report.licenses import licensing
 from rootstream.report.model import Component
 
 UNKNOWN = "unknown"
@@ -54,17 +53,17 @@ def _conflict(component: Component, policy: Licenses) -> Conflict | None:
         if policy.unknown == "allow" or any(each.unknown for each in exceptions):
             return None
         return Conflict(component=component, license=UNKNOWN, refused=())
-    parsed = get_spdx_licensing().parse(component.license)
+    parsed = licensing().parse(component.license)
     refused = _refused(parsed, policy, exceptions)
     return Conflict(component=component, license=component.license, refused=refused) if refused else None
 
 
 def _refused(node: object, policy: Licenses, exceptions: Sequence[LicenseException]) -> tuple[str, ...]:
     """Return the identifiers that keep an expression from being allowed: of alternatives, one is enough."""
-    licensing = get_spdx_licensing()
-    if isinstance(node, licensing.OR | licensing.AND):
+    reader = licensing()
+    if isinstance(node, reader.OR | reader.AND):
         found = [_refused(each, policy, exceptions) for each in node.args]
-        if isinstance(node, licensing.OR) and not all(found):
+        if isinstance(node, reader.OR) and not all(found):
             return ()
         return tuple(dict.fromkeys(name for names in found for name in names))
     name = node.render() if hasattr(node, "render") else str(node)

@@ -145,15 +145,16 @@ def _inside(part: str) -> str:
 
 
 @cache
-def _licensing() -> Licensing:
-    from license_expression import get_spdx_licensing  # noqa: PLC0415  (60 ms, for bills of materials only)
+def licensing() -> Licensing:
+    """Return the reader of expressions, which knows SPDX's list; it takes 60 ms to make, and is made once."""
+    from license_expression import get_spdx_licensing  # noqa: PLC0415  (for what has licenses only)
 
     return get_spdx_licensing()
 
 
 def is_known(identifier: str) -> bool:
     """Say whether SPDX lists an identifier."""
-    return identifier in _licensing().known_symbols
+    return identifier in licensing().known_symbols
 
 
 @cache
@@ -164,8 +165,8 @@ def _identifier(text: str) -> str | None:
     if not text or len(text) > LONGEST:
         return None
     try:
-        parsed = _licensing().parse(text)
-        unknown = _licensing().unknown_license_keys(parsed)
+        parsed = licensing().parse(text)
+        unknown = licensing().unknown_license_keys(parsed)
     except (ExpressionError, AttributeError, TypeError, RecursionError):
         return None
     if parsed is None or any(not each.startswith("LicenseRef-") for each in unknown):
@@ -175,5 +176,5 @@ def _identifier(text: str) -> str | None:
 
 def names(expression: str) -> tuple[str, ...]:
     """Return the licenses that an expression names."""
-    parsed = _licensing().parse(expression)
-    return tuple(sorted({str(each) for each in _licensing().license_keys(parsed)})) if parsed is not None else ()
+    parsed = licensing().parse(expression)
+    return tuple(sorted({str(each) for each in licensing().license_keys(parsed)})) if parsed is not None else ()

@@ -9,7 +9,6 @@ import uuid
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from license_expression import get_spdx_licensing
 from spdx_tools.spdx.jsonschema.document_converter import DocumentConverter
 from spdx_tools.spdx.model import (
     Actor,
@@ -129,7 +128,7 @@ def _reference(kind: str, locator: str) -> ExternalPackageRef:
 
 
 def _license(expression: str | None):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    return get_spdx_licensing().parse(expression) if expression else SpdxNoAssertion()
+    return licenses.licensing().parse(expression) if expression else SpdxNoAssertion()
 
 
 def _extracted(system: System) -> list[ExtractedLicensingInfo]:
