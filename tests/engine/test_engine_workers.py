@@ -11,7 +11,7 @@ import pytest
 from cache_server import Server, casd, free_port, serving
 from engine_project import left_by, make_project
 
-from rootstream.engine import Engine, Remote, Workers
+from rootstream.engine import Engine, Remote, Workers, pushing
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, Event, Notice
 from rootstream.verbs import cache_health
@@ -35,10 +35,12 @@ def workers(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def client(cache: Path, url: str) -> Engine:
+def client(cache: Path, url: str, shared: str | None = None) -> Engine:
     kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     remote = Remote(url=url)
-    return Engine.of({**kept, "ROOTSTREAM_CACHE": str(cache)}, None, Workers(remote=remote, at_once=2, jobs=1))
+    workers = Workers(remote=remote, at_once=2, jobs=1)
+    own = Remote(url=shared, push=True) if shared else None
+    return Engine.of({**kept, "ROOTSTREAM_CACHE": str(cache)}, own, workers)
 
 
 def built(events: list[Event]) -> set[str]:
@@ -68,6 +70,20 @@ def test_workers_build_and_a_failure_is_the_elements_own(project: Path, workers:
     assert "fatal: no such luck" in (caught.value.detail or "")
     (need,) = cache_health.needs(engine)
     assert need.met
+
+
+def test_workers_beside_a_shared_cache(project: Path, workers: Server, tmp_path: Path) -> None:
+    with serving(tmp_path / "shared") as shared:
+        first: list[Event] = []
+        engine = client(tmp_path / "one", workers.url, shared.url)
+        engine.build(project, ["two.bst"], first.append)
+        (pushed,) = pushing.push(engine, first.append)
+        assert pushed.complete
+        assert any(path.read_bytes() == b"one\n" for path in workers.objects())
+        second: list[Event] = []
+        client(tmp_path / "two", workers.url, shared.url).build(project, ["two.bst"], second.append)
+        assert built(second) == set()
+        assert warned(first) == warned(second) == []
 
 
 def test_what_executes_nothing_is_not_used(project: Path, tmp_path: Path) -> None:

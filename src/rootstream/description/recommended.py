@@ -28,6 +28,8 @@ def cache_url(value: str) -> str:
         raise ValueError("not an address: the port must be a number up to 65535") from error
     if parts.scheme not in ("http", "https") or not _HOST.fullmatch(parts.hostname or "") or port == 0:
         raise ValueError(f"{value!r} must be https://HOST[:PORT], or http:// for a host without TLS")
+    if parts.scheme == "http" and port is None:
+        raise ValueError(f"{value!r} must also have a port: http://HOST:PORT")
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(f"{value!r} must be only https://HOST[:PORT], without a path")
     return value.rstrip("/")

@@ -19,7 +19,7 @@ from rootstream.engine import leftovers, programs, sharing
 from rootstream.engine.connect_relay import Relay, needs_proxy
 from rootstream.engine.messages import Reader
 from rootstream.engine.remotes import Remote, Workers
-from rootstream.engine.settings import Settings, configuration, quota_of
+from rootstream.engine.settings import Settings, configuration, quota_of, servers_in
 from rootstream.engine.transfer_watch import Traffic, Watch
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
@@ -93,6 +93,8 @@ def opened(
         told = None if for_people else mark
         text = configuration(settings, mark=told, expires=lease.alone, remotes=remotes, push=push, workers=workers)
         file.write_text(text, encoding="utf-8")
+        if relay:
+            relay.allow(servers_in(text))
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
         marked |= relay.environment if relay else {}

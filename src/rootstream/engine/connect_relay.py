@@ -11,7 +11,7 @@ import contextlib
 import socket
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -38,6 +38,7 @@ class Relay:
     """A relay for some servers; a context manager. `counts` are by host and port."""
 
     def __init__(self, remotes: Sequence[Remote]) -> None:
+        self._others: set[tuple[str, int]] = set()
         self.counts = {remote.address: Counts(last=time.monotonic()) for remote in remotes}
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -57,6 +58,10 @@ class Relay:
             with contextlib.suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 
+    def allow(self, urls: Iterable[str]) -> None:
+        """Also connect to other servers that BuildStream is told of: workers, caches of sources."""
+        self._others |= {Remote(url=url).address for url in urls}
+
     @property
     def environment(self) -> Mapping[str, str]:
         """Return the variables that have gRPC use it."""
@@ -73,6 +78,8 @@ class Relay:
         with client:
             asked = _asked(client)
             counts = self.counts.get(asked) if asked else None
+            if asked in self._others and counts is None:
+                counts = Counts()
             if asked is None or counts is None:
                 _send(client, b"HTTP/1.1 403 Forbidden\r\n\r\n")
                 return

@@ -215,6 +215,20 @@ def configuration(
     return out.getvalue()
 
 
+def servers_in(text: str) -> tuple[str, ...]:
+    """Return the addresses of all servers in a configuration of BuildStream."""
+    found: list[str] = []
+    todo: list[object] = [YAML(typ="safe").load(text)]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, dict):
+            found += [str(value) for key, value in node.items() if key == "url"]
+            todo += node.values()
+        elif isinstance(node, list):
+            todo += node
+    return tuple(found)
+
+
 def environment_for(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what of an environment `bst` is given; the folder of our Python is first on its PATH."""
     given = {

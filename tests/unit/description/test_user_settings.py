@@ -105,13 +105,14 @@ def test_no_cache_by_variable(home: Path) -> None:
         ("cache:\n  url: https://cache.example\n  pusch: true\n", 3, "did you mean 'push'"),
         ("cache:\n  token: token\n", 1, "url"),
         ("cache:\n  url: cache.example\n", 2, "https://HOST"),
+        ("cache:\n  url: http://cache.example\n", 2, "port"),
         ("cache:\n  url: https://cache.example/path\n", 2, "without a path"),
         ("cache:\n  url: https://cache.example:99999\n", 2, "port"),
         ("cache:\n  url: https://cache.example\n  push: perhaps\n", 3, "push"),
         ("cache:\n  url: https://cache.example\n  ca: nowhere.crt\n", 3, "nowhere.crt"),
         ("cache:\n  url: https://cache.example\n  ca: token\n", 3, "PEM"),
         ("cache:\n  url: https://cache.example\n  client_cert: ca.crt\n", 3, "client_key"),
-        ("cache:\n  url: http://cache.example\n  token: token\n", 3, "unencrypted"),
+        ("cache:\n  url: http://cache.example:80\n  token: token\n", 3, "unencrypted"),
         ("cahce: {}\n", 1, "did you mean 'cache'"),
         ("cache: [\n", 2, ""),
     ],
@@ -184,5 +185,5 @@ def test_a_mistake_in_workers_has_its_line(home: Path, text: str, line: int) -> 
     assert told.where is not None
     assert told.where.line == line
     with pytest.raises(UserError) as caught:
-        workers({"HOME": "/", "ROOTSTREAM_WORKERS_URL": "http://w", "ROOTSTREAM_WORKERS_JOBS": "x"})
+        workers({"HOME": "/", "ROOTSTREAM_WORKERS_URL": "http://w:1", "ROOTSTREAM_WORKERS_JOBS": "x"})
     assert "ROOTSTREAM_WORKERS_JOBS" in caught.value.message

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from rootstream.engine.remotes import Remote, Workers
-from rootstream.engine.settings import Settings, configuration, place_in, remotes_of
+from rootstream.engine.settings import Settings, configuration, place_in, remotes_of, servers_in
 from rootstream.errors import UserError
 
 
@@ -123,6 +123,7 @@ def test_workers_have_all_services_and_decide_how_much_is_built_at_once(tmp_path
         "action-cache-service": server,
     }
     assert (tree["scheduler"]["builders"], tree["build"]["max-jobs"]) == (16, 8)
+    assert set(servers_in(text)) == {"https://w.example"}
     assert tree["build"]["retry-failed"] is True
     alone = YAML(typ="safe").load(configuration(settings(tmp_path), mark=None))
     assert "remote-execution" not in alone

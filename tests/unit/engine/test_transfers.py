@@ -71,6 +71,15 @@ def test_the_relay_reaches_only_its_servers(echo: int) -> None:
             assert said.startswith(b"HTTP/1.1 403")
 
 
+def test_other_servers_of_buildstream_are_reached_and_not_counted(echo: int) -> None:
+    with Relay([Remote(url="http://127.0.0.1:9")]) as relay:
+        relay.allow([f"http://127.0.0.1:{echo}"])
+        client, said = ask(relay, f"CONNECT 127.0.0.1:{echo} HTTP/1.1\r\n\r\n".encode())
+        client.close()
+        assert said.startswith(b"HTTP/1.1 200")
+        assert relay.counts.keys() == {("127.0.0.1", 9)}
+
+
 def test_a_server_that_is_not_reached_is_counted() -> None:
     port = nobody()
     with Relay([Remote(url=f"http://127.0.0.1:{port}")]) as relay:

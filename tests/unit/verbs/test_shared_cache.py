@@ -52,10 +52,10 @@ def test_workers_and_a_cache_reach_the_engine(tmp_path: Path) -> None:
         "HOME": str(tmp_path),
         "ROOTSTREAM_CACHE_URL": URL,
         "ROOTSTREAM_CACHE_PUSH": "true",
-        "ROOTSTREAM_WORKERS_URL": "http://w.example",
+        "ROOTSTREAM_WORKERS_URL": "http://w.example:50051",
         "ROOTSTREAM_WORKERS_AT_ONCE": "5",
     }
     engine = engine_of(environment)
     assert engine.has_push_remotes()
     assert engine.settings.workers is not None
-    assert (engine.settings.workers.remote.url, engine.settings.workers.at_once) == ("http://w.example", 5)
+    assert (engine.settings.workers.remote.url, engine.settings.workers.at_once) == ("http://w.example:50051", 5)
