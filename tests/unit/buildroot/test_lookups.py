@@ -25,12 +25,12 @@ def write(place: Path, text: str = "") -> Path:
 
 def test_what_exists_outside_of_the_sandbox_counts(box: Workspace, places: Places) -> None:
     rules, key = write(box.tree / "package/app/extra.mk"), write(box.project / "board/key")
-    for never in (".git/HEAD", "output/x", ".config"):
+    for never in (".git/HEAD", "output/x", ".config", "package/app/folder/x"):
         write(box.tree / never)
     missed = {
-        "app": [f"{TREE}/package/app/extra.mk", f"{TREE}/package/app/gone.mk", f"{TREE}/.git/HEAD"],
+        "app": [f"{TREE}/package/app/{name}" for name in ("extra.mk", "gone.mk", "folder")],
         "": [f"{PROJECT}/board/key", "/etc/passwd"],
-        "lib": [f"{TREE}/output/x", f"{TREE}/.config"],
+        "lib": [f"{TREE}/{name}" for name in ("output/x", ".config", ".git/HEAD")],
     }
     found = lookups.there(box, places, missed)
     assert found == {"app": (rules,), "": (key,)}

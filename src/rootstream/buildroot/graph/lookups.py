@@ -2,6 +2,7 @@
 
 A file that is not in a package's sandbox does not exist for it. Where its rules or programs look for one that
 exists outside, in the tree or in the project, they would give another result there: `-include`, `[ -f FILE ]`.
+Folders do not count: make opens those that it looks for files in, and a package has only those with files for it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ def _existing(space: Workspace, places: Places, paths: list[str]) -> Iterator[Pa
         here = Path(places.here(path))
         top = next((each for each in tops if here.is_relative_to(each)), here.parent)
         parts = here.relative_to(top).parts
-        if _NEVER.isdisjoint(parts) and not _NEVER_AT_TOP.intersection(parts[:1]) and os.path.lexists(here):
+        wanted = _NEVER.isdisjoint(parts) and not _NEVER_AT_TOP.intersection(parts[:1])
+        if wanted and os.path.lexists(here) and not here.is_dir():
             yield here
 
 
