@@ -44,6 +44,8 @@ class Engine:
     env: Mapping[str, str]
     built: dict[Path, dict[str, str]] = field(default_factory=dict)
     """Elements with their keys that were to be built, of each project as it was then: what may be pushed."""
+    dropped: set[tuple[str, str]] = field(default_factory=set)
+    """What was given up, `pull`, `push` or `build` with a URL: it is told, and tried, only once in a command."""
 
     @classmethod
     def of(
@@ -96,9 +98,12 @@ class Engine:
         workers = self.settings.workers
         if workers is None:
             return None
+        if ("build", workers.remote.url) in self.dropped:
+            return None
         answer = remote_api.probe_workers(workers.remote)
         if answer.ok:
             return workers
+        self.dropped.add(("build", workers.remote.url))
         text = f"the workers of {workers.remote.name} are not used: it {answer.text}; building here"
         report(Notice(level="warning", text=text))
         return None
@@ -108,14 +113,21 @@ class Engine:
 
         They are asked at the same time, and have two seconds. Raises `UserError` engine-settings-invalid.
         """
-        remotes = tuple(each for each in remotes_of(self.settings) if each.push or not push)
+        use = "push" if push else "pull"
+        remotes = tuple(
+            each
+            for each in remotes_of(self.settings)
+            if (each.push or not push) and (use, each.url) not in self.dropped
+        )
         if not remotes:
             return ()
         live = []
         for remote, answer in zip(remotes, remote_api.probe(remotes, push=push), strict=True):
             if answer.ok:
                 live.append(remote)
-            elif push:
+                continue
+            self.dropped.update((each, remote.url) for each in {use, "push"})
+            if push:
                 text = f"nothing is pushed to {remote.name}, which {answer.text}"
                 report(Notice(level="warning", text=text))
             else:
@@ -384,6 +396,8 @@ class Engine:
             if not remotes or error.reason not in (LOST, PULL_FAILED):
                 raise
             names = ", ".join(each.name for each in remotes)
+            uses = ("pull", "push") if error.reason == LOST else ("pull",)
+            self.dropped.update((use, each.url) for use in uses for each in remotes)
             text = error.message if error.reason == LOST else f"the cache {names}: {_of_pull(error)}"
             report(Notice(level="warning", text=f"{text}; going on without it"))
             return work(())
