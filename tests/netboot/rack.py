@@ -49,7 +49,7 @@ class Box:
                 *("-qmp", f"unix:{self._folder}/monitor,server=on,wait=off"),
             ]
             self._child = process.start(
-                process.leashed(argv), env={"PATH": "/usr/sbin:/usr/bin"}, pass_fds=(handle,)
+                process.die_with_parent(argv), env={"PATH": "/usr/sbin:/usr/bin"}, pass_fds=(handle,)
             )
 
     def off(self) -> None:

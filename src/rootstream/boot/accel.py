@@ -135,7 +135,7 @@ def run_proof(program: str, sector: Path, *, accelerator: Accelerator, env: Mapp
         *("-drive", f"if=ide,format=raw,readonly=off,snapshot=on,file={quote(str(sector))}"),
     )
     try:
-        done = process.run(process.leashed(argv), env=env, timeout=DEADLINE, check=False)
+        done = process.run(process.die_with_parent(argv), env=env, timeout=DEADLINE, check=False)
     except UserError as error:
         if error.reason != "process-timeout":
             raise

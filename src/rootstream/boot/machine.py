@@ -211,7 +211,7 @@ def _spawn(
 ) -> subprocess.Popen[bytes]:
     with output.open("wb") as file:
         return process.start(
-            process.leashed(argv),
+            process.die_with_parent(argv),
             env=env,
             stdout=file,
             stderr=file,

@@ -66,7 +66,7 @@ def _attend(prepared: PreparedMachine, *, env: Mapping[str, str]) -> None:
     argv = prepared.argv(None)
     before = termios.tcgetattr(sys.stdin)
     try:
-        status = process.hand_over(process.leashed(argv), env=env)
+        status = process.hand_over(process.die_with_parent(argv), env=env)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
         sys.stdout.write(USUAL_MODES)

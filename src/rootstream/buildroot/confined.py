@@ -227,7 +227,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a command in the sandbox that ends with us, its output going to a file; `place` may be written."""
     command = wrapped(space, argv, network=network, writable=(place,), visible=visible)
-    return process.start(process.leashed(command), env=env, stdout=output, stderr=output)
+    return process.start(process.die_with_parent(command), env=env, stdout=output, stderr=output)
 
 
 def hand_over(

@@ -234,7 +234,7 @@ class _Program:
         if len(self._starts) > 1:
             time.sleep(PAUSE)
         self._prepare()
-        argv = process.leashed(self._argv)
+        argv = process.die_with_parent(self._argv)
         self._child = process.start(argv, env=self._env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for pipe in (self._child.stdout, self._child.stderr):
             if pipe is not None:

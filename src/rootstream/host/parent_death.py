@@ -1,7 +1,7 @@
 """Program: become a command that is killed when the process that started it is gone.
 
-Started by `process` as `python leash.py PARENT-PID COMMAND...`. A program of its own because setting this between
-fork and exec is not safe in a Python process that has threads.
+Started by `process` as `python parent_death.py PARENT-PID COMMAND...`. A program of its own because setting this
+between fork and exec is not safe in a Python process that has threads.
 """
 
 from __future__ import annotations

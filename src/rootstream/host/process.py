@@ -151,20 +151,14 @@ def start(
         raise _missing(command[0]) from error
 
 
-def leashed(argv: Sequence[str]) -> tuple[str, ...]:
+def die_with_parent(argv: Sequence[str], *, below: bool = False) -> tuple[str, ...]:
     """Return a command that runs `argv` and is killed when this process, or the thread that starts it, is gone.
 
-    It is started directly below this process, as by `start` and `hand_over`.
+    It is started directly below this process, as by `start` and `hand_over`. With `below`, another process runs it
+    and ends it: for programs that change their user, which undoes what is asked of the kernel.
     """
-    return (sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *argv)
-
-
-def tethered(argv: Sequence[str]) -> tuple[str, ...]:
-    """Return a command that runs `argv` below a process that ends it when this process is gone.
-
-    For programs that change their user, which undoes what `leashed` does.
-    """
-    return (sys.executable, "-I", "-S", parent_death.__file__, "--below", str(os.getpid()), *argv)
+    options = ("--below",) if below else ()
+    return (sys.executable, "-I", "-S", parent_death.__file__, *options, str(os.getpid()), *argv)
 
 
 def end(child: subprocess.Popen[bytes]) -> None:

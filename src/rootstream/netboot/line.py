@@ -29,7 +29,7 @@ def opened(
     with contextlib.ExitStack() as stack:
         with its:
             end = its.fileno()
-            child = process.start(process.leashed(argv), env=env, stdin=end, stdout=end)
+            child = process.start(process.die_with_parent(argv), env=env, stdin=end, stdout=end)
         stack.callback(process.end, child)
         console = stack.enter_context(
             Console(ours, machine=name, started=time.monotonic(), log=log, report=report)

@@ -161,7 +161,9 @@ class Daemon:
             f"--conf-file={self._runtime.configuration}",
         )
         self._last = []
-        self._child = child = process.start(process.tethered(argv), env=self._env, stderr=subprocess.PIPE)
+        self._child = child = process.start(
+            process.die_with_parent(argv, below=True), env=self._env, stderr=subprocess.PIPE
+        )
         self.starts += 1
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[int] = loop.create_future()
