@@ -110,8 +110,8 @@ class Relay:
         buffer = memoryview(bytearray(CHUNK))
         try:
             while size := source.recv_into(buffer):
+                setattr(counts, word, getattr(counts, word) + size)  # first: who has a byte finds it counted
                 target.sendall(buffer[:size])
-                setattr(counts, word, getattr(counts, word) + size)
                 counts.last = time.monotonic()
         except OSError:
             pass
