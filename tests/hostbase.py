@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-PROGRAMS = ("sh", "sleep", "cat", "mkdir", "cp", "ls", "rm", "touch", "seq", "chmod", "ln", "head")
+PROGRAMS = ("sh", "sleep", "cat", "mkdir", "cp", "ls", "rm", "touch", "seq", "chmod", "ln", "head", "date", "tar")
 
 
 def make_base(base: Path) -> None:

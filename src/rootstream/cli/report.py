@@ -139,6 +139,30 @@ def provenance(
 
 
 @click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, with everything that differs.")
+@click.option("--keep", type=click.Path(path_type=Path), metavar="DIR", help="Copy the second export to DIR.")
+def prove(system: str | None, variant: str | None, folder: Path, as_json: bool, keep: Path | None) -> int:
+    """Build SYSTEM again from its sources alone, elsewhere, and compare every file of the export.
+
+    The second build has an empty cache and no servers. Folder, user, umask, time zone, locale, jobs and times are
+    others, as far as this host allows. It takes as long as a build from nothing, and needs space in the folder for
+    temporary files (TMPDIR). The exit status is 1 if a file differs.
+    """
+    from rootstream.verbs import prove as verb
+
+    with reporter(None) as report:
+        found = verb.prove(
+            find_project(folder), named((system,) if system else (), variant), engine(), report, keep
+        )
+    echo(found.json() if as_json else found.text(), nl=False, exact=as_json)
+    return 0 if found.same else 1
+
+
+@click.command()
 @click.argument("before", metavar="A", shell_complete=complete_systems)
 @click.argument("after", metavar="B", shell_complete=complete_systems)
 @project_option

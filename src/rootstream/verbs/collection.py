@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ STORES = {
     "python_sources": "python",
 }
 BUILDROOT = "buildroot"
+_PATCHES = re.compile(r".*(\.debian\.tar\.\w+|\.diff\.gz)")  # of a Debian source package (dsc(5))
 CHUNK = 1 << 20
 
 
@@ -49,6 +51,8 @@ def stored(plan: Plan, cache: Path) -> tuple[tuple[Stored, ...], tuple[str, ...]
                     left[lock.describe(source.request())] = None
                 continue
             for row in _rows(plan.refs[source.request()]):
+                if source.words.get("patches") is False and _PATCHES.fullmatch(row.get("path", "")):
+                    continue  # it is pinned, but nobody fetches it
                 sha = row["sha256"]
                 path = cache / "sources" / STORES[source.kind] / sha[:2] / sha
                 found[sha] = Stored(source=path, place=f"sha256/{sha[:2]}/{sha}", sha256=sha)

@@ -100,11 +100,11 @@ def _of_revision(project: Project, revision: str, system: str, engine: Engine, r
         where.mkdir()
         _extract(project, revision, scratch / "project.tar", where)
         found = projects.find(where)
-        build.build(found, (system,), engine, _without_paths(report), locked=True)
+        build.build(found, (system,), engine, without_paths(report), locked=True)
         yield found.out(system)
 
 
-def _without_paths(report: Reporter) -> Reporter:
+def without_paths(report: Reporter) -> Reporter:
     """Return a reporter that does not name files of a folder that will be gone."""
 
     def tell(event: Event) -> None:

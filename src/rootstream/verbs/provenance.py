@@ -27,7 +27,7 @@ def provenance(project: Project, wanted: tuple[str, ...], key: Path | None, buil
     known = inventory.read(listed, files=False) if listed else None
     system = components.system(data, known, folder / manifest.NAME)
     told = {each.name: each.sha256 for each in system.images}
-    there = _digests(folder)
+    there = digests(folder)
     for name, digest in told.items():
         if there[name] != digest:
             raise UserError(
@@ -52,7 +52,7 @@ def verify(project: Project, wanted: tuple[str, ...], path: Path, key: Path) -> 
     target = report.target(project, wanted)
     folder = project.out(target)
     components.find(folder)
-    there, subjects = _digests(folder), found.subjects
+    there, subjects = digests(folder), found.subjects
     lines = []
     for name in sorted(there.keys() | subjects.keys()):
         if name not in there:
@@ -67,7 +67,7 @@ def verify(project: Project, wanted: tuple[str, ...], path: Path, key: Path) -> 
     return "".join(f"{line}\n" for line in lines), good
 
 
-def _digests(folder: Path) -> dict[str, str]:
+def digests(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of the files of an export as they are now. Raises as `manifest.read` and `path` do."""
     told = manifest.read(folder)
     paths = {each.name: told.path(each) for each in told.files}

@@ -46,6 +46,23 @@ def test_files_of_all_kinds_and_what_stays_with_its_server(tmp_path: Path) -> No
     assert left == ("git git",)
 
 
+def test_patches_that_are_not_applied_are_left_out(tmp_path: Path) -> None:
+    names = ("pool/x_1.orig.tar.xz", "pool/x_1-1.debian.tar.xz", "pool/x_1-1.diff.gz")
+    rows = [{"path": name, "sha256": sha(name.encode())} for name in names]
+    found = {}
+    for patches in (True, False):
+        source = Source(kind="debian_source", words={"package": "x", "patches": patches}, locked=True)
+        element = Element(name="x.bst", kind="import", description="", sources=(source,))
+        made = Plan(
+            elements={"x.bst": element},
+            files={},
+            targets={},
+            refs={source.request(): {"version": "1", "files": rows}},
+        )
+        found[patches] = [each.sha256 for each in collection.stored(made, tmp_path)[0]]
+    assert found == {True: [row["sha256"] for row in rows], False: [rows[0]["sha256"]]}
+
+
 def test_only_what_is_right_is_written(tmp_path: Path) -> None:
     source, folder = tmp_path / "file", tmp_path / "folder"
     source.write_bytes(b"right")
