@@ -11,9 +11,11 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from rootstream.description import vex
 from rootstream.description.audit import Audit
 from rootstream.report import audit as auditing
 from rootstream.report import components, cyclonedx_bom, feeds, inventory, licenses, provenance, spdx_document
+from rootstream.report.feeds import FeedFile
 from rootstream.report.inventory import Inventory
 from rootstream.sandbox.inventory import dpkg
 from rootstream.verbs import contents
@@ -29,6 +31,8 @@ COPYRIGHTS = (
 )
 CRATES = (b'version = 3\n[[package]]\nname = "libc"\nversion = "0.2.1"\nsource = "registry+x"\nchecksum = "ab"\n',)
 MODULES = (b"# golang.org/x/sys v0.1.0 => ../sys v0.2.0\n## explicit; go 1.17\ngolang.org/x/sys/unix\n",)
+_DECISION = b"vulnerability: CVE-1-2, component: zlib, systems: [box], status: affected, reason: r, author: a"
+DECISIONS = (b"decisions:\n- {" + _DECISION + b', date: "2026-12-01", until: "2027-12-01"}\n',)
 FEEDS = tuple(
     json.dumps(told).encode()
     for told in (
@@ -120,7 +124,19 @@ def listed(path: Path) -> None:
 def audit(path: Path) -> None:
     """Read a feed, and audit systems by it."""
     for system in _systems():
-        auditing.data(auditing.audit(system, feeds.read([path], auditing.wanted(system)), Audit(), "2026-12-01"))
+        auditing.data(
+            auditing.audit(
+                system,
+                feeds.read([FeedFile(path=path, name=path.name)], auditing.wanted(system)),
+                Audit(),
+                "2026-12-01",
+            )
+        )
+
+
+def decisions(path: Path) -> None:
+    """Read decisions on vulnerabilities."""
+    vex.load(path.read_bytes(), path, ("box", "box@debug"))
 
 
 def copyright_file(path: Path) -> None:

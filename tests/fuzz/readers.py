@@ -253,6 +253,7 @@ SPARSE = (sparse._headers(1024, 8192) + b"2\n0\n512\n8192\n0\n".ljust(512, b"\0"
 
 READERS = {
     "audit": Reader(run=contents.audit, seeds=lambda: contents.FEEDS),
+    "vex": Reader(run=contents.decisions, seeds=lambda: contents.DECISIONS),
     "apt": Reader(run=_apt, seeds=lambda: INDEXES),
     "archive": Reader(run=_archive, seeds=seeds.packed_tars, tar=True),
     "bst": Reader(run=_bst, seeds=lambda: BST),

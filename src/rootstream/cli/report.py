@@ -53,7 +53,7 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
     multiple=True,
     metavar="FILE",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A downloaded feed of Debian, OSV, NVD, CVE or KEV; can be repeated.",
+    help="A downloaded feed of Debian, OSV, NVD, CVE or KEV; can be repeated. By default, those given before.",
 )
 @variant_option
 @project_option
@@ -66,7 +66,7 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
     "--vex",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Also write the decisions of system.yaml as OpenVEX.",
+    help="Also write the decisions of vex.yaml and system.yaml as OpenVEX.",
 )
 def audit(
     system: str | None,
@@ -79,7 +79,10 @@ def audit(
 ) -> int:
     """List known vulnerabilities of SYSTEM as it is in out/, from feeds that you have downloaded.
 
-    Nothing is downloaded. The exit status is 1 if there are vulnerabilities that the key `audit` in system.yaml
+    Nothing is downloaded. Feeds that were given once are stored in the project, for the next audit. Decisions are
+    in vex.yaml, beside system.yaml.
+
+    The exit status is 1 if there are vulnerabilities that the key `audit` in system.yaml
     fails on: by default, critical ones and those known to be exploited.
     """
     import time

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from rootstream.description.system import Means, Model, OneLine
 
@@ -26,12 +26,15 @@ Day = Annotated[
 ]
 
 
+Vulnerability = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_-]{1,99}$"), Means("an identifier such as CVE-2026-1234")
+]
+
+
 class Decision(Model):
     """What somebody has found out about a vulnerability in this system."""
 
-    vulnerability: Annotated[
-        str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:_-]{1,99}$"), Means("an identifier such as CVE-2026-1234")
-    ]
+    vulnerability: Vulnerability
     """Identifier, such as CVE-2026-1234; aliases count, too."""
     component: OneLine = "*"
     """Name of the component, or a pattern; by default all that have the vulnerability."""
@@ -57,6 +60,27 @@ class Decision(Model):
     until: Day | None = None
     """Last day on which the decision counts; by default, it always does."""
 
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.until is not None and self.until < self.date:
+            raise ValueError(f"until {self.until} is before {self.date}, the day of the decision")
+        return self
+
+
+class RiskException(Model):
+    """A vulnerability that is accepted for a time, although it is one."""
+
+    vulnerability: Vulnerability
+    """Identifier, such as CVE-2026-1234; aliases count, too."""
+    component: OneLine = "*"
+    """Name of the component, or a pattern; by default all that have the vulnerability."""
+    reason: OneLine
+    """Why it is accepted."""
+    author: OneLine
+    """Who accepts it."""
+    until: Day
+    """Last day on which it is; from the next one on, the vulnerability is a failure again."""
+
 
 class Audit(Model):
     """What `rootstream audit` fails on, and decisions on single vulnerabilities."""
@@ -68,6 +92,9 @@ class Audit(Model):
     exploited: Literal["pass", "fail"] = "fail"
     """What one is that is known to be exploited, whatever its severity."""
     max_age: Annotated[int, Field(ge=1, le=3650), Means("a number of days")] | None = None
-    """Days after which a feed is a failure; feeds that hold no date, such as Debian's, are never one."""
+    """Days after which a feed is a failure, by its newest entry; for feeds that hold no date, such as Debian's, by
+    the day when the project stored them."""
     decisions: tuple[Decision, ...] = ()
-    """Decisions, the first that fits counts."""
+    """Decisions, the first that fits counts; those in `vex.yaml` come after them."""
+    exceptions: tuple[RiskException, ...] = ()
+    """Vulnerabilities that are accepted for a time."""

@@ -210,6 +210,11 @@ audit:
       date: "2026-12-01"
       until: "2026-12-31"
 """,
+    "audit: exceptions": """\
+audit:
+  exceptions:
+    - {vulnerability: CVE-2026-5678, component: zlib, reason: r, author: Jane Doe, until: "2027-01-31"}
+""",
     "root": "root: busybox",
     "root: busybox": """\
 root:

@@ -9,24 +9,24 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from fnmatch import fnmatchcase
 from typing import Any
 
 from packageurl import PackageURL
 from packaging.version import InvalidVersion, Version
 
-from rootstream.description.audit import SEVERITIES, Audit, Decision
+from rootstream.description.audit import SEVERITIES, Audit, Decision, RiskException
 from rootstream.formats import versions
+from rootstream.report import nvd, rulings
 from rootstream.report.components import System
-from rootstream.report.feeds import Feeds, Record
+from rootstream.report.feeds import Feeds, Record, Wanted
 from rootstream.report.model import Component
 from rootstream.report.names import upstream_version
+from rootstream.report.rulings import Ruling
 
 UNKNOWN = "unknown"
 ECOSYSTEMS = {"pypi": "PyPI", "cargo": "crates.io", "golang": "Go"}
 _URGENCIES = {"low": "low", "medium": "medium", "high": "high", "unimportant": "low"}
 _BINARY_UPLOAD = re.compile(r"\+b[0-9]+$")
-_CPE = re.compile(r"(?<!\\):")
 _LINUX = re.compile(r"[0-9]+(?:\.[0-9]+)+(?:-rc[0-9]+)?")
 
 
@@ -44,6 +44,7 @@ class Finding:
     exploited: bool = False
     files: tuple[str, ...] = ()
     decision: Decision | None = None
+    exception: RiskException | None = None
     fails: bool = False
 
     @property
@@ -58,8 +59,8 @@ class Result:
 
     findings: tuple[Finding, ...]
     skipped: tuple[tuple[str, str], ...]
-    expired: tuple[Decision, ...] = field(default=())
-    unused: tuple[Decision, ...] = field(default=())
+    expired: tuple[Ruling, ...] = field(default=())
+    unused: tuple[Ruling, ...] = field(default=())
     old: tuple[str, ...] = field(default=())
     """Feeds that are older than the policy allows, by the names of their files."""
 
@@ -69,48 +70,70 @@ class Result:
         return tuple(each for each in self.findings if each.fails)
 
 
-def wanted(system: System) -> frozenset[tuple[str, str]]:
-    """Return the packages that records of OSV are kept of."""
-    found = (each for each in system.of("image") if each.kind in ECOSYSTEMS)
-    return frozenset((ECOSYSTEMS[each.kind], each.name) for each in found)
+def wanted(system: System) -> Wanted:
+    """Return what feeds are asked about the components of a system's images."""
+    found = system.of("image")
+    products = (nvd.product(each.cpe) for each in found if each.cpe)
+    return Wanted(
+        debian=frozenset(_source_of(each)[0] for each in found if _is_of_debian(each)),
+        osv=frozenset((ECOSYSTEMS[each.kind], each.name) for each in found if each.kind in ECOSYSTEMS),
+        nvd=frozenset(each for each in products if each is not None),
+    )
 
 
-def audit(system: System, feeds: Feeds, policy: Audit, today: str) -> Result:
-    """Return what is known of the components of a system's images on a day (2026-12-01)."""
-    severities = {str(each.get("id")): _nvd_severity(each) for each in feeds.nvd}
+def _is_of_debian(component: Component) -> bool:
+    return (component.purl or "").startswith("pkg:deb/")
+
+
+def audit(
+    system: System, feeds: Feeds, policy: Audit, today: str, given: Sequence[Ruling] | None = None
+) -> Result:
+    """Return what is known of the components of a system's images on a day (2026-12-01).
+
+    `given` are decisions and exceptions; by default those of the policy.
+    """
+    rules = rulings.of_policy(policy) if given is None else given
     found: list[Finding] = []
     skipped: list[tuple[str, str]] = []
-    index = _by_product(feeds.nvd)
+    index = nvd.by_product(feeds.nvd)
     for component in system.of("image"):
         own, reason = _of(component, feeds, index)
         found += own
         if reason is not None:
             skipped.append((f"{component.name} {component.version or ''}".strip(), reason))
-    decided = [_decided(_completed(each, severities, feeds.exploited), policy, today) for each in _merged(found)]
+    whole = [_completed(each, feeds.severities, feeds.exploited) for each in _merged(found)]
+    decided = [_decided(each, policy, rules, today) for each in whole]
     rank = {name: number for number, name in enumerate(SEVERITIES)}
     order = sorted(decided, key=lambda each: (-rank.get(each.severity, -1), each.component.name, each.id))
-    used = [each.decision for each in order if each.decision]
-    limit = date.fromisoformat(today) - timedelta(days=policy.max_age) if policy.max_age else None
+    used = {id(each) for finding in order for each in (finding.decision, finding.exception) if each}
+    over = [each for each in rules if each.is_over(today)]
     return Result(
         findings=tuple(order),
         skipped=tuple(sorted(skipped)),
-        expired=tuple(each for each in policy.decisions if each.until and each.until < today),
-        unused=tuple(
-            each for each in policy.decisions if each not in used and not (each.until and each.until < today)
-        ),
-        old=tuple(each.file for each in feeds.names if limit and each.newest and each.newest < limit.isoformat()),
+        expired=tuple(over),
+        unused=tuple(each for each in rules if each not in over and id(each.entry) not in used),
+        old=_old(feeds, policy, today),
     )
 
 
+def _old(feeds: Feeds, policy: Audit, today: str) -> tuple[str, ...]:
+    """Return the files of feeds that are too old: nothing in one can be newer than the day when it was stored."""
+    if not policy.max_age:
+        return ()
+    limit = (date.fromisoformat(today) - timedelta(days=policy.max_age)).isoformat()
+    days = ((each.file, each.newest or each.stored) for each in feeds.names)
+    return tuple(name for name, day in days if day and day < limit)
+
+
 def _of(
-    component: Component, feeds: Feeds, index: Mapping[tuple[str, str], Sequence[Record]]
+    component: Component, feeds: Feeds, index: Mapping[nvd.Product, Sequence[Record]]
 ) -> tuple[list[Finding], str | None]:
     """Return the findings of a component, or why there can be none."""
     kinds = feeds.kinds()
     found: list[Finding] = []
     asked = False
     reason = None
-    if (component.purl or "").startswith("pkg:deb/") and "Debian" in kinds:
+    if _is_of_debian(component) and "Debian" in kinds:
         asked = True
         name, version, reason = _source_of(component)
         found += _debian(component, name, version, feeds)
@@ -270,87 +293,9 @@ def _osv_severity(record: Record) -> str:
     return {"moderate": "medium"}.get(word, word) if word in (*SEVERITIES, "moderate") else UNKNOWN
 
 
-# --- NVD ------------------------------------------------------------------------------------------------------
-
-
-def _matches(record: Record) -> Iterator[Record]:
-    configurations = record.get("configurations")
-    for configuration in configurations if isinstance(configurations, list) else ():
-        nodes = configuration.get("nodes") if isinstance(configuration, dict) else None
-        for node in nodes if isinstance(nodes, list) else ():
-            rows = node.get("cpeMatch") if isinstance(node, dict) else None
-            yield from (
-                row
-                for row in (rows if isinstance(rows, list) else ())
-                if isinstance(row, dict) and row.get("vulnerable")
-            )
-
-
-def _by_product(records: Sequence[Record]) -> dict[tuple[str, str], list[Record]]:
-    """Return the records of each vendor and product."""
-    found: dict[tuple[str, str], list[Record]] = {}
-    for record in records:
-        for key in {_product(str(row.get("criteria"))) for row in _matches(record)}:
-            if key is not None:
-                found.setdefault(key, []).append(record)
-    return found
-
-
-def _product(cpe: str) -> tuple[str, str] | None:
-    words = _CPE.split(cpe)
-    return (words[3], words[4]) if len(words) > 5 and cpe.startswith("cpe:2.3:") else None  # noqa: PLR2004
-
-
-def _nvd(component: Component, index: Mapping[tuple[str, str], Sequence[Record]]) -> Iterator[Finding]:
-    key = _product(component.cpe or "")
-    version = _CPE.split(component.cpe or "")[5] if key else ""
-    for record in index.get(key, ()) if key else ():
-        if record.get("vulnStatus") == "Rejected":
-            continue
-        for row in _matches(record):
-            because = _nvd_affects(row, version) if _product(str(row.get("criteria"))) == key else None
-            if because is not None:
-                fixed = row.get("versionEndExcluding")
-                yield Finding(
-                    id=str(record.get("id")),
-                    component=component,
-                    feed="NVD",
-                    because=because,
-                    fixed=fixed if isinstance(fixed, str) else None,
-                )
-                break
-
-
-def _nvd_affects(row: Record, version: str) -> str | None:
-    exact = _CPE.split(str(row.get("criteria")))[5].replace("\\", "")
-    if exact not in ("*", "-"):
-        return f"version {exact} is listed" if versions.dpkg(exact, version) == 0 else None
-    if exact == "-":
-        return None
-    limits = {
-        "versionStartIncluding": lambda order: order >= 0,
-        "versionStartExcluding": lambda order: order > 0,
-        "versionEndIncluding": lambda order: order <= 0,
-        "versionEndExcluding": lambda order: order < 0,
-    }
-    told = {word: str(row[word]) for word in limits if word in row}
-    if all(limits[word](versions.dpkg(version, value)) for word, value in told.items()):
-        return ", ".join(f"{word} {value}" for word, value in told.items()) or "all versions"
-    return None
-
-
-def _nvd_severity(record: Record) -> str:
-    metrics = record.get("metrics")
-    for name in ("cvssMetricV40", "cvssMetricV31", "cvssMetricV30", "cvssMetricV2"):
-        rows = metrics.get(name) if isinstance(metrics, dict) else None
-        for row in rows if isinstance(rows, list) else ():
-            data = row.get("cvssData") if isinstance(row, dict) else None
-            told = (data.get("baseSeverity") if isinstance(data, dict) else None) or (
-                row.get("baseSeverity") if isinstance(row, dict) else None
-            )
-            if str(told).lower() in SEVERITIES:
-                return str(told).lower()
-    return UNKNOWN
+def _nvd(component: Component, index: Mapping[nvd.Product, Sequence[Record]]) -> Iterator[Finding]:
+    for record, because, fixed in nvd.affecting(component.cpe or "", index):
+        yield Finding(id=str(record.get("id")), component=component, feed="NVD", because=because, fixed=fixed)
 
 
 # --- the kernel's CNA -----------------------------------------------------------------------------------------
@@ -442,9 +387,10 @@ def _completed(finding: Finding, severities: Mapping[str, str], exploited: set[s
     )
 
 
-def _decided(finding: Finding, policy: Audit, today: str) -> Finding:
+def _decided(finding: Finding, policy: Audit, rules: Sequence[Ruling], today: str) -> Finding:
+    fitting = [each.entry for each in rules if each.fits(finding.ids, finding.component.name, today)]
+    decision = next((each for each in fitting if isinstance(each, Decision)), None)
     ignored = {value for name, value in finding.component.notes if name == "rootstream:ignored-cve"}
-    decision = next((each for each in policy.decisions if _fits(each, finding, today)), None)
     if decision is None and finding.ids & ignored:
         decision = Decision(
             vulnerability=finding.id,
@@ -460,15 +406,8 @@ def _decided(finding: Finding, policy: Audit, today: str) -> Finding:
         rank[finding.severity] >= rank[policy.fail_on] if finding.severity in rank else policy.unknown == "fail"
     )
     fails = severe or (finding.exploited and policy.exploited == "fail")
-    return replace(finding, decision=decision, fails=fails)
-
-
-def _fits(decision: Decision, finding: Finding, today: str) -> bool:
-    return (
-        decision.vulnerability in finding.ids
-        and fnmatchcase(finding.component.name, decision.component)
-        and not (decision.until and decision.until < today)
-    )
+    exception = next((each for each in fitting if isinstance(each, RiskException)), None)
+    return replace(finding, decision=decision, exception=exception, fails=fails and exception is None)
 
 
 def data(result: Result) -> list[dict[str, Any]]:
@@ -487,6 +426,7 @@ def data(result: Result) -> list[dict[str, Any]]:
             "because": each.because,
             "files": list(each.files),
             "decision": each.decision.model_dump(exclude_none=True) if each.decision else None,
+            "exception": each.exception.model_dump(exclude_none=True) if each.exception else None,
             "fails": each.fails,
         }
         for each in result.findings

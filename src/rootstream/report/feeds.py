@@ -5,6 +5,8 @@
 - NVD: answers of the CVE API 2.0, or its yearly files
 - CVE: records of format 5 in a ZIP archive or alone; only those of the kernel's CNA are used
 - KEV: CISA's catalog of known exploited vulnerabilities
+
+Only what the components of a system may need is kept, so that memory does not grow with the feeds.
 """
 
 from __future__ import annotations
@@ -14,17 +16,16 @@ import json
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rootstream.errors import UserError, Where
+from rootstream.formats import json_stream
+from rootstream.report import feed_archive, nvd
 
 MOST = 1 << 30  # bytes of a file
-MOST_RECORD = 16 << 20  # bytes of a record in an archive
-MOST_RECORDS = 5_000_000
-MOST_UNPACKED = 16 << 30  # bytes of all records of an archive
 MOST_LOOKED_AT = 100  # records of an archive that are parsed whatever they are, to tell its kind
 DAMAGED = (
     zipfile.BadZipFile,
@@ -38,6 +39,21 @@ DAMAGED = (
 )
 Record = Mapping[str, Any]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_LISTS = frozenset({"vulnerabilities"})
+_NAME = re.compile(rb'"name"\s*:\s*("(?:[^"\\]|\\.)*")')
+_DATED = re.compile(rb'"(?:modified|dateUpdated)"\s*:\s*"([0-9]{4}-[0-9]{2}-[0-9]{2})')
+_CVE = b"CVE_RECORD"
+_LINUX = b'"Linux"'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedFile:
+    """A file of a feed: where it is, and what it is called."""
+
+    path: Path
+    name: str
+    stored: str | None = None
+    """Day on which the project's store got it; None for one that is not from there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +64,32 @@ class FeedName:
     file: str
     sha256: str
     newest: str | None
+    stored: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked of feeds: source packages of Debian, ecosystems and names of OSV, products of CPEs."""
+
+    debian: frozenset[str] = frozenset()
+    osv: frozenset[tuple[str, str]] = frozenset()
+    nvd: frozenset[nvd.Product] = frozenset()
 
 
 @dataclass(slots=True)
 class Feeds:
-    """What feeds hold: `names` are those of each, with its newest day, where it has one.
+    """What feeds hold of what was asked: `names` are those of each, with its newest day, where it has one.
 
-    `debian` is by source package; `osv` by ecosystem and package; `nvd` and `cve` are records.
+    `debian` is by source package; `osv` by ecosystem and package; `nvd` and `cve` are records; `severities` are
+    NVD's, of all that it has one of.
     """
 
+    wanted: Wanted = field(default_factory=Wanted)
     names: list[FeedName] = field(default_factory=list)
     debian: dict[str, Record] = field(default_factory=dict)
     osv: dict[tuple[str, str], list[Record]] = field(default_factory=dict)
     nvd: list[Record] = field(default_factory=list)
+    severities: dict[str, str] = field(default_factory=dict)
     cve: list[Record] = field(default_factory=list)
     exploited: set[str] = field(default_factory=set)
     newest: str | None = None
@@ -76,62 +105,103 @@ class Feeds:
             self.newest = day
 
 
-def read(paths: Sequence[Path], wanted: frozenset[tuple[str, str]]) -> Feeds:
-    """Read feeds; of OSV only records on the `wanted` packages, each its ecosystem and name, are kept.
-
-    Raises `UserError` cannot-read, bad-feed.
-    """
-    found = Feeds()
-    for path in paths:
+def read(files: Sequence[FeedFile], wanted: Wanted) -> Feeds:
+    """Read feeds; only what is wanted is kept. Raises `UserError` cannot-read, bad-feed."""
+    found = Feeds(wanted=wanted)
+    for file in files:
         try:
             found.newest = None
-            kind = _archive(found, path, wanted) if zipfile.is_zipfile(path) else _file(found, path, wanted)
-            found.names.append(FeedName(kind=kind, file=path.name, sha256=_digest(path), newest=found.newest))
+            zipped = zipfile.is_zipfile(file.path)
+            kind, digest = _archive(found, file.path) if zipped else _file(found, file.path)
         except DAMAGED as error:
             if isinstance(error, OSError) and not isinstance(error, zipfile.BadZipFile):
                 raise UserError(
-                    "cannot-read", f"cannot be read: {error.strerror}", where=Where(path=path)
+                    "cannot-read", f"cannot be read: {error.strerror}", where=Where(path=file.path)
                 ) from error
-            raise _fault(path, f"is damaged: {error!s:.100}") from error
+            raise _fault(file.path, f"is damaged: {error!s:.100}") from error
+        found.names.append(
+            FeedName(kind=kind, file=file.name, sha256=digest, newest=found.newest, stored=file.stored)
+        )
     return found
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _file(found: Feeds, path: Path, wanted: frozenset[tuple[str, str]]) -> str:
+def _file(found: Feeds, path: Path) -> tuple[str, str]:
     if path.stat().st_size > MOST:
         raise _fault(path, f"has more than {MOST >> 20} MiB")
-    try:
-        data = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _fault(path, "is neither JSON nor a ZIP archive") from error
-    if isinstance(data, list):
-        kinds = {_record(found, each, wanted) for each in data} - {None}
-    else:
-        kinds = {_whole(found, data) or _record(found, data, wanted)} - {None}
-    return _one_kind(path, kinds)
+    whole = _Whole(found=found)
+    with path.open("rb") as file:
+        reader = json_stream.Reader(file, _LISTS)
+        try:
+            for entry in reader.entries():
+                whole.take(entry)
+        except (ValueError, RecursionError) as error:
+            raise _fault(path, "is neither JSON nor a ZIP archive") from error
+    return _one_kind(path, whole.kinds()), reader.sha256
 
 
-def _whole(found: Feeds, data: object) -> str | None:
-    """Take a file that is a feed by itself."""
-    if not isinstance(data, dict):
+@dataclass(slots=True, kw_only=True)
+class _Whole:
+    """A file of JSON, taken piece by piece: what it is only shows at its end."""
+
+    found: Feeds
+    head: dict[str, Any] = field(default_factory=dict)
+    of_records: set[str | None] = field(default_factory=set)
+    tracked: bool = False
+    scored: int = 0
+    other: int = 0
+    exploited: set[str] = field(default_factory=set)
+
+    def take(self, entry: json_stream.Entry) -> None:
+        if entry.key is None:
+            self.of_records.add(_record(self.found, entry.value))
+        elif entry.item:
+            self._vulnerability(entry.value)
+        elif isinstance(entry.value, dict) and _is_tracked(entry.value):
+            self.tracked = True
+            if entry.key in self.found.wanted.debian:
+                self.found.debian[entry.key] = entry.value
+        else:
+            self.head[entry.key] = entry.value
+
+    def _vulnerability(self, value: object) -> None:
+        if isinstance(value, dict) and "cve" in value:
+            self.scored += 1
+            if isinstance(value["cve"], dict):
+                _scored(self.found, value["cve"])
+            return
+        self.other += 1
+        if isinstance(value, dict):
+            self.exploited.add(str(value.get("cveID")))
+
+    def kinds(self) -> set[str]:
+        """Return the kinds of feeds that it is; it should be one."""
+        kinds = self.of_records | ({"Debian"} if self.tracked else set())
+        if isinstance(self.head.get("vulnerabilities"), list):
+            kinds.add(self._list())
+        elif self.head and not self.tracked:
+            kinds.add(_record(self.found, self.head))
+        elif self.head:
+            kinds.add("something else")
+        return {each for each in kinds if each is not None}
+
+    def _list(self) -> str | None:
+        if "catalogVersion" in self.head and not self.scored:
+            self.found.dated(self.head.get("dateReleased"))
+            self.found.exploited |= self.exploited
+            return "KEV"
+        if not self.other:
+            self.found.dated(self.head.get("timestamp"))
+            return "NVD"
         return None
-    rows = data.get("vulnerabilities")
-    if isinstance(rows, list) and "catalogVersion" in data:
-        found.dated(data.get("dateReleased"))
-        found.exploited.update(str(each.get("cveID")) for each in rows if isinstance(each, dict))
-        return "KEV"
-    if isinstance(rows, list) and all(isinstance(each, dict) and "cve" in each for each in rows):
-        found.dated(data.get("timestamp"))
-        found.nvd += [each["cve"] for each in rows if isinstance(each["cve"], dict)]
-        return "NVD"
-    if data and all(isinstance(each, dict) and _is_tracked(each) for each in data.values()):
-        found.debian.update(data)
-        return "Debian"
-    return None
+
+
+def _scored(found: Feeds, record: Record) -> None:
+    """Take a record of NVD: its severity, and all of it where it is about a product that is wanted."""
+    severity = nvd.severity(record)
+    if severity is not None:
+        found.severities[str(record.get("id"))] = severity
+    if found.wanted.nvd and not found.wanted.nvd.isdisjoint(nvd.products(record)):
+        found.nvd.append(record)
 
 
 def _is_tracked(package: Record) -> bool:
@@ -140,7 +210,7 @@ def _is_tracked(package: Record) -> bool:
     return isinstance(first, dict) and isinstance(first.get("releases"), dict)
 
 
-def _record(found: Feeds, data: object, wanted: frozenset[tuple[str, str]]) -> str | None:
+def _record(found: Feeds, data: object) -> str | None:
     if not isinstance(data, dict):
         return None
     if data.get("dataType") == "CVE_RECORD":
@@ -157,7 +227,7 @@ def _record(found: Feeds, data: object, wanted: frozenset[tuple[str, str]]) -> s
         package = each.get("package") if isinstance(each, dict) else None
         if isinstance(package, dict):
             key = (str(package.get("ecosystem")), str(package.get("name")))
-            if key in wanted and data not in found.osv.get(key, ()):
+            if key in found.wanted.osv and data not in found.osv.get(key, ()):
                 found.osv.setdefault(key, []).append(data)
     return "OSV"
 
@@ -169,48 +239,42 @@ def _is_of_linux(data: Record) -> bool:
     return any(isinstance(each, dict) and each.get("product") == "Linux" for each in rows)
 
 
-def _archive(found: Feeds, path: Path, wanted: frozenset[tuple[str, str]]) -> str:
+def _archive(found: Feeds, path: Path) -> tuple[str, str]:
+    """Take an archive: the records that may be wanted and the first ones are parsed, of others the day is read."""
     kinds = set()
-    for data in _members(path, _naming(wanted)):
-        kinds.add(_record(found, data, wanted))
-    return _one_kind(path, kinds - {None})
+    names = frozenset(name.encode() for _, name in found.wanted.osv)
+    for number, text in enumerate(feed_archive.texts(path)):
+        if number >= MOST_LOOKED_AT and not _may_be_wanted(text, names):
+            dated = _DATED.search(text)
+            found.dated(dated.group(1).decode() if dated else None)
+            continue
+        try:
+            kinds.add(_record(found, json.loads(text)))
+        except RecursionError as error:
+            raise ValueError("nested too deeply") from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _one_kind(path, {each for each in kinds if each is not None}), digest
 
 
-def _naming(wanted: frozenset[tuple[str, str]]) -> re.Pattern[bytes]:
-    """Return what a record must hold to be worth parsing: a name, or what a name may be hidden behind."""
-    names = (re.escape(f'"{name}"'.encode()) for _, name in sorted(wanted))
-    return re.compile(b"|".join([rb"CVE_RECORD", rb"\\[/u]", *names]))
+def _may_be_wanted(text: bytes, names: frozenset[bytes]) -> bool:
+    """Say whether a record may name a package that is wanted, or be the kernel's; in doubt, it does."""
+    if _CVE in text:
+        return _LINUX in text
+    for quoted in _NAME.findall(text):
+        if quoted[1:-1] in names:
+            return True
+        if b"\\" in quoted and json.loads(quoted).encode(errors="replace") in names:
+            return True
+    return False
 
 
-def _members(path: Path, naming: re.Pattern[bytes]) -> Iterator[object]:
-    """Give the JSON of the records of an archive that may be wanted, and of the first ones; pass others over."""
-    unpacked = 0
-    given = 0
-    with zipfile.ZipFile(path) as archive:
-        members = archive.infolist()
-        if len(members) > MOST_RECORDS:
-            raise _fault(path, f"has more than {MOST_RECORDS} files")
-        for member in members:
-            if not member.filename.endswith(".json"):
-                continue
-            with archive.open(member) as file:
-                text = file.read(MOST_RECORD + 1)
-            unpacked += len(text)
-            if len(text) > MOST_RECORD or unpacked > MOST_UNPACKED:
-                raise _fault(path, f"unpacks to too much: {member.filename!r:.100}")
-            if given >= MOST_LOOKED_AT and not naming.search(text):
-                continue
-            given += 1
-            try:
-                yield json.loads(text)
-            except RecursionError as error:
-                raise ValueError("nested too deeply") from error
-
-
-def _one_kind(path: Path, kinds: set[str | None]) -> str:
-    names = sorted(str(each) for each in kinds)
-    if len(names) != 1:
-        raise _fault(path, "is not a feed of Debian, OSV, NVD, CVE or KEV" if not names else f"mixes {names}")
+def _one_kind(path: Path, kinds: set[str]) -> str:
+    names = sorted(kinds)
+    if len(names) != 1 or names == ["something else"]:
+        raise _fault(
+            path, "mixes " + ", ".join(names) if names else "is not a feed of Debian, OSV, NVD, CVE or KEV"
+        )
     return names[0]
 
 

@@ -12,11 +12,16 @@ from typing import Any
 
 from rootstream.boot.checks.runner import Result as Case
 from rootstream.boot.junit import Suite, junit
+from rootstream.description import vex
 from rootstream.description.audit import Audit, Decision
+from rootstream.description.yaml_nodes import MAX_BYTES
 from rootstream.errors import UserError
+from rootstream.host import nofollow
 from rootstream.project.project import Project
 from rootstream.report import audit as auditing
-from rootstream.report import components, feeds, inventory
+from rootstream.report import components, feed_store, feeds, inventory, rulings
+from rootstream.report.feeds import FeedFile
+from rootstream.report.rulings import Ruling
 from rootstream.verbs import report
 
 _DOCUMENTS = uuid.UUID("c8c2d7d4-5a2e-5c80-9c1b-8d2a3c0f5e77")
@@ -30,6 +35,8 @@ class Audited:
     result: auditing.Result
     feeds: tuple[feeds.FeedName, ...]
     today: str
+    not_stored: str | None = None
+    """Why the feeds could not be stored."""
 
     @property
     def failed(self) -> bool:
@@ -43,8 +50,11 @@ class Audited:
     def _lines(self) -> Iterator[str]:
         for feed in self.feeds:
             dated = f"newest entry {feed.newest}" if feed.newest else "without a date"
+            dated += f", stored {feed.stored}" if feed.stored else ""
             old = "; FAIL: too old" if feed.file in self.result.old else ""
             yield f"feed {feed.kind}: {feed.file} SHA-256 {feed.sha256}, {dated}{old}"
+        if self.not_stored:
+            yield f"warning: feeds are not stored for the next audit: {self.not_stored}"
         for each in self.result.findings:
             version = f" {each.component.version}" if each.component.version else ""
             words = [each.severity, *(["known to be exploited"] if each.exploited else [])]
@@ -53,14 +63,17 @@ class Audited:
             if each.decision:
                 told = each.decision
                 yield f"      {told.status}: {told.reason} ({told.author}, {told.date})"
+            if each.exception:
+                accepted = each.exception
+                yield f"      accepted until {accepted.until}: {accepted.reason} ({accepted.author})"
         for name, reason in self.result.skipped:
             yield f"not certain  {name}: {reason}"
         for each_system in self.system.unknown:
             yield f"not looked at  {each_system}"
-        for told in self.result.expired:
-            yield f"expired decision  {told.vulnerability} {told.component}: until {told.until}"
-        for told in self.result.unused:
-            yield f"unused decision  {told.vulnerability} {told.component}"
+        for ruling in self.result.expired:
+            yield f"warning: {_ruled(ruling)} no longer counts: its last day was {ruling.entry.until}"
+        for ruling in self.result.unused:
+            yield f"warning: {_ruled(ruling)} fits nothing that these feeds know of {self.system.target}"
         decided = sum(each.decision is not None for each in self.result.findings)
         counts = (len(self.result.findings), decided, len(self.result.failures), len(self.result.skipped))
         yield "{} vulnerabilities, {} decided, {} failures; {} components not certain".format(*counts)
@@ -75,8 +88,8 @@ class Audited:
             "vulnerabilities": auditing.data(self.result),
             "not_certain": [{"component": name, "reason": reason} for name, reason in self.result.skipped],
             "not_looked_at": list(self.system.unknown),
-            "expired_decisions": [each.vulnerability for each in self.result.expired],
-            "unused_decisions": [each.vulnerability for each in self.result.unused],
+            "expired_decisions": [_named(each) for each in self.result.expired],
+            "unused_decisions": [_named(each) for each in self.result.unused],
         }
         return json.dumps(told, indent=1) + "\n"
 
@@ -140,39 +153,91 @@ class Audited:
         return (json.dumps(told, indent=1) + "\n").encode()
 
 
+def _ruled(ruling: Ruling) -> str:
+    place = f"{ruling.where}: " if ruling.where else ""
+    kind = "decision" if isinstance(ruling.entry, Decision) else "exception"
+    return f"{place}the {kind} on {ruling.entry.vulnerability} of {ruling.entry.component}"
+
+
+def _named(ruling: Ruling) -> dict[str, Any]:
+    where = ruling.where
+    return {
+        "vulnerability": ruling.entry.vulnerability,
+        "component": ruling.entry.component,
+        "file": where.path.name if where else None,
+        "line": where.line if where else None,
+    }
+
+
 def _statement(decision: Decision) -> dict[str, Any]:
     """Return the words of a statement: OpenVEX wants a justification or the reason of what is not affected."""
-    found: dict[str, Any] = {"status": decision.status}
+    until = f", until {decision.until}" if decision.until else ""
+    found: dict[str, Any] = {"status": decision.status, "status_notes": f"Decided by {decision.author}{until}."}
     if decision.status == "not_affected":
         found["impact_statement"] = decision.reason
         found |= {"justification": decision.justification} if decision.justification else {}
     elif decision.status == "affected":
         found["action_statement"] = decision.reason
     else:
-        found["status_notes"] = decision.reason
+        found["status_notes"] = f"{decision.reason} {found['status_notes']}"
     return found
 
 
 def audit(project: Project, wanted: tuple[str, ...], paths: tuple[Path, ...], now: float) -> Audited:
-    """Return what feeds know of a system in out/; `now` is in seconds since 1970.
+    """Return what feeds know of a system in out/, those that are stored if none is given.
 
-    Raises `UserError` no-feed, cannot-read, bad-feed, and as `report.target` and `components.find` do.
+    `now` is in seconds since 1970. Feeds that are given are stored. Raises `UserError` no-feed, cannot-read,
+    bad-feed, bad-feed-store, feed-changed, `Problems` of vex.yaml, and as `report.target` and `components.find`.
     """
-    if not paths:
+    target = report.target(project, wanted)
+    files = tuple(FeedFile(path=each, name=each.name) for each in paths) or feed_store.kept(project)
+    if not files:
         raise UserError(
             "no-feed",
-            "no feed of vulnerabilities is given",
+            "no feed of vulnerabilities is given, and none is stored",
             hint="Download one, and name it: `--feed debian.json`. docs/how-to/audit.md says where they are.",
         )
-    target = report.target(project, wanted)
     folder = project.out(target)
     data, listed = components.find(folder)
     known = inventory.read(listed, files=False) if listed else None
     system = components.system(data, known, folder / "manifest.json")
-    policy = Audit()
-    if project.kind != "plain":
-        policy = next(each.system.audit for each in project.read().systems if each.target == target)
-    found = feeds.read(paths, auditing.wanted(system))
+    policy, rules = _rules(project, target)
+    found = feeds.read(files, auditing.wanted(system))
+    feed_store.require_whole(files, found.names)
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
-    result = auditing.audit(system, found, policy, today)
-    return Audited(system=system, result=result, feeds=tuple(found.names), today=today)
+    result = auditing.audit(system, found, policy, today, rules)
+    not_stored = _store(project, paths, found, today)
+    return Audited(system=system, result=result, feeds=tuple(found.names), today=today, not_stored=not_stored)
+
+
+def _rules(project: Project, target: str) -> tuple[Audit, list[Ruling]]:
+    """Return the policy of a system, and what was decided in system.yaml and in vex.yaml."""
+    policy, rules = Audit(), []
+    names: tuple[str, ...] = ()
+    if project.kind != "plain":
+        described = next(each for each in project.read().systems if each.target == target)
+        policy = described.system.audit
+        rules = rulings.of_policy(policy, project.description, described.lines)
+        names = project.read().names()
+    path = project.folder / vex.FILE
+    try:
+        content = nofollow.read_bytes(project.folder, path, most=MAX_BYTES + 1)
+    except FileNotFoundError:
+        return policy, rules
+    placed = (each for each in vex.load(content, path, names) if each.is_about(target))
+    return policy, [*rules, *(Ruling(entry=each.decision, where=each.where) for each in placed)]
+
+
+def _store(project: Project, paths: tuple[Path, ...], found: feeds.Feeds, today: str) -> str | None:
+    """Store the feeds that were given; return why that was not possible. Raises `UserError` feed-changed."""
+    if not paths:
+        return None
+    try:
+        feed_store.keep(project, paths, found.names, today)
+    except UserError as error:
+        if error.reason == "feed-changed":
+            raise
+        return str(error)
+    except OSError as error:
+        return str(error.strerror)
+    return None

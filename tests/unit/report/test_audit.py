@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from rootstream.description.audit import Audit, Decision
+from rootstream.description.audit import Audit, Decision, RiskException
 from rootstream.errors import UserError
-from rootstream.report import audit, components, feeds, inventory
+from rootstream.report import audit, components, feed_archive, feeds, inventory
+from rootstream.report.feeds import FeedFile, Feeds, Wanted
 from tests.unit.report.exports import BUILDROOT, DEBIAN, HELLO, INVENTORY, deb, export, packages
 
 TODAY = "2026-12-01"
@@ -59,6 +60,10 @@ def cna(*versions: dict[str, str], default: str = "affected") -> dict[str, Any]:
     return {"dataType": "CVE_RECORD", "cveMetadata": metadata, "containers": containers}
 
 
+def read(path: Path, wanted: Wanted) -> Feeds:
+    return feeds.read([FeedFile(path=path, name=path.name)], wanted)
+
+
 def audited(
     folder: Path,
     told: dict[str, Any],
@@ -74,7 +79,12 @@ def audited(
     data, found = components.find(place)
     known = inventory.read(found) if found else None
     system = components.system(data, known, place / "manifest.json")
-    return audit.audit(system, feeds.read(paths, audit.wanted(system)), policy or Audit(), TODAY)
+    return audit.audit(
+        system,
+        feeds.read([FeedFile(path=each, name=each.name) for each in paths], audit.wanted(system)),
+        policy or Audit(),
+        TODAY,
+    )
 
 
 def ids(found: audit.Result) -> dict[str, list[str]]:
@@ -239,6 +249,11 @@ def decision(**more: Any) -> Decision:  # noqa: ANN401
     return Decision(**words)
 
 
+def exception(**more: Any) -> RiskException:  # noqa: ANN401
+    words = {"vulnerability": "CVE-2026-9", "reason": "r", "author": "a", "until": TODAY, **more}
+    return RiskException(**words)
+
+
 @pytest.mark.parametrize(
     ("given", "fails", "unused", "expired"),
     [
@@ -258,6 +273,23 @@ def test_decisions(tmp_path: Path, given: Decision, *, fails: bool, unused: int,
     policy = Audit(fail_on="medium", decisions=(given,))
     found = audited(tmp_path, DEBIAN, record, policy=policy)
     assert [each.fails for each in found.findings] == [fails]
+    assert (len(found.unused), len(found.expired)) == (unused, expired)
+
+
+@pytest.mark.parametrize(
+    ("given", "fails", "unused", "expired"),
+    [
+        (exception(), False, 0, 0),
+        (exception(until="2026-11-30"), True, 0, 1),
+        (exception(component="other"), True, 1, 0),
+    ],
+)
+def test_exceptions_are_accepted_for_a_time(
+    tmp_path: Path, given: RiskException, *, fails: bool, unused: int, expired: int
+) -> None:
+    record = osv("my-wheel", "PyPI", {"introduced": "0"}, database_specific={"severity": "CRITICAL"})
+    found = audited(tmp_path, DEBIAN, record, policy=Audit(exceptions=(given,)))
+    assert [(each.fails, each.exception is None) for each in found.findings] == [(fails, fails)]
     assert (len(found.unused), len(found.expired)) == (unused, expired)
 
 
@@ -282,9 +314,59 @@ def test_archives_of_records(tmp_path: Path) -> None:
             archive.writestr(f"{number}.json", json.dumps(osv("other", "PyPI", {"introduced": "0"})))
         archive.writestr("x/GHSA-1.json", json.dumps(osv("my-wheel", "PyPI", {"introduced": "0"})))
         archive.writestr("README", "text")
-    found = feeds.read([path], frozenset({("PyPI", "my-wheel")}))
+    found = read(path, Wanted(osv=frozenset({("PyPI", "my-wheel")})))
     assert [(each.kind, each.file, each.newest) for each in found.names] == [("OSV", "all.zip", "2026-01-01")]
     assert {key: len(rows) for key, rows in found.osv.items()} == {("PyPI", "my-wheel"): 1}
+
+
+def test_the_newest_day_is_known_of_records_that_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(200):
+            record = osv("other", "PyPI", modified=f"2026-{1 + number // 28:02}-01T00:00:00Z")
+            archive.writestr(f"{number}.json", json.dumps(record))
+    assert read(path, Wanted()).names[0].newest == "2026-08-01"
+
+
+def test_names_are_found_however_json_writes_them(tmp_path: Path) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_BZIP2) as archive:
+        for number in range(200):
+            archive.writestr(f"{number}.json", json.dumps(osv("other", "Go", {"introduced": "0"})))
+        text = json.dumps(osv("golang.org/x/sys", "Go", {"introduced": "0"})).replace("/", "\\/")
+        archive.writestr("x.json", text)
+    assert list(read(path, Wanted(osv=frozenset({("Go", "golang.org/x/sys")}))).osv) == [
+        ("Go", "golang.org/x/sys")
+    ]
+
+
+@pytest.mark.parametrize("damage", ["content", "place", "length"])
+def test_damaged_archives(tmp_path: Path, damage: str) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.json", json.dumps(osv("other", "PyPI", id=f"GHSA-{number}")))
+    data = bytearray(path.read_bytes())
+    directory = data.index(b"PK\x01\x02")
+    if damage == "content":
+        data[60] ^= 0x55
+    elif damage == "place":
+        data[directory + 42] ^= 1
+    else:
+        data[directory + 20] ^= 4
+    path.write_bytes(data)
+    with pytest.raises(UserError) as caught:
+        read(path, Wanted())
+    assert caught.value.reason == "bad-feed"
+
+
+def test_an_archive_that_unpacks_to_too_much(tmp_path: Path) -> None:
+    path = tmp_path / "all.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("0.json", b" " * (feed_archive.MOST_RECORD + 1))
+    with pytest.raises(UserError) as caught:
+        read(path, Wanted())
+    assert "unpacks to too much" in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -305,7 +387,7 @@ def test_archives_of_records(tmp_path: Path) -> None:
 def test_files_that_are_no_feeds(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "feed").write_bytes(content)
     with pytest.raises(UserError) as caught:
-        feeds.read([tmp_path / "feed"], frozenset())
+        read(tmp_path / "feed", Wanted())
     assert caught.value.reason == "bad-feed"
     assert caught.value.where is not None
 

@@ -255,6 +255,7 @@ def test_audit(run: Run, folder: Path, tmp_path: Path) -> None:
     status, text = run(*words, "--feed", str(known), "--vex", str(tmp_path / "vex.json"))
     assert (status, "not_affected: not built in (Jane, 2026-12-01)" in text) == (0, True)
     (statement,) = json.loads((tmp_path / "vex.json").read_text())["statements"]
+    assert statement["status_notes"] == "Decided by Jane."
     assert (statement["vulnerability"]["name"], statement["status"]) == ("CVE-2026-2", "not_affected")
     assert statement["products"][0]["subcomponents"][0]["@id"].startswith("pkg:deb/debian/busybox@")
 
