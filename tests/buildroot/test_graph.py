@@ -12,6 +12,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -223,6 +224,62 @@ def test_a_file_that_is_looked_for_without_being_named_is_found(project: Path, r
     (project / "external" / "board" / "two").unlink()
     assert built(project, run) == set()  # what was built before is in the cache
     assert "two" not in (project / "out" / "box" / "other").read_text().splitlines()
+    rules.write_text(before)
+
+
+def test_a_download_is_fetched_only_to_be_built(project: Path, run: Command, tmp_path: Path) -> None:
+    mirror, word = tmp_path / "mirror", uuid.uuid4().hex
+    mirror.mkdir()
+    tarball = mirror / "fetched-1.tar.gz"
+    (tmp_path / "fetched-1").mkdir()
+    (tmp_path / "fetched-1" / "text").write_text(f"{word}\n")
+    with tarfile.open(tarball, "w:gz") as archive:
+        archive.add(tmp_path / "fetched-1", "fetched-1")
+    folder = project / "external" / "package" / "fetched"
+    folder.mkdir()
+    (folder / "Config.in").write_text(test_rebuild.CONFIG.format(name="FETCHED", lower="fetched"))
+    (folder / "fetched.hash").write_text(f"sha256  {sha256(tarball.read_bytes()).hexdigest()}  {tarball.name}\n")
+    rules = test_rebuild.PACKAGE.format(name="FETCHED", version=1, lower="fetched", needs="")
+    rules = rules.replace("$(BR2_EXTERNAL_TESTS_PATH)/package/fetched/source", mirror.as_uri())
+    rules = rules.replace("FETCHED_SITE_METHOD = local\n", "FETCHED_SOURCE = fetched-1.tar.gz\n")
+    (folder / "fetched.mk").write_text(rules)
+    external = project / "external" / "Config.in"
+    place = "$BR2_EXTERNAL_TESTS_PATH/package/fetched/Config.in"
+    test_rebuild.append(external, f'source "{place}"\n')
+    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_FETCHED=y\n")
+    assert "fetched" in built(project, run)
+    assert word in (project / "out" / "box" / "fetched").read_text()
+    clone, nowhere = tmp_path / "clone", {"BR2_DL_DIR": str(tmp_path / "empty")}
+    shutil.copytree(project, clone, ignore=shutil.ignore_patterns("out", ".rootstream"))
+    mirror.rename(tmp_path / "gone")
+    done = run("build", cwd=clone, env=nowhere)
+    assert word in (clone / "out" / "box" / "fetched").read_text()
+    assert not [*(tmp_path / "empty").rglob("*.tar.gz")]
+    assert "fetching" not in done.stderr
+    test_rebuild.append(folder / "fetched.mk", "# built again\n")
+    done = run("build", cwd=project, check=False, env=nowhere)
+    assert done.returncode == 2
+    assert "the sources of these packages were not found: fetched" in done.stderr
+    (tmp_path / "gone").rename(mirror)
+    assert "fetched" in built(project, run)
+    told = run("show", "--why", "fetched", cwd=project).stdout
+    assert told.startswith("box: nothing of it has changed")
+    shutil.rmtree(folder)
+    external.write_text(external.read_text().replace(f'source "{place}"\n', ""))
+
+
+def test_a_file_elsewhere_that_rules_name_is_there(project: Path, run: Command, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "word"
+    elsewhere.write_text("of elsewhere\n")
+    rules = project / "external" / "package" / "other" / "other.mk"
+    before = rules.read_text()
+    takes = f"define OTHER_BUILD_CMDS\n\tcat {elsewhere} >> $(@D)/text\n"
+    rules.write_text(before.replace("define OTHER_BUILD_CMDS\n", takes))
+    built(project, run)
+    assert "of elsewhere" in (project / "out" / "box" / "other").read_text()
+    elsewhere.write_text("another word\n")
+    assert built(project, run) == {"other"}
+    assert "another word" in (project / "out" / "box" / "other").read_text()
     rules.write_text(before)
 
 

@@ -71,6 +71,7 @@ def _project_conf(plan: Plan) -> dict[str, Json]:
         },
         "environment-nocache": ["JOBS"],
         "sandbox": {"build-os": "linux"},
+        **({"aliases": dict(plan.aliases)} if plan.aliases else {}),
         # Of the user's terminal: BuildStream takes it from its own environment, and only for shells.
         "shell": {"environment": {"TERM": "$TERM"}},
     }

@@ -30,6 +30,7 @@ from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
+from rootstream.verbs import shared_cache
 
 # What is kept of a system's last answer and build, beside info.json.
 DIFFERENT, READ, MADE = "different.json", "read.json", "made.json"
@@ -127,6 +128,14 @@ class Graph:
         packages = (each for ref in self.base.refs.values() for each in ref)
         return reasons.record(draft, key, {each["name"]: each["version"] for each in packages})
 
+    def fetch(self, images: Element) -> None:
+        """Fetch what those packages are made from that are in no cache."""
+        whole = (images.name,) if not self.hidden.secrets else tuple(each.element for each in images.builds_with)
+        built = shared_cache.to_build(self.engine, self.folder, whole, self.report)
+        names = [name for name in info.known(self.ready.workspace) if elements.element_of(name) in built]
+        if names:
+            fetching.bring(self.ready.workspace, names, self.report)
+
     def made(self, images: Element, into: Path) -> None:
         """Build what the images are made of, and make them: the new folder `into` gets the one that has them.
 
@@ -177,7 +186,7 @@ def build(system: System) -> Path:
     graph = _opened(system, identity)
     different = _asked(graph)
     space = graph.ready.workspace
-    fetching.rest(space, fetching.by_hash(space, report).packages, report)
+    fetching.bring(space, inputs.unpinned(space), report)
     for package, needs in sorted(different.items()):
         for variable in needs.get("whole", [])[:1]:
             text = f"{package} is built with the whole tree: without it, {variable} would be different"
@@ -203,7 +212,15 @@ def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) 
     for _ in range(_ROUNDS):
         draft = graph.write_system(different)
         shutil.rmtree(scratch / "files", ignore_errors=True)
-        graph.made(draft.elements[elements.IMAGES], scratch / "files")
+        images = draft.elements[elements.IMAGES]
+        try:
+            graph.fetch(images)
+            graph.made(images, scratch / "files")
+        except UserError as error:
+            if error.reason != "fetch-failed":  # a server that had a package has gone: it is built here
+                raise
+            fetching.bring(graph.ready.workspace, info.packages(graph.ready.workspace), graph.report)
+            graph.made(images, scratch / "files")
         missed = json.loads(nofollow.read_bytes(scratch, scratch / "files" / elements.MISSED))
         space = graph.ready.workspace
         new = lookups.keep(space, lookups.there(space, graph.places, missed))
@@ -277,6 +294,7 @@ def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
     different = _asked(graph)
     draft = elements.Draft()
     space = graph.ready.workspace
+    fetching.bring(space, info.packages(space), graph.report)
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, different)
     elements.system(draft, gathered)
     elements.listings(draft, gathered)
@@ -285,11 +303,11 @@ def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def fetch(system: System) -> tuple[tuple[str, Path], ...]:
-    """Fetch all that a system is built from; return the downloads by their paths on a mirror of Buildroot's."""
+    """Fetch what all of a system is made from; return the downloads by their paths on a mirror of Buildroot's."""
     graph = _opened(system)
     _asked(graph)
-    space, report = graph.ready.workspace, system.report
-    fetching.rest(space, fetching.by_hash(space, report).packages, report)
+    space = graph.ready.workspace
+    fetching.bring(space, info.packages(space), system.report)
     return fetching.files(space)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rootstream.description import user_file
 from rootstream.description.model import Description
 from rootstream.engine import ElementState, Engine, Remote, Workers
+from rootstream.engine.elements import required
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
 
@@ -81,6 +82,21 @@ def look(engine: Engine, project: Path, states: Sequence[ElementState]) -> Looke
     except (OSError, ValueError) as error:
         servers |= {each.name: str(error) for each in live}
     return Looked(there=there, servers=servers)
+
+
+def to_build(engine: Engine, project: Path, targets: Sequence[str], report: Reporter) -> tuple[str, ...]:
+    """Return the elements that a build of targets makes, which are neither here nor on a server that answers."""
+    states = engine.show(project, targets)
+    there: Mapping[str, str] = {}
+    absent = [each for each in states if each.state != "cached"]
+    live = engine.usable(report) if absent else ()
+    if live:
+        from rootstream.engine import remote_artifacts  # noqa: PLC0415  (only who has a cache waits for it)
+
+        with contextlib.suppress(OSError, ValueError):  # what cannot be asked is found out by the build
+            there = remote_artifacts.on_servers(project, absent, live)
+    known = [replace(each, state="cached") if each.name in there else each for each in states]
+    return tuple(each.name for each in required(known, targets) if each.state != "cached")
 
 
 @contextlib.contextmanager

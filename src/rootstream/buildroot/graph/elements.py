@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 from rootstream.buildroot import info
 from rootstream.buildroot.graph import linking, places, staging
@@ -30,7 +31,7 @@ BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
 ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
 # What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
 Different = Mapping[str, Mapping[str, list[str]]]
-LINKED = "linked"
+LINKED, DOWNLOAD = "linked", "download"
 _KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 # As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
 ENVIRONMENT = {
@@ -77,6 +78,8 @@ class Draft:
     linked: dict[str, Path] = field(default_factory=dict)
     from_here: dict[str, Linked] = field(default_factory=dict)
     """What elements have of this machine, by where it is in the sandbox."""
+    aliases: dict[str, str] = field(default_factory=dict)
+    """Where downloads are, by the name that they have in elements."""
 
     def add(self, element: Element) -> str:
         """Add an element and return its name."""
@@ -103,7 +106,7 @@ class Draft:
 
     def plan(self, refs: Mapping[str, object]) -> Plan:
         """Return the plan."""
-        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs)
+        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs, aliases=self.aliases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +124,11 @@ class Inputs:
     """What the elements are made of.
 
     `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
-    files and folders of this machine that a package's rules name, by their places in the sandbox; `downloads` are
-    those of each package by their path; `kept` says what stays of build folders (additions.py). `for_images` is
-    what only images are made from, `toolchain` an external one, `override` Buildroot's local.mk; `requests` are
-    what packages with a configuration of their own are asked for.
+    files and folders of this machine that a package's rules name, by their places in the sandbox. `downloads` are
+    those of each package by their path in the folder `downloaded`: the SHA-256, or the file where none is known.
+    `kept` says what stays of build folders (additions.py). `for_images` is what only images are made from,
+    `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what packages with a configuration
+    of their own are asked for.
     """
 
     trees: staging.Trees
@@ -132,7 +136,8 @@ class Inputs:
     packages: Mapping[str, BuildrootPackage]
     different: Different
     files: Mapping[str, Mapping[str, Path]]
-    downloads: Mapping[str, Mapping[str, Path]]
+    downloads: Mapping[str, Mapping[str, Path | str]]
+    downloaded: Path
     kept: Mapping[str, str]
     for_images: Mapping[str, Path]
     toolchain: Mapping[str, Path]
@@ -231,7 +236,7 @@ def proof(
             inner, outer = trees.paths(parts)
             draft.written[f"{folder}/{name}.{level}"] = parts.config.encode("utf-8", "surrogateescape")
             told[name][level] = {
-                "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *files.get(name, ())],
+                "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
                 "empty": [f"{TREE}/{path}" for path in parts.empty],
                 "config": f"{SOURCE}/{name}.{level}",
             }
@@ -242,6 +247,11 @@ def proof(
     compare = f"{programs.command('buildroot.variables')} {' '.join(words)} {make(trees)}"
     text = "What packages need the whole tree for"
     return _built(draft, PROOF, text, names, (INFO,), compare, f"rm {OUTPUT}/{ANSWER}")
+
+
+def _below_root(paths: Iterable[str]) -> Iterator[str]:
+    """Yield those of some paths that can be withheld; what is elsewhere is where it is on this machine."""
+    return (path for path in paths if path.startswith(f"{places.ROOT}/"))
 
 
 def _externals(draft: Draft, trees: staging.Trees) -> str:
@@ -340,12 +350,24 @@ def _package(
         NOTING + make(inputs.trees, quoted),
         f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build} --missed {LOOKED_FOR}{kept}",
     )
-    sources = []
-    for path, file in inputs.downloads.get(name, {}).items():
-        draft.linked[f"downloads-{name}/{path}"] = file
-        sources = [local(f"{LINKED}/downloads-{name}", directory="dl")]
+    sources = _downloads(draft, name, inputs)
     text, lower = f"{name} {package.version}", (element_of(each) for each in below)
     _built(draft, element_of(name), text, staged, lower, *commands, sources=sources)
+
+
+def _downloads(draft: Draft, name: str, inputs: Inputs) -> list[Source]:
+    """Return the downloads of a package as sources: a file with a known digest is only fetched to be built."""
+    draft.aliases[DOWNLOAD] = f"{inputs.downloaded.as_uri()}/"
+    sources: dict[str, Source] = {}
+    for path, each in inputs.downloads.get(name, {}).items():
+        if isinstance(each, Path):
+            draft.linked[f"downloads-{name}/{path}"] = each
+            sources[""] = local(f"{LINKED}/downloads-{name}", directory="dl")
+            continue
+        folder, _, filename = path.rpartition("/")
+        words = {"url": f"{DOWNLOAD}:{quote(path)}", "ref": each, "filename": filename}
+        sources[path] = Source(kind="remote", words=words, locked=False, directory=f"dl/{folder}")
+    return list(sources.values())
 
 
 def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs: Inputs) -> tuple[str, ...]:
@@ -425,9 +447,8 @@ def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
     own = [each for each in draft.elements if each.startswith("files-") or each in (WHOLE, RULES)]
     whole = draft.link(WHOLE, "tree", {TREE: inputs.trees.tree})
     names = [each for each in dict.fromkeys((whole, *own, *parts)) if not each.startswith(("tree-", "empty-"))]
-    sources = [
-        local(f"{LINKED}/downloads-{name}", directory="dl") for name, each in inputs.downloads.items() if each
-    ]
+    several = [each for name in inputs.downloads for each in _downloads(draft, name, inputs)]
+    sources = list({json.dumps(dict(each.words)): each for each in several}.values())  # linux-headers has linux's
     text = "What Buildroot's make gives of the same"
     commands = (begin(), make(inputs.trees), *listed)
     _built(draft, BY_MAKE, text, names, (), *commands, sources=sources)

@@ -15,6 +15,7 @@ from rootstream.buildroot.graph import lookups, places, private, staging
 from rootstream.buildroot.graph.elements import Different, Inputs, Requests
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.info import BuildrootPackage
+from rootstream.buildroot.sources import downloads, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.files import paths_of
 from rootstream.description.layers import PythonLayer
@@ -113,6 +114,7 @@ def gather(
         different=different,
         files={name: each for name, each in files.items() if each},
         downloads={name: dict(_downloads(space, each)) for name, each in packages.items()},
+        downloaded=space.caches.downloads,
         kept=_kept(known, packages, told, config_values(hidden.config, "")),
         for_images={
             **dict(_for_images(space, known, hidden.secrets)),
@@ -143,16 +145,33 @@ def _files(
     """Yield files and folders that a package's rules name, by where they are in the sandbox."""
     own = {Path(known.here(package.folder)), space.tree / package.folder}
     patches = (Path(each) for each in (*package.patches, *package.hashes))
+    fetched = {path.resolve() for path in unhashed.local_files(space, (package.name,))}
     for path in (*outside.of_rules(space, variables), *outside.sources(space, variables), *patches):
         full = space.tree / path
-        if full.exists() and not any(full.is_relative_to(each) for each in own):
+        if not full.exists() or full.resolve() in fetched:
+            continue
+        if not any(full.is_relative_to(each) for each in own):
             yield known.inside(str(full)), full
 
 
-def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, Path]]:
-    for source, _ in package.downloads:
-        path = f"{package.download_folder}/{source.rpartition('/')[2]}"
-        if (space.caches.downloads / path).is_file():
+def unpinned(space: Workspace) -> tuple[str, ...]:
+    """Return the packages with a download that has no SHA-256: the file itself decides what is built."""
+    return tuple(name for name, each in info.known(space).items() if "" in dict(_pinned(space, each)).values())
+
+
+def _pinned(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, str]]:
+    """Yield the downloads of a package, by their path, with the SHA-256 that its hash files have of them."""
+    hashes = downloads.hashes_of(package, space.tree)
+    for source, _ in package.downloads if not info.overridden(space, package) else ():
+        name = source.rpartition("/")[2]
+        yield f"{package.download_folder}/{name}", hashes.get(name, {}).get("sha256", "")
+
+
+def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, Path | str]]:
+    for path, digest in _pinned(space, package):
+        if digest:
+            yield path, digest
+        elif (space.caches.downloads / path).is_file():
             yield path, space.caches.downloads / path
 
 

@@ -75,7 +75,8 @@ def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
         digests = {path: _digest(b"".join(chunks(each))) for path, each in written.items() if path != _CONFIG}
         if name.startswith("programs-"):
             digests = {f"Rootstream's {name.removesuffix('.bst')}": _digest(json.dumps(digests).encode())}
-        files.setdefault(name, {}).update(digests)
+        downloads = {each.words["filename"]: each.words["ref"] for each in element.sources if "ref" in each.words}
+        files.setdefault(name, {}).update(digests | downloads)
         if not _is_package(name) and name != elements.IMAGES:
             continue
         config = b"".join(chunks(written.get(_CONFIG, b""))).decode("utf-8", "surrogateescape")
