@@ -227,6 +227,36 @@ def test_a_file_that_is_looked_for_without_being_named_is_found(project: Path, r
     rules.write_text(before)
 
 
+def test_what_fails_for_want_of_a_file_that_is_there_is_built_with_it(project: Path, run: Command) -> None:
+    rules = project / "external" / "package" / "other" / "other.mk"
+    before = rules.read_text()
+    place = "$(BR2_EXTERNAL_TESTS_PATH)/board/$$each"
+    runs = f"define OTHER_BUILD_CMDS\n\tfor each in tool; do sh {place}.sh >> $(@D)/text || exit 1; done\n"
+    rules.write_text(before.replace("define OTHER_BUILD_CMDS\n", runs))
+    done = run("build", cwd=project, check=False)
+    assert (done.returncode, "board/tool.sh" in done.stderr) == (2, True)
+    assert "rootstream: note" not in done.stderr
+    (project / "external" / "board" / "tool.sh").write_text("echo of a tool\n")
+    done = run("build", cwd=project)
+    assert "external/board/tool.sh, which was not in its sandbox: it is built again with it" in done.stderr
+    assert "of a tool" in (project / "out" / "box" / "other").read_text()
+    rules.write_text(before)
+
+
+def test_a_release_of_buildroot_builds_again_what_it_concerns(
+    project: Path, run: Command, small_tree: Path
+) -> None:
+    built(project, run)
+    makefile = small_tree / "Makefile"
+    before = makefile.read_text()
+    makefile.write_text(before.replace("BR2_VERSION := 2026.05", "BR2_VERSION := 2026.05.1"))
+    done = run("build", cwd=project)
+    assert "buildroot-images.bst" in done.stderr
+    assert "package-" not in "".join(line for line in done.stderr.splitlines() if "build" in line)
+    assert exported(project) == by_make(project, run)
+    makefile.write_text(before)
+
+
 def test_a_download_is_fetched_only_to_be_built(project: Path, run: Command, tmp_path: Path) -> None:
     mirror, word = tmp_path / "mirror", uuid.uuid4().hex
     mirror.mkdir()

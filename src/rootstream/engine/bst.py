@@ -469,7 +469,7 @@ def _with_warnings(report: Reporter) -> Reporter:
     def tell(event: Event) -> None:
         report(event)
         if isinstance(event, ElementFinished) and event.action == "build" and event.result == "success":
-            for each in said.warnings(event.log):
+            for each in said.in_log(event.log):
                 report(Notice(level="warning", text=each.text, element=event.element))
 
     return tell

@@ -403,7 +403,8 @@ def log_end(text: str, lines: int = TAIL_LINES) -> tuple[int | None, tuple[str, 
 
     BuildStream's own messages and its repetition of the whole command are left out.
     """
-    kept = [line for line in text.split("\n") if not _BUILDBOX_LINE.match(line)]
+    lines_of_commands = (line for line in text.split("\n") if not _BUILDBOX_LINE.match(line))
+    kept = [line for line in lines_of_commands if not said.is_note(line)]
     while kept and (_OWN_LINE.match(kept[-1]) or not kept[-1].strip()):
         kept.pop()
     status = None

@@ -76,12 +76,18 @@ def messages(lines: Iterable[str]) -> Iterator[Said]:
         yield current
 
 
-def warnings(log: Path | None) -> tuple[Said, ...]:
-    """Return the warnings in a log file; none if it cannot be read."""
+def is_note(line: str) -> bool:
+    """Say whether a line of a log is a note: for Rootstream, not for people."""
+    first = _FIRST.fullmatch(line)
+    return first is not None and first["severity"] == "note"
+
+
+def in_log(log: Path | None, severity: str = "warning") -> tuple[Said, ...]:
+    """Return the messages of a severity in a log file; none if it cannot be read."""
     if log is None:
         return ()
     try:
         with log.open(encoding="utf-8", errors="replace") as file:
-            return tuple(each for each in messages(file) if each.severity == "warning")
+            return tuple(each for each in messages(file) if each.severity == severity)
     except OSError:
         return ()

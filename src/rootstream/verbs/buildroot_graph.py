@@ -6,7 +6,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -31,6 +31,7 @@ from rootstream.plan.model import Element, Plan, PreparedPlan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 from rootstream.verbs import shared_cache
+from rootstream.verbs.graph_failures import Failures
 
 # What is kept of a system's last answer and build, beside info.json.
 DIFFERENT, READ, MADE = "different.json", "read.json", "made.json"
@@ -212,20 +213,17 @@ def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) 
     for _ in range(_ROUNDS):
         draft = graph.write_system(different)
         shutil.rmtree(scratch / "files", ignore_errors=True)
-        images = draft.elements[elements.IMAGES]
+        space, failed, failures = graph.ready.workspace, None, Failures(graph.report)
         try:
-            graph.fetch(images)
-            graph.made(images, scratch / "files")
+            _fetched_and_made(replace(graph, report=failures.tell), draft, scratch / "files")
+            found = json.loads(nofollow.read_bytes(scratch, scratch / "files" / elements.MISSED))
         except UserError as error:
-            if error.reason != "fetch-failed":  # a server that had a package has gone: it is built here
-                raise
-            fetching.bring(graph.ready.workspace, info.packages(graph.ready.workspace), graph.report)
-            graph.made(images, scratch / "files")
-        missed = json.loads(nofollow.read_bytes(scratch, scratch / "files" / elements.MISSED))
-        space = graph.ready.workspace
-        new = lookups.keep(space, lookups.there(space, graph.places, missed))
+            failed, found = error, failures.looked_for(error)
+        new = lookups.keep(space, lookups.there(space, graph.places, found))
+        if failed and not new:
+            raise failed
         if not new:
-            lookups.finish(space, graph.places, missed)
+            lookups.finish(space, graph.places, found)
             return graph.record(draft, key)
         for package, path in new:
             name = package or "what makes the images"
@@ -234,6 +232,18 @@ def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) 
     name = graph.ready.workspace.described.target
     text = f"{name}: after {_ROUNDS} builds, its packages still look for files that are not in their sandboxes"
     raise UserError("not-possible", text, hint="Set `graph: false`.")
+
+
+def _fetched_and_made(graph: Graph, draft: elements.Draft, into: Path) -> None:
+    images, space = draft.elements[elements.IMAGES], graph.ready.workspace
+    try:
+        graph.fetch(images)
+        graph.made(images, into)
+    except UserError as error:
+        if error.reason != "fetch-failed":  # a server that had a package has gone: it is built here
+            raise
+        fetching.bring(space, info.packages(space), graph.report)
+        graph.made(images, into)
 
 
 def look(system: System) -> tuple[ElementState, ...]:
@@ -335,7 +345,7 @@ def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
     """Return an element that make builds something in, and how to get to where it does, or None for others."""
     data = YAML(typ="safe").load((folder / "elements" / element).read_text())
     commands = tuple(data.get("config", {}).get("install-commands", ()))
-    commands = tuple(each.removeprefix(elements.NOTING) for each in commands)
+    commands = tuple(map(elements.without_notes, commands))
     number = next((number for number, each in enumerate(commands) if each.startswith("make ")), 0)
     if not number:
         return None

@@ -96,7 +96,7 @@ def test_paths_are_those_of_the_sandbox() -> None:
 
 def test_a_package_sees_itself_and_what_it_is_built_with(trees: staging.Trees) -> None:
     tree, external = trees.paths(staged(trees, "app"))
-    assert {"Makefile", "package/pkg-generic.mk", "package/app", "package/lib"} <= set(tree)
+    assert {"package/pkg-generic.mk", "package/app", "package/lib"} <= set(tree)
     assert "package/other" not in tree
     assert external == (f"{EXTERNAL}/0/external.mk",)
     assert staged(trees, "own").outer == (f"{EXTERNAL}/0/package/own",)
@@ -110,7 +110,7 @@ def test_rules_for_kernels_and_images_are_there_only_for_whom_they_concern(trees
         write(trees.tree / path, "")
     assert "support/download" in trees.rules()
     assert not {"linux", "fs", "support/testing"} & {*trees.rules(), *staged(trees, "app").folders}
-    assert {"linux/linux.mk", "fs/common.mk"} <= set(staged(trees, "app").empty)
+    assert {"linux/linux.mk", "fs/common.mk"} <= set(staged(trees, "app").instead)
     config = CONFIG + "BR2_LINUX_KERNEL=y\n"
     assert "KERNEL" not in staged(trees, "app", config).config
     fuller = levels(trees, "app", config).fuller
@@ -121,10 +121,33 @@ def test_rules_for_kernels_and_images_are_there_only_for_whom_they_concern(trees
         assert ("linux" in found.folders, "fs" in found.folders) == (True, False)
         assert "KERNEL" in found.config
     plan, draft = planned(trees)
-    assert {"empty-linux-linux.mk.bst", "empty-fs-common.mk.bst"} <= at_root(plan, "package-app.bst")
+    assert {"instead-linux-linux.mk.bst", "instead-fs-common.mk.bst"} <= at_root(plan, "package-app.bst")
     assert {"tree-linux.bst", "tree-fs.bst"} <= at_root(plan, elements.IMAGES)
-    assert "empty-linux-linux.mk.bst" not in at_root(plan, elements.IMAGES)
-    assert draft.written["files/empty-fs-common.mk/fs/common.mk"] == b""
+    assert "instead-linux-linux.mk.bst" not in at_root(plan, elements.IMAGES)
+    assert draft.written["files/instead-fs-common.mk/fs/common.mk"] == b""
+
+
+MAKEFILE = "export BR2_VERSION := 2026.05.1\nBR2_VERSION_EPOCH = 1784143900\nX := $(BR2_VERSION)\n"
+
+
+def test_the_release_is_there_for_whom_it_concerns(trees: staging.Trees) -> None:
+    write(trees.tree / "Makefile", MAKEFILE)
+    for name in ("scripts/pkg-stats", "scripts/apply-patches.sh", "scripts/genimage.sh"):
+        write(trees.tree / "support" / name, "")
+    neutral = b"export BR2_VERSION := 0\nBR2_VERSION_EPOCH = 0\nX := $(BR2_VERSION)\n"
+    assert staged(trees, "app").instead["Makefile"] == neutral
+    assert "support/scripts/apply-patches.sh" in trees.rules()
+    assert not {"support/scripts", "support/scripts/pkg-stats"} & {*trees.rules()}
+    plan, draft = planned(trees)
+    assert "instead-Makefile.bst" in at_root(plan, "package-app.bst")
+    assert {"tree-Makefile.bst", "tree-support-scripts-genimage.sh.bst"} <= at_root(plan, elements.IMAGES)
+    assert draft.written["files/instead-Makefile/Makefile"] == neutral
+    reproducible = staged(trees, "app", CONFIG + "BR2_REPRODUCIBLE=y\n")
+    assert ("Makefile" in reproducible.folders, "Makefile" in reproducible.instead) == (True, False)
+    write(trees.tree / "package" / "app" / "start.sh", "echo $BR2_VERSION_FULL\n")
+    staging.symbols.cache_clear()
+    assert "Makefile" in staged(trees, "app").folders
+    assert "Makefile" in staged(trees, "lib").instead
 
 
 def test_files_of_kconfig_are_no_rules(trees: staging.Trees) -> None:
@@ -284,7 +307,8 @@ def test_a_package_with_requests_is_compared_before_it_is_built(trees: staging.T
     )
     plan, draft = planned(trees, requests={"app": requests})
     configure, compare, build = plan.elements["package-app.bst"].commands[2:5]
-    assert (configure.split()[-1], build.split()[-1]) == ("app-configure", "app")
+    ends = [elements.without_notes(each).split()[-1] for each in (configure, build)]
+    assert ends == ["app-configure", "app"]
     assert "buildroot.requests /buildroot/output/build/app-1.0 /buildroot/source/requests.json" in compare
     told = json.loads(b"".join(chunks(draft.written["files/package-app/requests.json"])))
     assert told["fragments"] == [["board/linux.config", "/buildroot/source/0.fragment"]]
@@ -308,7 +332,7 @@ def test_who_names_the_variables_of_a_package_is_found(trees: staging.Trees) -> 
     wider = found["linux"].wider
     assert wider is not None
     assert {*wider.folders} - {*found["linux"].fuller.folders} == {
-        *("package/module", "package/tool", "package/reader")
+        *("Makefile", "package/module", "package/tool", "package/reader")
     }
     assert (found["linux"].fewest.config, wider.config) == ("", "BR2_PACKAGE_MODULE=y\n")
     assert found["stranger"].wider is None

@@ -75,10 +75,10 @@ def test_all_of_them_are_told() -> None:
 def test_warnings_of_a_log(tmp_path: Path) -> None:
     log = tmp_path / "build.log"
     log.write_text(FRAME.format(said=log_text([LOST, DOUBT])))
-    (warning,) = said.warnings(log)
+    (warning,) = said.in_log(log)
     assert warning.text == "x:2: CONFIG_A=y has no effect"
-    assert said.warnings(tmp_path / "none.log") == ()
-    assert said.warnings(None) == ()
+    assert said.in_log(tmp_path / "none.log") == ()
+    assert said.in_log(None) == ()
 
 
 @pytest.mark.parametrize(

@@ -60,10 +60,12 @@ def needs(root: Path, more: str, *, helper: bool = True, others: tuple[str, ...]
         [*argv, f"O={work / 'whole'}", "rootstream-variables"], capture_output=True, text=True, check=True
     )
     (work / "answer").write_text(told.stdout)
+    nothing = work / "nothing"
+    nothing.touch()
     folders = ["Makefile", "package/pkg-generic.mk", "package/app", *(["package/helper"] if helper else [])]
     fewest = {
         "paths": [f"{root}/tree/{each}" for each in folders],
-        "empty": [f"{root}/tree/local.mk"],
+        "instead": {f"{root}/tree/local.mk": str(nothing)},
         "config": str(work / "config"),
     }
     staged = {"fewest": fewest, "fuller": {**fewest, "config": str(work / "whole" / ".config")}}

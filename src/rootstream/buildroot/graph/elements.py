@@ -42,9 +42,9 @@ ENVIRONMENT = {
     "BR2_DL_DIR": places.DOWNLOADS,
 }
 NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "missed.json"
-# Before a make that builds: what it and its programs look for in vain is noted (missed.c).
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
+_FAILED = f" || {programs.command('buildroot.additions')} failed {LOOKED_FOR}"
 _MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is found out by additions.py
 _EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
 
@@ -163,6 +163,16 @@ def make(trees: staging.Trees, *words: str) -> str:
     )
 
 
+def noting(command: str) -> str:
+    """Return a command with which is noted what it looks for in vain; if it fails, the log has that (missed.c)."""
+    return f"{NOTING}{command}{_FAILED}"
+
+
+def without_notes(command: str) -> str:
+    """Return a command of an element as people run it."""
+    return command.removeprefix(NOTING).removesuffix(_FAILED)
+
+
 def begin() -> str:
     """Return the commands that make Buildroot's output folder, with a configuration that is taken as it is."""
     folders = " ".join(f"{OUTPUT}/{name}" for name in ("build/buildroot-config", "host", "target", "images"))
@@ -235,9 +245,10 @@ def proof(
         for level, parts in each.by_name().items():
             inner, outer = trees.paths(parts)
             draft.written[f"{folder}/{name}.{level}"] = parts.config.encode("utf-8", "surrogateescape")
+            draft.written |= {f"{folder}/instead/{path}": content for path, content in parts.instead.items()}
             told[name][level] = {
                 "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
-                "empty": [f"{TREE}/{path}" for path in parts.empty],
+                "instead": {f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
                 "config": f"{SOURCE}/{name}.{level}",
             }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
@@ -326,11 +337,11 @@ def _folders(draft: Draft, trees: staging.Trees, staged: staging.Staged) -> list
     for place, source in found:
         name = place.removeprefix(f"{places.ROOT}/").replace("/", "-")
         names.append(draft.link(f"{name}.bst", name, {place: source}, rules=True))
-    for path in staged.empty:
-        name = f"empty-{path.replace('/', '-')}"
-        draft.written[f"files/{name}/{path}"] = b""
+    for path, content in staged.instead.items():
+        name = f"instead-{path.replace('/', '-')}"
+        draft.written[f"files/{name}/{path}"] = content
         source_of = local(f"files/{name}", directory=TREE.lstrip("/"))
-        text = "A file that needs hold nothing"
+        text = "What stands for a file of the tree"
         names.append(draft.add(Element(name=f"{name}.bst", kind="import", description=text, sources=(source_of,))))
     return names
 
@@ -347,7 +358,7 @@ def _package(
         begin(),
         f"{program} note {OUTPUT} {NOTE}",
         *compared,
-        NOTING + make(inputs.trees, quoted),
+        noting(make(inputs.trees, quoted)),
         f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build} --missed {LOOKED_FOR}{kept}",
     )
     sources = _downloads(draft, name, inputs)
@@ -385,7 +396,7 @@ def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs
     draft.written[f"{folder}/requests.json"] = json.dumps(data).encode()
     build = shlex.quote(f"{OUTPUT}/{package.build}")
     return (
-        NOTING + make(inputs.trees, shlex.quote(f"{package.name}-configure")),
+        noting(make(inputs.trees, shlex.quote(f"{package.name}-configure"))),
         f"{programs.command('buildroot.requests')} {build} {SOURCE}/requests.json",
     )
 
@@ -412,7 +423,7 @@ def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     trees = inputs.trees
     parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
     staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
-    parts += _folders(draft, trees, staged)
+    parts += _folders(draft, trees, replace(staged, folders=(*staged.folders, *trees.scripts())))
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
     named = _beyond(inputs.for_images, draft, parts)
     return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]
@@ -446,7 +457,7 @@ def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
     _built(draft, BY_PACKAGES, text, parts, _lower(order), *image_commands(inputs.trees), *listed)
     own = [each for each in draft.elements if each.startswith("files-") or each in (WHOLE, RULES)]
     whole = draft.link(WHOLE, "tree", {TREE: inputs.trees.tree})
-    names = [each for each in dict.fromkeys((whole, *own, *parts)) if not each.startswith(("tree-", "empty-"))]
+    names = [each for each in dict.fromkeys((whole, *own, *parts)) if not each.startswith(("tree-", "instead-"))]
     several = [each for name in inputs.downloads for each in _downloads(draft, name, inputs)]
     sources = list({json.dumps(dict(each.words)): each for each in several}.values())  # linux-headers has linux's
     text = "What Buildroot's make gives of the same"
@@ -460,4 +471,4 @@ def image_commands(trees: staging.Trees) -> tuple[str, ...]:
     program = programs.command("buildroot.additions")
     compare = f"{program} compare {OUTPUT} --order {SOURCE}/order.json"
     missed = f"{program} missed {OUTPUT} {LOOKED_FOR} {SOURCE}/{MISSED}"
-    return begin(), compare, NOTING + make(trees), missed
+    return begin(), compare, noting(make(trees)), missed

@@ -19,10 +19,33 @@ from rootstream.buildroot.info import BuildrootPackage
 
 # Buildroot's own rules: what every package is built with.
 _RULES = (
-    *("Makefile", "Makefile.legacy", "support/*", "system/*", "arch/*.mk*", "toolchain/*", "boot/common.mk"),
-    *("package/Makefile.in", "package/glibc/nsswitch.conf", "docs/conf.py", "package/*.mk"),
+    *(
+        "Makefile.legacy",
+        "support/*",
+        "support/misc/*",
+        "support/scripts/*",
+        "system/*",
+        "arch/*.mk*",
+        "toolchain/*",
+    ),
+    *("boot/common.mk", "package/Makefile.in", "package/glibc/nsswitch.conf", "docs/conf.py", "package/*.mk"),
 )
-_NO_USE = ("support/config-fragments", "support/docker", "support/testing")
+_NO_USE = ("support/config-fragments", "support/docker", "support/testing", "support/misc", "support/scripts")
+# What is run by people, or when images are made. A package that looks for one gets it (lookups.py).
+_SCRIPTS = frozenset(
+    f"support/{name}"
+    for name in (
+        *("misc/Vagrantfile", "misc/gitlab-ci.yml.in", "misc/relocate-sdk.sh", "scripts/boot-qemu-image.py"),
+        *("scripts/brpkgutil.py", "scripts/check-dotconfig.py", "scripts/cpedb.py", "scripts/cve-check"),
+        *("scripts/cve.py", "scripts/fix-rpath", "scripts/gen-bootlin-toolchains", "scripts/genimage.sh"),
+        *("scripts/generate-gitlab-ci-yml", "scripts/graph-build-time", "scripts/graph-depends"),
+        *("scripts/mkusers", "scripts/pkg-stats", "scripts/size-stats"),
+    )
+)
+_MAKEFILE = "Makefile"
+# The release, which hardly a package is built with. The time counts where BR2_REPRODUCIBLE is set.
+_RELEASE = re.compile(rb"^(export BR2_VERSION :=|BR2_VERSION_EPOCH =) .+$", re.MULTILINE)
+_NAMES_OF_RELEASE = frozenset(("BR2_VERSION", "BR2_VERSION_FULL", "BR2_VERSION_EPOCH"))
 # What only the kernel and images are made with: for other packages, a file that holds nothing stands for it.
 _LATE = {"linux": "linux/linux.mk", "fs": "fs/common.mk"}
 # Packages whose variables others read without depending on them: their folders are always there.
@@ -49,13 +72,13 @@ _MADE_WITH_MORE = ("LINUX_KERNEL_EXT_{}", "PACKAGE_LINUX_TOOLS_{}")
 class Staged:
     """What something is built from beside the rules for all.
 
-    `folders` are below Buildroot's tree, `outer` in external trees, by where they are in the sandbox; `empty` are
-    files of the tree that make includes and that need hold nothing. `config` is its .config.
+    `folders` are below Buildroot's tree, `outer` in external trees, by where they are in the sandbox; `instead` is
+    what stands for files of the tree. `config` is its .config.
     """
 
     folders: tuple[str, ...]
     outer: tuple[str, ...]
-    empty: tuple[str, ...]
+    instead: Mapping[str, bytes]
     config: str
 
 
@@ -89,7 +112,11 @@ class Trees:
         """Return Buildroot's own rules, below the tree."""
         found = (path for pattern in _RULES for path in self.tree.glob(pattern))
         names = sorted(str(path.relative_to(self.tree)) for path in found)
-        return tuple(each for each in names if each not in _NO_USE)
+        return tuple(each for each in names if each not in _NO_USE and each not in _SCRIPTS)
+
+    def scripts(self) -> tuple[str, ...]:
+        """Return the programs of the tree that only images are made with."""
+        return tuple(sorted(each for each in _SCRIPTS if (self.tree / each).is_file()))
 
     def of_external(self) -> tuple[str, ...]:
         """Return what is always there of the external trees, by where it is in the sandbox."""
@@ -105,10 +132,12 @@ class Trees:
         place = next(each for each in self.externals if path.startswith(f"{each}/"))
         return self.externals[place] / path.removeprefix(f"{place}/")
 
-    def staged(self, packages: Sequence[BuildrootPackage], config: str, *, late: bool) -> Staged:
+    def staged(
+        self, packages: Sequence[BuildrootPackage], config: str, *, late: bool, release: bool = True
+    ) -> Staged:
         """Return what is staged of some packages, with make files above their folders.
 
-        With `late`, that are also the rules for kernels and images.
+        With `late`, that are also the rules for kernels and images; without `release`, no number of Buildroot's.
         """
         inner: set[str] = {path for path in _READ_BY_ALL if (self.tree / path).is_dir()}
         inner |= {path for path in _LATE if late and (self.tree / path).is_dir()}
@@ -122,8 +151,12 @@ class Trees:
                 for parent in above:
                     inner |= {str(path.relative_to(self.tree)) for path in (self.tree / parent).glob("*.mk")}
         missing = (file for folder, file in _LATE.items() if folder not in inner)
-        empty = (_EMPTY, *(each for each in missing if (self.tree / each).is_file()))
-        return Staged(folders=tuple(sorted(inner)), outer=tuple(sorted(outer)), empty=empty, config=config)
+        instead = dict.fromkeys((_EMPTY, *(each for each in missing if (self.tree / each).is_file())), b"")
+        if release:
+            inner.add(_MAKEFILE)
+        else:
+            instead[_MAKEFILE] = _RELEASE.sub(rb"\1 0", (self.tree / _MAKEFILE).read_bytes())
+        return Staged(folders=tuple(sorted(inner)), outer=tuple(sorted(outer)), instead=instead, config=config)
 
     def paths(self, staged: Staged) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return all that is there with something staged: paths below the tree, and in the external ones."""
@@ -139,22 +172,34 @@ def of_packages(
 ) -> dict[str, Levels]:
     """Return what each package is built from; `config` are the lines of the whole .config by symbol."""
     found = {}
+    of_all = any(_names_release(trees.in_external(path)) for path in trees.of_external())
+    of_all = of_all or config.get("BR2_REPRODUCIBLE", "").endswith("=y")
     for name, each in packages.items():
         built = [each, *(packages[lower] for lower in closure(packages, name))]
         others = [other for other in packages.values() if other not in built and names(trees, other, each.prefix)]
+        release = of_all or bool(each.folder and _names_release(_place(trees, each)))
+        several = [*built, *others]
         found[name] = Levels(
-            fewest=_of_packages(trees, built, config, late=False),
-            fuller=_of_packages(trees, built, config, late=True),
-            wider=_of_packages(trees, [*built, *others], config, late=True) if others else None,
+            fewest=_of_packages(trees, built, config, late=False, release=release),
+            fuller=_of_packages(trees, built, config, late=True, release=release),
+            wider=_of_packages(trees, several, config, late=True, release=True) if others else None,
         )
     return found
+
+
+def _names_release(path: Path) -> bool:
+    return not _NAMES_OF_RELEASE.isdisjoint(symbols(path))
+
+
+def _place(trees: Trees, package: BuildrootPackage) -> Path:
+    folder = package.folder
+    return trees.in_external(folder) if folder.startswith("/") else trees.tree / folder
 
 
 def names(trees: Trees, package: BuildrootPackage, prefix: str) -> bool:
     """Say whether the rules of a package name variables of another one, which begin with `prefix`."""
     folder = package.folder
-    place = trees.in_external(folder) if folder.startswith("/") else trees.tree / folder
-    return bool(folder) and not _is_rule(folder) and bool(prefix in _prefixes(place))
+    return bool(folder) and not _is_rule(folder) and bool(prefix in _prefixes(_place(trees, package)))
 
 
 @cache
@@ -173,11 +218,17 @@ def _prefixes(folder: Path) -> frozenset[str]:
 
 
 def _of_packages(
-    trees: Trees, packages: Sequence[BuildrootPackage], config: Mapping[str, str], *, late: bool
+    trees: Trees,
+    packages: Sequence[BuildrootPackage],
+    config: Mapping[str, str],
+    *,
+    late: bool,
+    release: bool,
 ) -> Staged:
     """Return what some packages are staged with; without `late`, no symbols that only images are made from."""
-    staged = trees.staged(packages, "", late=late)
+    staged = trees.staged(packages, "", late=late, release=release)
     tree, external = trees.paths(staged)
+    tree = (*tree, _MAKEFILE)
     named = {name for path in tree for name in symbols(trees.tree / path)}
     named |= {name for path in external for name in symbols(trees.in_external(path))}
     named |= {name for each in packages for name in _made(each.name, config)}

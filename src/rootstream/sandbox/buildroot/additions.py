@@ -4,6 +4,7 @@
     python3 -m rootstream.sandbox.buildroot.additions keep OUTPUT NOTE --package NAME --build FOLDER ...
     python3 -m rootstream.sandbox.buildroot.additions compare OUTPUT --order ORDER
     python3 -m rootstream.sandbox.buildroot.additions missed OUTPUT FILE RESULT
+    python3 -m rootstream.sandbox.buildroot.additions failed FILE
 
 `note` puts back the modes and hard links that a cache loses, and writes down what the packages that this one
 depends on have installed; after its own build, `keep` deletes that, and what was only needed to build. What
@@ -12,7 +13,7 @@ where other packages read files there, or what modules of a `kernel` are built w
 records of all packages: two that write different files to one path, neither of which depends on the other, have
 no order between them, so that the result would depend on chance. FILE has what programs looked for in vain
 (missed.c): `keep` puts it into the record, `missed` writes that of all packages and of the images to RESULT,
-where the whole tree can be looked at.
+where the whole tree can be looked at; `failed` prints it into the log of a build that has failed, and fails.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from rootstream.sandbox.program import CHUNK, Mistake, run_main
 
 INSTALLED = ("host", "target", "images", "staging")
 RECORDS = "additions"
+LOOKED_FOR = "looked-for"
 # What Buildroot, or a later step of its, reads in the build folder of a package that is built.
 STATE = (".stamp_", ".files-list")
 STATE_FILES = (".config", ".applied_patches_list")
@@ -215,6 +217,10 @@ def compare(output: Path, below: Mapping[str, list[str]]) -> None:
 
 def main(options: argparse.Namespace) -> None:
     """Do what the command line says."""
+    if options.what == "failed":
+        for path in missed(options.file):
+            print(f"rootstream: note {LOOKED_FOR}: {path}")
+        raise SystemExit(1)
     if options.what == "note":
         put_back(options.output)
         options.note.write_text(json.dumps(installed(options.output)))
@@ -240,6 +246,7 @@ if __name__ == "__main__":
             command.add_argument("--build", required=True)
             command.add_argument("--keep", choices=("all", "kernel"), default="")
             command.add_argument("--missed", type=Path, required=True)
+    commands.add_parser("failed").add_argument("file", type=Path)
     command = commands.add_parser("missed")
     for name in ("output", "file", "result"):
         command.add_argument(name, type=Path)

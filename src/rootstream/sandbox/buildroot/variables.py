@@ -76,11 +76,11 @@ def differing_of(
     """
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
-        linked(options.root, sorted(staged["paths"]), root)
-        for path in staged["empty"]:
+        for path, other in staged["instead"].items():
             place = root / Path(path).relative_to(options.root)
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.touch()
+            place.symlink_to(other)
+        linked(options.root, sorted(staged["paths"]), root)
         return _differing(package, printed(package, root, staged["config"], options), answer)
 
 
