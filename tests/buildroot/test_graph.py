@@ -227,6 +227,32 @@ def test_a_file_that_is_looked_for_without_being_named_is_found(project: Path, r
     rules.write_text(before)
 
 
+def test_files_of_a_root_are_traced_to_what_brought_them(project: Path, run: Command) -> None:
+    rules = project / "external" / "package" / "user" / "user.mk"
+    before = rules.read_text()
+    rules.write_text(
+        before.replace("USER_VERSION", "USER_LICENSE = MIT\nUSER_LICENSE_FILES = text\nUSER_VERSION", 1)
+    )
+    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_USER=y\nBR2_PACKAGE_LIBRARY=y\n")
+    built(project, run)
+    lines = (project / "out" / "box" / "inventory.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    owned = {row["path"]: row.get("packages", [row["layer"]]) for row in rows if row["record"] == "file"}
+    assert owned["usr/bin/user"] == ["user"]
+    assert owned["etc/first"] == ["overlay overlay"]
+    assert {row["tree"] for row in rows if row["record"] == "config"} == {"buildroot"}
+    assert [row["component"] for row in rows if row["record"] == "text"] == ["user"]
+    told = run("why", "/usr/bin/user", cwd=project).stdout
+    assert "component  user" in told
+    run("build", cwd=project)
+    by_make(project, run)
+    same = (project.with_name("by-make") / "out" / "box" / "inventory.jsonl").read_text().splitlines()
+    assert [each for each in rows if each["record"] != "config"] == [
+        row for line in same if (row := json.loads(line))["record"] != "config"
+    ]
+    rules.write_text(before)
+
+
 def test_what_fails_for_want_of_a_file_that_is_there_is_built_with_it(project: Path, run: Command) -> None:
     rules = project / "external" / "package" / "other" / "other.mk"
     before = rules.read_text()

@@ -20,6 +20,7 @@ BUILDROOT = "programs-buildroot.bst"
 PROOF = "programs-proof.bst"
 REQUESTS = "programs-requests.bst"
 LISTING = "programs-listing.bst"
+CONTENTS = "programs-contents.bst"
 MISSED = "programs-missed.bst"
 INVENTORY = "programs-inventory.bst"
 COMPILED = "programs-compiled.bst"
@@ -33,6 +34,7 @@ PROGRAMS = {
     PROOF: ("buildroot.variables",),
     REQUESTS: ("buildroot.requests",),
     LISTING: ("buildroot.listing",),
+    CONTENTS: ("buildroot.inventory",),
     INVENTORY: ("inventory",),
 }
 _EXPLAIN = ("rootstream/formats/kconfig/explain.c",)

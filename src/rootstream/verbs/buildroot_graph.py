@@ -199,7 +199,16 @@ def build(system: System) -> Path:
     read = stale.outside_of(space, info.ask(space, graph.question, report))
     with temporary.folder("checkout-", where.work) as scratch:
         record = _made(graph, different, key, scratch)
-        place = workspaces.exported(where, graph.ready, key, scratch / "files" / "images", report)
+        files = scratch / "files"
+        place = workspaces.exported(
+            where,
+            graph.ready,
+            key,
+            files / "images",
+            report,
+            listed=files / elements.INVENTORY,
+            applied=json.loads(nofollow.read_bytes(scratch, files / elements.APPLIED)),
+        )
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
     write_atomically(space.state / MADE, json.dumps(record.data()).encode("utf-8", "surrogateescape"))
     return place

@@ -45,7 +45,7 @@ def _unknown(target: str, path: str, known: inventory.Inventory | None, folder: 
             f"this export has no list of the root's files, and {path!r} is not the name of an image in it",
             where=Where(path=folder),
             hint=f"If an older version has written it, `rootstream build {target}` adds the list. There is none\n"
-            "  for systems with `graph: true`, plain BuildStream projects, and systems with only a kernel.",
+            "  for plain BuildStream projects and systems with only a kernel.",
         )
     name = path.rstrip("/").rpartition("/")[2]
     near = [f"/{row.path}" for row in known.files if row.path.rpartition("/")[2] == name][:NEAR]

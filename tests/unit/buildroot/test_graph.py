@@ -14,6 +14,7 @@ from rootstream.buildroot.info import BuildrootPackage
 from rootstream.host.content import chunks
 from rootstream.plan import text
 from rootstream.plan.model import Plan
+from rootstream.sandbox.buildroot.inventory import Package
 
 CONFIG = """\
 #
@@ -205,9 +206,13 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Dra
         toolchain={},
         override={},
         requests={},
+        parts={},
+        overlays={"overlay files": "/buildroot/project/files"},
     )
     draft = elements.Draft()
-    elements.system(draft, replace(inputs, **changes))  # type: ignore[arg-type]
+    changed = replace(inputs, **changes)  # type: ignore[arg-type]
+    parts = {name: Package(build=each.build, licenses=("COPY ING",)) for name, each in changed.packages.items()}
+    elements.system(draft, replace(changed, parts=parts))
     return draft.plan({}), draft
 
 

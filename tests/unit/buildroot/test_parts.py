@@ -14,6 +14,7 @@ from rootstream.buildroot.build import parts
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description.load import load
 from rootstream.project.project import find
+from rootstream.sandbox.buildroot import inventory
 
 TEXT = """\
 systems:
@@ -109,7 +110,7 @@ def test_patches_are_those_that_were_applied(space: Workspace) -> None:
     (space.tree / "package/zlib/1.3.1").mkdir()
     (space.tree / "package/zlib/1.3.1/0001-version.patch").touch()
     assert parts.contents(space)["buildroot"][0]["patches"] == ["0001-there.patch", "0001-version.patch"]
-    (space.output / "build/zlib-1.3.1" / parts.APPLIED).write_text("/tree/package/zlib/0002-applied.patch\n")
+    (space.output / "build/zlib-1.3.1" / inventory.APPLIED).write_text("/tree/package/zlib/0002-applied.patch\n")
     assert parts.contents(space)["buildroot"][0]["patches"] == ["0002-applied.patch"]
 
 
@@ -149,7 +150,7 @@ def test_license_texts_are_files_of_the_package_itself(space: Workspace, tmp_pat
     (folder / "link").symlink_to(tmp_path / "system.yaml")
     (folder / "folder").mkdir()
     with (folder / "big").open("wb") as file:
-        file.truncate(parts.MOST_TEXT + 1)
+        file.truncate(inventory.MOST_TEXT + 1)
     texts = [row for row in rows(space, tmp_path) if row["record"] == "text"]
     assert [(row["component"], row["path"], row["text"]) for row in texts] == [
         ("zlib", "README", "Do as you like.\n")

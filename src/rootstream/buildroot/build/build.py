@@ -6,6 +6,7 @@ Whatever stops it, the next run goes on from there: each step leaves a state tha
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -239,9 +240,20 @@ def _export(where: project.Project, ready: opening.Opened, key: str, report: eve
 
 
 def exported(
-    where: project.Project, ready: opening.Opened, key: str, images: Path, report: events.Reporter
+    where: project.Project,
+    ready: opening.Opened,
+    key: str,
+    images: Path,
+    report: events.Reporter,
+    *,
+    listed: Path | None = None,
+    applied: parts.Applied | None = None,
 ) -> Path:
-    """Export what the description asks for from a folder of Buildroot's images. Raises as `collect.chosen`."""
+    """Export what the description asks for from a folder of Buildroot's images. Raises as `collect.chosen`.
+
+    `listed` is the list of the root's files, and `applied` are the patches of packages, if they were not built in
+    the workspace.
+    """
     space = ready.workspace
     system = space.described.system
     words = translate.image_files(space.described)
@@ -257,13 +269,15 @@ def exported(
         version=__version__,
         epoch=system.epoch,
         private=placeholders.has_secrets(system.layers),
-        contents=parts.contents(space),
+        contents=parts.contents(space, applied),
         describe=sbom.beside,
     )
     with temporary.folder("collect-", where.work) as scratch:
         collect.copy(found, scratch / "images", space.env)
-        if images == space.images:  # of a graph, no folder here has the files of the root
-            (scratch / "notes").mkdir()
+        (scratch / "notes").mkdir()
+        if listed:
+            shutil.move(listed, scratch / "notes" / artifact.INVENTORY)
+        else:
             parts.write(space, scratch / "notes" / artifact.INVENTORY)
         return export.export(where, scratch, facts, report)
 

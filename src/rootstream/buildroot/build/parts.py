@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +13,16 @@ from rootstream.buildroot.sources import downloads
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description import layers
 from rootstream.host import nofollow
+from rootstream.sandbox.buildroot import inventory
 
-FORMAT = 1
-APPLIED = ".applied_patches_list"  # Buildroot, support/scripts/apply-patches.sh
-MOST_LIST = 1 << 20
-MOST_TEXT = 4 << 20
-CHUNK = 1 << 20
-KINDS = {
-    stat.S_IFREG: "file",
-    stat.S_IFDIR: "directory",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFCHR: "character device",
-    stat.S_IFBLK: "block device",
-    stat.S_IFIFO: "fifo",
-}
+Applied = Mapping[str, Sequence[str]]
 
 
-def contents(space: Workspace) -> dict[str, Any]:
-    """Return what a manifest has under `contents` for a system that Buildroot builds."""
+def contents(space: Workspace, applied: Applied | None = None) -> dict[str, Any]:
+    """Return what a manifest has under `contents` for a system that Buildroot builds.
+
+    `applied` are the patches that packages were built with, if that was not in the workspace.
+    """
     system = space.described.system
     known = info.known(space)
     paths = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
@@ -48,12 +36,12 @@ def contents(space: Workspace) -> dict[str, Any]:
     return {
         "product": system.product.model_dump(exclude_none=True),
         "own": [*({"kind": "overlay", "name": path.rstrip("/"), "folder": path} for path in paths), *own.values()],
-        "buildroot": [_package(space, each) for each in known.values() if each.name not in own],
+        "buildroot": [_package(space, each, applied) for each in known.values() if each.name not in own],
         "origins": {f"overlay {path}": {"overlay": path, "component": path.rstrip("/")} for path in paths},
     }
 
 
-def _package(space: Workspace, package: BuildrootPackage) -> dict[str, Any]:
+def _package(space: Workspace, package: BuildrootPackage, applied: Applied | None) -> dict[str, Any]:
     told = info.variables(space, package.name)
     strong = downloads.hashes_of(package, space.tree)
 
@@ -72,7 +60,7 @@ def _package(space: Workspace, package: BuildrootPackage) -> dict[str, Any]:
         "license": word("LICENSE"),
         "cpe": word("CPE_ID") if word("CPE_ID_VALID") == "YES" else None,
         "ignored": word("IGNORE_CVES").split(),
-        "patches": _patches(space, package),
+        "patches": _patches(space, package, applied),
         "downloads": [{key: value for key, value in each.items() if value} for each in files],
         "virtual": word("IS_VIRTUAL") == "YES",
     }
@@ -85,12 +73,14 @@ def _url(site: str, source: str) -> str | None:
     return f"{site.rstrip('/')}/{source}" if plain and "://" not in source else None
 
 
-def _patches(space: Workspace, package: BuildrootPackage) -> list[str]:
+def _patches(space: Workspace, package: BuildrootPackage, applied: Applied | None) -> Sequence[str]:
     """Return the patches that were applied, as Buildroot has noted them or, without its folder, as it would."""
-    noted = space.output / package.build / APPLIED
-    if package.build and noted.is_file() and not noted.is_symlink():
-        lines = noted.read_text("utf-8", "replace")[:MOST_LIST].splitlines()
-        return [line.strip().rpartition("/")[2] for line in lines if line.strip()]
+    if applied is not None:
+        noted = applied.get(package.name)
+    else:
+        noted = inventory.applied(space.output / package.build) if package.build else None
+    if noted is not None:
+        return noted
     if not package.folder:
         return []
     folder = space.tree / package.folder
@@ -98,13 +88,32 @@ def _patches(space: Workspace, package: BuildrootPackage) -> list[str]:
     return sorted(path.name for path in found)
 
 
-def write(space: Workspace, path: Path) -> bool:
-    """Write the list of the files of target/, and say whether there is such a folder.
+def overlays(space: Workspace) -> dict[str, Path]:
+    """Return the folders of overlays by what is listed as the layer of their files, the last of them on top."""
+    found = (layer.overlay for layer in space.described.system.layers if isinstance(layer, layers.OverlayLayer))
+    return {f"overlay {path}": space.project / path for path in found}
 
-    Owners are left out: Buildroot gives files theirs only while it writes an image.
-    """
-    root = space.output / "target"
-    if not nofollow.check(space.output.parent, root):
+
+def packages(space: Workspace) -> dict[str, inventory.Package]:
+    """Return the packages with their build folders, those for the target with their license files."""
+    return {
+        name: inventory.Package(
+            build=each.build,
+            licenses=() if each.kind == "host" else licenses(each, info.variables(space, name)),
+        )
+        for name, each in info.known(space).items()
+    }
+
+
+def licenses(package: BuildrootPackage, variables: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the license files of a package by their paths in its build folder."""
+    names = variables.get(f"{package.prefix}LICENSE_FILES", "").split()
+    return tuple(name for name in names if ".." not in Path(name).parts and not name.startswith("/"))
+
+
+def write(space: Workspace, path: Path) -> bool:
+    """Write the list of the files of target/ of the workspace, and say whether there is such a folder."""
+    if not nofollow.check(space.output.parent, space.output / "target"):
         return False
     claims = installed.claims(space)["target"]
     names = {Path(each.build).name: each.name for each in info.known(space).values() if each.build}
@@ -112,98 +121,6 @@ def write(space: Workspace, path: Path) -> bool:
     for folder, paths in sorted(claims.items()):
         for each in paths:
             owners.setdefault(each, []).append(names.get(folder, folder))
-    with path.open("w", encoding="ascii") as file:
-        head = {"record": "format", "format": FORMAT}
-        for row in (head, *_texts(space), *_configurations(space), *_rows(space, root, owners)):
-            file.write(json.dumps(row, separators=(",", ":")) + "\n")
+    built = inventory.Built(output=space.output, packages=packages(space), owners=owners, overlays=overlays(space))
+    inventory.write(built, path)
     return True
-
-
-def _rows(space: Workspace, root: Path, owners: Mapping[str, list[str]]) -> Iterator[dict[str, Any]]:
-    overlays = [layer.overlay for layer in space.described.system.layers if isinstance(layer, layers.OverlayLayer)]
-    found = sorted((entry for entry in _below(os.fsencode(root))), key=lambda entry: entry[0])
-    for raw, status in found:
-        name = raw.decode("utf-8", "surrogateescape")
-        row: dict[str, Any] = {
-            "record": "file",
-            "path": _text(raw),
-            "kind": KINDS.get(stat.S_IFMT(status.st_mode), "?"),
-        }
-        row["mode"] = stat.S_IMODE(status.st_mode)
-        row["uid"] = row["gid"] = None
-        over = next((each for each in reversed(overlays) if os.path.lexists(space.project / each / name)), None)
-        row["layer"] = f"overlay {over}" if over else "buildroot"
-        if name in owners and not stat.S_ISDIR(status.st_mode):
-            row["replaces" if over else "packages"] = owners[name]
-        place = os.path.join(os.fsencode(root), raw)  # noqa: PTH118  (bytes)
-        if stat.S_ISREG(status.st_mode):
-            row |= {"size": status.st_size, "sha256": _digest(place)}
-        elif stat.S_ISLNK(status.st_mode):
-            row["target"] = _text(os.readlink(place))  # noqa: PTH115  (Path would tidy it)
-        yield row
-
-
-def _below(root: bytes, inner: bytes = b"") -> Iterator[tuple[bytes, os.stat_result]]:
-    with os.scandir(os.path.join(root, inner)) as entries:  # noqa: PTH118  (bytes)
-        found = list(entries)
-    for entry in found:
-        path = inner + b"/" + entry.name if inner else entry.name
-        yield path, entry.stat(follow_symlinks=False)
-        if entry.is_dir(follow_symlinks=False):
-            yield from _below(root, path)
-
-
-def _text(raw: bytes) -> str:
-    return raw.decode("utf-8", "backslashreplace")
-
-
-def _digest(place: bytes) -> str:
-    state = hashlib.sha256()
-    handle = os.open(place, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(handle, "rb", buffering=0) as file:
-        while piece := file.read(CHUNK):
-            state.update(piece)
-    return state.hexdigest()
-
-
-def _texts(space: Workspace) -> Iterator[dict[str, Any]]:
-    """Give the license files of the packages for the target, as Buildroot names them, each text once."""
-    seen: set[str] = set()
-    for each in info.known(space).values():
-        told = info.variables(space, each.name)
-        for name in (
-            told.get(f"{each.prefix}LICENSE_FILES", "").split() if each.kind != "host" and each.build else ()
-        ):
-            path = space.output / each.build / name
-            if ".." in Path(name).parts or not _is_plain(space, path):
-                continue
-            data = path.read_bytes()
-            digest = hashlib.sha256(data).hexdigest()
-            row = {"record": "text", "kind": "buildroot", "component": each.name, "path": name, "sha256": digest}
-            yield row | ({} if digest in seen else {"text": _text(data)})
-            seen.add(digest)
-
-
-def _is_plain(space: Workspace, path: Path) -> bool:
-    """Say whether a file of a build folder is a regular one that no link leads to, and not too large."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    inside = path.parent.resolve().is_relative_to(space.output.resolve())
-    return inside and stat.S_ISREG(status.st_mode) and status.st_size <= MOST_TEXT
-
-
-def _configurations(space: Workspace) -> Iterator[dict[str, Any]]:
-    """Give the configuration of Buildroot itself, and those of packages that have one in their build folder."""
-    places = {"buildroot": space.output / ".config"}
-    for each in info.known(space).values():
-        if each.name in ("linux", "busybox", "uclibc", "uboot", "barebox") and each.build:
-            places[each.name] = space.output / each.build / ".config"
-    for name, path in sorted(places.items()):
-        if path.is_file() and not path.is_symlink():
-            lines = (line.partition("=") for line in path.read_text("utf-8", "replace").splitlines())
-            symbols = {
-                key.removeprefix("CONFIG_"): value for key, equals, value in lines if equals and key[:1] != "#"
-            }
-            yield {"record": "config", "tree": name, "release": None, "symbols": symbols}

@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
@@ -22,6 +22,7 @@ from rootstream.host.content import Content
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Plan, Source
 from rootstream.plan.sources import local
+from rootstream.sandbox.buildroot import inventory
 
 INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-images.bst"
 WHOLE, RULES = "tree.bst", "rules.bst"
@@ -41,6 +42,8 @@ ENVIRONMENT = {
     "FORCE_UNSAFE_CONFIGURE": "1",  # the sandbox has only root
     "BR2_DL_DIR": places.DOWNLOADS,
 }
+INVENTORY, APPLIED, SPEC = "inventory.jsonl", "applied.json", "spec.json"
+BESIDE = ("missed.json", INVENTORY, APPLIED)  # the images
 NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "missed.json"
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
@@ -128,7 +131,8 @@ class Inputs:
     those of each package by their path in the folder `downloaded`: the SHA-256, or the file where none is known.
     `kept` says what stays of build folders (additions.py). `for_images` is what only images are made from,
     `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what packages with a configuration
-    of their own are asked for.
+    of their own are asked for. `parts` and `overlays` are what the list of the root's files is made from
+    (inventory.py).
     """
 
     trees: staging.Trees
@@ -143,6 +147,8 @@ class Inputs:
     toolchain: Mapping[str, Path]
     override: Mapping[str, bytes]
     requests: Mapping[str, Requests]
+    parts: Mapping[str, inventory.Package]
+    overlays: Mapping[str, str]
 
 
 def named_files(inputs: Inputs) -> dict[str, dict[str, Path]]:
@@ -354,6 +360,7 @@ def _package(
     quoted, build = shlex.quote(name), shlex.quote(package.build)
     kept = f" --keep {inputs.kept[name]}" if name in inputs.kept else ""
     compared = _compared(draft, package, staged, inputs) if name in inputs.requests else ()
+    kept += "".join(f" --license {shlex.quote(each)}" for each in inputs.parts[name].licenses)
     commands = (
         begin(),
         f"{program} note {OUTPUT} {NOTE}",
@@ -409,11 +416,12 @@ def element_of(package: str) -> str:
 def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) -> str:
     parts = _for_images(draft, inputs)
     _write_images(draft, inputs, IMAGES, order)
+    kept = " ".join(f"{SOURCE}/{each}" for each in ("images", *BESIDE))
     commands = (
         *image_commands(inputs.trees),
         f"mv {OUTPUT}/images {SOURCE}/images",
         _EMPTIED,
-        f"mv {SOURCE}/images {SOURCE}/{MISSED} {OUTPUT}/",
+        f"mv {kept} {OUTPUT}/",
     )
     return _built(draft, IMAGES, "Images", parts, _lower(order), *commands)
 
@@ -422,6 +430,7 @@ def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
     parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
+    parts.append(_program(draft, programs.CONTENTS))
     staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
     parts += _folders(draft, trees, replace(staged, folders=(*staged.folders, *trees.scripts())))
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
@@ -433,6 +442,8 @@ def _write_images(draft: Draft, inputs: Inputs, name: str, order: Mapping[str, t
     folder = f"files/{name.removesuffix('.bst')}"
     draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
     draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
+    spec = {"packages": {name: asdict(each) for name, each in inputs.parts.items()}, "overlays": inputs.overlays}
+    draft.written[f"{folder}/{SPEC}"] = json.dumps(spec).encode()
 
 
 def _lower(order: Mapping[str, tuple[str, ...]]) -> list[str]:
@@ -471,4 +482,6 @@ def image_commands(trees: staging.Trees) -> tuple[str, ...]:
     program = programs.command("buildroot.additions")
     compare = f"{program} compare {OUTPUT} --order {SOURCE}/order.json"
     missed = f"{program} missed {OUTPUT} {LOOKED_FOR} {SOURCE}/{MISSED}"
-    return begin(), compare, noting(make(trees)), missed
+    words = (OUTPUT, f"{SOURCE}/{SPEC}", *(f"{SOURCE}/{each}" for each in (INVENTORY, APPLIED)))
+    listed = f"{programs.command('buildroot.inventory')} {' '.join(words)}"
+    return begin(), compare, noting(make(trees)), missed, listed

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from rootstream.buildroot import info, mounts, outside
+from rootstream.buildroot.build import parts
 from rootstream.buildroot.config import package_check
 from rootstream.buildroot.generate import external
 from rootstream.buildroot.generate.draft import Generated
@@ -123,6 +124,8 @@ def gather(
         toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
         override=override(space, known),
         requests=_requests(space),
+        parts=parts.packages(space),
+        overlays={layer: known.inside(str(path)) for layer, path in parts.overlays(space).items()},
     )
 
 

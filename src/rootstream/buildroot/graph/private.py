@@ -143,7 +143,7 @@ def commands(trees: staging.Trees) -> str:
             f"trap '{emptied}' EXIT",
             f"tar -x --no-same-owner -C {SOURCE}",
             *made,
-            f"tar -c --sparse -C {OUTPUT} images -C {SOURCE} {elements.MISSED} >&3",
+            f"tar -c --sparse -C {OUTPUT} images -C {SOURCE} {' '.join(elements.BESIDE)} >&3",
         )
     )
 

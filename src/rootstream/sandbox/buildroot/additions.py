@@ -24,7 +24,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
 from rootstream.sandbox.program import CHUNK, Mistake, run_main
@@ -88,8 +88,16 @@ def digest(path: Path) -> str:
     return f"{state.hexdigest()} {bool(status.st_mode & 0o111)}"
 
 
-def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, kept: str, looked_for: Path) -> None:
-    """Delete what a package did not add; `kept` says what stays of its build folder beside its stamps.
+def keep(
+    output: Path,
+    before: Mapping[str, Facts],
+    package: str,
+    build: str,
+    kept: str,
+    looked_for: Path,
+    licenses: Collection[str] = (),
+) -> None:
+    """Delete what a package did not add; `kept` says what stays of its build folder beside stamps and licenses.
 
     Raises `Mistake` for what it deleted of others.
     """
@@ -109,7 +117,7 @@ def keep(output: Path, before: Mapping[str, Facts], package: str, build: str, ke
         if stat.S_ISDIR(status.st_mode):
             if path not in added and not any(place.iterdir()):
                 place.rmdir()
-        elif path not in added and not is_kept(path, build, kept):
+        elif path not in added and not is_kept(path, build, kept, licenses):
             place.unlink()
     records.mkdir(exist_ok=True)
     record = made(output, before, added) | {"after": earlier, "missed": missed(looked_for)}
@@ -176,12 +184,16 @@ def _is_as_made(output: Path, path: str, record: Mapping[str, Mapping[str, str]]
     return os.path.lexists(place) and digest(place) == record["files"].get(path)
 
 
-def is_kept(path: str, build: str, kept: str) -> bool:
+def is_kept(path: str, build: str, kept: str, licenses: Collection[str] = ()) -> bool:
     """Say whether a file of a build folder (`build`, below the output folder, as `path` is) has to stay."""
     inside = path.removeprefix(f"{build}/")
     if not build or inside == path:
         return False
-    if kept == "all" or ("/" not in inside and (inside.startswith(STATE) or inside in STATE_FILES)):
+    if (
+        kept == "all"
+        or inside in licenses
+        or ("/" not in inside and (inside.startswith(STATE) or inside in STATE_FILES))
+    ):
         return True
     if kept != "kernel":
         return False
@@ -226,7 +238,8 @@ def main(options: argparse.Namespace) -> None:
         options.note.write_text(json.dumps(installed(options.output)))
     elif options.what == "keep":
         before = json.loads(options.note.read_text())
-        keep(options.output, before, options.package, options.build, options.keep, options.missed)
+        words = (options.package, options.build, options.keep, options.missed, options.license)
+        keep(options.output, before, *words)
     elif options.what == "missed":
         options.result.write_text(json.dumps(all_missed(options.output, options.file)))
     else:
@@ -246,6 +259,7 @@ if __name__ == "__main__":
             command.add_argument("--build", required=True)
             command.add_argument("--keep", choices=("all", "kernel"), default="")
             command.add_argument("--missed", type=Path, required=True)
+            command.add_argument("--license", action="append", default=[])
     commands.add_parser("failed").add_argument("file", type=Path)
     command = commands.add_parser("missed")
     for name in ("output", "file", "result"):
