@@ -96,8 +96,6 @@ class Plan:
     files: Mapping[str, Content]
     targets: Mapping[str, str]
     refs: Mapping[str, Json]
-    aliases: Mapping[str, str] = field(default_factory=dict)
-    """What the URLs of sources begin with, by name: an address may change, a name is part of keys."""
 
     def closure(self, target: str) -> tuple[str, ...]:
         """Return the names of the elements that one element is built from, itself included, sorted."""

@@ -57,7 +57,10 @@ def _project_conf(plan: Plan) -> dict[str, Json]:
             {
                 "origin": "pip",
                 "package-name": "rootstream",
-                "sources": ["debian_packages", "debian_source", "python_sources", "python_wheels"],
+                "sources": [
+                    *("buildroot_download", "debian_packages", "debian_source"),
+                    *("python_sources", "python_wheels"),
+                ],
             },
             {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
         ],
@@ -71,7 +74,6 @@ def _project_conf(plan: Plan) -> dict[str, Json]:
         },
         "environment-nocache": ["JOBS"],
         "sandbox": {"build-os": "linux"},
-        **({"aliases": dict(plan.aliases)} if plan.aliases else {}),
         # Of the user's terminal: BuildStream takes it from its own environment, and only for shells.
         "shell": {"environment": {"TERM": "$TERM"}},
     }

@@ -264,15 +264,13 @@ def test_names_from_buildroot_are_words_of_the_shell(trees: staging.Trees) -> No
 def test_what_is_known_by_its_digest_need_not_be_there(trees: staging.Trees, tmp_path: Path) -> None:
     own = tmp_path / "own.tar"
     own.write_bytes(b"tar")
-    downloads = {"app": {"app/own.tar": own, "app/a b.tar": "0" * 64}}
+    downloads = {"app": {"app/own.tar": own, "app/a b.tar": "sha512:00"}}
     plan, draft = planned(trees, downloads=downloads, downloaded=tmp_path / "d l")
     sources = [each for each in plan.elements["package-app.bst"].sources if each.directory]
-    assert [(each.kind, each.directory) for each in sources] == [("local", "dl"), ("remote", "dl/app")]
-    words = {"url": "download:app/a%20b.tar", "ref": "0" * 64, "filename": "a b.tar"}
-    assert sources[1].words == words
+    assert [(each.kind, each.directory) for each in sources] == [("local", "dl"), ("buildroot_download", "dl")]
+    assert sources[1].words == {"path": "app/a b.tar", "digest": "sha512:00"}
+    assert sources[1].free == {"folder": str(tmp_path / "d l")}
     assert draft.linked == {"downloads-app/app/own.tar": own}
-    assert plan.aliases == {"download": f"file://{tmp_path}/d%20l/"}
-    assert b"aliases:" in b"".join(chunks(text.render(plan)["project.conf"]))
 
 
 def test_a_project_holds_links_and_no_more(tmp_path: Path) -> None:

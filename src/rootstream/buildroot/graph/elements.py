@@ -12,7 +12,6 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote
 
 from rootstream.buildroot import info
 from rootstream.buildroot.graph import linking, places, staging
@@ -32,7 +31,7 @@ BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
 ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
 # What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
 Different = Mapping[str, Mapping[str, list[str]]]
-LINKED, DOWNLOAD = "linked", "download"
+LINKED = "linked"
 _KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 # As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
 ENVIRONMENT = {
@@ -81,8 +80,6 @@ class Draft:
     linked: dict[str, Path] = field(default_factory=dict)
     from_here: dict[str, Linked] = field(default_factory=dict)
     """What elements have of this machine, by where it is in the sandbox."""
-    aliases: dict[str, str] = field(default_factory=dict)
-    """Where downloads are, by the name that they have in elements."""
 
     def add(self, element: Element) -> str:
         """Add an element and return its name."""
@@ -109,7 +106,7 @@ class Draft:
 
     def plan(self, refs: Mapping[str, object]) -> Plan:
         """Return the plan."""
-        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs, aliases=self.aliases)
+        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +125,7 @@ class Inputs:
 
     `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
     files and folders of this machine that a package's rules name, by their places in the sandbox. `downloads` are
-    those of each package by their path in the folder `downloaded`: the SHA-256, or the file where none is known.
+    those of each package by their path in the folder `downloaded`: the hash, or the file where none is known.
     `kept` says what stays of build folders (additions.py). `for_images` is what only images are made from,
     `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what packages with a configuration
     of their own are asked for. `parts` and `overlays` are what the list of the root's files is made from
@@ -375,16 +372,15 @@ def _package(
 
 def _downloads(draft: Draft, name: str, inputs: Inputs) -> list[Source]:
     """Return the downloads of a package as sources: a file with a known digest is only fetched to be built."""
-    draft.aliases[DOWNLOAD] = f"{inputs.downloaded.as_uri()}/"
     sources: dict[str, Source] = {}
     for path, each in inputs.downloads.get(name, {}).items():
         if isinstance(each, Path):
             draft.linked[f"downloads-{name}/{path}"] = each
             sources[""] = local(f"{LINKED}/downloads-{name}", directory="dl")
             continue
-        folder, _, filename = path.rpartition("/")
-        words = {"url": f"{DOWNLOAD}:{quote(path)}", "ref": each, "filename": filename}
-        sources[path] = Source(kind="remote", words=words, locked=False, directory=f"dl/{folder}")
+        words = {"path": path, "digest": each}
+        here = {"folder": str(inputs.downloaded)}
+        sources[path] = Source(kind="buildroot_download", words=words, free=here, locked=False, directory="dl")
     return list(sources.values())
 
 

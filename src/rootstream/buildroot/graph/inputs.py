@@ -158,16 +158,17 @@ def _files(
 
 
 def unpinned(space: Workspace) -> tuple[str, ...]:
-    """Return the packages with a download that has no SHA-256: the file itself decides what is built."""
+    """Return the packages with a download that has no strong hash: the file itself decides what is built."""
     return tuple(name for name, each in info.known(space).items() if "" in dict(_pinned(space, each)).values())
 
 
 def _pinned(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, str]]:
-    """Yield the downloads of a package, by their path, with the SHA-256 that its hash files have of them."""
+    """Yield the downloads of a package, by their path, with the strongest hash that its hash files have."""
     hashes = downloads.hashes_of(package, space.tree)
     for source, _ in package.downloads if not info.overridden(space, package) else ():
         name = source.rpartition("/")[2]
-        yield f"{package.download_folder}/{name}", hashes.get(name, {}).get("sha256", "")
+        strong = next((word for word in downloads.STRONG if word in hashes.get(name, {})), None)
+        yield f"{package.download_folder}/{name}", f"{strong}:{hashes[name][strong]}" if strong else ""
 
 
 def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, Path | str]]:

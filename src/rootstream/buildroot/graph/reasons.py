@@ -75,7 +75,9 @@ def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
         digests = {path: _digest(b"".join(chunks(each))) for path, each in written.items() if path != _CONFIG}
         if name.startswith("programs-"):
             digests = {f"Rootstream's {name.removesuffix('.bst')}": _digest(json.dumps(digests).encode())}
-        downloads = {each.words["filename"]: each.words["ref"] for each in element.sources if "ref" in each.words}
+        downloads = {
+            each.words["path"]: each.words["digest"] for each in element.sources if "digest" in each.words
+        }
         files.setdefault(name, {}).update(digests | downloads)
         if not _is_package(name) and name != elements.IMAGES:
             continue

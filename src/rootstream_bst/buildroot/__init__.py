@@ -1,0 +1,1 @@
+"""BuildStream sources for Buildroot packages: files that are known by their hashes."""
