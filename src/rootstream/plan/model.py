@@ -15,6 +15,7 @@ from rootstream.host.content import Content
 
 # Words of a source that say what is done with what the lock pins.
 TREATMENT = ("unpack", "filename", "fixups", "database", "exclude", "include", "requirements", "constraints")
+BUILDROOT_DOWNLOAD = "buildroot_download"  # a kind of source
 Json = Any  # values that JSON and YAML can hold
 
 

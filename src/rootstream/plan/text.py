@@ -13,11 +13,13 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from rootstream.host.content import Content, Program, chunks
-from rootstream.plan.model import Dependency, Element, Json, Plan, Source
+from rootstream.plan.model import BUILDROOT_DOWNLOAD, Dependency, Element, Json, Plan, Source
 
 PROJECT_NAME = "rootstream"
 # What the core `script` and `manual` elements of BuildStream need; older ones lack per-dependency locations.
 MIN_VERSION = "2.2"
+# Sources of our own: those of a package of Buildroot are only there if there is such a package.
+_SOURCES = ("debian_packages", "debian_source", "python_sources", "python_wheels")
 
 
 _BREAKS = frozenset("\u2028\u2029")  # they end lines in YAML 1.1, not in 1.2: in quotes they are escaped
@@ -48,6 +50,8 @@ def _yaml(value: Json) -> str:
 
 def _project_conf(plan: Plan) -> dict[str, Json]:
     """Return project.conf: the plugins and the environment that every element shares."""
+    sources = (source for element in plan.elements.values() for source in element.sources)
+    downloads = any(source.kind == BUILDROOT_DOWNLOAD for source in sources)
     return {
         "name": PROJECT_NAME,
         "min-version": MIN_VERSION,
@@ -57,10 +61,7 @@ def _project_conf(plan: Plan) -> dict[str, Json]:
             {
                 "origin": "pip",
                 "package-name": "rootstream",
-                "sources": [
-                    *("buildroot_download", "debian_packages", "debian_source"),
-                    *("python_sources", "python_wheels"),
-                ],
+                "sources": [*_SOURCES, *([BUILDROOT_DOWNLOAD] if downloads else [])],
             },
             {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
         ],

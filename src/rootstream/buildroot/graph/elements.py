@@ -19,7 +19,7 @@ from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.host.content import Content
 from rootstream.plan import base, programs
-from rootstream.plan.model import Dependency, Element, Plan, Source
+from rootstream.plan.model import BUILDROOT_DOWNLOAD, Dependency, Element, Plan, Source
 from rootstream.plan.sources import local
 from rootstream.sandbox.buildroot import inventory
 
@@ -380,7 +380,7 @@ def _downloads(draft: Draft, name: str, inputs: Inputs) -> list[Source]:
             continue
         words = {"path": path, "digest": each}
         here = {"folder": str(inputs.downloaded)}
-        sources[path] = Source(kind="buildroot_download", words=words, free=here, locked=False, directory="dl")
+        sources[path] = Source(kind=BUILDROOT_DOWNLOAD, words=words, free=here, locked=False, directory="dl")
     return list(sources.values())
 
 
