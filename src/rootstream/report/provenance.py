@@ -6,36 +6,27 @@ from what; it claims no level of SLSA, which is a matter of the builder.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from securesystemslib.dsse import Envelope
-from securesystemslib.exceptions import Error as SecureSystemsError
-from securesystemslib.exceptions import VerificationError
-from securesystemslib.signer import CryptoSigner, SSlibKey
 
 from rootstream.errors import UserError, Where
+from rootstream.host import envelopes
+from rootstream.host.envelopes import STATEMENT
 from rootstream.host.file_text import bytes_of
 from rootstream.report.components import System
 from rootstream.report.model import Component
 
-STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "urn:rootstream:build-type:system:1"
 LOCAL = "urn:rootstream:builder:unnamed"
-PAYLOAD = "application/vnd.in-toto+json"
 MOST = 256 << 20  # bytes of a statement
-MOST_KEY = 1 << 20
 _DIGESTS = {"SHA-1": "gitCommit", "SHA-256": "sha256", "SHA-512": "sha512"}
-_MAKE = "`openssl genpkey -algorithm ed25519 -out key.pem` makes one."
 
 
 class _Part(BaseModel):
@@ -113,21 +104,8 @@ def _dependencies(components: Sequence[Component]) -> Iterable[dict[str, Any]]:
 
 def signed(told: Mapping[str, Any], key: Path) -> bytes:
     """Return a statement in an envelope with a signature. Raises `UserError` bad-key."""
-    try:
-        loaded = load_pem_private_key(_key_bytes(key), password=None)
-        signer = CryptoSigner(loaded)
-        envelope = Envelope(json.dumps(told).encode(), PAYLOAD, {})
-        envelope.sign(signer)
-    except (ValueError, TypeError, UnsupportedAlgorithm, SecureSystemsError) as error:
-        hint = f"Give a private key in PEM without a passphrase: Ed25519, ECDSA or RSA. {_MAKE}"
-        raise UserError("bad-key", f"cannot be used to sign: {error}", where=Where(path=key), hint=hint) from error
-    return (json.dumps(envelope.to_dict(), indent=1) + "\n").encode()
-
-
-def _key_bytes(path: Path) -> bytes:
-    if path.stat().st_size > MOST_KEY:
-        raise ValueError(f"it has more than {MOST_KEY} bytes")
-    return bytes_of(path)
+    envelope = envelopes.signed(told, envelopes.private_key(key))
+    return (json.dumps(envelope, indent=1) + "\n").encode()
 
 
 def verified(path: Path, key: Path) -> Verified:
@@ -135,21 +113,15 @@ def verified(path: Path, key: Path) -> Verified:
 
     Raises `UserError` bad-key, bad-provenance, bad-signature.
     """
-    try:
-        public = SSlibKey.from_crypto(load_pem_public_key(_key_bytes(key)))
-    except (ValueError, TypeError, UnsupportedAlgorithm, SecureSystemsError) as error:
-        hint = "Give the public key in PEM: `openssl pkey -in key.pem -pubout -out key.pub.pem`."
-        raise UserError("bad-key", f"is no public key: {error}", where=Where(path=key), hint=hint) from error
+    public = envelopes.public_key(key)
     envelope = _envelope(path)
-    try:
-        envelope.verify([public], 1)
-    except (VerificationError, SecureSystemsError) as error:
+    if not envelopes.is_signed_by(envelope, public):
         raise UserError(
             "bad-signature",
             f"no signature in it is of the key in {key}",
             where=Where(path=path),
             hint="It was changed, or somebody else has signed it. Do not trust it.",
-        ) from error
+        )
     return Verified(statement=_statement(path, envelope))
 
 
@@ -157,26 +129,9 @@ def _envelope(path: Path) -> Envelope:
     if path.stat().st_size > MOST:
         raise _fault(path, f"has more than {MOST >> 20} MiB")
     try:
-        data = json.loads(bytes_of(path))
-        if not isinstance(data, dict) or not all(
-            isinstance(data.get(word), kind) for word, kind in (("payload", str), ("signatures", list))
-        ):
-            raise _fault(path, "is not a signed statement (DSSE)")
-        base64.b64decode(data["payload"], validate=True)
-        envelope = Envelope.from_dict(data)
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        RecursionError,
-        binascii.Error,
-        SecureSystemsError,
-    ) as error:
-        raise _fault(path, "is not a signed statement (DSSE)") from error
-    if envelope.payload_type != PAYLOAD:
-        raise _fault(path, f"holds {envelope.payload_type!r:.100}, not a statement of in-toto")
-    return envelope
+        return envelopes.opened(bytes_of(path))
+    except envelopes.NotAnEnvelope as error:
+        raise _fault(path, str(error)) from error
 
 
 def _statement(path: Path, envelope: Envelope) -> Statement:
