@@ -58,6 +58,30 @@ def push(systems: tuple[str, ...], variant: str | None, folder: Path, style: str
 
 
 @cache.command()
+@click.option(
+    "--days", type=click.IntRange(1, 3650), default=30, show_default=True, help="How long the list is valid."
+)
+@click.option(
+    "--revoke",
+    multiple=True,
+    metavar="NAME",
+    help="Have nobody use a result any more: ELEMENT, PROJECT/ELEMENT/KEY, or a key or SHA-256. Repeatable.",
+)
+@progress_options
+def sign(days: int, revoke: tuple[str, ...], style: str | None) -> int:
+    """Renew the signed list of what was pushed from here, and revoke results.
+
+    Builds and `cache push` sign what they push, if `sign_with` is set; half of its time before the list expires,
+    they renew it. Exit status 1 if there is nothing that NAME stands for.
+    """
+    from rootstream.verbs import cache as verb
+
+    with reporter(style) as report:
+        done = verb.sign(engine(), report, days=days, revoke=revoke)
+    return 0 if done else 1
+
+
+@cache.command()
 @click.argument("folder", metavar="[DIR]", required=False, type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--delete-damaged", is_flag=True, help="Delete damaged blobs; what needs them is built or pulled again."

@@ -6,6 +6,7 @@ environment take the place of single keys.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -35,10 +36,11 @@ _KEYS = {
     "client_cert": "CLIENT_CERT",
     "client_key": "CLIENT_KEY",
 }
-VARIABLES = {key: f"ROOTSTREAM_CACHE_{word}" for key, word in {**_KEYS, "push": "PUSH"}.items()}
-WORKERS = {
-    key: f"ROOTSTREAM_WORKERS_{word}" for key, word in {**_KEYS, "at_once": "AT_ONCE", "jobs": "JOBS"}.items()
-}
+_OF_CACHE = {"push": "PUSH", "signed_by": "SIGNED_BY", "sign_with": "SIGN_WITH"}
+_OF_WORKERS = {"at_once": "AT_ONCE", "jobs": "JOBS", "unsigned": "UNSIGNED"}
+VARIABLES = {key: f"ROOTSTREAM_CACHE_{word}" for key, word in {**_KEYS, **_OF_CACHE}.items()}
+WORKERS = {key: f"ROOTSTREAM_WORKERS_{word}" for key, word in {**_KEYS, **_OF_WORKERS}.items()}
+_SIGNATURES = ("signed_by", "sign_with")  # which need no server of ours: engine.yaml may have one
 _MOST = 1024
 _SWITCH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -75,6 +77,10 @@ class Cache(Server):
 
     push: bool = False
     """Whether what is built here is pushed to it."""
+    signed_by: Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Files with public keys in PEM. What none of them has signed is not used, from any server."""
+    sign_with: str | None = None
+    """File with a private key in PEM: what is built here and pushed is signed with it. It is also trusted."""
 
 
 Count = Annotated[int, Field(ge=1, le=_MOST)]
@@ -87,6 +93,8 @@ class Workers(Server):
     """How many elements are built at the same time: as many as there are workers."""
     jobs: Count | None = None
     """How many commands each element runs at the same time: as many as a worker has cores."""
+    unsigned: bool = False
+    """Whether they build although `cache: signed_by` is set: nobody signs what they build."""
 
 
 class UserFile(Model):
@@ -102,7 +110,7 @@ class UserFile(Model):
 class ServerSetting:
     """A server as its user set it: all paths are absolute, and what they name is there; `where` names its URL.
 
-    `push` is for caches, `at_once` and `jobs` are for workers.
+    `push` is for caches, `at_once`, `jobs` and `unsigned` are for workers.
     """
 
     url: str
@@ -110,10 +118,24 @@ class ServerSetting:
     push: bool = False
     at_once: int | None = None
     jobs: int | None = None
+    unsigned: bool = False
     token: Path | None = None
     ca: Path | None = None
     client_cert: Path | None = None
     client_key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignatureSetting:
+    """Files of keys, as absolute paths: whose signatures are demanded, and what is signed with."""
+
+    signed_by: tuple[Path, ...]
+    sign_with: Path | None
+
+
+def signatures(environment: Mapping[str, str]) -> SignatureSetting | None:
+    """Return the keys of signatures that a user has set, None if none are demanded. Raises as `cache` does."""
+    return _found("cache", VARIABLES, environment).signatures()
 
 
 def cache(environment: Mapping[str, str]) -> ServerSetting | None:
@@ -121,17 +143,17 @@ def cache(environment: Mapping[str, str]) -> ServerSetting | None:
 
     Raises `UserError` setting-invalid for a variable, file-unreadable, or `Problems` of the file.
     """
-    return _server("cache", VARIABLES, environment)
+    return _found("cache", VARIABLES, environment).setting()
 
 
 def workers(environment: Mapping[str, str]) -> ServerSetting | None:
     """Return the workers that a user has set, as `cache` does."""
-    return _server("workers", WORKERS, environment)
+    return _found("workers", WORKERS, environment).setting()
 
 
-def _server(
+def _found(
     section: Literal["cache", "workers"], variables: Mapping[str, str], environment: Mapping[str, str]
-) -> ServerSetting | None:
+) -> _Found:
     path = place(environment)
     found = _Found(section=section, variables=variables, environment=environment)
     if path.is_file():
@@ -139,12 +161,12 @@ def _server(
     found.override()
     if found.problems:
         raise Problems(tuple(found.problems)) if len(found.problems) > 1 else found.problems[0]
-    return found.setting()
+    return found
 
 
 @dataclass(slots=True, kw_only=True)
 class _Value:
-    value: str | bool | int
+    value: str | bool | int | tuple[str, ...]
     where: Where | None
     name: str  # as its author wrote it
     folder: Path
@@ -197,7 +219,7 @@ class _Found:
     def override(self) -> None:
         """Let variables take the place of what the file says; with another address, nothing of the file is left.
 
-        The token of one server is none of another's business.
+        The token of one server is none of another's business; signatures are demanded of all.
         """
         token = self.variables["token"].removesuffix("_FILE")
         if token in self.environment:
@@ -205,7 +227,7 @@ class _Found:
             hint = f"Write it to a file, and name that in {self.variables['token']}."
             raise UserError("setting-invalid", text, hint=hint)
         if self.environment.get(self.variables["url"]):
-            self.values.clear()
+            self.values = {key: value for key, value in self.values.items() if key == "signed_by"}
         for key, variable in self.variables.items():
             text = self.environment.get(variable, "")
             if text:
@@ -216,7 +238,8 @@ class _Found:
         """Return what is set, None for no server."""
         url = self.values.get("url")
         if url is None:
-            extra = next((each.name for each in self.values.values() if each.where is None), None)
+            set_so = [each for key, each in self.values.items() if key not in _SIGNATURES]
+            extra = next((each.name for each in set_so if each.where is None), None)
             if extra:
                 raise UserError("setting-invalid", f"{extra} is set, but no {self.variables['url']}")
             return None
@@ -230,19 +253,33 @@ class _Found:
         if paths["token"] and address.scheme == "http" and not LOOPBACK.fullmatch(address.hostname or ""):
             text = "the token would be sent unencrypted: `url` must begin with https://"
             raise _wrong(self.values["token"], text)
-        push = self.values.get("push")
         return ServerSetting(
             url=str(url.value),
             where=url.where,
-            push=bool(push and push.value),
+            push=self._switch("push"),
+            unsigned=self._switch("unsigned"),
             at_once=self._number("at_once"),
             jobs=self._number("jobs"),
             **paths,
         )
 
+    def signatures(self) -> SignatureSetting | None:
+        """Return the keys of signatures, None if there are none."""
+        demanded, own = self.values.get("signed_by"), self.values.get("sign_with")
+        paths = demanded.value if demanded and isinstance(demanded.value, tuple) else ()
+        signed_by = tuple(_key_file(demanded, each, b"PUBLIC") for each in paths if demanded)
+        sign_with = _key_file(own, str(own.value), b"PRIVATE") if own else None
+        if not signed_by and not sign_with:
+            return None
+        return SignatureSetting(signed_by=signed_by, sign_with=sign_with)
+
+    def _switch(self, key: str) -> bool:
+        found = self.values.get(key)
+        return bool(found and found.value)
+
     def _number(self, key: str) -> int | None:
         found = self.values.get(key)
-        return int(found.value) if found else None
+        return found.value if found and isinstance(found.value, int) else None
 
     def _file(self, key: str) -> Path | None:
         """Return the file of a key. What is written may be the token itself: no message repeats it."""
@@ -263,14 +300,29 @@ class _Found:
         return path.absolute()
 
 
-def _of_variable(key: str, variable: str, text: str) -> str | bool | int:
+def _key_file(value: _Value, text: str, kind: bytes) -> Path:
+    """Return the file of a key in PEM, PUBLIC or PRIVATE."""
+    path = value.folder / Path(text).expanduser()
+    try:
+        content = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a path"
+        raise _wrong(value, f"expected the file of a key ({path}): {reason}") from error
+    if b"-----BEGIN " not in content or kind + b" KEY-----" not in content:
+        raise _wrong(value, f"{path} is not a {kind.decode().lower()} key in PEM format")
+    return path.absolute()
+
+
+def _of_variable(key: str, variable: str, text: str) -> str | bool | int | tuple[str, ...]:
     """Return the value that a variable has. Raises `UserError` setting-invalid."""
     if key == "url" and text != OFF:
         try:
             return cache_url(text)
         except ValueError as error:
             raise UserError("setting-invalid", f"{variable}: {error}") from error
-    if key == "push":
+    if key == "signed_by":
+        return tuple(each for each in text.split(os.pathsep) if each)
+    if key in ("push", "unsigned"):
         if text.lower() not in _SWITCH:
             raise UserError("setting-invalid", f"{variable} is {text!r}, expected true or false")
         return _SWITCH[text.lower()]

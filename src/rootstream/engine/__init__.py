@@ -2,7 +2,7 @@
 
 from rootstream.engine.bst import Engine
 from rootstream.engine.elements import ElementState
-from rootstream.engine.remotes import Remote, Workers
+from rootstream.engine.remotes import Remote, Signatures, Workers
 from rootstream.engine.settings import Settings, settings_from
 
-__all__ = ["ElementState", "Engine", "Remote", "Settings", "Workers", "settings_from"]
+__all__ = ["ElementState", "Engine", "Remote", "Settings", "Signatures", "Workers", "settings_from"]

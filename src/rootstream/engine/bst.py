@@ -16,13 +16,14 @@ from typing import Literal, TypeVar
 
 from ruamel.yaml import YAML
 
-from rootstream.engine import bst_run, remote_api, said, sharing
+from rootstream.engine import bst_run, recording, remote_api, said, sharing
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.pulls import Pulls
-from rootstream.engine.remotes import Remote, Workers
+from rootstream.engine.remotes import Remote, Signatures, Workers
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
+from rootstream.engine.trust import Trust
 from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
 from rootstream.fetch import pipes
@@ -47,15 +48,44 @@ class Engine:
     dropped: set[tuple[str, str]] = field(default_factory=set)
     """What was given up, `pull`, `push` or `build` with a URL: it is told, and tried, only once in a command."""
 
+    trust: Trust | None = None
+    """Whose signatures are demanded of what others provide."""
+
     @classmethod
     def of(
-        cls, environment: Mapping[str, str], remote: Remote | None = None, workers: Workers | None = None
+        cls,
+        environment: Mapping[str, str],
+        remote: Remote | None = None,
+        workers: Workers | None = None,
+        signatures: Signatures | None = None,
     ) -> Engine:
         """Return the engine for a user's environment, with the cache and the workers that they share with others.
 
-        Raises `UserError` setting-invalid.
+        Raises `UserError` setting-invalid, bad-key.
         """
-        return cls(settings=settings_from(environment, remote, workers), env=environment_for(environment))
+        settings = settings_from(environment, remote, workers, signatures)
+        trust = Trust(signatures, settings.cache) if signatures else None
+        return cls(settings=settings, env=environment_for(environment), trust=trust)
+
+    def _opened(
+        self,
+        *,
+        report: Reporter | None = None,
+        for_people: bool = False,
+        remotes: Sequence[Remote] = (),
+        push: bool = False,
+        workers: Workers | None = None,
+    ) -> contextlib.AbstractContextManager[bst_run.Run]:
+        return bst_run.opened(
+            self.settings,
+            self.env,
+            report=report,
+            for_people=for_people,
+            remotes=remotes,
+            push=push,
+            workers=workers,
+            trust=self.trust,
+        )
 
     def has_remotes(self) -> bool:
         """Say whether a cache is shared with others. Raises `UserError` engine-settings-invalid."""
@@ -70,7 +100,7 @@ class Engine:
 
         Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        with _interruptible(), self._opened() as run:
             words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
             out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
             lines = ElementLines(run.mark)
@@ -83,7 +113,7 @@ class Engine:
 
         Needs no cache and no build. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        with _interruptible(), self._opened() as run:
             words = ("show", "--deps", "none", "--format", "%{public}", *_checked([element]))
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
@@ -100,11 +130,15 @@ class Engine:
             return None
         if ("build", workers.remote.url) in self.dropped:
             return None
-        answer = remote_api.probe_workers(workers.remote)
-        if answer.ok:
-            return workers
+        if self.trust and not workers.unsigned:
+            why = "nobody signs what they build, and `cache: signed_by` demands it (see `workers: unsigned`)"
+        else:
+            answer = remote_api.probe_workers(workers.remote)
+            if answer.ok:
+                return workers
+            why = f"it {answer.text}"
         self.dropped.add(("build", workers.remote.url))
-        text = f"the workers of {workers.remote.name} are not used: it {answer.text}; building here"
+        text = f"the workers of {workers.remote.name} are not used: {why}; building here"
         report(Notice(level="warning", text=text))
         return None
 
@@ -203,7 +237,7 @@ class Engine:
         self, project: Path, words: Sequence[str], element: str, report: Reporter, remotes: Sequence[Remote]
     ) -> None:
         destination = Path(words[words.index("--directory") + 1])
-        with _interruptible(), bst_run.opened(self.settings, self.env, remotes=remotes) as run:
+        with _interruptible(), self._opened(remotes=remotes) as run:
             try:
                 self._run(run, project, words, targets=[element], report=report)
             except UserError as error:
@@ -231,7 +265,7 @@ class Engine:
         Raises `UserError` push-failed, cache-lost ..., Interrupted.
         """
         words = ("artifact", "push", "--deps", "none", *_checked(elements))
-        with _interruptible(), bst_run.opened(self.settings, self.env, remotes=(remote,), push=True) as run:
+        with _interruptible(), self._opened(remotes=(remote,), push=True) as run:
             try:
                 self._run(run, project, words, targets=elements, report=report)
             finally:
@@ -270,7 +304,7 @@ class Engine:
         mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
         remotes = self.usable(report)
-        with _interruptible(), bst_run.opened(self.settings, self.env, for_people=True, remotes=remotes) as run:
+        with _interruptible(), self._opened(for_people=True, remotes=remotes) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             env = {"TERM": "dumb", **run.env}
             return process.hand_over(command, env=env, cwd=project, umask=bst_run.UMASK)
@@ -288,7 +322,7 @@ class Engine:
         words = ("shell", "--build", *mounted, element, "--", *argv)
         with (
             _interruptible(),
-            bst_run.opened(self.settings, self.env, for_people=True, remotes=self.usable(ignore)) as run,
+            self._opened(for_people=True, remotes=self.usable(ignore)) as run,
             tempfile.TemporaryFile() as messages,
         ):
             status = process.hand_over(
@@ -311,7 +345,7 @@ class Engine:
         unpack = ("tar", "--extract", "--no-same-owner", "--directory", str(into))
         with (
             _interruptible(),
-            bst_run.opened(self.settings, self.env, for_people=True) as run,
+            self._opened(for_people=True) as run,
             pipes.memory_file(given) as stdin,
             tempfile.TemporaryFile() as said,
         ):
@@ -338,7 +372,7 @@ class Engine:
 
         Raises `UserError` project-invalid ..., Interrupted.
         """
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        with _interruptible(), self._opened() as run:
             self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
 
     def clear(self) -> None:
@@ -347,7 +381,7 @@ class Engine:
 
     def clean(self) -> None:
         """Empty the cache: artifacts, sources and logs of all projects. Raises `UserError` cache-in-use."""
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        with _interruptible(), self._opened() as run:
             if not run.alone:
                 raise UserError(
                     "cache-in-use",
@@ -374,11 +408,15 @@ class Engine:
     ) -> tuple[ElementState, ...]:
         with (
             _interruptible(),
-            bst_run.opened(self.settings, self.env, report=report, remotes=remotes, workers=workers) as run,
+            self._opened(report=report, remotes=remotes, workers=workers) as run,
         ):
             reader = self._reader(run, targets, counts)
-            pulls = Pulls(report=report, project=project, targets=targets, remotes=remotes, reader=reader)
+            pulls = Pulls(
+                report=report, project=project, targets=targets, remotes=remotes, reader=reader, trust=self.trust
+            )
             tell = _with_warnings(pulls.tell if remotes else report)
+            if counts == "build":
+                tell = recording.recorded(tell, self.settings, reader, self.trust, here=workers is None)
             try:
                 self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
             finally:

@@ -19,8 +19,9 @@ from rootstream.engine import leftovers, programs, sharing
 from rootstream.engine.connect_relay import Relay, needs_proxy
 from rootstream.engine.messages import Reader
 from rootstream.engine.remotes import Remote, Workers
-from rootstream.engine.settings import Settings, configuration, quota_of, servers_in
+from rootstream.engine.settings import Settings, configuration, quota_of, servers_in, unverified_in
 from rootstream.engine.transfer_watch import Traffic, Watch
+from rootstream.engine.trust import Trust, guarded
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
 from rootstream.host import process
@@ -68,12 +69,14 @@ def opened(
     remotes: Sequence[Remote] = (),
     push: bool = False,
     workers: Workers | None = None,
+    trust: Trust | None = None,
 ) -> Iterator[Run]:
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
     With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
-    messages as they are. Of all servers it uses `remotes`, with `push` to push, and `workers` to build. Raises
-    `UserError` cache-unwritable, cache-noexec, engine-settings-invalid.
+    messages as they are. Of all servers it uses `remotes`, with `push` to push, and `workers` to build; what it
+    pulls, and what of the cache it uses, is what `trust` allows. Raises `UserError` cache-unwritable,
+    cache-noexec, engine-settings-invalid.
     """
 
     def say() -> None:
@@ -87,17 +90,26 @@ def opened(
         _writable(settings.cache),
         relay or contextlib.nullcontext(),
         sharing.leased(settings.cache, quota=quota_of(settings), wait=wait) as lease,
+        guarded(trust, remotes, unverified_in(settings), report, push=push, alone=lease.alone) as index,
     ):
         mark = f"@{lease.token}:"
         file = lease.temporary / "buildstream.conf"
         told = None if for_people else mark
-        text = configuration(settings, mark=told, expires=lease.alone, remotes=remotes, push=push, workers=workers)
+        text = configuration(
+            settings,
+            mark=told,
+            expires=lease.alone,
+            remotes=remotes,
+            push=push,
+            workers=workers,
+            index=index,
+        )
         file.write_text(text, encoding="utf-8")
         if relay:
             relay.allow(servers_in(text))
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
-        marked |= relay.environment if relay else {}
+        marked |= relay.environment if relay else _no_proxy(marked) if index else {}
         yield Run(
             alone=lease.alone,
             mark=mark,
@@ -106,6 +118,12 @@ def opened(
             watch=Watch(remotes, relay, workers.remote if workers else None),
             traffic=Traffic(remotes, relay, "push" if push else "pull"),
         )
+
+
+def _no_proxy(env: Mapping[str, str]) -> dict[str, str]:
+    """Return variables by which gRPC reaches our own index without a proxy."""
+    exempt = env.get("no_grpc_proxy") or env.get("no_proxy") or ""
+    return {"no_grpc_proxy": f"{exempt},127.0.0.1".lstrip(",")}
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from rootstream.engine.messages import Reader
 from rootstream.engine.remote_artifacts import on_servers
 from rootstream.engine.remotes import Remote
 from rootstream.engine.transfer_watch import Traffic
+from rootstream.engine.trust import Trust
 from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Plan, Reporter
 from rootstream.formats.units import duration, size
 
@@ -19,8 +20,16 @@ class Pulls:
     """Follows the events of one build; its plan says what servers have."""
 
     def __init__(
-        self, *, report: Reporter, project: Path, targets: Sequence[str], remotes: Sequence[Remote], reader: Reader
+        self,
+        *,
+        report: Reporter,
+        project: Path,
+        targets: Sequence[str],
+        remotes: Sequence[Remote],
+        reader: Reader,
+        trust: Trust | None,
     ) -> None:
+        self._trust = trust
         self._report = report
         self._project = project
         self._targets = targets
@@ -54,7 +63,7 @@ class Pulls:
     def _plan(self, event: Plan) -> Plan:
         absent = [each for each in self._reader.elements if each.state != "cached"]
         try:
-            there = on_servers(self._project, absent, self._remotes)
+            there = on_servers(self._project, absent, self._remotes, self._trust)
         except (OSError, ValueError):
             return event  # what cannot be asked is found out by the build
         return plan_of(self._reader.elements, self._targets, remote=there)

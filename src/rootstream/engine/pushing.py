@@ -11,11 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rootstream.engine import stored
+from rootstream.engine import signing, stored
 from rootstream.engine.bst import Engine
 from rootstream.engine.remote_api import Api
 from rootstream.engine.remotes import Remote
 from rootstream.engine.stored import Artifact, Digest
+from rootstream.engine.trust import Trust
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
 from rootstream.formats.units import duration, size
@@ -53,11 +54,15 @@ def push(engine: Engine, report: Reporter, *, verbose: bool = False) -> tuple[Pu
     except UserError as error:
         report(Notice(level="warning", text=f"nothing is pushed: {error.message}"))
         return ()
-    return tuple(
-        _push(engine, project, found, remote, report, verbose=verbose)
-        for remote in remotes
-        for project, found in built.items()
-    )
+    pushed = []
+    for remote in remotes:
+        for project, found in built.items():
+            told = _push(engine, project, found, remote, report, verbose=verbose)
+            pushed.append(told)
+            if engine.trust and engine.trust.signer:
+                there = [each for each in found if each.element not in told.lacking]
+                signing.sign(engine.trust, remote, there, report)
+    return tuple(pushed)
 
 
 def _found(engine: Engine, elements: Mapping[str, str]) -> tuple[Artifact, ...]:
@@ -70,8 +75,9 @@ def _push(
 ) -> Pushed:
     began = time.monotonic()
     total = len(found)
+    signs = engine.trust if engine.trust and engine.trust.signer else None
     try:
-        needed = lacking(engine.settings.cache, found, remote)
+        needed = lacking(engine.settings.cache, found, remote, signs)
     except (OSError, ValueError) as error:
         report(Notice(level="warning", text=f"nothing was pushed to {remote.name}, which {error}"))
         return Pushed(remote=remote, there=0, total=total, lacking=tuple(each.element for each in found))
@@ -94,7 +100,7 @@ def _push(
     except UserError as error:
         said = f": {error.message.partition(chr(10))[0]}"
     try:
-        left = lacking(engine.settings.cache, [each for each in found if each.name in needed], remote)
+        left = lacking(engine.settings.cache, [each for each in found if each.name in needed], remote, signs)
     except (OSError, ValueError) as error:
         report(Notice(level="warning", text=f"the push to {remote.name} was broken off: it {error}"))
         return Pushed(remote=remote, there=total - len(names), total=total, lacking=tuple(names))
@@ -112,17 +118,21 @@ def _push(
     return Pushed(remote=remote, there=total - len(lost), total=total, lacking=lost)
 
 
-def lacking(cache: Path, found: Sequence[Artifact], remote: Remote) -> frozenset[str]:
+def lacking(cache: Path, found: Sequence[Artifact], remote: Remote, signs: Trust | None) -> frozenset[str]:
     """Return the names of the artifacts that a server does not have whole.
 
-    One that somebody else has built, and is there, is as good as ours. Raises `OSError` if it does not answer,
-    `ValueError` for a damaged artifact here.
+    One that somebody else has built, and is there, is as good as ours; for who `signs`, if it is signed. Raises
+    `OSError` if it does not answer, `ValueError` for a damaged artifact here.
     """
     with Api(remote) as api:
         answer = api.answer(api.probe(), time.monotonic())  # a server that has gone costs no more than this
         if not answer.ok:
             raise OSError(answer.text)
         entries = api.entries([each.name for each in found])
+        if signs:
+            signed = signs.digests()
+            own = {each.name: each.digest for each in found}
+            entries = {name: each for name, each in entries.items() if each in (own[name], signed.get(name))}
         others = [entries[each.name] for each in found if entries.get(each.name, each.digest) != each.digest]
         read = api.read(others) if others else {}
         parts: dict[str, set[Digest]] = {}

@@ -30,7 +30,7 @@ UPDATE = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchUpdate
 MISSING = "/build.bazel.remote.execution.v2.ContentAddressableStorage/FindMissingBlobs"
 READ = "/build.bazel.remote.execution.v2.ContentAddressableStorage/BatchReadBlobs"
 FETCH = "/build.bazel.remote.asset.v1.Fetch/FetchBlob"
-_URN = "urn:fdc:buildstream.build:2020:artifact:"
+URN = "urn:fdc:buildstream.build:2020:artifact:"
 # Where distributions keep the authorities that they trust; grpc would use a list of its own.
 _AUTHORITIES = (
     Path("/etc/ssl/certs/ca-certificates.crt"),
@@ -99,12 +99,33 @@ class Api:
 
     def start(self, method: str, request: bytes, timeout: float) -> Any:  # noqa: ANN401
         """Send a request; return what `answer` and `result` wait for."""
-        metadata = []
-        if self.remote.token:
-            token = self.remote.token.read_text(encoding="ascii").strip()
-            metadata = [("authorization", f"Bearer {token}")]
         call = self._channel.unary_unary(method, request_serializer=None, response_deserializer=None)
-        return call.future(request, timeout=timeout, metadata=metadata)
+        return call.future(request, timeout=timeout, metadata=self._metadata())
+
+    def call(self, method: str, request: bytes) -> bytes:
+        """Send a request and return the answer. Raises `OSError` if there is none."""
+        with self._as_os_error():
+            answer: bytes = self.start(method, request, ANSWER).result()
+        return answer
+
+    def receive(self, method: str, request: bytes, timeout: float) -> Iterator[bytes]:
+        """Send a request and yield the messages that answer it. Raises `OSError` if there is no answer."""
+        call = self._channel.unary_stream(method, request_serializer=None, response_deserializer=None)
+        with self._as_os_error():
+            yield from call(request, timeout=timeout, metadata=self._metadata())
+
+    def send(self, method: str, requests: Iterator[bytes], timeout: float) -> bytes:
+        """Send messages and return what answers them. Raises `OSError` if there is no answer."""
+        call = self._channel.stream_unary(method, request_serializer=None, response_deserializer=None)
+        with self._as_os_error():
+            answer: bytes = call(requests, timeout=timeout, metadata=self._metadata())
+        return answer
+
+    def _metadata(self) -> list[tuple[str, str]]:
+        if self.remote.token is None:
+            return []
+        token = self.remote.token.read_text(encoding="ascii").strip()
+        return [("authorization", f"Bearer {token}")]
 
     def named(self, request: bytes) -> bytes:
         """Return a request with the name of the server's instance, which is field 1 of all."""
@@ -155,11 +176,15 @@ class Api:
         found = {}
         for begin in range(0, len(names), AT_ONCE):
             some = names[begin : begin + AT_ONCE]
-            asked = [self.start(FETCH, self.named(protobuf.text(4, _URN + name)), ANSWER) for name in some]
+            asked = [self.start(FETCH, self.named(protobuf.text(4, URN + name)), ANSWER) for name in some]
             for name, each in zip(some, asked, strict=True):
                 if (digest := self._entry(each)) is not None:
                     found[name] = digest
         return found
+
+    def entry(self, uri: str) -> Digest | None:
+        """Return the digest that the server has for a URI. Raises `OSError` if it does not answer."""
+        return self._entry(self.start(FETCH, self.named(protobuf.text(4, uri)), ANSWER))
 
     def _entry(self, asked: Any) -> Digest | None:  # noqa: ANN401
         with self._as_os_error():

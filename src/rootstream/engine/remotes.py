@@ -52,19 +52,31 @@ class Remote:
         """Say whether it has TLS."""
         return urlsplit(self.url).scheme in ("https", "grpcs")
 
-    def server(self, *, push: bool) -> dict[str, Any]:
-        """Return the entry of BuildStream's `servers:`."""
+    def server(self, *, push: bool, storage: bool = False) -> dict[str, Any]:
+        """Return the entry of BuildStream's `servers:`; as `storage`, it is asked for nothing but by hash."""
         files = {word: getattr(self, ours) for word, ours in _FILES.items()}
         auth = {**self.words.get("auth", {}), **{word: str(path) for word, path in files.items() if path}}
-        entry = {**self.words, "url": self.url, "push": push}
+        entry = {**self.words, "url": self.url, "push": push} | ({"type": "storage"} if storage else {})
         return {**entry, "auth": auth} if auth else entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Signatures:
+    """Files of keys: of those who must have signed what is used, and the one that signs what is built here."""
+
+    signed_by: tuple[Path, ...] = ()
+    sign_with: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
-    """Machines that build, behind one server: how many elements at once, and how many commands each runs."""
+    """Machines that build, behind one server: how many elements at once, and how many commands each runs.
+
+    `unsigned`: what they build is used although nobody signs it, where signatures are demanded.
+    """
 
     remote: Remote
+    unsigned: bool = False
     at_once: int | None = None
     jobs: int | None = None
 

@@ -20,9 +20,10 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, StringMark, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
 
+from rootstream.engine import unverifiable
 from rootstream.engine.elements import element_format
 from rootstream.engine.messages import message_format
-from rootstream.engine.remotes import Remote, Workers, of_engine_file
+from rootstream.engine.remotes import Remote, Signatures, Workers, of_engine_file
 from rootstream.engine.sharing import reserve
 from rootstream.errors import UserError, Where
 
@@ -65,7 +66,7 @@ class Settings:
     disk, `infinity`) or bytes, `reserved` what stays free of the disk, in the same words. `on_error`: `continue`
     builds all that does not depend on what failed, `quit` finishes only what runs. `extra` is the user's own
     `engine.yaml`, if there is one; `remote` and `workers` are the cache shared with others and the machines that
-    build, set in our own words.
+    build, set in our own words; `signatures` are demanded of what comes from any server.
     """
 
     cache: Path
@@ -79,10 +80,14 @@ class Settings:
     extra: Path | None = None
     remote: Remote | None = None
     workers: Workers | None = None
+    signatures: Signatures | None = None
 
 
 def settings_from(
-    environment: Mapping[str, str], remote: Remote | None = None, workers: Workers | None = None
+    environment: Mapping[str, str],
+    remote: Remote | None = None,
+    workers: Workers | None = None,
+    signatures: Signatures | None = None,
 ) -> Settings:
     """Return the settings for this machine and user; ROOTSTREAM_CACHE, _CACHE_QUOTA, _BUILDERS, _JOBS set some.
 
@@ -104,6 +109,7 @@ def settings_from(
         extra=extra if extra.is_file() else None,
         remote=remote,
         workers=workers,
+        signatures=signatures,
     )
 
 
@@ -150,6 +156,27 @@ def remotes_of(settings: Settings) -> tuple[Remote, ...]:
     return own + of_engine_file(_read(settings.extra), settings.extra)
 
 
+def unverified_in(settings: Settings) -> tuple[tuple[str, Where], ...]:
+    """Return what of the user's own file is left out because signatures are demanded: its keys and its places.
+
+    Raises `UserError` engine-settings-invalid.
+    """
+    if settings.signatures is None or settings.extra is None:
+        return ()
+    found = unverifiable.named(_read(settings.extra))
+    if not found:
+        return ()
+    node = YAML().compose(settings.extra.read_text(encoding="utf-8"))
+    return tuple(
+        (": ".join(keys), _where(node, keys, settings.extra) or Where(path=settings.extra)) for keys in found
+    )
+
+
+def foreign_sources(settings: Settings) -> bool:
+    """Say whether a server may provide sources, or results of actions, that nobody has signed."""
+    return settings.signatures is None and bool(unverifiable.named(_read(settings.extra)))
+
+
 def configuration(
     settings: Settings,
     *,
@@ -158,6 +185,7 @@ def configuration(
     remotes: Sequence[Remote] | None = None,
     push: bool | None = None,
     workers: Workers | None = None,
+    index: str | None = None,
 ) -> str:
     """Return BuildStream's user configuration as YAML text.
 
@@ -165,7 +193,8 @@ def configuration(
     the run `expires` what the cache has not used for long, it has no limit. Of all servers of artifacts it uses
     `remotes`, by default all; `push` says whether it pushes to them, by default as they are set. Those that a
     project names are not used: a clone must not fill the cache that all projects of a user share. What is
-    built is built by `workers`. Raises `UserError` engine-settings-invalid for a fault in the user's file.
+    built is built by `workers`. Where signatures are demanded, the only index of artifacts that it pulls by is the
+    one at the URL `index`. Raises `UserError` engine-settings-invalid for a fault in the user's file.
     """
     extra = _read(settings.extra)
     wanted = remotes_of(settings) if remotes is None else remotes
@@ -186,8 +215,11 @@ def configuration(
         "artifacts": {"override-project-caches": True},
         "source-caches": {"override-project-caches": True},
     }
-    tree = _merged(_merged(ours, workers.configuration() if workers else {}), extra)
-    if settings.remote or of_engine_file(extra, settings.extra):
+    own = unverifiable.without(extra) if settings.signatures else extra
+    tree = _merged(_merged(ours, workers.configuration() if workers else {}), own)
+    if settings.signatures:
+        tree = _merged(tree, {"artifacts": {"servers": unverifiable.servers(wanted, index, push=bool(push))}})
+    elif settings.remote or of_engine_file(extra, settings.extra):
         tree = _merged(
             tree,
             {"artifacts": {"servers": [each.server(push=each.push if push is None else push) for each in wanted]}},
@@ -289,6 +321,10 @@ def place_in(path: Path, merged: str, line: int, column: int) -> Where | None:
         every = _at(node, _SERVERS)
         urls = [_value(each, "url") for each in every.value] if isinstance(every, SequenceNode) else []
         keys = (*_SERVERS, urls.index(url) if url in urls else -1, *keys[len(_SERVERS) + 1 :])
+    return _where(node, keys, path)
+
+
+def _where(node: Node | None, keys: Sequence[str | int], path: Path) -> Where | None:
     mark = None
     for key in keys:
         found = _below(node, key)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.description.model import Description
-from rootstream.engine import ElementState, Engine, pushing
+from rootstream.engine import ElementState, Engine, pushing, signing
 from rootstream.errors import UserError, Where
 from rootstream.events import Notice, Reporter, ignore
 from rootstream.formats.units import size
@@ -24,7 +24,8 @@ def status(engine: Engine, *, as_json: bool) -> tuple[str, bool]:
     """Return the local cache and all servers as text or JSON, and whether each can be used as it is set."""
     settings = engine.settings
     found = cache_health.examined(engine)
-    well = all(each.met for each in found)
+    signatures = cache_health.signatures(engine)
+    well = all(each.met for each in found) and all(each.met for each in signatures)
     if as_json:
         rows: list[dict[str, Any]] = [
             {
@@ -37,7 +38,8 @@ def status(engine: Engine, *, as_json: bool) -> tuple[str, bool]:
             }
             for each in found
         ]
-        data = {"local": {"path": str(settings.cache), "quota": settings.quota}, "servers": rows}
+        data: dict[str, Any] = {"local": {"path": str(settings.cache), "quota": settings.quota}, "servers": rows}
+        data["signatures"] = [{"key": each.name, "usable": each.met, "found": each.found} for each in signatures]
         return json.dumps(data, indent=1) + "\n", well
     quota = size(int(settings.quota)) if settings.quota.isdigit() else settings.quota
     lines = [f"local  {settings.cache} (at most {quota})"]
@@ -47,6 +49,9 @@ def status(engine: Engine, *, as_json: bool) -> tuple[str, bool]:
         lines.append(f"{'ok' if each.met else 'FAULT':<5}  {each.remote.url} (set in {where}{push})")
         lines.append(f"       {each.found}")
         lines += [f"       -> {each.fix}"] if each.fix else []
+    for need in signatures:
+        lines.append(f"{'ok' if need.met else 'FAULT':<5}  {need.name}: {need.found}")
+        lines += [f"       -> {need.fix}"] if need.fix else []
     if not found:
         lines.append("no shared cache is set; see docs/how-to/share-a-cache.md")
     return "\n".join(lines) + "\n", well
@@ -57,9 +62,7 @@ def push(project: Project, wanted: tuple[str, ...], engine: Engine, report: Repo
 
     Raises `UserError` no-cache where nothing is set to push to, cache-unusable where none can be pushed to.
     """
-    if not engine.has_push_remotes():
-        hint = "Set `push: true` of the cache in config.yaml, or ROOTSTREAM_CACHE_PUSH=true."
-        raise UserError("no-cache", "no cache is set to push to", hint=hint)
+    _require_push(engine)
     pushed: list[pushing.Pushed] = []
     with reading(project) as looked:
         for folder, states in _states(looked, wanted, engine):
@@ -110,6 +113,36 @@ def _of_graphs(
             system = graph.System(project, described, description.debian, pinned, engine, os.environ, ignore)
             found.append((project.work / FOLDER / described.slug / graph.PLAN, graph.states(system)))
     return found
+
+
+def sign(engine: Engine, report: Reporter, *, days: int, revoke: tuple[str, ...]) -> bool:
+    """Renew the lists of the own key on all servers that are pushed to; say whether all that was meant is revoked.
+
+    Raises `UserError` no-key, no-cache, cache-unusable.
+    """
+    trust = engine.trust
+    if trust is None or trust.signer is None:
+        hint = "Set `sign_with` of the cache in config.yaml, or ROOTSTREAM_CACHE_SIGN_WITH, to a private key."
+        raise UserError("no-key", "no key is set to sign with", hint=hint)
+    _require_push(engine)
+    remotes = engine.usable(report, push=True)
+    if not remotes:
+        hint = "`rootstream cache status` looks at the servers."
+        raise UserError("cache-unusable", "no server can be pushed to", hint=hint)
+    done = True
+    for remote in remotes:
+        try:
+            done &= signing.renew(trust, remote, days=days, revoke=revoke, report=report)
+        except OSError as error:
+            text = f"nothing was signed on {remote.name}: it {error.strerror or error}"
+            raise UserError("cache-unusable", text) from error
+    return done
+
+
+def _require_push(engine: Engine) -> None:
+    if not engine.has_push_remotes():
+        hint = "Set `push: true` of the cache in config.yaml, or ROOTSTREAM_CACHE_PUSH=true."
+        raise UserError("no-cache", "no cache is set to push to", hint=hint)
 
 
 def check(folder: Path, report: Reporter, *, delete: bool) -> bool:

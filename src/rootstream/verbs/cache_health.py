@@ -8,6 +8,7 @@ from rootstream.engine import Engine, Remote, remote_api, tls
 from rootstream.engine.host_requirements import Need
 from rootstream.engine.remote_api import Answer
 from rootstream.errors import UserError
+from rootstream.events import Event, Notice
 
 MOST_AHEAD = 120.0  # seconds that clocks may differ
 READABLE_BY_OTHERS = 0o077
@@ -87,13 +88,54 @@ def workers(engine: Engine) -> tuple[Need, ...]:
     return (Need(name=name, met=False, found=text, fix=fix, weight="advised"),)
 
 
+def signatures(engine: Engine) -> tuple[Need, ...]:
+    """Return a need for each key whose signatures are demanded: a list that is valid, from any server."""
+    trust = engine.trust
+    if trust is None:
+        return ()
+    remotes = engine.remotes()
+    answers = remote_api.probe(remotes)
+    trust.refresh([each for each, answer in zip(remotes, answers, strict=True) if answer.ok], summary=False)
+    found: list[Need] = []
+    for key, name in trust.names.items():
+        told, title = trust.lists.get(key), f"signatures of {name}"
+        if told is None:
+            text = "no list that it has signed is on a server: nothing is used by this key"
+            fix = "Build with `push: true` and `sign_with`, or `rootstream cache push`, where the private key is."
+            own = key == trust.own
+            found.append(Need(name=title, met=own, found=text, fix=None if own else fix, weight="advised"))
+            continue
+        valid = told.is_valid(trust.now())
+        until = f"{'valid until' if valid else 'expired at'} {told.expires:%Y-%m-%d %H:%M} UTC"
+        text = f"a list of {len(told.entries)} results, {len(told.revoked)} revoked, {until}"
+        renew = "`rootstream cache sign` where the private key is; or set the clock of this host."
+        found.append(Need(name=title, met=valid, found=text, fix=None if valid else renew, weight="advised"))
+    notes: list[Event] = []
+    trust.tell(notes.append)
+    found += [
+        Need(name="signatures", met=False, found=each.text, fix="Find out who has pushed it.", weight="advised")
+        for each in notes
+        if isinstance(each, Notice)
+    ]
+    return (*found, *_readable(engine))
+
+
+def _readable(engine: Engine) -> tuple[Need, ...]:
+    path = engine.settings.signatures.sign_with if engine.settings.signatures else None
+    if path is None or not path.stat().st_mode & READABLE_BY_OTHERS:
+        return ()
+    text = f"{path} can be read by other users"
+    return (Need(name="signing key", met=False, found=text, fix=f"chmod 600 {path}", weight="advised"),)
+
+
 def needs(engine: Engine) -> tuple[Need, ...]:
     """Return a need for each server that is set."""
     try:
         found = examined(engine)
     except UserError as error:
         return (Need(name="shared cache", met=False, found=error.message, fix=error.hint, weight="advised"),)
-    return tuple(
+    servers = (
         Need(name=f"cache {each.remote.name}", met=each.met, found=each.found, fix=each.fix, weight="advised")
         for each in found
-    ) + workers(engine)
+    )
+    return (*servers, *signatures(engine), *workers(engine))

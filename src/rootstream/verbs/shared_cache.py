@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from rootstream.description import user_file
 from rootstream.description.model import Description
-from rootstream.engine import ElementState, Engine, Remote, Workers
+from rootstream.engine import ElementState, Engine, Remote, Signatures, Workers
 from rootstream.engine.elements import required
 from rootstream.errors import Interrupted, UserError
 from rootstream.events import Notice, Reporter
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def engine_of(environment: Mapping[str, str]) -> Engine:
     """Return BuildStream as it is set up for a user: in the environment and in files of their own.
 
-    Raises `UserError` setting-invalid, file-unreadable, and `Problems` for mistakes in `config.yaml`.
+    Raises `UserError` setting-invalid, bad-key, file-unreadable, and `Problems` for mistakes in `config.yaml`.
     """
     if not user_file.is_set(environment):
         return Engine.of(environment)
@@ -31,8 +31,15 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
     cache, set_workers = user_settings.cache(environment), user_settings.workers(environment)
     workers = None
     if set_workers:
-        workers = Workers(remote=_remote(set_workers), at_once=set_workers.at_once, jobs=set_workers.jobs)
-    return Engine.of(environment, _remote(cache) if cache else None, workers)
+        workers = Workers(
+            remote=_remote(set_workers),
+            at_once=set_workers.at_once,
+            jobs=set_workers.jobs,
+            unsigned=set_workers.unsigned,
+        )
+    keys = user_settings.signatures(environment)
+    signatures = Signatures(signed_by=keys.signed_by, sign_with=keys.sign_with) if keys else None
+    return Engine.of(environment, _remote(cache) if cache else None, workers, signatures)
 
 
 def _remote(found: ServerSetting) -> Remote:
@@ -78,7 +85,7 @@ def look(engine: Engine, project: Path, states: Sequence[ElementState]) -> Looke
     live = [remote for remote in remotes if not servers[remote.name]]
     there: Mapping[str, str] = {}
     try:
-        there = remote_artifacts.on_servers(project, states, live)
+        there = remote_artifacts.on_servers(project, states, live, engine.trust)
     except (OSError, ValueError) as error:
         servers |= {each.name: str(error) for each in live}
     return Looked(there=there, servers=servers)
@@ -94,7 +101,7 @@ def to_build(engine: Engine, project: Path, targets: Sequence[str], report: Repo
         from rootstream.engine import remote_artifacts  # noqa: PLC0415  (only who has a cache waits for it)
 
         with contextlib.suppress(OSError, ValueError):  # what cannot be asked is found out by the build
-            there = remote_artifacts.on_servers(project, absent, live)
+            there = remote_artifacts.on_servers(project, absent, live, engine.trust)
     known = [replace(each, state="cached") if each.name in there else each for each in states]
     return tuple(each.name for each in required(known, targets) if each.state != "cached")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.description.user_file import is_set, place
-from rootstream.description.user_settings import CERTIFICATE, ServerSetting, cache, workers
+from rootstream.description.user_settings import CERTIFICATE, ServerSetting, cache, signatures, workers
 from rootstream.errors import Problems, UserError
 
 TOKEN = "s3cret-t0ken"
@@ -85,6 +85,54 @@ def test_variables_go_over_the_file(home: Path, tmp_path: Path) -> None:
     kept = found(home, ROOTSTREAM_CACHE_PUSH="false")
     assert kept is not None
     assert (kept.url, kept.push) == ("https://cache.example", False)
+
+
+def test_keys_of_signatures(home: Path, tmp_path: Path) -> None:
+    folder = home / ".config" / "rootstream"
+    (folder / "a.pub.pem").write_text("-----BEGIN PUBLIC KEY-----\n")
+    (folder / "own.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    write(home, "cache: {url: 'https://cache.example', signed_by: [a.pub.pem], sign_with: own.pem}\n")
+    own = {"HOME": str(home)}
+    told = signatures(own)
+    assert told is not None
+    assert (told.signed_by, told.sign_with) == ((folder / "a.pub.pem",), folder / "own.pem")
+    # what is demanded of one server is demanded of another, too; what is signed for one is not
+    told = signatures({**own, "ROOTSTREAM_CACHE_URL": "https://other.example"})
+    assert told is not None
+    assert (told.signed_by, told.sign_with) == ((folder / "a.pub.pem",), None)
+    (tmp_path / "b.pub.pem").write_text("-----BEGIN PUBLIC KEY-----\n")
+    both = f"{folder / 'a.pub.pem'}:{tmp_path / 'b.pub.pem'}"
+    told = signatures({"HOME": "/", "ROOTSTREAM_CACHE_SIGNED_BY": both})
+    assert told is not None
+    assert told.signed_by == (folder / "a.pub.pem", tmp_path / "b.pub.pem")
+    assert cache({"HOME": "/", "ROOTSTREAM_CACHE_SIGNED_BY": both}) is None
+    write(home, "cache: {url: 'https://cache.example'}\n")
+    assert signatures(own) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("signed_by: [nowhere.pem]", "nowhere.pem"),
+        ("signed_by: [token]", "not a public key"),
+        ("signed_by: [own.pem]", "not a public key"),
+        ("signed_by: own.pem", "expected a list"),
+        ("signed_by: []", "signed_by"),
+        ("sign_with: a.pub.pem", "not a private key"),
+        ("sign_with: token", "not a private key"),
+    ],
+)
+def test_a_mistake_in_keys_has_its_line(home: Path, text: str, told: str) -> None:
+    (home / ".config" / "rootstream" / "a.pub.pem").write_text("-----BEGIN PUBLIC KEY-----\n")
+    (home / ".config" / "rootstream" / "own.pem").write_text("-----BEGIN PRIVATE KEY-----\n")
+    path = write(home, f"cache:\n  url: https://cache.example\n  {text}\n")
+    with pytest.raises(UserError) as caught:
+        signatures({"HOME": str(home)})
+    problem = caught.value.problems[0] if isinstance(caught.value, Problems) else caught.value
+    assert problem.where is not None
+    assert (problem.where.path, problem.where.line) == (path, 3)
+    assert told in problem.message
+    assert TOKEN not in str(problem)
 
 
 def test_another_address_gets_no_token_of_the_first(home: Path) -> None:

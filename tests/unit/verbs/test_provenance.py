@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from rootstream.__main__ import main
+from rootstream.host.envelopes import STATEMENT
 from tests.unit.report.exports import HELLO, INVENTORY, export
 
 SYSTEM = "systems:\n  hello:\n    root: busybox\n    kernel: {}\n    images: [kernel]\n"
@@ -154,7 +155,7 @@ def test_a_signed_text_that_is_no_statement(run: Run, folder: Path) -> None:
     for told in (
         {},
         {"_type": "x"},
-        {"_type": provenance.STATEMENT, "predicateType": provenance.PREDICATE, "subject": []},
+        {"_type": STATEMENT, "predicateType": provenance.PREDICATE, "subject": []},
     ):
         (folder / "x.json").write_bytes(provenance.signed(told, private))
         status, text = run("verify", "hello", "--provenance", "x.json", "--key", public)
