@@ -28,6 +28,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "licenses": "List the licenses in a system, and conflicts.",
         "audit": "List known vulnerabilities of a system.",
         "diff": "Compare exports, builds, or revisions of a system.",
+        "sources": "Collect the sources of a system, to pass them on.",
         "prove": "Build a system again elsewhere, and compare every file.",
         "provenance": "Print, and sign, what a system was built from.",
     },

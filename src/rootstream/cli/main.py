@@ -53,6 +53,7 @@ for command in (
     report.licenses,
     report.audit,
     report.diff,
+    report.sources,
     report.prove,
     report.provenance,
     boot.run,

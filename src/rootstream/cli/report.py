@@ -142,6 +142,40 @@ def provenance(
 
 
 @click.command()
+@click.argument("words", nargs=-1, required=True, metavar="[SYSTEM] DIR", shell_complete=complete_first_system)
+@variant_option
+@project_option
+@click.option("--own", is_flag=True, help="With the project's own packages.")
+@click.option("--tools", is_flag=True, help="With compilers and tools, so that it can be built from DIR alone.")
+def sources(words: tuple[str, ...], variant: str | None, folder: Path, own: bool, tools: bool) -> int:
+    """Write the sources of what SYSTEM has in its images into DIR, with patches and build instructions.
+
+    `rootstream update` has pinned them. The exit status is 1 if something could not be had; README.md in DIR lists
+    it.
+    """
+    from rootstream.verbs import sources as verb
+
+    if len(words) > 2:  # noqa: PLR2004  (a system and a folder)
+        raise click.UsageError("Expected DIR, or SYSTEM and DIR.")
+    with reporter(None) as report:
+        found = verb.sources(
+            find_project(folder),
+            named(words[:-1], variant),
+            Path(words[-1]),
+            engine(),
+            report,
+            own=own,
+            tools=tools,
+        )
+    echo(f"{words[-1]}: {len(found.rows)} sources, {len(found.missing)} missing")
+    for name, reason in found.missing:
+        echo(f"missing  {name}: {reason}")
+    for name in found.left_out:
+        echo(f"left out  {name}: the project's own; --own takes it")
+    return 1 if found.missing else 0
+
+
+@click.command()
 @click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
 @variant_option
 @project_option

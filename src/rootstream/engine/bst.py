@@ -233,6 +233,16 @@ class Engine:
                 raise
             self._pulling(report, lambda remotes: self._checkout(project, words, element, report, remotes))
 
+    def sources(self, project: Path, element: str, destination: Path, report: Reporter = ignore) -> None:
+        """Write the sources of an element into a new folder as its sandbox gets them; fetches them first.
+
+        Raises `UserError` fetch-failed, project-invalid ..., Interrupted.
+        """
+        self.fetch(project, [element], report, depends="none")
+        words = ("source", "checkout", "--deps", "none", "--directory", str(destination.absolute()))
+        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+            self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+
     def _checkout(
         self, project: Path, words: Sequence[str], element: str, report: Reporter, remotes: Sequence[Remote]
     ) -> None:

@@ -15,6 +15,8 @@ from rootstream.formats.records import DebianPackage, Item, architecture, item, 
 
 _FETCHED = re.compile(r"'([^']*)' ([^_\s]+)_([^_\s]+)_([^_\s]+)\.deb \d+")
 _PROXY = re.compile(r'Acquire::(https?)::Proxy(::[^ ]+)? "(.*)";')
+_SOURCE = re.compile(r"(\S+)(?:\s+\((\S+)\))?")  # deb-control(5)
+_USING = re.compile(r"(\S+)\s+\(=\s*(\S+)\)(?:\s.*)?")
 _PARTS = re.compile(r"(\d+)")
 
 TARGET_FORMAT = "$(ORIGIN)|$(RELEASE)|$(REPO_URI)"
@@ -105,6 +107,34 @@ def packages(text: str) -> dict[tuple[str, str], DebianPackage]:
         except (KeyError, ValueError) as error:
             raise Fault("invalid-index", f"{where}: no usable {error}") from error
         found.setdefault((package.name, package.version), package)
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceOf:
+    """The source package of a binary package with its version, and those of which it has parts (`Built-Using`)."""
+
+    name: str
+    version: str
+    using: tuple[tuple[str, str], ...]
+
+
+def sources_of(text: str) -> dict[tuple[str, str], SourceOf]:
+    """Return where packages of `apt-cache show` are from, by name and version; raises `Fault` invalid-index."""
+    found: dict[tuple[str, str], SourceOf] = {}
+    for stanza in stanzas(text):
+        where = f"index entry of {stanza.get('Package', '?')}"
+        own = version(stanza.get("Version", ""), where)
+        match = _SOURCE.fullmatch(stanza.get("Source", stanza.get("Package", "")))
+        if match is None:
+            raise Fault("invalid-index", f"{where}: its source is {stanza.get('Source')!r}")
+        words = ",".join(stanza.get(field, "") for field in ("Built-Using", "Static-Built-Using"))
+        using = (_USING.fullmatch(each.strip()) for each in words.replace("\n", " ").split(","))
+        found[stanza.get("Package", ""), own] = SourceOf(
+            name=name(match[1], where),
+            version=version(match[2] or own, where),
+            using=tuple(dict.fromkeys((name(each[1], where), version(each[2], where)) for each in using if each)),
+        )
     return found
 
 

@@ -186,10 +186,11 @@ def describe(request: str) -> str:
     """Return a short name for what a request asks for."""
     words = json.loads(request)
     kind = words.get("kind")
-    if kind == "debian_packages":
+    if kind in ("debian_packages", lock_entries.CORRESPONDING):
         count = len(words["packages"])
         what = words["packages"][0] if count == 1 else f"{count} packages"
-        return f"{what} of {'+'.join(words['suites'])} for {words['architecture']}"
+        of = "the sources of " if kind == lock_entries.CORRESPONDING else ""
+        return f"{of}{what} of {'+'.join(words['suites'])} for {words['architecture']}"
     if kind == "debian_source":
         return f"source package {words['package']} of {'+'.join(words['suites'])}"
     if kind in ("python_wheels", "python_sources"):

@@ -96,6 +96,7 @@ _ROW_WORDS: Mapping[str, tuple[str, ...]] = {
     "python_wheels": ("name", "version", "file", "size", "sha256"),
     "python_sources": ("role", "name", "version", "file", "size", "sha256"),
 }
+CORRESPONDING = "debian_corresponding"
 _FREE_WORDS = ("repository",)
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "debian_packages": _package,
@@ -110,6 +111,22 @@ def _rows_problem(kind: str, rows: Any) -> str | None:  # noqa: ANN401
         return "its files are not a list"
     found = ((number, _row_problem(kind, row)) for number, row in enumerate(rows, 1))
     return next((f"file {number} of its ref {text}" for number, text in found if text), None)
+
+
+def _are_sources(ref: Any) -> bool:  # noqa: ANN401
+    """Say whether a ref lists source packages: each with its version, what is built from it, and its files."""
+    if not isinstance(ref, list):
+        return False
+    words = ("name", "version", "binaries", "files")
+    for row in ref:
+        if not isinstance(row, dict) or row.keys() != set(words):
+            return False
+        texts = [row["name"], row["version"], *(row["binaries"] if isinstance(row["binaries"], list) else [None])]
+        if not all(isinstance(each, str) for each in texts) or not isinstance(row["files"], list):
+            return False
+        if any(_row_problem("debian_source", each) for each in row["files"]):
+            return False
+    return True
 
 
 def _are_rows(ref: Any) -> bool:  # noqa: ANN401
@@ -141,6 +158,7 @@ _ROWS = "a list of files, each with name and version"
 _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], bool], str]] = {
     "debian_packages": (("architecture",), ("suites", "packages"), _are_rows, _ROWS),
     "debian_source": (("package",), ("suites",), _is_source, "a version with its files"),
+    CORRESPONDING: (("architecture",), ("suites", "packages"), _are_sources, "a list of source packages"),
     "python_wheels": (("python", "machine"), (), _are_rows, _ROWS),
     "python_sources": (("python", "machine"), (), _are_rows, _ROWS),
     "git": (("url",), (), _is_git_commit, "a commit"),

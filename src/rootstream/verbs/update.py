@@ -15,7 +15,7 @@ from rootstream.host import nofollow, temporary
 from rootstream.plan import inputs, make, refs, text
 from rootstream.plan.model import Plan, Source
 from rootstream.project import lock, project
-from rootstream.verbs import kept_pins, origins
+from rootstream.verbs import kept_pins, origins, source_pins
 from rootstream.verbs.selection import choose, native, of_buildroot
 
 
@@ -101,11 +101,16 @@ def update(
     old = lock.read(where.lock)
     if missing_only:
         new = pins(where, targets, engine, report)
-        if old is not None and new.refs == old.refs:
+        known = lock.Lock(refs={**new.refs, **source_pins.pins(where, targets, new.refs, report)})
+        if old is not None and known.refs == old.refs:
             report(events.Notice(level="info", text=f"{lock.FILE_NAME} is up to date"))
-        return new
+        elif known.refs != new.refs:
+            _write(where, new, known, report)
+        return known
     others = old.refs if old and set(targets) != set(description.names()) else {}
-    new = lock.Lock(refs={**others, **_found(where, description, targets, None, engine, report)})
+    refs = {**others, **_found(where, description, targets, None, engine, report)}
+    before = old.refs if old else {}  # what is gone from mirrors stays pinned
+    new = lock.Lock(refs={**refs, **source_pins.pins(where, targets, {**before, **refs}, report)})
     _write(where, old, new, report)
     return new
 

@@ -35,6 +35,7 @@ KEYRINGS = (
 UPDATE_TIMEOUT = 900  # seconds
 QUERY_TIMEOUT = 300
 NEAREST = 3
+AT_ONCE = 500  # packages that apt-cache is asked about
 ESSENTIAL = "?essential"  # apt-patterns(7)
 FIRST = 1001  # of apt_preferences(5): also before higher versions
 PINNED = "that are pinned already"  # rootstream knows a message by these words
@@ -70,6 +71,11 @@ class Archive:
     def shown(self) -> str:
         """Return what messages call it: its suites and further repositories."""
         return ", ".join([*self.suites, *(each.name for each in self.repositories)])
+
+
+def of_sources(archive: Archive) -> Archive:
+    """Return the source packages of an archive, without those of further repositories."""
+    return replace(archive, sources=True, repositories=())
 
 
 def keyring(path: str) -> str:
@@ -358,6 +364,32 @@ class Apt:
             with index.open(encoding="utf-8", errors="replace") as file:
                 names.update(line.split()[1] for line in file if line.startswith("Package: "))
         return sorted(names)
+
+    def sources_of(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], apt_index.SourceOf]:
+        """Return where binary packages, each name and version, are from; those that the index lacks are left out.
+
+        Raises `Fault` invalid-index.
+        """
+        asked = [f"{name}={version}" for name, version in names]
+        text = "".join(
+            self._run(["apt-cache", "show", "--", *asked[at : at + AT_ONCE]]).stdout
+            for at in range(0, len(asked), AT_ONCE)
+        )
+        found = apt_index.sources_of(text)
+        return {each: found[each] for each in names if each in found}
+
+    def source_packages(self, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], apt_index.SourcePackage]:
+        """Return source packages with exactly these versions; those that the index lacks are left out.
+
+        Raises `Fault` invalid-index.
+        """
+        every = sorted({name for name, _ in names})
+        text = "\n".join(
+            self._run(["apt-cache", "showsrc", "--only-source", "--", *every[at : at + AT_ONCE]]).stdout
+            for at in range(0, len(every), AT_ONCE)
+        )
+        found = {(each.name, each.version): each for each in apt_index.sources(text)}
+        return {each: found[each] for each in names if each in found}
 
     def sources(self, name: str, version: str) -> tuple[apt_index.SourcePackage, ...]:
         """Return what there is of a source package, the highest version first, or just `version`.

@@ -1,0 +1,85 @@
+"""The sources of a system that Buildroot builds: its tree, downloads, configuration, and `legal-info`."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from pathlib import Path
+
+from rootstream.buildroot import info
+from rootstream.buildroot.build import build, opening
+from rootstream.buildroot.sources import fetching
+from rootstream.buildroot.workspace import Workspace
+from rootstream.description.model import Described
+from rootstream.engine import Engine
+from rootstream.errors import UserError
+from rootstream.events import Notice, Reporter, Step
+from rootstream.plan.software import packages
+from rootstream.project.project import Project
+from rootstream.verbs import buildroot_graph, collection, python_wheels, sources_page, update
+from rootstream.verbs.sources_page import Collected
+
+_PASSWORD = re.compile(r"^(BR2_TARGET_GENERIC_ROOT_PASSWD=).*$", re.MULTILINE)
+_LEGAL = re.compile(r"^legal-info:", re.MULTILINE)
+
+
+def collect(where: Project, described: Described, engine: Engine, new: Path, tell: Reporter) -> Collected:
+    """Write the sources of a Buildroot system into a folder. Raises `UserError` lock-outdated, not-fetched ..."""
+    pinned = update.known(where)
+    update.require(where, where.read(), described, pinned)
+    found = Collected()
+    python_wheels.prepare(where, described, pinned, engine, tell)
+    files = fetching.fetch(where, described, pinned, os.environ, tell)
+    ready = opening.opened(where, described, pinned, os.environ, tell)
+    space = ready.workspace
+    collection.write((collection.Stored(source=path, place=f"dl/{name}") for name, path in files), new, tell)
+    tell(Step(name="sources", text="copying the tree of Buildroot"))
+    shutil.copytree(space.tree, new / "tree", symlinks=True, ignore=shutil.ignore_patterns(".git", "output", "dl"))
+    externals = []
+    for number, external in enumerate(space.externals[:-1], 1):  # the last is generated, and may hold passwords
+        name = f"external-{number}"
+        shutil.copytree(external, new / name, symlinks=True)
+        externals.append(f"$PWD/{name}")
+    config = space.config.read_text("utf-8", "surrogateescape")
+    (new / "config").write_text(_PASSWORD.sub(r'\1""', config), "utf-8", "surrogateescape")
+    found.left_out += [package.name for package in packages.wanted(described.system.layers)]
+    _legal_info(where, ready, described, new, found, tell)
+    told = ":".join(externals)
+    found.rows.append(sources_page.Row(name="buildroot", version=None, kind="buildroot", folder="tree", more=told))
+    for name, package in sorted(info.known(space).items()):
+        if not package.downloads or name.startswith("host-"):
+            continue
+        folder = f"dl/{package.download_folder}"
+        found.rows.append(
+            sources_page.Row(
+                name=name, version=package.version or None, kind="buildroot", folder=folder, more=told
+            )
+        )
+        for source, _ in package.downloads:
+            place = f"{folder}/{source.rpartition('/')[2]}"
+            if not (new / place).is_file():
+                found.missing.append((place, "Buildroot did not keep it as one file"))
+    return found
+
+
+def _legal_info(
+    where: Project, ready: opening.Opened, described: Described, new: Path, found: Collected, tell: Reporter
+) -> None:
+    """Have Buildroot collect its own list of licenses and sources, where it can."""
+    space: Workspace = ready.workspace
+    makefile = (space.tree / "Makefile").read_text("utf-8", "replace")
+    if buildroot_graph.wanted(described) or not _LEGAL.search(makefile):
+        why = "with `graph: true` there is none" if _LEGAL.search(makefile) else "this tree has no such target"
+        tell(Notice(level="info", text=f"legal-info is left out: {why}"))
+        return
+    try:
+        status = build.hand_to_make(ready, where, ("legal-info",), tell)
+    except UserError as error:
+        found.missing.append(("legal-info", error.message))
+        return
+    made = space.output / "legal-info"
+    if status != 0 or not made.is_dir():
+        found.missing.append(("legal-info", f"make legal-info ended with status {status}"))
+        return
+    shutil.copytree(made, new / "legal-info", symlinks=True)
