@@ -254,8 +254,7 @@ def _origin(row: inventory.File) -> str:
 
 def _details(proof: Proof, first: Path, second: Path, scratch: Path, tell: Reporter) -> dict[str, str]:
     """Return what diffoscope says of the files that everything else follows from, of images without them."""
-    program = shutil.which("diffoscope")
-    if program is None:
+    if shutil.which("diffoscope") is None:
         text = "diffoscope is not installed: what differs within files is not shown"
         tell(Notice(level="info", text=text))
         return {}
@@ -279,6 +278,6 @@ def _details(proof: Proof, first: Path, second: Path, scratch: Path, tell: Repor
             copy.parent.mkdir(parents=True)
             shutil.copyfile(path, copy)
             copies.append(str(copy))
-        done = process.run((program, *_DIFFOSCOPE, *copies), env=os.environ, timeout=PATIENCE, check=False)
+        done = process.run(("diffoscope", *_DIFFOSCOPE, *copies), env=os.environ, timeout=PATIENCE, check=False)
         found[name] = done.stdout if done.status in (0, 1) else process.tail(done.stderr)
     return found
