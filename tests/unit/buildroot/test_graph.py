@@ -149,6 +149,14 @@ def test_the_release_is_there_for_whom_it_concerns(trees: staging.Trees) -> None
     staging.symbols.cache_clear()
     assert "Makefile" in staged(trees, "app").folders
     assert "Makefile" in staged(trees, "lib").instead
+    assert levels(trees, "app").released is None
+    released = levels(trees, "lib").released
+    assert released is not None
+    assert ("Makefile" in released.folders, "Makefile" in released.instead) == (True, False)
+    write(trees.tree / "package" / "group" / "group.mk", "X = $(BR2_VERSION_FULL)\n")
+    staging.symbols.cache_clear()
+    inner = {"inner": package("inner", folder="package/group/inner")}
+    assert "Makefile" in staging.of_packages(trees, inner, {})["inner"].fewest.folders
 
 
 def test_files_of_kconfig_are_no_rules(trees: staging.Trees) -> None:

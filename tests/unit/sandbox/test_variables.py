@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -63,12 +64,20 @@ def needs(root: Path, more: str, *, helper: bool = True, others: tuple[str, ...]
     nothing = work / "nothing"
     nothing.touch()
     folders = ["Makefile", "package/pkg-generic.mk", "package/app", *(["package/helper"] if helper else [])]
-    fewest = {
+    fewest: dict[str, Any] = {
         "paths": [f"{root}/tree/{each}" for each in folders],
         "instead": {f"{root}/tree/local.mk": str(nothing)},
         "config": str(work / "config"),
     }
-    staged = {"fewest": fewest, "fuller": {**fewest, "config": str(work / "whole" / ".config")}}
+    text = (root / "tree" / "Makefile").read_text()
+    if "VERSION := 7" in text:
+        (work / "Makefile").write_text(text.replace("VERSION := 7", "VERSION := 0"))
+        released = {**fewest, "paths": [*fewest["paths"], f"{root}/tree/Makefile"]}
+        fewest["instead"] = {**fewest["instead"], f"{root}/tree/Makefile": str(work / "Makefile")}
+    whole = str(work / "whole" / ".config")
+    staged = {"fewest": fewest, "fuller": {**fewest, "config": whole}}
+    if "VERSION := 7" in text:
+        staged = {"fewest": fewest, "released": released, "fuller": {**released, "config": whole}}
     if others:
         more_paths = [f"{root}/tree/package/{each}" for each in others]
         staged["wider"] = {**staged["fuller"], "paths": [*fewest["paths"], *more_paths]}
@@ -117,6 +126,15 @@ def test_a_symbol_of_images_that_the_build_uses(root: Path) -> None:
 )
 def test_a_symbol_of_images_in_a_hook(root: Path, hooks: str, expected: dict[str, list[str]]) -> None:
     assert needs(root, f"APP_SET = echo $(APP_NAME)\n{hooks}") == expected
+
+
+def test_the_release_and_symbols_of_images(root: Path) -> None:
+    (root / "tree" / "Makefile").write_text("VERSION := 7\n" + (root / "tree" / "Makefile").read_text())
+    assert needs(root, "APP_BUILD_CMDS = echo $(VERSION)") == {"released": ["APP_BUILD_CMDS"]}
+    shutil.rmtree(root.with_name("work"))
+    shutil.rmtree(root / "tree" / "package" / "app")
+    hook = "APP_SET = $(APP_NAME)\nAPP_TARGET_FINALIZE_HOOKS = APP_SET\nTARGET_FINALIZE_HOOKS = APP_SET"
+    assert needs(root, f"APP_BUILD_CMDS = echo $(VERSION)\n{hook}") == {"released": ["APP_BUILD_CMDS"]}
 
 
 def test_a_part_that_make_cannot_read(root: Path) -> None:

@@ -64,7 +64,10 @@ _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 _LINE = re.compile(r"(?:# )?(BR2_\w+)(?:=| is not set$)")
 _ALWAYS = re.compile(r"BR2_(HAVE_DOT_CONFIG|EXTERNAL_\w+)$")
 # Names that Buildroot's rules make of a package's: package/pkg-generic.mk, linux/linux.mk, boot/common.mk.
-_MADE = ("PACKAGE_{}", "PACKAGE_HOST_{}", "PACKAGE_HAS_{}", "PACKAGE_PROVIDES_{}", "TARGET_{}", "{}")
+_MADE = (
+    *("PACKAGE_{}", "PACKAGE_HOST_{}", "PACKAGE_HAS_{}", "PACKAGE_HAS_HOST_{}", "PACKAGE_PROVIDES_{}"),
+    *("PACKAGE_PROVIDES_HOST_{}", "TARGET_{}", "{}"),
+)
 _MADE_WITH_MORE = ("LINUX_KERNEL_EXT_{}", "PACKAGE_LINUX_TOOLS_{}")
 
 
@@ -86,18 +89,25 @@ class Staged:
 class Levels:
     """What a package is built from, from the least to more: what is the first to be enough is found out.
 
-    `fuller` has the symbols that its rules name and only images are usually made from, and the rules for these;
-    `wider` the packages that name its variables, too, if there are some.
+    `released` has Buildroot's release, if its rules do not name that; `fuller` the symbols that they name and only
+    images are usually made from, and the rules for these; `wider` the release, and the packages that name its
+    variables, too, if there are some.
     """
 
     fewest: Staged
+    released: Staged | None
     fuller: Staged
     wider: Staged | None
 
     def by_name(self) -> dict[str, Staged]:
         """Return the levels by their names, in order."""
-        found = {"fewest": self.fewest, "fuller": self.fuller}
-        return found if self.wider is None else {**found, "wider": self.wider}
+        several = {
+            "fewest": self.fewest,
+            "released": self.released,
+            "fuller": self.fuller,
+            "wider": self.wider,
+        }
+        return {name: each for name, each in several.items() if each is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,10 +187,11 @@ def of_packages(
     for name, each in packages.items():
         built = [each, *(packages[lower] for lower in closure(packages, name))]
         others = [other for other in packages.values() if other not in built and names(trees, other, each.prefix)]
-        release = of_all or bool(each.folder and _names_release(_place(trees, each)))
+        release = of_all or any(_names_release(path) for path in _own_rules(trees, each))
         several = [*built, *others]
         found[name] = Levels(
             fewest=_of_packages(trees, built, config, late=False, release=release),
+            released=None if release else _of_packages(trees, built, config, late=False, release=True),
             fuller=_of_packages(trees, built, config, late=True, release=release),
             wider=_of_packages(trees, several, config, late=True, release=True) if others else None,
         )
@@ -189,6 +200,14 @@ def of_packages(
 
 def _names_release(path: Path) -> bool:
     return not _NAMES_OF_RELEASE.isdisjoint(symbols(path))
+
+
+def _own_rules(trees: Trees, package: BuildrootPackage) -> Iterator[Path]:
+    """Yield the folder of a package, and the make files above it that it shares with others."""
+    if package.folder:
+        yield _place(trees, package)
+        above = (parent for parent in Path(package.folder).parents if len(parent.parts) > 1)
+        yield from (path for parent in above for path in (trees.tree / parent).glob("*.mk"))
 
 
 def _place(trees: Trees, package: BuildrootPackage) -> Path:

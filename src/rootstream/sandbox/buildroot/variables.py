@@ -4,8 +4,9 @@
 
 STAGED names for each package, level by level, the files and folders below ROOT that it is built from, and a file
 with its part of the configuration: `fewest` without the symbols that only images are made from (the host name and
-more), `fuller` with those that its rules name, `wider` with the packages that name its variables. Of the files a
-copy of ROOT is made, of links, which Buildroot's make reads (0.5 s) and prints the variables of the package from.
+more), `released` with the release, `fuller` with all symbols that its rules name, `wider` with the packages
+that name its variables. Of the files a copy of ROOT is made, of links, which make reads (0.5 s) and prints the
+variables of the package from.
 ANSWER has what make printed of the whole tree.
 
 RESULT gets what packages need beyond the fewest, by name: the first level that is enough, or `whole` for the whole
@@ -53,18 +54,21 @@ def compared(
     package: str, levels: Mapping[str, Mapping[str, Any]], options: argparse.Namespace, answer: Answer
 ) -> dict[str, list[str]]:
     """Return what a package needs beyond its part of tree and configuration, with the variables for which."""
-    why: list[str] = []
+    before: dict[str, list[str]] = {}
     for level, staged in levels.items():
         try:
             found = differing_of(package, staged, options, answer)
         except subprocess.CalledProcessError as error:
-            why = [f"{_MAKE} {error.stderr[-TAIL:].strip()}"]
+            found = [f"{_MAKE} {error.stderr[-TAIL:].strip()}"]
+        if found:
+            before[level] = found
             continue
-        if not found:
-            why = _before_images(package, why, answer) if level == "fuller" else why
-            return {level: why} if why else {}
-        why = found
-    return {"whole": why}
+        if level == "fuller":  # of what differed before, some matters only when images are made
+            before = {each: _before_images(package, told, answer) for each, told in before.items()}
+        enough = next((each for each, told in before.items() if not told), level)
+        why = [told for each, told in before.items() if each != enough]
+        return {enough: why[-1]} if why and enough != next(iter(levels)) else {}
+    return {"whole": list(before.values())[-1]}
 
 
 def differing_of(
