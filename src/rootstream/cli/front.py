@@ -23,6 +23,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "clean": "Delete generated files of the project.",
     },
     "Know what is in it": {
+        "report": "Write a page about the last build of a system.",
         "sbom": "Print the bill of materials of a system.",
         "why": "Say where a file of an image comes from.",
         "licenses": "List the licenses in a system, and conflicts.",

@@ -51,6 +51,7 @@ for command in (
     report.sbom,
     report.why,
     report.licenses,
+    report.report,
     report.audit,
     report.diff,
     report.sources,

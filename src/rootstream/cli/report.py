@@ -25,6 +25,39 @@ def complete_first_system(context: click.Context, parameter: click.Parameter, st
     return [] if context.params.get("words") else complete_systems(context, parameter, start)
 
 
+html_option = click.option(
+    "--html", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Also write a page to look at."
+)
+
+
+@click.command()
+@click.argument("system", required=False, metavar="[SYSTEM]", shell_complete=complete_systems)
+@variant_option
+@project_option
+@out_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write to FILE instead of out/SYSTEM/report.html.",
+)
+def report(system: str | None, variant: str | None, folder: Path, output: Path | None) -> None:
+    """Write a page about the last build of SYSTEM: sizes, changes, times, dependencies, boots, licenses.
+
+    It is one file that needs no network. Vulnerabilities on it are those of the last `rootstream audit`, boots
+    those of the last `rootstream verify`.
+    """
+    from rootstream.verbs import pages
+    from rootstream.verbs import report as verb
+
+    project = find_project(folder)
+    target = verb.target(project, named((system,) if system else (), variant))
+    place = output or pages.default(project, target)
+    verb.write(place, pages.report(project, target))
+    echo(place)
+
+
 @click.command()
 @click.argument("words", nargs=-1, required=True, metavar="[SYSTEM] PATH", shell_complete=complete_first_system)
 @variant_option
@@ -68,6 +101,7 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
     metavar="FILE",
     help="Also write the decisions of vex.yaml and system.yaml as OpenVEX.",
 )
+@html_option
 def audit(
     system: str | None,
     feeds: tuple[Path, ...],
@@ -76,6 +110,7 @@ def audit(
     as_json: bool,
     junit: Path | None,
     vex: Path | None,
+    html: Path | None,
 ) -> int:
     """List known vulnerabilities of SYSTEM as it is in out/, from feeds that you have downloaded.
 
@@ -95,6 +130,8 @@ def audit(
         report.write(junit, found.junit())
     if vex is not None:
         report.write(vex, found.vex())
+    if html is not None:
+        report.write(html, found.html())
     echo(found.json() if as_json else found.table(), nl=False, exact=as_json)
     return 1 if found.failed else 0
 
@@ -206,7 +243,8 @@ def prove(system: str | None, variant: str | None, folder: Path, as_json: bool, 
 @out_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with everything that differs.")
 @click.option("--all", "whole", is_flag=True, help="Show long lists completely.")
-def diff(before: str, after: str, folder: Path, as_json: bool, whole: bool) -> int:
+@html_option
+def diff(before: str, after: str, folder: Path, as_json: bool, whole: bool, html: Path | None) -> int:
     """Compare A and B: components, versions, files, modes, sizes, symbols of configurations.
 
     Each is a system (its export in out/), the folder of an export, a build of the boot server (see `rootstream
@@ -214,13 +252,14 @@ def diff(before: str, after: str, folder: Path, as_json: bool, whole: bool) -> i
     they differ.
     """
     from rootstream.verbs import difference as verb
+    from rootstream.verbs import report as verbs
 
     with reporter("plain") as report:
-        text, different = verb.diff(
-            find_project(folder), (before, after), engine(), report, as_json=as_json, whole=whole
-        )
-    echo(text, nl=False, exact=as_json)
-    return 1 if different else 0
+        found = verb.diff(find_project(folder), (before, after), engine(), report)
+    if html is not None:
+        verbs.write(html, found.html())
+    echo(found.json() if as_json else found.text(whole=whole), nl=False, exact=as_json)
+    return 1 if found.found else 0
 
 
 @click.command()

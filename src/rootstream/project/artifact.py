@@ -19,7 +19,7 @@ from rootstream.sandbox.program import Mistake
 
 SPARSE = ".sparse"
 # Of a folder below out/: what is written beside the files of an artifact.
-RESERVED = frozenset(("SHA256SUMS", "manifest.json", "inventory.jsonl", "sbom.cdx.json", "verify"))
+RESERVED = frozenset(("SHA256SUMS", "manifest.json", "inventory.jsonl", "sbom.cdx.json", "report.html", "verify"))
 INVENTORY = "inventory.jsonl"
 MOST_INVENTORY = 1 << 30  # bytes
 MOST_NOTES = 16 << 20  # bytes of one file of notes

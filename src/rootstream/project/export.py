@@ -10,6 +10,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -194,6 +195,7 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             if facts.private:
                 close(new)
             exchange(new, place)
+            _keep_previous(project, facts.target, new)
     except OSError as error:
         raise UserError(
             "cannot-write",
@@ -208,6 +210,25 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
         size = path.stat().st_size
         report(events.Exported(system=facts.target, path=path, size=size, stored=stored(path)))
     return place
+
+
+def previous(project: Project, target: str) -> Path:
+    """Return the folder that says what was in the export before the last one; it is not there before a second."""
+    return project.work / "previous" / target
+
+
+def _keep_previous(project: Project, target: str, old: Path) -> None:
+    """Keep what an export that was replaced says of itself; one that is the same replaces nothing."""
+    now = project.out(target) / manifest.NAME
+    before = old / manifest.NAME
+    if before.is_symlink() or not before.is_file() or before.read_bytes() == now.read_bytes():
+        return
+    place = previous(project, target)
+    nofollow.remove(project.folder, place)
+    nofollow.make_folder(project.folder, place)
+    for name in (artifact.INVENTORY, manifest.NAME):
+        if (old / name).is_file() and not (old / name).is_symlink():
+            shutil.move(old / name, place / name)
 
 
 def results(place: Path) -> tuple[Path, ...]:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from rootstream.project.manifest import ExportedFile
-from rootstream.report import components, inventory
+from rootstream.report import components, contents, inventory
 from rootstream.report.components import System
+from rootstream.report.contents import Told
 from rootstream.report.inventory import File, Inventory
 from rootstream.report.model import Component
 
@@ -34,6 +35,7 @@ class Side:
 
     name: str
     system: System
+    told: Told
     inventory: Inventory | None
 
 
@@ -79,7 +81,9 @@ def side(name: str, folder: Path) -> Side:
     """Read one of two exports. Raises as `components.find`, `components.system` and `inventory.read` do."""
     data, listed = components.find(folder)
     known = inventory.read(listed) if listed else None
-    return Side(name=name, system=components.system(data, known, folder / "manifest.json"), inventory=known)
+    place = folder / "manifest.json"
+    system, told = components.system(data, known, place), contents.read(data, place)
+    return Side(name=name, system=system, told=told, inventory=known)
 
 
 def difference(before: Side, after: Side) -> Difference:
@@ -246,11 +250,11 @@ def _rows(part: Part, title: str) -> Iterator[str]:
         for name, value in rows:
             yield f"  {sign} {name}" + (f"  {value}{unit}" if value is not None else "")
     for each in part.changed:
-        shown = (f"{key} {_shown(key, *pair)}" for key, pair in each.aspects.items())
-        yield f"  ~ {each.name}  {', '.join(shown)}"
+        aspects = (f"{key} {shown(key, *pair)}" for key, pair in each.aspects.items())
+        yield f"  ~ {each.name}  {', '.join(aspects)}"
 
 
-def _shown(aspect: str, old: object, new: object) -> str:
+def shown(aspect: str, old: object, new: object) -> str:
     """Return a change for people: hashes and lists are only said to be other ones."""
     if aspect in ("content", "sources", "patches", "attributes"):
         return "changed"

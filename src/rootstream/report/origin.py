@@ -72,6 +72,40 @@ _WITHOUT: Mapping[str, str] = {
 }
 
 
+class Names:
+    """The components of a system's images by their names."""
+
+    def __init__(self, system: System) -> None:
+        self._known: dict[str, list[Component]] = {}
+        for each in system.of("image"):
+            self._known.setdefault(each.name, []).append(each)
+
+    def named(self, names: Iterable[str], kind: str | None = None) -> tuple[Component, ...]:
+        """Return those with some names, of a kind if there is one."""
+        found = (each for name in dict.fromkeys(names) for each in self._known.get(name, ()))
+        return tuple(each for each in found if kind is None or each.kind == kind)
+
+
+class Owners:
+    """Which component has brought each file of a root, as a name for people."""
+
+    def __init__(self, system: System, told: Told) -> None:
+        self._names = Names(system)
+        self._contents = told.contents
+        self._found: dict[tuple[str, tuple[str, ...], str], tuple[str, Component | None]] = {}
+
+    def of(self, row: File) -> tuple[str, Component | None]:
+        """Return the name of a file's component, or else of its layer."""
+        match = _MODULES.match(row.path)
+        place = match.group(0) if match else str(row.path.startswith(_OURS))
+        key = (row.layer, row.packages, place)
+        if key not in self._found:
+            layer, components, _ = _layer(self._names, self._contents, row)
+            first = components[0] if components else None
+            self._found[key] = (first.name if first else layer, first)
+        return self._found[key]
+
+
 def real(inventory: Inventory, path: str) -> str:
     """Return a path with the symlinks in its folders followed, as the booted system would."""
     links = {row.path: row.target for row in inventory.files if row.kind == "symlink" and row.target}
@@ -104,9 +138,10 @@ def explain(system: System, told: Told, inventory: Inventory | None, path: str) 
     row = next((each for each in inventory.files if each.path == wanted), None)
     if row is None:
         return None
-    found = _of_row(system, told, inventory, row)
+    known = Names(system)
+    found = _of_row(known, told, inventory, row)
     if row.kind == "directory":
-        counted = _below(system, told, inventory, wanted)
+        counted = _below(known, told, inventory, wanted)
         return Explanation(
             path=wanted, row=row, layer=found.layer, asked=found.asked, key=found.key, below=counted
         )
@@ -118,7 +153,7 @@ def _image(system: System, told: Told, name: str, kind: str) -> Explanation:
     if kind != "kernel":
         return Explanation(path=name, row=None, layer=layer, key="images")
     origin = told.contents.origins.get("modules.tar", Origin())
-    found = _named(system, (origin.component,) if origin.component else ())
+    found = Names(system).named((origin.component,) if origin.component else ())
     debs = tuple(each for each in system.components if each.kind == "deb" and each.name.startswith("linux-image-"))
     buildroot = tuple(
         each for each in system.of("image") if each.kind in ("source", "buildroot") and each.name == "linux"
@@ -126,8 +161,8 @@ def _image(system: System, told: Told, name: str, kind: str) -> Explanation:
     return Explanation(path=name, row=None, layer=layer, components=found or debs or buildroot, key="kernel")
 
 
-def _of_row(system: System, told: Told, inventory: Inventory, row: File) -> Explanation:
-    layer, components, words = _layer(system, told.contents, row)
+def _of_row(known: Names, told: Told, inventory: Inventory, row: File) -> Explanation:
+    layer, components, words = _layer(known, told.contents, row)
     key = _key(row.path) if layer == DESCRIBED else None
     debs = [each.name for each in components if each.kind == "deb"]
     chain = chain_to(inventory.debs, _requested(told), debs[0]) if debs and row.layer == BASE else ()
@@ -146,54 +181,47 @@ def _of_row(system: System, told: Told, inventory: Inventory, row: File) -> Expl
 _Layer = tuple[str, tuple[Component, ...], tuple[str, ...]]
 
 
-def _layer(system: System, contents: Contents, row: File) -> _Layer:
+def _layer(known: Names, contents: Contents, row: File) -> _Layer:
     """Return what a layer is called, the components of a file in it, and words that have asked for them."""
     origin = contents.origins.get(row.layer, Origin())
     if row.layer == BASE:
-        return _base(system, origin, row)
+        return _base(known, origin, row)
     if row.layer == "buildroot":
-        found = _named(system, row.packages, "buildroot") or _named(system, row.packages, "project")
+        found = known.named(row.packages, "buildroot") or known.named(row.packages, "project")
         return ("built by Buildroot" if found else UNKNOWN_BUILDROOT), found, ()
     if row.layer == "python.tar":
-        return "wheels of a `python` layer", _named(system, row.packages, "pypi"), row.packages
+        return "wheels of a `python` layer", known.named(row.packages, "pypi"), row.packages
     if row.layer in _WITHOUT:
         return _WITHOUT[row.layer], (), ()
-    return _laid(system, origin, row)
+    return _laid(known, origin, row)
 
 
-def _laid(system: System, origin: Origin, row: File) -> _Layer:
+def _laid(known: Names, origin: Origin, row: File) -> _Layer:
     if origin.overlay is not None:
-        return f"overlay {origin.overlay}", _named(system, (str(origin.component),), "project"), (origin.overlay,)
+        return f"overlay {origin.overlay}", known.named((str(origin.component),), "project"), (origin.overlay,)
     if origin.packages and (match := _MODULES.match(row.path)):
-        exact = _named(system, (f"linux-image-{match.group(1)}", f"linux-image-{match.group(1)}-unsigned"), "deb")
-        return "modules of the kernel", exact or _named(system, origin.packages, "deb"), origin.packages
+        exact = known.named((f"linux-image-{match.group(1)}", f"linux-image-{match.group(1)}-unsigned"), "deb")
+        return "modules of the kernel", exact or known.named(origin.packages, "deb"), origin.packages
     if origin.component is not None:
-        return "built for the system", _named(system, (origin.component,)), (origin.component,)
+        return "built for the system", known.named((origin.component,)), (origin.component,)
     return f"{row.layer}: origin unknown", (), ()
 
 
-def _base(system: System, origin: Origin, row: File) -> _Layer:
+def _base(known: Names, origin: Origin, row: File) -> _Layer:
     if row.packages:
-        return "packages of Debian", _named(system, row.packages, "deb"), row.packages
+        return "packages of Debian", known.named(row.packages, "deb"), row.packages
     if origin.packages:
         return SCRIPTS, (), ()
     if origin.unknown is not None:
         return (
             f"{origin.unknown}, an element of BuildStream: origin unknown",
-            _named(system, (origin.unknown,)),
+            known.named((origin.unknown,)),
             (),
         )
     if row.path.startswith(_OURS):
-        return "added by Rootstream", _named(system, ("rootstream",)), ()
+        return "added by Rootstream", known.named(("rootstream",)), ()
     names = (origin.component,) if origin.component else ()
-    return ("built for the system" if names else "origin unknown"), _named(system, names), names
-
-
-def _named(system: System, names: Iterable[str], kind: str | None = None) -> tuple[Component, ...]:
-    wanted = set(names)
-    return tuple(
-        each for each in system.of("image") if each.name in wanted and (kind is None or each.kind == kind)
-    )
+    return ("built for the system" if names else "origin unknown"), known.named(names), names
 
 
 def _key(path: str) -> str:
@@ -201,12 +229,12 @@ def _key(path: str) -> str:
     return _KEYS.get(path) or next((key for folder, key in _KEY_FOLDERS if path.startswith(folder)), "root")
 
 
-def _below(system: System, told: Told, inventory: Inventory, folder: str) -> tuple[tuple[str, int], ...]:
+def _below(known: Names, told: Told, inventory: Inventory, folder: str) -> tuple[tuple[str, int], ...]:
     """Return how many files below a folder each component has brought, the most first."""
     counted: dict[str, int] = {}
     for row in inventory.files:
         if row.kind != "directory" and (not folder or row.path.startswith(f"{folder}/")):
-            layer, components, _ = _layer(system, told.contents, row)
+            layer, components, _ = _layer(known, told.contents, row)
             for name in [each.name for each in components] or [layer]:
                 counted[name] = counted.get(name, 0) + 1
     return tuple(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
@@ -231,7 +259,7 @@ def chain_to(debs: Sequence[Deb], named: frozenset[str], wanted: str) -> tuple[s
         for name in todo:  # grows
             if name == wanted:
                 return _way(before, wanted)
-            for other in _dependencies(known[name]):
+            for other in dependencies(known[name]):
                 if other in known and other not in before:
                     before[other] = name
                     todo.append(other)
@@ -245,6 +273,7 @@ def _way(before: Mapping[str, str | None], end: str) -> tuple[str, ...]:
     return tuple(reversed(found))
 
 
-def _dependencies(package: Deb) -> tuple[str, ...]:
+def dependencies(package: Deb) -> tuple[str, ...]:
+    """Return the names of the packages that one depends on, of alternatives all."""
     matches = (_ALTERNATIVE.match(each) for part in package.depends.split(",") for each in part.split("|"))
     return tuple(match.group(1) for match in matches if match)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,9 @@ from rootstream.project.project import Project
 from rootstream.report import audit as auditing
 from rootstream.report import components, feed_store, feeds, inventory, rulings
 from rootstream.report.feeds import FeedFile
+from rootstream.report.page import audits
 from rootstream.report.rulings import Ruling
-from rootstream.verbs import report
+from rootstream.verbs import pages, report
 
 _DOCUMENTS = uuid.UUID("c8c2d7d4-5a2e-5c80-9c1b-8d2a3c0f5e77")
 
@@ -80,7 +82,15 @@ class Audited:
 
     def json(self) -> str:
         """Return the same as JSON."""
-        told = {
+        return json.dumps(self.data(), indent=1) + "\n"
+
+    def html(self) -> bytes:
+        """Return the same as a page."""
+        return pages.audit(self.system.target, self.data())
+
+    def data(self) -> dict[str, Any]:
+        """Return the same as JSON has it."""
+        return {
             "system": self.system.target,
             "date": self.today,
             "feeds": [asdict(each) for each in self.feeds],
@@ -91,7 +101,6 @@ class Audited:
             "expired_decisions": [_named(each) for each in self.result.expired],
             "unused_decisions": [_named(each) for each in self.result.unused],
         }
-        return json.dumps(told, indent=1) + "\n"
 
     def junit(self) -> bytes:
         """Return the same as JUnit XML, a test case for each vulnerability."""
@@ -207,7 +216,10 @@ def audit(project: Project, wanted: tuple[str, ...], paths: tuple[Path, ...], no
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
     result = auditing.audit(system, found, policy, today, rules)
     not_stored = _store(project, paths, found, today)
-    return Audited(system=system, result=result, feeds=tuple(found.names), today=today, not_stored=not_stored)
+    audited = Audited(system=system, result=result, feeds=tuple(found.names), today=today, not_stored=not_stored)
+    with suppress(UserError, OSError):  # the page of the build then says that it was not audited
+        audits.keep(project, target, audited.data())
+    return audited
 
 
 def _rules(project: Project, target: str) -> tuple[Audit, list[Ruling]]:

@@ -24,6 +24,7 @@ from rootstream.project import host_code as hostcode
 from rootstream.report import sbom
 from rootstream.sandbox.tree import BASE
 from rootstream.verbs import changes, collection, contents, origins, shared_cache, update
+from rootstream.verbs.build_record import Recorder
 from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
 
@@ -215,11 +216,20 @@ def _build_buildroot(
     from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
     from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
+    recorder = _recorder(report)
     if buildroot_graph.wanted(described):
-        buildroot_graph.build(buildroot_graph.System(where, described, debian, pinned, engine, os.environ, report))
+        buildroot_graph.build(
+            buildroot_graph.System(where, described, debian, pinned, engine, os.environ, recorder)
+        )
+        recorder.write(where, described.target, {})
         return
-    python_wheels.prepare(where, described, pinned, engine, report)
-    buildroot.build(where, described, pinned, os.environ, report, alone=hold.paused)
+    python_wheels.prepare(where, described, pinned, engine, recorder)
+    buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused)
+    recorder.write(where, described.target, {})
+
+
+def _recorder(report: events.Reporter) -> Recorder:
+    return Recorder(report=report, clock=time.monotonic, now=time.time())
 
 
 def _build_native(prepared: PreparedProject, engine: Engine, report: events.Reporter) -> None:
@@ -237,11 +247,14 @@ def _build_native(prepared: PreparedProject, engine: Engine, report: events.Repo
     if todo:
         write_plan(prepared)
         elements = {target: prepared.outputs[target].element for target in todo}
+        recorder = _recorder(report)
         with origins.told(prepared.plan, where.description):
-            states = engine.build(where.plan, tuple(dict.fromkeys(elements.values())), report)
+            states = engine.build(where.plan, tuple(dict.fromkeys(elements.values())), recorder)
         keys = {state.name: state.key for state in states}
         for target, element in elements.items():
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
+            closure = prepared.plan.closure(element)
+            recorder.write(where, target, {name: tuple(prepared.plan.elements[name].uses()) for name in closure})
 
 
 def fetch(
@@ -352,7 +365,8 @@ def _build_plain(
     where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter
 ) -> tuple[Path, ...]:
     require_target(where, wanted)
-    states = engine.build(where.plan, wanted, report)
+    recorder = _recorder(report)
+    states = engine.build(where.plan, wanted, recorder)
     keys = {state.name: state.key for state in states}
     places = []
     for element in wanted:
@@ -370,6 +384,7 @@ def _build_plain(
                 describe=sbom.beside,
             )
             _checkout(where, target, element, facts, engine, report)
+            recorder.write(where, target, {})
         places.append(where.out(target))
     return tuple(places)
 

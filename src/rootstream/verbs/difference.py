@@ -8,6 +8,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.buildroot.sources import worktree
@@ -20,16 +21,36 @@ from rootstream.netboot.store.builds import ID
 from rootstream.project import project as projects
 from rootstream.project.project import Project
 from rootstream.report import difference
-from rootstream.verbs import build
+from rootstream.verbs import build, pages
 
 MOST = 30
 """Lines of a list that are shown without `--all`."""
 
 
-def diff(
-    project: Project, names: tuple[str, str], engine: Engine, report: Reporter, *, as_json: bool, whole: bool
-) -> tuple[str, bool]:
-    """Return what two sides differ in, as text or JSON, and whether they do.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compared:
+    """Two sides, and what they differ in."""
+
+    before: difference.Side
+    after: difference.Side
+    found: difference.Difference
+
+    def json(self) -> str:
+        """Return all of it as JSON."""
+        return json.dumps(difference.data(self.found), indent=1) + "\n"
+
+    def text(self, *, whole: bool) -> str:
+        """Return it as text; long lists are cut unless it is to be the `whole`."""
+        lines = difference.lines(self.found, sys.maxsize if whole else MOST)
+        return "".join(f"{line}\n" for line in lines)
+
+    def html(self) -> bytes:
+        """Return it as a page."""
+        return pages.diff(self.before, self.after, self.found)
+
+
+def diff(project: Project, names: tuple[str, str], engine: Engine, report: Reporter) -> Compared:
+    """Return what two sides differ in.
 
     Raises `UserError` unknown-side, unknown-build, several-builds, no-contents, unknown-revision, and what reading
     exports and building raises.
@@ -38,11 +59,7 @@ def diff(
         sides = [
             difference.side(name, stack.enter_context(_folder(project, name, engine, report))) for name in names
         ]
-    found = difference.difference(sides[0], sides[1])
-    if as_json:
-        return json.dumps(difference.data(found), indent=1) + "\n", bool(found)
-    most = sys.maxsize if whole else MOST
-    return "".join(f"{line}\n" for line in difference.lines(found, most)), bool(found)
+    return Compared(before=sides[0], after=sides[1], found=difference.difference(sides[0], sides[1]))
 
 
 @contextmanager

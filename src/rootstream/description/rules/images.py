@@ -12,7 +12,7 @@ from rootstream.description.yaml_nodes import MappingNode, Node, at
 from rootstream.errors import UserError
 from rootstream.formats.units import show_size
 
-RESERVED = ("SHA256SUMS", "manifest.json", "inventory.jsonl", "sbom.cdx.json")
+RESERVED = ("SHA256SUMS", "manifest.json", "inventory.jsonl", "sbom.cdx.json", "report.html")
 LEAST_MEMORY = 8 << 20
 
 
