@@ -36,7 +36,7 @@ BESIDE = {
 ONLY = {
     "engine": {"architectures", "errors", "events", "fetch", "formats", "host"},
     "progress": {"errors", "events", "formats", "host"},
-    "report": {"archives", "description", "errors", "events", "formats", "host", "project"},
+    "report": {"__init__", "archives", "description", "errors", "events", "formats", "host", "project"},
     "boot": {"architectures", "description", "errors", "events", "formats", "host"},
     "sandbox": {"formats"},
     "rootstream_bst": {"archives", "fetch", "formats"},
