@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from cache_server import free_port, make_large_project
+from cache_server import LARGE, free_port, make_large_project
 from engine_project import left_by
 from tests.conftest import Command, rootstream
 
-from rootstream.engine import Engine, Remote, pushing, remote_api
+from rootstream.engine import Engine, Remote, Workers, pushing, remote_api
 from rootstream.engine.remote_api import Api
 from rootstream.events import ElementFinished, Event, Notice
 from rootstream.verbs import cache_health, cache_serve
@@ -52,7 +52,7 @@ class Team:
     def start(self) -> None:
         words = [sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
         words += ["--bind", f"0.0.0.0:{self.port}", "--certificate", str(self.certificate)]
-        words += ["--metrics", f"127.0.0.1:{self.metrics}"]
+        words += ["--metrics", f"127.0.0.1:{self.metrics}", "--workers", "2"]
         log = (self.folder.parent / "serve.log").open("a")
         with log:
             self.child = subprocess.Popen(words, stdout=log, stderr=log, text=True)
@@ -223,6 +223,55 @@ def test_it_survives_kills(project: Path, team: Team, tmp_path: Path) -> None:
     assert done(build(tmp_path / "two", project, team.remote(team.reader)), "pull") == {"two.bst"}
 
 
+def over(
+    folder: Path, project: Path, team: Team, token: Path, target: str = "two.bst"
+) -> tuple[Engine, list[Event]]:
+    """Build with the server's workers, which keep the files, and without any cache."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    workers = Workers(remote=team.remote(token), at_once=2, jobs=1, thin=True)
+    engine = Engine.of({**kept, "ROOTSTREAM_CACHE": str(folder / "cache")}, None, workers)
+    events: list[Event] = []
+    engine.build(project, [target], events.append)
+    return engine, events
+
+
+def test_it_builds_for_writers_and_keeps_the_files(project: Path, team: Team, tmp_path: Path) -> None:
+    engine, events = over(tmp_path, project, team, team.writer, "large.bst")
+    assert done(events, "build") >= {"large.bst"}
+    assert warned(events) == []
+    objects = tmp_path / "cache" / "cas" / "objects"
+    assert not [path for path in objects.rglob("*") if path.stat().st_size >= LARGE]
+    assert {each.state for each in engine.show(project, ["large.bst"])} == {"cached"}
+    engine.checkout(project, "large.bst", tmp_path / "out")
+    assert (tmp_path / "out" / "data").stat().st_size == LARGE
+    assert left_by(tmp_path / "cache") == []
+
+
+def test_what_is_only_on_the_server_is_not_thought_to_be_here(project: Path, team: Team, tmp_path: Path) -> None:
+    over(tmp_path, project, team, team.writer, "large.bst")
+    kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    alone = Engine.of({**kept, "ROOTSTREAM_CACHE": str(tmp_path / "cache")})
+    (state,) = alone.show(project, ["large.bst"], depends="none")
+    assert state.state != "cached"
+    alone.build(project, ["large.bst"])
+    alone.checkout(project, "large.bst", tmp_path / "out")
+    assert (tmp_path / "out" / "data").stat().st_size == LARGE
+
+
+def test_it_does_not_build_for_readers(project: Path, team: Team, tmp_path: Path) -> None:
+    _, events = over(tmp_path, project, team, team.reader)
+    (warning,) = warned(events)
+    assert "this token may only read" in warning
+    assert "building here" in warning
+
+
+def test_nobody_may_build_without_a_token(run: Command, tmp_path: Path) -> None:
+    words = ("cache", "serve", str(tmp_path / "new"), "--bind", f"127.0.0.1:{free_port()}", "--workers", "1")
+    refused = run(*words, cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "run commands" in refused.stderr
+
+
 def test_a_second_server_is_refused(team: Team, run: Command, tmp_path: Path) -> None:
     refused = run("cache", "serve", str(team.folder), "--bind", f"127.0.0.1:{free_port()}", cwd=tmp_path)
     assert refused.returncode == 2
@@ -236,11 +285,13 @@ def test_systemd_accepts_the_unit(team: Team, tmp_path: Path) -> None:
     program = shutil.which("systemd-analyze")
     if program is None:
         pytest.skip("systemd is not installed")
-    wanted = cache_serve.options(
-        team.folder, bind="[::]:443", quota="1T", certificate=team.certificate, anybody=True, insecure=False,
-        metrics="127.0.0.1:9101",
-    )  # fmt: skip
-    unit = tmp_path / "rootstream-cache.service"
-    unit.write_text(cache_serve.unit(wanted))
-    checked = subprocess.run([program, "verify", unit], capture_output=True, text=True, check=False)
-    assert (checked.returncode, checked.stderr) == (0, "")
+    for workers in (0, 4):
+        wanted = cache_serve.options(
+            team.folder, bind="[::]:443", quota="1T", certificate=team.certificate, anybody=True, insecure=False,
+            metrics="127.0.0.1:9101", workers=workers,
+        )  # fmt: skip
+        unit = tmp_path / "rootstream-cache.service"
+        unit.write_text(cache_serve.unit(wanted))
+        checked = subprocess.run([program, "verify", unit], capture_output=True, text=True, check=False)
+        assert (checked.returncode, checked.stderr) == (0, "")
+        assert ("NoNewPrivileges" in unit.read_text()) is (workers == 0)

@@ -123,6 +123,13 @@ folder_argument = click.argument("folder", metavar="DIR", type=click.Path(path_t
 @click.option("--anybody-reads", "anybody", is_flag=True, help="Let clients without a token read.")
 @click.option("--insecure", is_flag=True, help="Serve other hosts without TLS, or without tokens.")
 @click.option("--metrics", metavar="HOST:PORT", help="Serve metrics for Prometheus at http://HOST:PORT/metrics.")
+@click.option(
+    "--workers",
+    type=click.IntRange(0, 1024),
+    default=0,
+    metavar="N",
+    help="Also build elements for others, N at the same time.",
+)
 @click.option("--unit", "as_unit", is_flag=True, help="Print a systemd unit with these options instead.")
 @progress_options
 def serve(
@@ -133,12 +140,14 @@ def serve(
     anybody: bool,
     insecure: bool,
     metrics: str | None,
+    workers: int,
     as_unit: bool,
     style: str | None,
 ) -> None:
     """Serve a cache for others from DIR, until interrupted; haproxy must be installed.
 
     Clients need a token of `rootstream cache token DIR NAME`. Changed tokens and certificates take effect at once.
+    With --workers, whoever may push may also have elements built here, in sandboxes.
     """
     from rootstream.engine.cache_serve import Server
     from rootstream.verbs import cache_serve as verb
@@ -151,6 +160,7 @@ def serve(
         anybody=anybody,
         insecure=insecure,
         metrics=metrics,
+        workers=workers,
     )
     if as_unit:
         echo(verb.unit(wanted), nl=False, exact=True)

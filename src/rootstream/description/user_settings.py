@@ -37,7 +37,7 @@ _KEYS = {
     "client_key": "CLIENT_KEY",
 }
 _OF_CACHE = {"push": "PUSH", "signed_by": "SIGNED_BY", "sign_with": "SIGN_WITH"}
-_OF_WORKERS = {"at_once": "AT_ONCE", "jobs": "JOBS", "unsigned": "UNSIGNED"}
+_OF_WORKERS = {"at_once": "AT_ONCE", "jobs": "JOBS", "thin": "THIN", "unsigned": "UNSIGNED"}
 VARIABLES = {key: f"ROOTSTREAM_CACHE_{word}" for key, word in {**_KEYS, **_OF_CACHE}.items()}
 WORKERS = {key: f"ROOTSTREAM_WORKERS_{word}" for key, word in {**_KEYS, **_OF_WORKERS}.items()}
 _SIGNATURES = ("signed_by", "sign_with")  # which need no server of ours: engine.yaml may have one
@@ -93,6 +93,8 @@ class Workers(Server):
     """How many elements are built at the same time: as many as there are workers."""
     jobs: Count | None = None
     """How many commands each element runs at the same time: as many as a worker has cores."""
+    thin: bool = False
+    """Whether files stay on their server: this machine gets only those that it writes to out/, or reads itself."""
     unsigned: bool = False
     """Whether they build although `cache: signed_by` is set: nobody signs what they build."""
 
@@ -110,7 +112,7 @@ class UserFile(Model):
 class ServerSetting:
     """A server as its user set it: all paths are absolute, and what they name is there; `where` names its URL.
 
-    `push` is for caches, `at_once`, `jobs` and `unsigned` are for workers.
+    `push` is for caches, `at_once`, `jobs`, `thin` and `unsigned` are for workers.
     """
 
     url: str
@@ -118,6 +120,7 @@ class ServerSetting:
     push: bool = False
     at_once: int | None = None
     jobs: int | None = None
+    thin: bool = False
     unsigned: bool = False
     token: Path | None = None
     ca: Path | None = None
@@ -257,6 +260,7 @@ class _Found:
             url=str(url.value),
             where=url.where,
             push=self._switch("push"),
+            thin=self._switch("thin"),
             unsigned=self._switch("unsigned"),
             at_once=self._number("at_once"),
             jobs=self._number("jobs"),
@@ -322,7 +326,7 @@ def _of_variable(key: str, variable: str, text: str) -> str | bool | int | tuple
             raise UserError("setting-invalid", f"{variable}: {error}") from error
     if key == "signed_by":
         return tuple(each for each in text.split(os.pathsep) if each)
-    if key in ("push", "unsigned"):
+    if key in ("push", "thin", "unsigned"):
         if text.lower() not in _SWITCH:
             raise UserError("setting-invalid", f"{variable} is {text!r}, expected true or false")
         return _SWITCH[text.lower()]

@@ -1,4 +1,4 @@
-"""An index of artifacts on loopback, for one run of `bst`: it knows the names that trusted keys have signed.
+"""An index of artifacts for one run of `bst`: it knows the names that trusted keys have signed, and no others.
 
 It answers as a server of the Remote Asset API does. BuildStream is told of no other index, and of real servers as
 storage only, where everything is found by its hash: so nothing else can be named to it.
@@ -10,11 +10,11 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from rootstream.engine.remote_api import CAPABILITIES, FETCH, URN
 from rootstream.engine.stored import Digest
-from rootstream.errors import UserError
 from rootstream.formats import protobuf
 
 _URIS, _DIGEST, _STATUS, _CODE, _URI = 4, 5, 1, 1, 2
@@ -23,19 +23,18 @@ THREADS = 4
 
 
 @contextlib.contextmanager
-def serving(digests: Mapping[str, Digest]) -> Iterator[str]:
-    """Serve what the names of artifacts stand for until the end of the block; gives the URL."""
+def serving(digests: Mapping[str, Digest], folder: Path) -> Iterator[str]:
+    """Serve what the names of artifacts stand for, at a socket in a folder; gives the URL."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     import grpc  # noqa: PLC0415  (a tenth of a second, only for who demands signatures)
 
     server = grpc.server(ThreadPoolExecutor(THREADS))
     server.add_generic_rpc_handlers((_handler(grpc, digests),))
-    port = server.add_insecure_port("127.0.0.1:0")
-    if not port:
-        raise UserError("cannot-listen", "no port on 127.0.0.1 is free for the index of signed results")
+    url = f"unix:{folder / 'index'}"
+    server.add_insecure_port(url)
     server.start()
     try:
-        yield f"http://127.0.0.1:{port}"
+        yield url
     finally:
         server.stop(None).wait()
 

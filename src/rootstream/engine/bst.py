@@ -17,6 +17,7 @@ from typing import Literal, TypeVar
 from ruamel.yaml import YAML
 
 from rootstream.engine import bst_run, recording, remote_api, said, sharing
+from rootstream.engine import workers as workers_of
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
 from rootstream.engine.messages import Reader
@@ -83,7 +84,8 @@ class Engine:
             for_people=for_people,
             remotes=remotes,
             push=push,
-            workers=workers,
+            workers=workers or workers_of.storage(self.settings, self.trust, self.dropped),
+            build=workers is not None,
             trust=self.trust,
         )
 
@@ -122,25 +124,6 @@ class Engine:
     def remotes(self) -> tuple[Remote, ...]:
         """Return the servers of artifacts that are set. Raises `UserError` engine-settings-invalid."""
         return remotes_of(self.settings)
-
-    def _workers(self, report: Reporter) -> Workers | None:
-        """Return the workers if they answer; warn once if they do not: what they would build is built here."""
-        workers = self.settings.workers
-        if workers is None:
-            return None
-        if ("build", workers.remote.url) in self.dropped:
-            return None
-        if self.trust and not workers.unsigned:
-            why = "nobody signs what they build, and `cache: signed_by` demands it (see `workers: unsigned`)"
-        else:
-            answer = remote_api.probe_workers(workers.remote)
-            if answer.ok:
-                return workers
-            why = f"it {answer.text}"
-        self.dropped.add(("build", workers.remote.url))
-        text = f"the workers of {workers.remote.name} are not used: {why}; building here"
-        report(Notice(level="warning", text=text))
-        return None
 
     def usable(self, report: Reporter, *, push: bool = False) -> tuple[Remote, ...]:
         """Return the servers that answer, with `push` those that are to be pushed to; warn of each other one once.
@@ -194,7 +177,7 @@ class Engine:
         element-failed (the end of the log as detail), fetch-failed, engine-died, cache-full, sandbox-missing,
         project-invalid ..., Interrupted.
         """
-        workers = self._workers(report)
+        workers = workers_of.building(self.settings, self.trust, self.dropped, report)
         states = self._pulling(
             report,
             lambda remotes: self._session(

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rootstream.engine import leftovers, programs, sharing
 from rootstream.engine.connect_relay import Relay, needs_proxy
+from rootstream.engine.execution_relay import ExecutionRelay
 from rootstream.engine.messages import Reader
 from rootstream.engine.remotes import Remote, Workers
 from rootstream.engine.settings import Settings, configuration, quota_of, servers_in, unverified_in
@@ -41,7 +42,7 @@ class Run:
     """The surroundings of one run of `bst`: its mark, configuration file and environment.
 
     `alone`: no other run used the cache when this one began. `watch` knows when servers that it uses are gone,
-    `traffic` counts what it transfers.
+    `waits` which actions wait for workers, `traffic` counts what it transfers.
     """
 
     alone: bool
@@ -49,6 +50,7 @@ class Run:
     configuration: Path
     env: Mapping[str, str]
     watch: Watch
+    waits: ExecutionRelay | None
     traffic: Traffic
 
     def argv(self, words: Sequence[str], *, interactive: bool = False, colors: bool = False) -> tuple[str, ...]:
@@ -69,14 +71,15 @@ def opened(
     remotes: Sequence[Remote] = (),
     push: bool = False,
     workers: Workers | None = None,
+    build: bool = False,
     trust: Trust | None = None,
 ) -> Iterator[Run]:
     """Make the surroundings of a run and remove them, with every process that it left, at the end.
 
     With `report` the run may wait for others if the cache is full, and says so. `for_people` leaves BuildStream's
-    messages as they are. Of all servers it uses `remotes`, with `push` to push, and `workers` to build; what it
-    pulls, and what of the cache it uses, is what `trust` allows. Raises `UserError` cache-unwritable,
-    cache-noexec, engine-settings-invalid.
+    messages as they are. Of all servers it uses `remotes`, with `push` to push, and `workers` if it is to `build`,
+    or for its files; what it pulls, and what of the cache it uses, is what `trust` allows. Raises `UserError`
+    cache-unwritable, cache-noexec, engine-settings-invalid.
     """
 
     def say() -> None:
@@ -90,10 +93,13 @@ def opened(
         _writable(settings.cache),
         relay or contextlib.nullcontext(),
         sharing.leased(settings.cache, quota=quota_of(settings), wait=wait) as lease,
-        guarded(trust, remotes, unverified_in(settings), report, push=push, alone=lease.alone) as index,
+        contextlib.ExitStack() as held,
+        guarded(trust, remotes, unverified_in(settings), report, push=push, lease=lease) as index,
     ):
         mark = f"@{lease.token}:"
         file = lease.temporary / "buildstream.conf"
+        waits = ExecutionRelay(workers.remote, lease.temporary) if workers and build else None
+        execution = held.enter_context(waits) if waits else None
         told = None if for_people else mark
         text = configuration(
             settings,
@@ -102,6 +108,8 @@ def opened(
             remotes=remotes,
             push=push,
             workers=workers,
+            build=build,
+            execution=execution,
             index=index,
         )
         file.write_text(text, encoding="utf-8")
@@ -109,21 +117,16 @@ def opened(
             relay.allow(servers_in(text))
         path = programs.guarded_path(settings.cache, env.get("PATH", os.defpath))
         marked = {**env, "PATH": path, leftovers.VARIABLE: lease.token, "TMPDIR": str(lease.temporary)}
-        marked |= relay.environment if relay else _no_proxy(marked) if index else {}
+        marked |= relay.environment if relay else {}
         yield Run(
             alone=lease.alone,
             mark=mark,
             configuration=file,
             env=marked,
-            watch=Watch(remotes, relay, workers.remote if workers else None),
+            watch=Watch(remotes, relay, workers.remote if workers and build else None),
+            waits=waits,
             traffic=Traffic(remotes, relay, "push" if push else "pull"),
         )
-
-
-def _no_proxy(env: Mapping[str, str]) -> dict[str, str]:
-    """Return variables by which gRPC reaches our own index without a proxy."""
-    exempt = env.get("no_grpc_proxy") or env.get("no_proxy") or ""
-    return {"no_grpc_proxy": f"{exempt},127.0.0.1".lstrip(",")}
 
 
 @contextlib.contextmanager
@@ -174,6 +177,7 @@ def drive(run: Run, words: Sequence[str], *, cwd: Path | None, reader: Reader, r
             listener.wait(TICK)
             now = time.monotonic()
             due: list[Event] = [*clock.due(reader.running, now), *run.traffic.due(reader.running, now)]
+            due += run.waits.due(now) if run.waits else []
             for event in due:
                 report(event)
             if run.watch.lost(reader.running, time.monotonic()):

@@ -27,6 +27,7 @@ _SERVICES = (
     "/build.bazel.remote.execution.v2.ActionCache/",
     "/build.bazel.remote.execution.v2.Capabilities/",
 )
+_BUILDS = ("/build.bazel.remote.execution.v2.Execution/", "/google.longrunning.Operations/")
 _WRITES = (
     "/google.bytestream.ByteStream/Write",
     "/build.bazel.remote.asset.v1.Push/",
@@ -91,7 +92,7 @@ class Proxy:
     """What haproxy is told: where it listens, its certificate with key, the map of clients, casd's socket.
 
     `anybody`: who has no token may read. Without `map_file` everybody may write. `metrics` is an address for
-    Prometheus.
+    Prometheus. `builds`: who may write may also have elements built.
     """
 
     bind: str
@@ -100,6 +101,7 @@ class Proxy:
     map_file: Path | None = None
     anybody: bool = False
     metrics: str | None = None
+    builds: bool = False
 
     def text(self) -> str:
         """Return the configuration file."""
@@ -112,8 +114,9 @@ class Proxy:
             "defaults",
             "    mode http",
             "    timeout connect 5s",
-            "    timeout client 1h",
-            "    timeout server 1h",
+            # an element that is built for hours says nothing meanwhile
+            f"    timeout client {'24h' if self.builds else '1h'}",
+            f"    timeout server {'24h' if self.builds else '1h'}",
             "    timeout http-request 1h",
             "frontend cache",
             f"    bind {self.bind} {tls}",
@@ -138,8 +141,8 @@ class Proxy:
 
     def _rules(self) -> list[str]:
         found = [
-            f"    acl writes path -m beg {' '.join(_WRITES)}",
-            f"    acl allowed path -m beg {' '.join(_SERVICES)}",
+            f"    acl writes path -m beg {' '.join((*_WRITES, *_BUILDS))}",
+            f"    acl allowed path -m beg {' '.join((*_SERVICES, *(_BUILDS if self.builds else ())))}",
             f"    http-request set-var(txn.name) str({NOBODY})",
             "    http-request set-var(txn.verdict) str(refused)",
         ]

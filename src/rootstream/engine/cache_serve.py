@@ -33,7 +33,10 @@ WINDOW = 60.0  # seconds in which a program may be started so often
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """What a server is to be: `bind` and `metrics` are HOST:PORT, `quota` in casd's words (`100G`)."""
+    """What a server is to be: `bind` and `metrics` are HOST:PORT, `quota` in casd's words (`100G`).
+
+    `workers` are how many elements it builds at the same time for others.
+    """
 
     folder: Path
     bind: str
@@ -42,12 +45,21 @@ class ServeOptions:
     anybody: bool = False
     insecure: bool = False
     metrics: str | None = None
+    workers: int = 0
 
 
 def require_safe(options: ServeOptions) -> None:
-    """Raise `UserError` insecure for a server that others reach without TLS, or write to without a token."""
+    """Raise `UserError` insecure for a server that others reach without TLS, or write to without a token.
+
+    Who builds for others needs tokens on loopback, too: every user of the host reaches that.
+    """
     host, _ = address(options.bind)
-    if options.insecure or is_loopback(host):
+    if options.insecure:
+        return
+    if options.workers and not cache_proxy.clients(options.folder / TOKENS):
+        hint = "Create tokens with `rootstream cache token DIR NAME --write`, or give --insecure."
+        raise UserError("insecure", "with --workers, anybody who reaches it could run commands", hint=hint)
+    if is_loopback(host):
         return
     if options.certificate is None:
         hint = "Give --certificate, or --insecure if every machine that reaches it is trusted."
@@ -106,6 +118,7 @@ class Server:
         ):
             word = "https" if options.certificate else "http"
             text = f"serving {options.folder} at {word}://{options.bind}, at most {options.quota}"
+            text += f"; building {options.workers} elements at once" if options.workers else ""
             self._report(Notice(level="info", text=text))
             self._keep(casd, proxy)
 
@@ -149,14 +162,27 @@ class Server:
             f"--bind=unix:{listening}",
             f"--quota-high={self._options.quota}",
             "--log-level=error",
+            *self._execution(),
             str((self._options.folder / "casd").absolute()),
         )
+
+        env = {
+            **self._env,
+            "PATH": os.pathsep.join((str(Path(argv[0]).parent), self._env.get("PATH", os.defpath))),
+        }
 
         def prepare() -> None:
             listening.unlink(missing_ok=True)
 
-        with _program("buildbox-casd", argv, self._env, prepare, listening) as program:
+        with _program("buildbox-casd", argv, env, prepare, listening) as program:
             yield program
+
+    def _execution(self) -> tuple[str, ...]:
+        """Return the options by which casd builds for others, as BuildStream's own casd does for itself."""
+        if not self._options.workers:
+            return ()
+        runner = programs.runner(self._env.get("PATH", os.defpath))
+        return (f"--buildbox-run={runner}", f"--jobs={self._options.workers}", "--cache-failures=false")
 
     @contextlib.contextmanager
     def _proxy(self, haproxy: str, scratch: Path) -> Iterator[_Program]:
@@ -174,6 +200,7 @@ class Server:
                 map_file=mapped if found or options.anybody else None,
                 anybody=options.anybody,
                 metrics=options.metrics,
+                builds=options.workers > 0,
             )
             config.write_text(proxy.text(), encoding="utf-8")
 

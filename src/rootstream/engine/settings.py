@@ -185,6 +185,8 @@ def configuration(
     remotes: Sequence[Remote] | None = None,
     push: bool | None = None,
     workers: Workers | None = None,
+    build: bool = True,
+    execution: Remote | None = None,
     index: str | None = None,
 ) -> str:
     """Return BuildStream's user configuration as YAML text.
@@ -192,9 +194,10 @@ def configuration(
     With a `mark`, messages are formatted for `messages.Reader`; without, as BuildStream does for people. Unless
     the run `expires` what the cache has not used for long, it has no limit. Of all servers of artifacts it uses
     `remotes`, by default all; `push` says whether it pushes to them, by default as they are set. Those that a
-    project names are not used: a clone must not fill the cache that all projects of a user share. What is
-    built is built by `workers`. Where signatures are demanded, the only index of artifacts that it pulls by is the
-    one at the URL `index`. Raises `UserError` engine-settings-invalid for a fault in the user's file.
+    project names are not used: a clone must not fill the cache that all projects of a user share. What the run is
+    to `build` is built by `workers`, whose server may also have its files; `execution` leads there. Where
+    signatures are demanded, the only index of artifacts that it pulls by is the one at the URL `index`. Raises
+    `UserError` engine-settings-invalid for a fault in the user's file.
     """
     extra = _read(settings.extra)
     wanted = remotes_of(settings) if remotes is None else remotes
@@ -216,7 +219,7 @@ def configuration(
         "source-caches": {"override-project-caches": True},
     }
     own = unverifiable.without(extra) if settings.signatures else extra
-    tree = _merged(_merged(ours, workers.configuration() if workers else {}), own)
+    tree = _merged(_merged(ours, workers.configuration(build=build, execution=execution) if workers else {}), own)
     if settings.signatures:
         tree = _merged(tree, {"artifacts": {"servers": unverifiable.servers(wanted, index, push=bool(push))}})
     elif settings.remote or of_engine_file(extra, settings.extra):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from rootstream.engine import origins, signed_list
 from rootstream.engine.remotes import Remote, Signatures
+from rootstream.engine.sharing import Lease
 from rootstream.engine.signed_list import NotAList, SignedList
 from rootstream.engine.stored import Artifact, Digest
 from rootstream.errors import Where
@@ -212,7 +213,7 @@ def guarded(
     report: Reporter | None,
     *,
     push: bool,
-    alone: bool,
+    lease: Lease,
 ) -> Iterator[str | None]:
     """Have a run of `bst` use only what is trusted; gives the URL of the index that it pulls by, if it pulls.
 
@@ -223,7 +224,7 @@ def guarded(
         return
     trust.leave_out(left_out)
     trust.refresh(() if push else remotes)
-    trust.check_cache(alone=alone)
+    trust.check_cache(alone=lease.alone)
     trust.tell(report)
     if push or not remotes:
         yield None
@@ -231,7 +232,7 @@ def guarded(
     from rootstream.engine import asset_index  # noqa: PLC0415  (gRPC)
 
     try:
-        with asset_index.serving(trust.digests()) as url:
+        with asset_index.serving(trust.digests(), lease.temporary) as url:
             yield url
     finally:
         trust.unknown()  # writes down what was pulled

@@ -12,6 +12,8 @@ from rootstream.engine.cache_serve import TOKENS, ServeOptions, address, require
 from rootstream.errors import UserError, Where
 from rootstream.project.lock import write_atomically
 
+# What builds needs /dev/fuse, and fusermount3, which is set-user-ID, to mount their inputs.
+_UNPRIVILEGED = ("CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "NoNewPrivileges=yes", "PrivateDevices=yes")
 QUOTA = re.compile(r"[1-9][0-9]{0,17}[KMGT]?")
 
 
@@ -24,6 +26,7 @@ def options(
     anybody: bool,
     insecure: bool,
     metrics: str | None,
+    workers: int = 0,
 ) -> ServeOptions:
     """Return what a server is to be. Raises `UserError` bad-value, insecure, tokens-invalid."""
     if not QUOTA.fullmatch(quota):
@@ -40,6 +43,7 @@ def options(
         anybody=anybody,
         insecure=insecure,
         metrics=metrics,
+        workers=workers,
     )
     require_safe(found)
     return found
@@ -97,6 +101,7 @@ def unit(wanted: ServeOptions) -> str:
     words += ["--anybody-reads"] if wanted.anybody else []
     words += ["--insecure"] if wanted.insecure else []
     words += ["--metrics", wanted.metrics] if wanted.metrics else []
+    words += ["--workers", str(wanted.workers)] if wanted.workers else []
     # haproxy reads the certificate from the credentials, which only this service can read
     credential = [f"LoadCredential=certificate:{_escaped(str(wanted.certificate))}"] if wanted.certificate else []
     lines = [
@@ -113,10 +118,8 @@ def unit(wanted: ServeOptions) -> str:
         "RestartSec=2",
         "SuccessExitStatus=130",
         "AmbientCapabilities=CAP_NET_BIND_SERVICE",
-        "CapabilityBoundingSet=CAP_NET_BIND_SERVICE",
-        "NoNewPrivileges=yes",
+        *([] if wanted.workers else _UNPRIVILEGED),
         "PrivateTmp=yes",
-        "PrivateDevices=yes",
         "ProtectSystem=strict",
         "ProtectHome=read-only",
         f"ReadWritePaths={_escaped(str(wanted.folder))}",

@@ -35,6 +35,7 @@ def engine_of(environment: Mapping[str, str]) -> Engine:
             remote=_remote(set_workers),
             at_once=set_workers.at_once,
             jobs=set_workers.jobs,
+            thin=set_workers.thin,
             unsigned=set_workers.unsigned,
         )
     keys = user_settings.signatures(environment)
