@@ -21,13 +21,20 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the engine is going to do: counts of elements."""
+    """What the engine is going to do: counts of elements.
+
+    `seconds` is how long all that is built will take by what it took before, as far as that is known: `unknown`
+    elements were never built here. `chain` are the elements that wait for each other longest.
+    """
 
     total: int
     cached: int
     to_fetch: int
     to_build: int
     to_pull: int = 0
+    seconds: float = 0.0
+    unknown: int = 0
+    chain: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -404,9 +404,7 @@ class Engine:
             self._opened(report=report, remotes=remotes, workers=workers) as run,
         ):
             reader = self._reader(run, targets, counts)
-            pulls = Pulls(
-                report=report, project=project, targets=targets, remotes=remotes, reader=reader, trust=self.trust
-            )
+            pulls = Pulls(report=report, project=project, remotes=remotes, reader=reader, trust=self.trust)
             tell = _with_warnings(pulls.tell if remotes else report)
             if counts == "build":
                 tell = recording.recorded(tell, self.settings, reader, self.trust, here=workers is None)
@@ -434,7 +432,8 @@ class Engine:
             return work(())
 
     def _reader(self, run: bst_run.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
-        return Reader(mark=run.mark, logs=self.settings.cache / "logs", targets=targets, counts=counts)
+        logs, builders = self.settings.cache / "logs", self.settings.builders
+        return Reader(mark=run.mark, logs=logs, targets=targets, counts=counts, builders=builders)
 
     def _run(
         self,

@@ -7,13 +7,14 @@ follows a message without a mark belongs to it (details, multi-line texts) or is
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from rootstream.engine.elements import ElementLines, ElementState, plan_of
-from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Transfer
+from rootstream.engine.forecast import planned
+from rootstream.events import ElementFinished, ElementStarted, Event, Notice, Plan, Transfer
 
 CORE = "core activity"
 JOBS = frozenset({"fetch", "build", "pull", "push", "track", "src-push"})
@@ -75,7 +76,13 @@ class Reader:
     """Turns the lines of one run of `bst` into events, and keeps what explains its failure."""
 
     def __init__(
-        self, *, mark: str, logs: Path, targets: Sequence[str], counts: Literal["build", "fetch", ""]
+        self,
+        *,
+        mark: str,
+        logs: Path,
+        targets: Sequence[str],
+        counts: Literal["build", "fetch", ""],
+        builders: int = 1,
     ) -> None:
         self._pattern = re.compile(
             re.escape(mark)
@@ -86,6 +93,7 @@ class Reader:
         self._logs = logs
         self._targets = tuple(targets)
         self._counts = counts
+        self._builders = builders
         self._elements = ElementLines(mark)
         self._planned = False
         self._jobs: dict[tuple[str, str], _Job] = {}
@@ -140,7 +148,13 @@ class Reader:
         if self._planned or not self._elements.elements():
             return []
         self._planned = True
-        return [plan_of(self.elements, self._targets, build=self._counts == "build")] if self._counts else []
+        if not self._counts:
+            return []
+        return [self.plan() if self._counts == "build" else plan_of(self.elements, self._targets, build=False)]
+
+    def plan(self, remote: Container[str] = ()) -> Plan:
+        """Return what a build does, and how long it will take; `remote` are elements that servers have."""
+        return planned(self.elements, self._targets, self._logs, self._builders, remote)
 
     def _message(self, message: Message) -> list[Event]:
         if message.element is not None and message.action in JOBS:

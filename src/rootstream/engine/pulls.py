@@ -6,7 +6,6 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from rootstream.engine.elements import plan_of
 from rootstream.engine.messages import Reader
 from rootstream.engine.remote_artifacts import on_servers
 from rootstream.engine.remotes import Remote
@@ -24,7 +23,6 @@ class Pulls:
         *,
         report: Reporter,
         project: Path,
-        targets: Sequence[str],
         remotes: Sequence[Remote],
         reader: Reader,
         trust: Trust | None,
@@ -32,7 +30,6 @@ class Pulls:
         self._trust = trust
         self._report = report
         self._project = project
-        self._targets = targets
         self._remotes = remotes
         self._reader = reader
         self._wanted = 0
@@ -66,7 +63,7 @@ class Pulls:
             there = on_servers(self._project, absent, self._remotes, self._trust)
         except (OSError, ValueError):
             return event  # what cannot be asked is found out by the build
-        return plan_of(self._reader.elements, self._targets, remote=there)
+        return self._reader.plan(there)
 
     def summarize(self, traffic: Traffic) -> None:
         """Tell what was pulled, of what was not here."""

@@ -29,7 +29,7 @@ from rootstream.events import (
 )
 from rootstream.formats.units import duration
 from rootstream.host.escape import console, escaped
-from rootstream.progress.words import exchanged, sentence, transferred
+from rootstream.progress.words import LONG, exchanged, sentence, transferred
 
 FRAMES = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 SPIN = 10.0  # frames a second
@@ -53,6 +53,7 @@ class Terminal:
         self._console = RichConsole(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False)
         self._running: dict[tuple[str, str], _Running] = {}
         self._plan: Plan | None = None
+        self._planned = 0.0
         self._built = 0
         self._failed = 0
         self._exchange: dict[tuple[str, str], str] = {}
@@ -90,7 +91,7 @@ class Terminal:
                 self._step = (escaped(event.text), self._clock())
                 self._plan = None if event.name == "boot" else self._plan  # what was to be built is there
             case Plan():
-                self._plan = event
+                self._plan, self._planned = event, self._clock()
                 self._built = self._failed = 0
                 self._step = None
             case ElementStarted():
@@ -167,6 +168,9 @@ class Terminal:
         parts = [f"{plan.cached} cached"] if plan.cached else []
         parts += [f"{self._failed} failed"] if self._failed else []
         parts.append(duration(now - self._begun))
+        left = plan.seconds - (now - self._planned)
+        if plan.seconds >= LONG and left > 0:
+            parts.append(f"about {duration(left)} left")
         line.append((", " if of else "") + ", ".join(parts), style="dim")
         return line
 

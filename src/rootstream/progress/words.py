@@ -19,6 +19,7 @@ from rootstream.events import (
 from rootstream.formats.units import duration, size
 from rootstream.host.escape import escaped
 
+LONG = 10.0  # seconds: of a shorter build it is not said how long it will take
 SHORT = 1.0  # seconds: a fetch below is of local files or cached, and not worth a line
 DONE_WORDS = {
     "build": "built",
@@ -55,7 +56,12 @@ def planned(event: Plan) -> str:
         )
         if count
     ]
-    return f"{event.total} {noun}: " + (", ".join(parts) or "nothing to do")
+    text = f"{event.total} {noun}: " + (", ".join(parts) or "nothing to do")
+    if event.seconds < LONG:
+        return text
+    new = f", {event.unknown} of them for the first time" if event.unknown else ""
+    longest = f", most of it for {', then '.join(event.chain)}" if event.chain else ""
+    return f"{text}{new}; estimated {duration(event.seconds)} from earlier builds{longest}"
 
 
 def worth_a_line(event: ElementFinished) -> bool:

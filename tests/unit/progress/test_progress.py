@@ -126,7 +126,7 @@ def test_json_lines() -> None:
     )
     assert objects[1] == {
         "type": "plan", "time": 1795224116.184, "total": 12, "cached": 7, "to_fetch": 2, "to_build": 5,
-        "to_pull": 0,
+        "to_pull": 0, "seconds": 0.0, "unknown": 0, "chain": [],
     }  # fmt: skip
     assert objects[2]["log"] == "l.log"
     assert objects[7]["path"] == "out/hello/disk.img"
