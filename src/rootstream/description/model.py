@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field
 
 from rootstream.architectures import ARCHITECTURES, HOST, Architecture, Isa
 from rootstream.description.audit import Audit
+from rootstream.description.budgets import Budgets
 from rootstream.description.checks import Check
 from rootstream.description.images import Image
 from rootstream.description.layers import Layer
@@ -40,6 +41,8 @@ class System(Model):
     """Which licenses its components may have."""
     audit: Audit = Audit()
     """What an audit fails on, and what was decided of vulnerabilities."""
+    budgets: Budgets = Budgets()
+    """How large its images and components may become."""
     root: Root
     """Where the root file system comes from."""
     kernel: Kernel | None = None

@@ -215,6 +215,12 @@ audit:
   exceptions:
     - {vulnerability: CVE-2026-5678, component: zlib, reason: r, author: Jane Doe, until: "2027-01-31"}
 """,
+    "budgets": """\
+budgets:
+  images: {disk: 200M, "initramfs*": 50M}
+  root: 300M
+  components: {linux: 20M, "python3*": 60M}
+""",
     "root": "root: busybox",
     "root: busybox": """\
 root:

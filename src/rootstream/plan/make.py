@@ -102,7 +102,9 @@ def built_alike(description: Description, described: Described) -> Described:
     """Return the first of a system and its variants that is built alike: booted and checked otherwise at most."""
 
     def built(each: Described) -> dict[str, Any]:
-        return each.system.model_dump(exclude={"description", "product", "licenses", "audit", "machine", "checks"})
+        return each.system.model_dump(
+            exclude={"description", "product", "licenses", "audit", "budgets", "machine", "checks"}
+        )
 
     wanted = built(described)
     family = (each for each in description.systems if each.name == described.name)

@@ -57,6 +57,9 @@ class Facts:
     contents: Mapping[str, Any] = field(default_factory=dict)
     describe: Callable[[Mapping[str, Any], Path | None], Mapping[str, bytes]] | None = None
     """Makes further files of the manifest and the list of the root's files, if there is one."""
+    judge: Callable[[Path, Path | None], tuple[str, ...]] | None = None
+    """Looks at the new files and the folder of the export before; gives warnings, or raises `UserError` to keep
+    the latter."""
 
     @property
     def mark(self) -> str:
@@ -192,6 +195,8 @@ def export(project: Project, checkout: Path, facts: Facts, report: events.Report
             for name, times in facts.times.items():
                 fill(new / name, facts.secrets, times)
             describe(new, names, replace(facts, dropped=artifact.dropped(checkout, facts.target)))
+            if facts.judge is not None:
+                told = (*told, *facts.judge(new, place if place.is_dir() else None))
             if facts.private:
                 close(new)
             exchange(new, place)

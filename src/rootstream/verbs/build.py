@@ -21,7 +21,7 @@ from rootstream.plan import inputs, make, text
 from rootstream.plan.model import Plan
 from rootstream.project import export, lock, placeholders, project
 from rootstream.project import host_code as hostcode
-from rootstream.report import sbom
+from rootstream.report import budgets, sbom
 from rootstream.sandbox.tree import BASE
 from rootstream.verbs import changes, collection, contents, origins, shared_cache, update
 from rootstream.verbs.build_record import Recorder
@@ -39,9 +39,12 @@ class PreparedProject:
 
     def digest(self, target: str) -> str:
         """Return what stands for everything that decides a target's result."""
-        product = self.described(target).system.product.model_dump(exclude_none=True)
-        also = (*_versions(), json.dumps(product)) if product else _versions()
-        return text.digest(self.plan, self.outputs[target].element, also)
+        system = self.described(target).system
+        also = [
+            each.model_dump(exclude_none=True, exclude_defaults=True) for each in (system.product, system.budgets)
+        ]
+        words = (*_versions(), *(json.dumps(each) for each in also if each))
+        return text.digest(self.plan, self.outputs[target].element, words)
 
     def mark(self, target: str) -> str:
         """Return what stands for everything that decides a target's exported files, secrets included."""
@@ -343,6 +346,7 @@ def _facts(prepared: PreparedProject, target: str, keys: Mapping[str, str]) -> e
             described, prepared.plan, prepared.outputs[target].element, prepared.project.folder
         ),
         describe=sbom.beside,
+        judge=budgets.judge(described.system.budgets, prepared.project.description, described.lines),
     )
 
 

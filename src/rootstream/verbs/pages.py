@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rootstream.description.budgets import Budgets
 from rootstream.description.licenses import Licenses
+from rootstream.description.model import System
 from rootstream.project import export
 from rootstream.project.project import Project
 from rootstream.report import components, contents, difference, inventory, timeline
@@ -19,6 +21,7 @@ Section = dict[str, Any]
 def report(project: Project, target: str) -> bytes:
     """Return the page of a system's last build. Raises as `components.find` and the readers of its parts do."""
     folder = project.out(target)
+    described = _described(project, target)
     data, listed = components.find(folder)
     known = inventory.read(listed) if listed else None
     place = folder / "manifest.json"
@@ -26,7 +29,7 @@ def report(project: Project, target: str) -> bytes:
     record = timeline.read(project, target)
     now = Side(name="this build", system=system, told=told, inventory=known)
     sections = [
-        _section("sizes", "Sizes", sizes.data(system, told, known)),
+        _section("sizes", "Sizes", sizes.data(system, told, known, described.budgets if described else Budgets())),
         _section(
             "changes", "Changes", _changes(project, target, now), "There was no other build before this one."
         ),
@@ -34,7 +37,9 @@ def report(project: Project, target: str) -> bytes:
         _section("graph", "Dependencies", _graph(record, known), _NO_GRAPH),
         _section("boots", "Boots", boots.data(folder), f"Not booted yet: rootstream verify {target}"),
         _section("audit", "Vulnerabilities", audits.data(project, target), _NO_AUDIT.format(target)),
-        _section("licenses", "Licenses", license_section.data(system, _policy(project, target))),
+        _section(
+            "licenses", "Licenses", license_section.data(system, described.licenses if described else Licenses())
+        ),
     ]
     named = system.product.name or target
     title = f"{named} {system.product.version}" if system.product.version else named
@@ -82,7 +87,7 @@ def _changes(project: Project, target: str, now: Side) -> Section | None:
     return changes.data(before, now, difference.difference(before, now))
 
 
-def _policy(project: Project, target: str) -> Licenses:
+def _described(project: Project, target: str) -> System | None:
     if project.kind == "plain":
-        return Licenses()
-    return next(each.system.licenses for each in project.read().systems if each.target == target)
+        return None
+    return next(each.system for each in project.read().systems if each.target == target)

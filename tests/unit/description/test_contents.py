@@ -37,6 +37,11 @@ def problems(folder: Path, words: str) -> list[tuple[str, int]]:
         ("audit: {max_age: 0}", "expected a number of days"),
         ("audit: {decisions: [{vulnerability: CVE-1-2, reason: x, author: y, date: 2026-13-01}]}", "is not a day"),
         ("audit: {decisions: [{vulnerability: CVE-1-2, reason: x, date: '2026-12-01'}]}", "author"),
+        ("audit: {exceptions: [{vulnerability: CVE-1-2, reason: x, author: y}]}", "until"),
+        ("budgets: {root: big}", "'big' is not a size"),
+        ("budgets: {images: {disk: 20M}}", "'disk' fits no image of this system"),
+        ("budgets: {images: {'*.img': 20M}}", "'*.img' fits no image of this system"),
+        ("budgets: {component: {}}", "did you mean 'components'?"),
     ],
 )
 def test_mistakes(tmp_path: Path, words: str, message: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from rootstream.description.budgets import Budgets
 from rootstream.errors import UserError
 from rootstream.project.project import find
 from rootstream.report import components, contents, difference, inventory, page, timeline
@@ -113,8 +114,8 @@ def file(path: str, size: int, *packages: str, **more: Any) -> dict[str, Any]:  
 def test_sizes_by_component(tmp_path: Path) -> None:
     rows = [file(f"f{number}", number, "libc6") for number in range(1, 101)]
     rows += [file("hard", 100, "libc6", link="f100"), file("t", 7, "tool"), file("s", 3, layer="secrets.tar")]
-    found = sizes.data(*system_of(tmp_path, [*INVENTORY, *rows]))
-    assert found["images"] == [{"name": "bzImage", "kind": "kernel", "size": 6, "root": False}]
+    found = sizes.data(*system_of(tmp_path, [*INVENTORY, *rows]), Budgets(images={"*": 9, "kernel": 8}))
+    assert found["images"] == [{"name": "bzImage", "kind": "kernel", "size": 6, "root": False, "budget": 8}]
     libc, tool, *rest = found["components"]
     assert libc[:5] == ["libc6", "2.41-12", "deb", 5050, 100]  # another name of a file is no other file
     assert libc[5][0] == ["f100", 100]

@@ -39,7 +39,7 @@ from rootstream.host import temporary
 from rootstream.project import artifact, export, placeholders, project
 from rootstream.project.lock import Lock
 from rootstream.project.project import Alone
-from rootstream.report import sbom
+from rootstream.report import budgets, sbom
 
 
 def plan(
@@ -271,6 +271,7 @@ def exported(
         private=placeholders.has_secrets(system.layers),
         contents=parts.contents(space, applied),
         describe=sbom.beside,
+        judge=budgets.judge(system.budgets, where.description, space.described.lines),
     )
     with temporary.folder("collect-", where.work) as scratch:
         collect.copy(found, scratch / "images", space.env)

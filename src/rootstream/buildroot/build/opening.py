@@ -21,6 +21,7 @@ from rootstream.buildroot.generate import external, python_layer, translate
 from rootstream.buildroot.generate.draft import Generated
 from rootstream.buildroot.sources import tree
 from rootstream.buildroot.workspace import FOLDER, Caches, Workspace, workspace
+from rootstream.description.budgets import Budgets
 from rootstream.description.files import paths_of
 from rootstream.description.model import Described
 from rootstream.description.roots import BuildrootRoot, FromBuildroot
@@ -77,8 +78,11 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
     ref = _ref(described, pinned)
     identity = tree.identity(root.tree, ref, _patches(where, root), where.folder)
     files = [where.folder / path for path in paths_of(described.system)]
+    beside = {"licenses", "audit"}
+    if described.system.budgets == Budgets():  # a smaller budget has to be looked at again
+        beside.add("budgets")
     words = {
-        "system": described.model_dump(mode="json", exclude={"system": {"licenses", "audit"}}),
+        "system": described.model_dump(mode="json", exclude={"system": beside}),
         "tree": identity,
         "export": EXPORT,
         "files": contents.digest(files, lambda path: Path(os.path.relpath(path, where.folder))),

@@ -8,7 +8,7 @@ from pathlib import Path
 from rootstream.architectures import ARCHITECTURES, HOST
 from rootstream.description.model import Described, System
 from rootstream.description.roots import FromDebianPackages
-from rootstream.description.rules import accounts, booting, debian, images, layers, logins, starting
+from rootstream.description.rules import accounts, booting, budgets, debian, images, layers, logins, starting
 from rootstream.description.yaml_nodes import Node, at
 from rootstream.errors import Caution, UserError, Where
 
@@ -35,6 +35,7 @@ def check(system: System, node: Node) -> list[UserError]:
         booting.check,
         accounts.check,
         debian.check,
+        budgets.check,
     )
     return [problem for rule in rules for problem in rule(system, node)]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from rootstream.description.budgets import Budgets
 from rootstream.report.components import System
 from rootstream.report.contents import Told
 from rootstream.report.inventory import File, Inventory
@@ -47,10 +48,16 @@ def shares(system: System, told: Told, rows: Iterable[File]) -> dict[str, Share]
     return found
 
 
-def data(system: System, told: Told, inventory: Inventory | None) -> dict[str, Any]:
+def data(system: System, told: Told, inventory: Inventory | None, budgets: Budgets) -> dict[str, Any]:
     """Return the sizes as the page reads them."""
     images = [
-        {"name": each.name, "kind": each.kind, "size": each.size, "root": each.kind not in _OTHER}
+        {
+            "name": each.name,
+            "kind": each.kind,
+            "size": each.size,
+            "root": each.kind not in _OTHER,
+            "budget": min(budgets.of_image(each.name, each.kind).values(), default=None),
+        }
         for each in system.images
     ]
     found = shares(system, told, inventory.files) if inventory else {}

@@ -36,9 +36,10 @@ R.sections.sizes = (data) => {
     }).place,
     R.table({
       caption: "Images",
-      columns: [{ title: "Image", show: (name, row) => (row[3] ? open(name, () => go(row[4], null)) : name) },
-        { title: "Kind" }, { title: "Size", number: true, show: R.size }],
-      rows: data.images.map((each, at) => [each.name, each.kind, each.size, each.root && data.components.length > 0, at]),
+      columns: [{ title: "Image", show: (name, row) => (data.images[row[4]].root && data.components.length ? open(name, () => go(row[4], null)) : name) },
+        { title: "Kind" }, { title: "Size", number: true, show: R.size },
+        ...(data.images.some((each) => each.budget !== null) ? [{ title: "Budget", number: true, show: (bytes) => (bytes === null ? "none" : R.size(bytes)) }] : [])],
+      rows: data.images.map((each, at) => [each.name, each.kind, each.size, each.budget, at]),
       sorted: 2,
     }),
     data.components.length === 0 && R.h("p", { class: "note" }, "This export has no list of the root’s files: what is in its images is not known."),
