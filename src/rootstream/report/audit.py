@@ -16,9 +16,10 @@ from packaging.version import InvalidVersion, Version
 
 from rootstream.description.audit import SEVERITIES, Audit, Decision, RiskException
 from rootstream.formats import versions
-from rootstream.report import nvd, rulings
+from rootstream.report import kernel, nvd, rulings
 from rootstream.report.components import System
 from rootstream.report.feeds import Feeds, Record, Wanted
+from rootstream.report.inventory import Sources
 from rootstream.report.model import Component
 from rootstream.report.names import upstream_version
 from rootstream.report.rulings import Ruling
@@ -27,7 +28,6 @@ UNKNOWN = "unknown"
 ECOSYSTEMS = {"pypi": "PyPI", "cargo": "crates.io", "golang": "Go"}
 _URGENCIES = {"low": "low", "medium": "medium", "high": "high", "unimportant": "low"}
 _BINARY_UPLOAD = re.compile(r"\+b[0-9]+$")
-_LINUX = re.compile(r"[0-9]+(?:\.[0-9]+)+(?:-rc[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,9 @@ class Result:
     old: tuple[str, ...] = field(default=())
     """Feeds that are older than the policy allows, by the names of their files."""
 
+    not_compiled: tuple[Finding, ...] = field(default=())
+    """What a kernel would have if the files that it is in were compiled: these count as nothing."""
+
     @property
     def failures(self) -> tuple[Finding, ...]:
         """Return the findings that the policy fails on."""
@@ -96,12 +99,16 @@ def audit(
     found: list[Finding] = []
     skipped: list[tuple[str, str]] = []
     index = nvd.by_product(feeds.nvd)
+    sources = system.sources.get("linux")
     for component in system.of("image"):
         own, reason = _of(component, feeds, index)
+        if component.name == "linux" and "CVE" in feeds.kinds() and sources is None:
+            reason = reason or "which of its files were compiled is unknown: nothing is left out for that"
         found += own
         if reason is not None:
             skipped.append((f"{component.name} {component.version or ''}".strip(), reason))
     whole = [_completed(each, feeds.severities, feeds.exploited) for each in _merged(found)]
+    whole, left = _compiled(whole, feeds, sources)
     decided = [_decided(each, policy, rules, today) for each in whole]
     rank = {name: number for number, name in enumerate(SEVERITIES)}
     order = sorted(decided, key=lambda each: (-rank.get(each.severity, -1), each.component.name, each.id))
@@ -113,6 +120,7 @@ def audit(
         expired=tuple(over),
         unused=tuple(each for each in rules if each not in over and id(each.entry) not in used),
         old=_old(feeds, policy, today),
+        not_compiled=tuple(sorted(left, key=lambda each: each.id)),
     )
 
 
@@ -287,6 +295,11 @@ def _order(one: str, other: str, ecosystem: str) -> int | None:
     return (left > right) - (left < right)
 
 
+def _list(row: Record, name: str) -> Sequence[Any]:
+    found = row.get(name)
+    return found if isinstance(found, list) else ()
+
+
 def _osv_severity(record: Record) -> str:
     told = record.get("database_specific")
     word = str(told.get("severity", "")).lower() if isinstance(told, dict) else ""
@@ -302,61 +315,22 @@ def _nvd(component: Component, index: Mapping[nvd.Product, Sequence[Record]]) ->
 
 
 def _linux(component: Component, feeds: Feeds) -> Iterator[Finding]:
-    match = _LINUX.match(component.version or "")
-    if match is None:
-        return
-    version = match.group(0)
-    for record in feeds.cve:
-        cna = record["containers"]["cna"]
-        rows = [each for each in cna["affected"] if isinstance(each, dict) and each.get("product") == "Linux"]
-        because = next((text for text in (_linux_affects(row, version) for row in rows) if text), None)
-        metadata = record.get("cveMetadata")
-        if because is None or not isinstance(metadata, dict) or metadata.get("state") == "REJECTED":
-            continue
-        files = {str(name) for row in rows for name in _list(row, "programFiles")}
-        yield Finding(
-            id=str(metadata.get("cveId")),
-            component=component,
-            feed="CVE",
-            because=because,
-            files=tuple(sorted(files)),
-        )
+    for identifier, because in kernel.affecting(feeds.cve, component.version or ""):
+        yield Finding(id=identifier, component=component, feed="CVE", because=because)
 
 
-def _list(row: Record, name: str) -> Sequence[Any]:
-    found = row.get(name)
-    return found if isinstance(found, list) else ()
-
-
-def _linux_affects(row: Record, version: str) -> str | None:
-    """Return why a kernel is affected, by ranges of versions; those of commits say nothing of a release."""
-    given = row.get("versions")
-    told = [each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)]
-    told = [each for each in told if each.get("versionType") != "git"]
-    if not told:
-        return None
-    default = row.get("defaultStatus", "unknown")
-    fitting = [each for each in told if _contains(each, version)]
-    if any(each.get("status") == "unaffected" for each in fitting):
-        return None
-    if default == "unaffected" and not any(each.get("status") == "affected" for each in fitting):
-        return None
-    begin = [str(each.get("version")) for each in told if each.get("status") == "affected"]
-    return f"affected since {', '.join(begin) or 'unknown'}, and no range of {version} is unaffected"
-
-
-def _contains(row: Record, version: str) -> bool:
-    begin = str(row.get("version"))
-    if begin != "0" and (versions.semver(version, begin) or 0) < 0:
-        return False
-    below, until = row.get("lessThan"), row.get("lessThanOrEqual")
-    if isinstance(below, str):
-        return versions.semver(version, below) == -1
-    if isinstance(until, str):
-        if until.endswith("*"):
-            return version.startswith(until[:-1]) or version == until[:-2]
-        return versions.semver(version, until) in (-1, 0)
-    return versions.semver(version, begin) == 0
+def _compiled(
+    found: Sequence[Finding], feeds: Feeds, sources: Sources | None
+) -> tuple[list[Finding], list[Finding]]:
+    """Return the findings with the files that the kernel's CNA names, and those of which none is compiled."""
+    files = kernel.files(feeds.cve)
+    kept: list[Finding] = []
+    left: list[Finding] = []
+    for each in found:
+        told = files.get(each.id, ()) if each.component.name == "linux" else ()
+        is_left = sources is not None and kernel.is_left_out(told, sources)
+        (left if is_left else kept).append(replace(each, files=told))
+    return kept, left
 
 
 # --- what is common -------------------------------------------------------------------------------------------
@@ -372,8 +346,7 @@ def _merged(found: Sequence[Finding]) -> tuple[Finding, ...]:
             continue
         severity = known.severity if known.severity != UNKNOWN else each.severity
         because = f"{known.because}; {each.feed}: {each.because}"
-        files = known.files or each.files
-        made[each.component.ref, each.id] = replace(known, severity=severity, because=because, files=files)
+        made[each.component.ref, each.id] = replace(known, severity=severity, because=because)
     return tuple(made.values())
 
 

@@ -16,7 +16,7 @@ from rootstream.errors import UserError, Where
 from rootstream.project import manifest
 from rootstream.report import contents, licenses, names
 from rootstream.report.contents import Contents, Own
-from rootstream.report.inventory import Deb, Inventory
+from rootstream.report.inventory import Deb, Inventory, Sources
 from rootstream.report.model import Component, LicenseText, Role, SourceFile
 
 
@@ -33,6 +33,8 @@ class System:
     images: tuple[manifest.ExportedFile, ...]
     components: tuple[Component, ...]
     unknown: tuple[str, ...] = field(default=())
+    sources: Mapping[str, Sources] = field(default_factory=dict)
+    """What was compiled of source trees, where that is known."""
 
     def of(self, role: Role) -> tuple[Component, ...]:
         """Return the components with a role."""
@@ -65,6 +67,7 @@ def system(data: Mapping[str, Any], inventory: Inventory | None, place: Path) ->
         images=images,
         components=_sorted(_with_texts(found, inventory)),
         unknown=tuple(unknown),
+        sources={each.tree: each for each in inventory.sources} if inventory else {},
     )
 
 

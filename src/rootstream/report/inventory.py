@@ -23,6 +23,7 @@ LONGEST_LINE = 16 << 20  # bytes; a configuration is one line
 MOST_ROWS = 5_000_000
 _Text = Annotated[str, Field(max_length=65_536)]
 _Names = Annotated[tuple[_Text, ...], Field(max_length=10_000)]
+_Sources = Annotated[frozenset[_Text], Field(max_length=100_000)]
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Number = Annotated[int, Field(ge=0, le=1 << 62)]
 
@@ -87,6 +88,20 @@ class Config(_Row):
     symbols: dict[_Text, _Text]
 
 
+class Sources(_Row):
+    """The source files of a tree by their folders: those that were compiled, with headers, and the others."""
+
+    record: Literal["sources"]
+    tree: _Text
+    compiled: dict[_Text, _Sources]
+    other: dict[_Text, _Sources]
+
+    def is_left_out(self, path: str) -> bool:
+        """Say whether the tree has a file that nothing was compiled from."""
+        above, _, own = path.rpartition("/")
+        return own in self.other.get(above, ())
+
+
 class File(_Row):
     """Something in a root. `layer` is what brought it, `packages` what it belongs to there."""
 
@@ -107,8 +122,8 @@ class File(_Row):
     xattrs: dict[_Text, _Text] = {}
 
 
-_ROW: TypeAdapter[Format | Deb | Wheel | Text | Config | File] = TypeAdapter(
-    Annotated[Format | Deb | Wheel | Text | Config | File, Field(discriminator="record")]
+_ROW: TypeAdapter[Format | Deb | Wheel | Text | Config | Sources | File] = TypeAdapter(
+    Annotated[Format | Deb | Wheel | Text | Config | Sources | File, Field(discriminator="record")]
 )
 _FILE = b'{"record":"file"'
 
@@ -121,6 +136,7 @@ class Inventory:
     wheels: list[Wheel] = field(default_factory=list)
     texts: list[Text] = field(default_factory=list)
     configs: list[Config] = field(default_factory=list)
+    sources: list[Sources] = field(default_factory=list)
     files: list[File] = field(default_factory=list)
 
 
@@ -143,6 +159,8 @@ def read(path: Path, *, files: bool = True) -> Inventory:
                 found.texts.append(row)
             case Config():
                 found.configs.append(row)
+            case Sources():
+                found.sources.append(row)
             case File():
                 found.files.append(row)
     return found
@@ -155,7 +173,7 @@ def find(path: Path, wanted: str) -> File | None:
 
 def _rows(
     path: Path, *, files: bool = True, naming: str | None = None
-) -> Iterator[Format | Deb | Wheel | Text | Config | File]:
+) -> Iterator[Format | Deb | Wheel | Text | Config | Sources | File]:
     """Give the rows of a list; with `naming` only those of files whose JSON begins as that of this path does."""
     begin = _FILE + f',"path":{json.dumps(naming)},'.encode() if naming is not None else b""
     handle = nofollow.open_file(path.parent.parent, path, os.O_RDONLY)

@@ -68,17 +68,25 @@ class Audited:
             if each.exception:
                 accepted = each.exception
                 yield f"      accepted until {accepted.until}: {accepted.reason} ({accepted.author})"
+        yield from self._rest()
+
+    def _rest(self) -> Iterator[str]:
+        """Give what is beside the vulnerabilities, and the counts."""
+        for left in self.result.not_compiled:
+            yield f"not compiled  {left.id}  {left.component.name}  {', '.join(left.files)}"
         for name, reason in self.result.skipped:
             yield f"not certain  {name}: {reason}"
-        for each_system in self.system.unknown:
-            yield f"not looked at  {each_system}"
+        for each in self.system.unknown:
+            yield f"not looked at  {each}"
         for ruling in self.result.expired:
             yield f"warning: {_ruled(ruling)} no longer counts: its last day was {ruling.entry.until}"
         for ruling in self.result.unused:
             yield f"warning: {_ruled(ruling)} fits nothing that these feeds know of {self.system.target}"
         decided = sum(each.decision is not None for each in self.result.findings)
         counts = (len(self.result.findings), decided, len(self.result.failures), len(self.result.skipped))
-        yield "{} vulnerabilities, {} decided, {} failures; {} components not certain".format(*counts)
+        text = "{} vulnerabilities, {} decided, {} failures; {} components not certain".format(*counts)
+        left_out = len(self.result.not_compiled)
+        yield text + (f"; {left_out} in files of Linux that are not compiled" if left_out else "")
 
     def json(self) -> str:
         """Return the same as JSON."""
@@ -96,6 +104,7 @@ class Audited:
             "feeds": [asdict(each) for each in self.feeds],
             "old_feeds": list(self.result.old),
             "vulnerabilities": auditing.data(self.result),
+            "not_compiled": [{"id": each.id, "files": list(each.files)} for each in self.result.not_compiled],
             "not_certain": [{"component": name, "reason": reason} for name, reason in self.result.skipped],
             "not_looked_at": list(self.system.unknown),
             "expired_decisions": [_named(each) for each in self.result.expired],

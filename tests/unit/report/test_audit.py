@@ -433,3 +433,64 @@ def test_records_of_other_shapes_break_nothing(tmp_path: Path, feed: dict[str, A
         except UserError as error:
             reasons.add(error.reason)
     assert reasons <= {"bad-feed"}
+
+
+SOURCES = {
+    "record": "sources",
+    "tree": "linux",
+    "compiled": {"net/core": ["sock.c"], "include/net": ["sock.h"]},
+    "other": {"net/core": ["dev.c", "skb.h"], "": ["top.S"]},
+}
+
+
+def of_files(*names: str, **more: str) -> dict[str, Any]:
+    found = cna({"version": "5.10", "status": "affected"})
+    for row in found["containers"]["cna"]["affected"]:
+        row["programFiles"] = list(names)
+    found["cveMetadata"] |= more
+    return found
+
+
+@pytest.mark.parametrize(
+    ("names", "counts"),
+    [
+        (("net/core/dev.c",), False),
+        (("net/core/dev.c", "net/core/skb.h", "top.S"), False),
+        (("net/core/dev.c", "net/core/sock.c"), True),
+        (("include/net/sock.h",), True),
+        ((), True),  # it does not say where it is
+        (("net/moved/dev.c",), True),  # this release may have it elsewhere
+        (("net/core/dev.c", "net/core/Kconfig"), True),
+        (("net/core/dev.rs",), True),
+    ],
+)
+def test_a_kernel_by_what_was_compiled(tmp_path: Path, names: tuple[str, ...], *, counts: bool) -> None:
+    found = audited(tmp_path, HELLO, of_files(*names), listed=[*INVENTORY, SOURCES])
+    assert ids(found) == ({"linux": ["CVE-2026-5"]} if counts else {})
+    assert [(each.id, each.files) for each in found.not_compiled] == (
+        [] if counts else [("CVE-2026-5", tuple(sorted(names)))]
+    )
+    assert not [name for name, _ in found.skipped if name.startswith("linux")]
+
+
+def test_without_a_list_of_what_was_compiled_nothing_is_left_out(tmp_path: Path) -> None:
+    found = audited(tmp_path, HELLO, of_files("net/core/dev.c"))
+    assert ids(found) == {"linux": ["CVE-2026-5"]}
+    assert found.not_compiled == ()
+    reasons = dict(found.skipped)
+    assert reasons["linux 6.12.107"] == "which of its files were compiled is unknown: nothing is left out for that"
+
+
+def test_files_hold_for_what_other_feeds_say_of_a_kernel(tmp_path: Path) -> None:
+    tracker = {
+        "linux": {"CVE-2026-5": debian(trixie={"status": "open"}), "CVE-2026-6": debian(trixie={"status": "open"})}
+    }
+    record = of_files("net/core/dev.c")
+    for row in record["containers"]["cna"]["affected"]:
+        row["versions"] = []  # the tracker alone says that this release is affected
+    found = audited(tmp_path, HELLO, tracker, record, listed=[*INVENTORY, SOURCES])
+    assert ids(found) == {"linux": ["CVE-2026-6"]}
+    assert [each.id for each in found.not_compiled] == ["CVE-2026-5"]
+    rejected = of_files("net/core/dev.c", state="REJECTED")
+    found = audited(tmp_path / "2", HELLO, tracker, rejected, listed=[*INVENTORY, SOURCES])
+    assert ids(found) == {"linux": ["CVE-2026-5", "CVE-2026-6"]}

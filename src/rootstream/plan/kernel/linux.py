@@ -20,10 +20,21 @@ LINKING = (
     *("NOSTDINC_FLAGS", "KBUILD_CPPFLAGS", "KBUILD_AFLAGS", "KBUILD_AFLAGS_KERNEL"),
 )
 
+# Lists the sources of the tree, and what was compiled of them: Kbuild notes the source and the headers of each
+# object (scripts/basic/fixdep.c). Names of the second list may go through `..`; whoever reads it settles that.
+LIST_SOURCES = rf"""set -e; cd {WORK}/tree
+find . -type f -name '*.[chS]' | sed 's,^\./,,' | LC_ALL=C sort > "%{{install-root}}/kernel/sources"
+find . -type f -name '.*.cmd' -exec cat {{}} + |
+  sed -nE -e 's,^source_[^ ]* := ,,p' -e 's,^ +([^ $/][^ $]*) *\\?$,\1,p' |
+  LC_ALL=C sort -u > "%{{install-root}}/kernel/compiled"
+"""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelBuild:
     """An element that makes a kernel: /kernel/NAME, /kernel/config, and /kernel/modules.tar if asked for.
+
+    /kernel/sources and /kernel/compiled list the files of its tree, and those that it was compiled from.
 
     `asked` is how it is configured, if it is compiled here.
     """
@@ -73,6 +84,7 @@ def kernel(
         f'make -s -C {WORK}/tree {words} kernelrelease > "%{{install-root}}/kernel/release"',
         *(_modules(words) if description.modules else ()),
         *((_keep_linking(tools.prefix),) if linkable else ()),
+        LIST_SOURCES,
     )
     identity = short_hash(karch, commands, [s.request() for s in tree.sources], folder, epoch)
     element = Element(

@@ -127,7 +127,7 @@ def inventory_element(recipe: Recipe, kernel: str | None) -> Element:
         f"PYTHONPATH={programs.FOLDER} python3 -m {programs.module('inventory.root')}",
         *recipe.begin(),
         *recipe.finish("--over"),
-        *(["--config linux=/kernel/config", "--release /kernel/release"] if kernel else []),
+        *(["--config linux=/kernel/config", "--release /kernel/release", "--sources /kernel"] if kernel else []),
         f'--output "%{{install-root}}{INVENTORY}"',
     ]
     return Element(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import posixpath
 import re
 import sys
 from collections.abc import Iterator, Mapping
@@ -25,6 +26,7 @@ from rootstream.sandbox.tree import BASE, Inode, InodeKind, Tree
 
 FORMAT = 1
 BUSYBOX_CONFIG = "usr/share/rootstream/busybox.config"
+ALWAYS = "init/main.c"  # of every kernel
 _VERSION = re.compile(r"^# Busybox version: (\S+)$", re.MULTILINE | re.IGNORECASE)
 _SYMBOL = re.compile(r"CONFIG_([A-Za-z0-9_]+)=(.*)")
 
@@ -94,6 +96,7 @@ def write(options: argparse.Namespace) -> None:
             *({"record": "wheel", **each.row()} for each in found),
             *texts.once((*of_debian, *texts.texts_of_wheels(tree, found))),
             *_configurations(tree, options),
+            *_sources(options.sources),
             *rows(tree, owners),
         ):
             file.write(json.dumps(_shown(row), separators=(",", ":")) + "\n")
@@ -123,6 +126,22 @@ def _configurations(tree: Tree, options: argparse.Namespace) -> Iterator[Mapping
         yield {"record": "config", "tree": name, "release": release, "symbols": _symbols(text)}
 
 
+def _sources(folder: Path | None) -> Iterator[Mapping[str, Any]]:
+    """Give the sources of a kernel's tree by their folders: those that it was compiled from, and the others."""
+    if folder is None:
+        return
+    every = (folder / "sources").read_text("utf-8", "surrogateescape").splitlines()
+    compiled = (folder / "compiled").read_text("utf-8", "surrogateescape").splitlines()
+    used = {posixpath.normpath(name) for name in compiled}
+    if ALWAYS not in used:  # Kbuild's notes are not what they were: who reads the list takes it for unknown
+        return
+    row: dict[str, Any] = {"record": "sources", "tree": "linux", "compiled": {}, "other": {}}
+    for name in every:
+        above, _, own = name.rpartition("/")
+        row["compiled" if name in used else "other"].setdefault(above, []).append(own)
+    yield row
+
+
 def _symbols(text: str) -> dict[str, str]:
     matches = (_SYMBOL.fullmatch(line) for line in text.splitlines())
     return {match.group(1): match.group(2) for match in matches if match}
@@ -133,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     assemble.add_options(parser)
     parser.add_argument("--config", action="append", default=[], metavar="TREE=FILE", help="a .config; repeatable")
     parser.add_argument("--release", type=Path, metavar="FILE", help="what the kernel calls itself")
+    parser.add_argument("--sources", type=Path, metavar="DIR", help="lists of a kernel's sources")
     parser.add_argument("--over", type=Path, action="append", default=[], help="further layer; repeatable")
     return parser
 

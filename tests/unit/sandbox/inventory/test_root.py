@@ -217,3 +217,14 @@ def test_configurations_are_listed(tmp_path: Path) -> None:
 )
 def test_only_copyright_files_for_programs_are_read(text: str, expected: tuple[str, ...] | None) -> None:
     assert dpkg.licenses(text) == expected
+
+
+def test_sources_of_a_kernel(tmp_path: Path) -> None:
+    (tmp_path / "sources").write_text("a.c\ninclude/x.h\nnet/b.c\nnet/c.c\n")
+    (tmp_path / "compiled").write_text("net/c.c\n")
+    assert list(root._sources(tmp_path)) == []
+    (tmp_path / "compiled").write_text("init/main.c\nnet/../include//x.h\nnet/c.c\nnet/generated.c\n")
+    assert list(root._sources(None)) == []
+    (row,) = root._sources(tmp_path)
+    assert row["compiled"] == {"include": ["x.h"], "net": ["c.c"]}
+    assert row["other"] == {"": ["a.c"], "net": ["b.c"]}
