@@ -112,17 +112,18 @@ def base(request: pytest.FixtureRequest) -> Base:
     return Base(tree=request.getfixturevalue("tree"), defconfig=request.getfixturevalue("defconfig"))
 
 
+def call(
+    *words: str, cwd: Path, check: bool = True, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run rootstream in a folder."""
+    argv = [sys.executable, "-m", "rootstream", *words]
+    given = {**os.environ, **(env or {})}
+    done = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, check=False)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
 @pytest.fixture
 def run() -> Command:
     """Return a function that runs rootstream in a folder."""
-
-    def call(
-        *words: str, cwd: Path, check: bool = True, env: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        argv = [sys.executable, "-m", "rootstream", *words]
-        given = {**os.environ, **(env or {})}
-        done = subprocess.run(argv, cwd=cwd, env=given, capture_output=True, text=True, check=False)
-        assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done
-
     return call

@@ -51,10 +51,10 @@ def override_file(space: Workspace) -> Path | None:
     if not space.config.is_file():
         return None
     values = config_values(space.config.read_text("utf-8", "surrogateescape"), "")
-    named = values.get("BR2_PACKAGE_OVERRIDE_FILE", '""')[1:-1].replace(
-        "$(CONFIG_DIR)", str(space.original(space.output))
-    )
-    return Path(named) if named.startswith("/") else None
+    named = expanded(space, values.get("BR2_PACKAGE_OVERRIDE_FILE", '""')[1:-1])
+    if not named:
+        return None
+    return space.original(Path(os.path.normpath(space.tree / named)))  # make reads it in the tree's folder
 
 
 def _overrides(space: Workspace) -> tuple[Path, ...]:

@@ -227,10 +227,16 @@ def _one_line(value: str) -> str:
     return value
 
 
+AnyFolder = Annotated[
+    str, AfterValidator(_one_line), Means("the path of a folder, absolute or relative to system.yaml")
+]
+BuildrootPackageName = Annotated[
+    str, Field(pattern=r"^[a-z0-9][a-z0-9_.+-]*$"), Means("the name of a package of Buildroot")
+]
+
+
 class FromAnyFolder(Model):
-    local: Annotated[
-        str, AfterValidator(_one_line), Means("the path of a folder, absolute or relative to system.yaml")
-    ]
+    local: AnyFolder
     """A folder on this host, inside or outside of the project; it is used as it is, and not pinned by the lock."""
 
 
@@ -304,6 +310,9 @@ class BuildrootRoot(Model):
     """Configurations of the kernel, BusyBox and other packages that have their own Kconfig."""
     global_patches: tuple[ProjectFolder, ...] = ()
     """Folders in the project with patches for packages, laid out as for BR2_GLOBAL_PATCH_DIR."""
+    override: dict[BuildrootPackageName, AnyFolder] = {}
+    """Packages to build from a folder on this host instead of their release, by their names: the folder, inside or
+    outside of the project. It is used as it is, and not pinned by the lock."""
     scripts: Scripts = Scripts()
     """Programs in the project to run at the end of a build."""
     mirrors: tuple[str, ...] = ()

@@ -120,6 +120,8 @@ class BuildrootPackage(_Part):
     patches: _Texts = ()
     downloads: Annotated[tuple[Download, ...], Field(max_length=_MOST)] = ()
     virtual: bool = False
+    override: _Text | None = None
+    """The folder that it was built from instead of its release."""
     homepage: _Text | None = None
 
 

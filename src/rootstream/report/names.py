@@ -262,6 +262,7 @@ def of_buildroot_package(given: BuildrootPackage) -> Component:
     notes = [("rootstream:buildroot-package", given.name)]
     notes += [("rootstream:ignored-cve", each) for each in given.ignored]
     notes += [("rootstream:kind", "virtual")] if given.virtual else []
+    notes += [("rootstream:override", given.override)] if given.override else []
     urls = [
         each.url for each in given.downloads if each.url and urlsplit(each.url).scheme in ("http", "https", "ftp")
     ]

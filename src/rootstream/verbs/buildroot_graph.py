@@ -12,7 +12,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from rootstream import events
-from rootstream.buildroot import info
+from rootstream.buildroot import info, overrides
 from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
@@ -187,6 +187,7 @@ def build(system: System) -> Path:
     graph = _opened(system, identity)
     different = _asked(graph)
     space = graph.ready.workspace
+    overrides.tell(space, report)
     fetching.bring(space, inputs.unpinned(space), report)
     for package, needs in sorted(different.items()):
         for variable in needs.get("whole", [])[:1]:

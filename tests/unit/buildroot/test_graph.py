@@ -141,7 +141,8 @@ def test_the_release_is_there_for_whom_it_concerns(trees: staging.Trees) -> None
     assert not {"support/scripts", "support/scripts/pkg-stats"} & {*trees.rules()}
     plan, draft = planned(trees)
     assert "instead-Makefile.bst" in at_root(plan, "package-app.bst")
-    assert {"tree-Makefile.bst", "tree-support-scripts-genimage.sh.bst"} <= at_root(plan, elements.IMAGES)
+    assert {"tree-Makefile.bst", "scripts.bst"} <= at_root(plan, elements.IMAGES)
+    assert f"{TREE}/support/scripts/genimage.sh" in draft.from_here["scripts.bst"].files
     assert draft.written["files/instead-Makefile/Makefile"] == neutral
     reproducible = staged(trees, "app", CONFIG + "BR2_REPRODUCIBLE=y\n")
     assert ("Makefile" in reproducible.folders, "Makefile" in reproducible.instead) == (True, False)
@@ -279,6 +280,26 @@ def test_what_is_known_by_its_digest_need_not_be_there(trees: staging.Trees, tmp
     assert sources[1].words == {"path": "app/a b.tar", "digest": "sha512:00"}
     assert sources[1].free == {"folder": str(tmp_path / "d l")}
     assert draft.linked == {"downloads-app/app/own.tar": own}
+
+
+def test_a_package_has_the_overrides_that_concern_it(trees: staging.Trees) -> None:
+    text = "# mine\nAPP_OVERRIDE_SRCDIR = /app\nLIB_OVERRIDE_SRCDIR = /lib\nOTHER_X = NO\n"
+    place = "/buildroot/project/local.mk"
+    plan, draft = planned(trees, override={place: text.encode()})
+    found = {
+        name: b"".join(chunks(draft.written[f"files/{each.removesuffix('.bst')}{place}"])).decode()
+        for name in ("app", "lib", "other")
+        for each in at_root(plan, f"package-{name}.bst")
+        if each.startswith("override-")
+    }
+    assert found == {
+        "app": "APP_OVERRIDE_SRCDIR = /app\nLIB_OVERRIDE_SRCDIR = /lib\n",
+        "lib": "LIB_OVERRIDE_SRCDIR = /lib\n",
+        "other": "OTHER_X = NO\n",
+    }
+    assert elements.OVERRIDE in at_root(plan, elements.IMAGES)
+    for more in ("ifeq ($(X),)\n", "include other.mk\n", "APP_X = one \\\n", "define APP_Y\n"):
+        assert staging.overrides(text + more, {"LIB_"}) == text + more
 
 
 def test_a_project_holds_links_and_no_more(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import __version__, events
-from rootstream.buildroot import info, interactive, outside
+from rootstream.buildroot import info, interactive, outside, overrides
 from rootstream.buildroot.build import (
     collect,
     installed,
@@ -47,6 +47,7 @@ def plan(
 ) -> Decision:
     """Find out what has to be built again, and say what and why."""
     decision = opening.decide(ready, where, report, listed)
+    overrides.tell(ready.workspace, report)
     for line in explain(decision):
         report(events.Notice(level="info", text=line))
     return decision

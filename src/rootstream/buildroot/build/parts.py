@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rootstream.buildroot import info
+from rootstream.buildroot import info, overrides
 from rootstream.buildroot.build import installed
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import downloads
@@ -63,6 +63,7 @@ def _package(space: Workspace, package: BuildrootPackage, applied: Applied | Non
         "patches": _patches(space, package, applied),
         "downloads": [{key: value for key, value in each.items() if value} for each in files],
         "virtual": word("IS_VIRTUAL") == "YES",
+        "override": overrides.source_of(space, package),
     }
     return {key: value for key, value in found.items() if value}
 

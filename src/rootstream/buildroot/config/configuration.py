@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rootstream.buildroot.config import kconfig, requested
+from rootstream.buildroot.generate import translate
 from rootstream.buildroot.generate.draft import Generated, Setting
 from rootstream.buildroot.workspace import ORIGIN, Workspace
 from rootstream.description.system import NamedDefconfig
@@ -107,6 +108,19 @@ def joined(asked: Iterable[Request], settings: Iterable[Setting]) -> tuple[list[
     return weak, list(strong.values())
 
 
+def _require_one_override(space: Workspace, own: Iterable[Request], generated: Generated) -> None:
+    """Make sure that Buildroot reads one local.mk. Raises `UserError` not-possible with the line of the other."""
+    ours = any(setting.symbol == translate.OVERRIDE_FILE for setting in generated.settings)
+    for request in own:
+        if ours and request.symbol == translate.OVERRIDE_FILE:
+            raise UserError(
+                "not-possible",
+                f"`override` of {space.described.target} and {request.symbol} cannot both be used",
+                where=Where(path=space.project / request.file, line=request.line),
+                hint="Move what its local.mk overrides to `override`, or the other way round.",
+            )
+
+
 def compose(space: Workspace, generated: Generated, *, force: bool = False) -> Composed:
     """Bring the .config in step with the project.
 
@@ -119,6 +133,7 @@ def compose(space: Workspace, generated: Generated, *, force: bool = False) -> C
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise Problems(tuple(as_error(problem, space.project) for problem in errors))
+    _require_one_override(space, own, generated)
     weak, strong = joined(own, (*requested.origin(space), *requested.settings(space), *generated.settings))
     asked = (*weak, *own, *strong)
     holding = last_requests(asked)

@@ -10,12 +10,14 @@ import shlex
 from importlib import resources
 from pathlib import Path
 
-from rootstream.buildroot import mounts
+from rootstream.buildroot import info, mounts, overrides
 from rootstream.buildroot.generate import accounts, packages, python_layer
 from rootstream.buildroot.generate.draft import Draft, Generated, Setting, path_value, text
 from rootstream.description import layers
 from rootstream.description.model import Described
+from rootstream.description.roots import FromBuildroot
 
+OVERRIDES, OVERRIDE_FILE = "overrides", "BR2_PACKAGE_OVERRIDE_FILE"
 FINISH = ("post_build", "post_fakeroot")
 # What the script of BusyBox's DHCP client calls at a lease, in Buildroot's and in our own roots.
 HOOK = "usr/share/udhcpc/default.script.d/rootstream"
@@ -30,6 +32,7 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
     draft = Draft(project=project, folder=folder)
     path_value(folder, "the project's folder")
     _system(draft, described)
+    _overrides(draft, described)
     for number, layer in enumerate(described.system.layers):
         draft.line = described.lines.get(f"layers/{number}", 0)
         _layer(draft, layer)
@@ -73,6 +76,25 @@ def _system(draft: Draft, described: Described) -> None:
     if described.reports:
         hook = resources.files("rootstream.recipes") / "busybox/skeleton" / HOOK
         draft.file(f"overlay/{HOOK}", hook.read_bytes(), 0o755)
+
+
+def _overrides(draft: Draft, described: Described) -> None:
+    root = described.system.root
+    if not isinstance(root, FromBuildroot) or not root.buildroot.override:
+        return
+    draft.line = described.lines.get("root", 0)
+    lines = []
+    for name, folder in root.buildroot.override.items():
+        place = overrides.resolved(draft.project, folder)
+        if not place.is_dir():
+            raise draft.not_possible(
+                f"override: {name}: there is no folder {folder}", "Correct the path, or remove the line."
+            )
+        path_value(place, f"the source folder of {name}")
+        lines.append(f"{info.prefix_of(name)}OVERRIDE_SRCDIR = {place}\n")
+    draft.file(OVERRIDES, "".join(lines))
+    draft.set(OVERRIDE_FILE, text(str(draft.folder / OVERRIDES)))
+    draft.line = 0
 
 
 def _layer(draft: Draft, layer: layers.Layer) -> None:  # noqa: C901, PLR0912  (a table of layers)

@@ -6,6 +6,7 @@ below it have installed at OUTPUT, where Buildroot's make then builds it. The el
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -282,7 +283,24 @@ def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
     for place, content in files.items():
         draft.written[f"files/override{place}"] = content
     text, source = "Buildroot's local.mk", local("files/override")
-    return [draft.add(Element(name=OVERRIDE, kind="import", description=text, sources=(source,)))] if files else []
+    element = Element(name=OVERRIDE, kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
+    return [draft.add(element)] if files else []
+
+
+def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[str]:
+    """Return the element with those lines of Buildroot's local.mk that are about some packages."""
+    prefixes = {inputs.packages[name].prefix for name in names}
+    prefixes |= {prefix.removeprefix("HOST_") for prefix in prefixes}
+    parts = {
+        place: staging.overrides(content.decode("utf-8", "surrogateescape"), prefixes)
+        for place, content in inputs.override.items()
+    }
+    name = f"override-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+    for place, text in parts.items():
+        draft.written[f"files/{name}{place}"] = text.encode("utf-8", "surrogateescape")
+    source, text = local(f"files/{name}"), "Buildroot's local.mk, as far as a package reads it"
+    element = Element(name=f"{name}.bst", kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
+    return [draft.add(element)] if parts else []
 
 
 def system(draft: Draft, inputs: Inputs) -> str:
@@ -297,7 +315,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
     of_external = {path: trees.in_external(path) for path in trees.of_external()}
     draft.link(EXTERNAL_RULES, "external-rules", of_external)
     toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
-    override = _override(draft, inputs.override)
+    _override(draft, inputs.override)
     order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
     staged = staging.of_packages(trees, inputs.packages, lines)
     named: dict[str, str] = {}
@@ -310,7 +328,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
         if own:
             named[name] = draft.link(f"files-{name}.bst", f"files-{name}", own)
             parts.append(named[name])
-        parts += override
+        parts += _override_for(draft, inputs, (name, *order[name]))
         parts += [programs.BUILDROOT, programs.MISSED]
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
         _package(draft, package, parts, order[name], inputs)
@@ -428,7 +446,9 @@ def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
     parts.append(_program(draft, programs.CONTENTS))
     staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
-    parts += _folders(draft, trees, replace(staged, folders=(*staged.folders, *trees.scripts())))
+    parts += _folders(draft, trees, staged)
+    scripts = {f"{TREE}/{path}": trees.tree / path for path in trees.scripts()}
+    parts += [draft.link("scripts.bst", "scripts", scripts)] if scripts else []
     parts += [each for each in ("toolchain.bst", OVERRIDE) if each in draft.elements]
     named = _beyond(inputs.for_images, draft, parts)
     return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]

@@ -10,7 +10,7 @@ where that is not enough, the whole tree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -61,6 +61,7 @@ _OF_IMAGES = re.compile(
     r"|TARGET_ENABLE_ROOT_LOGIN|SYSTEM_BIN_SH\w*|TARGET_ROOTFS_\w+|ROOTFS_\w+)$"
 )
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+")
+_ASSIGNMENT = re.compile(r"([A-Z0-9_]+)\s*[:?+]?=(?!.*\\$)")
 _LINE = re.compile(r"(?:# )?(BR2_\w+)(?:=| is not set$)")
 _ALWAYS = re.compile(r"BR2_(HAVE_DOT_CONFIG|EXTERNAL_\w+)$")
 # Names that Buildroot's rules make of a package's: package/pkg-generic.mk, linux/linux.mk, boot/common.mk.
@@ -257,6 +258,21 @@ def _of_packages(
         if (name in named or _ALWAYS.match(name)) and (late or not _OF_IMAGES.match(name))
     )
     return replace(staged, config=_text(kept))
+
+
+def overrides(text: str, prefixes: Collection[str]) -> str:
+    """Return the lines of Buildroot's local.mk that may concern packages with some prefixes.
+
+    What is more than assignments, one to a line, is returned as it is.
+    """
+    lines = text.splitlines(keepends=True)
+    found = [_ASSIGNMENT.match(line) for line in lines]
+    if not all(
+        match or not line.strip() or line.startswith("#") for match, line in zip(found, lines, strict=True)
+    ):
+        return text
+    pairs = zip(found, lines, strict=True)
+    return "".join(line for match, line in pairs if match and any(match[1].startswith(each) for each in prefixes))
 
 
 def _text(lines: Iterable[str]) -> str:

@@ -13,10 +13,8 @@ from pathlib import Path
 
 import pytest
 from tests.buildroot import smalltree, test_graph, test_rebuild
-from tests.buildroot.conftest import Command
+from tests.buildroot.conftest import call
 from tests.buildroot.test_rebuild import append
-
-pytestmark = pytest.mark.buildroot
 
 ALL = {
     *("aloader", "fetched", "hello", "host-bootenv", "library", "libhello", "modes", "other"),
@@ -170,7 +168,10 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
     "the number of jobs": (lambda box: box.symbol("BR2_JLEVEL=3"), set()),
     "another image": (lambda box: box.symbol("BR2_TARGET_ROOTFS_CPIO=y"), set()),
     "a password": (lambda box: box.symbol('BR2_TARGET_GENERIC_ROOT_PASSWD="secret"'), set()),
-    "no password": (lambda box: box.symbol('BR2_TARGET_GENERIC_ROOT_PASSWD=""'), set()),
+    "no password": (
+        lambda box: box.edit(box.defconfig, 'BR2_TARGET_GENERIC_ROOT_PASSWD="secret"\n', ""),
+        set(),
+    ),
     "a patch": (
         lambda box: patched(box, "external/package/fetched", "fetched 1", "patched"),
         {"fetched"},
@@ -201,6 +202,28 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
     "a file of that folder": (lambda box: box.write("mine/text", "mine again\n"), {"other"}),
     "a new file of that folder": (lambda box: box.write("mine/more", "more\n"), {"other"}),
     "not from there any more": (lambda box: box.write("local.mk", "\n"), {"other"}),
+    "a package from a folder that the description names": (
+        steps(
+            lambda box: box.write("../elsewhere/text", "elsewhere\n"),
+            lambda box: box.edit(
+                box.project / "system.yaml",
+                "graph: true\n",
+                "graph: true\n        override: {other: ../elsewhere}\n",
+            ),
+            lambda box: box.edit(
+                box.defconfig, 'BR2_PACKAGE_OVERRIDE_FILE="$(BR2_EXTERNAL_TESTS_PATH)/../local.mk"\n', ""
+            ),
+        ),
+        {"other"},
+    ),
+    "a file of that folder elsewhere": (
+        lambda box: box.write("../elsewhere/text", "elsewhere again\n"),
+        {"other"},
+    ),
+    "the description does not name it any more": (
+        lambda box: box.edit(box.project / "system.yaml", "        override: {other: ../elsewhere}\n", ""),
+        {"other"},
+    ),
     "a tool of the host": (
         lambda box: box.edit(box.package("bootenv") / "bootenv.mk", "bootdelay=1", "bootdelay=2"),
         {"host-bootenv"},
@@ -269,10 +292,10 @@ def box(tmp_path: Path) -> Box:
     return made
 
 
-def from_clean(box: Box, run: Command) -> dict[str, tuple[str, str]]:
+def from_clean(box: Box) -> dict[str, tuple[str, str]]:
     """Return what make gives of the project in an empty workspace."""
     shutil.rmtree(box.project.with_name("by-make") / ".rootstream", ignore_errors=True)
-    return test_graph.by_make(box.project, run)
+    return test_graph.by_make(box.project, call)
 
 
 def test_there_are_forty_kinds_of_changes() -> None:
@@ -280,16 +303,16 @@ def test_there_are_forty_kinds_of_changes() -> None:
 
 
 def test_each_change_builds_what_it_concerns_and_gives_what_a_build_from_clean_gives(
-    box: Box, run: Command
+    box: Box,
 ) -> None:
-    run("update", "--missing", cwd=box.project)
-    assert test_graph.built(box.project, run) == ALL
+    call("update", "--missing", cwd=box.project)
+    assert test_graph.built(box.project, call) == ALL
     wrong: dict[str, object] = {}
     for name, (change, expected) in CHANGES.items():
         change(box)
         with ThreadPoolExecutor(1) as beside:
-            clean = beside.submit(from_clean, box, run)
-            built = test_graph.built(box.project, run)
+            clean = beside.submit(from_clean, box)
+            built = test_graph.built(box.project, call)
         ours, theirs = test_graph.exported(box.project), clean.result()
         if built != expected:
             wrong[name] = (sorted(built), sorted(expected))
