@@ -145,7 +145,13 @@ def audit(
     "--key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     metavar="FILE",
-    help="Sign with this private key, in PEM without a passphrase.",
+    help="Sign with this private key, in PEM.",
+)
+@click.option(
+    "--passphrase-file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="File with the passphrase of the key in its first line; by default, you are asked for it.",
 )
 @click.option("--builder", metavar="URI", help="Who has built it, as those who verify know you.")
 @click.option(
@@ -160,6 +166,7 @@ def provenance(
     variant: str | None,
     folder: Path,
     key: Path | None,
+    passphrase_file: Path | None,
     builder: str | None,
     output: Path | None,
 ) -> None:
@@ -171,7 +178,8 @@ def provenance(
     from rootstream.verbs import report
 
     wanted = named((system,) if system else (), variant)
-    content = verb.provenance(find_project(folder), wanted, key, builder)
+    passphrase = _passphrase(key, passphrase_file)
+    content = verb.provenance(find_project(folder), wanted, key, builder, passphrase)
     if output is None:
         echo(content.decode(), nl=False, exact=True)
     else:
@@ -234,6 +242,21 @@ def prove(system: str | None, variant: str | None, folder: Path, as_json: bool, 
         )
     echo(found.json() if as_json else found.text(), nl=False, exact=as_json)
     return 0 if found.same else 1
+
+
+def _passphrase(key: Path | None, file: Path | None) -> bytes | None:
+    """Return the passphrase of a key from a file, or ask for it where somebody can answer."""
+    import sys
+
+    if file is not None:
+        with file.open("rb") as lines:
+            return lines.readline(1 << 16).rstrip(b"\r\n")
+    if key is not None and sys.stdin.isatty():
+        from rootstream.host import envelopes
+
+        if envelopes.is_encrypted(key):
+            return str(click.prompt(f"Passphrase of {key}", hide_input=True, err=True)).encode()
+    return None
 
 
 @click.command()

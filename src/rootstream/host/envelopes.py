@@ -35,12 +35,24 @@ class NotAnEnvelope(ValueError):  # noqa: N818  (what it is)
     """Bytes that are no envelope with a statement; the message says why."""
 
 
-def private_key(path: Path) -> CryptoSigner:
+def is_encrypted(path: Path) -> bool:
+    """Say whether a passphrase protects a private key."""
+    try:
+        load_pem_private_key(_key_bytes(path), password=None)
+    except TypeError:  # what it raises for a key that needs a password
+        return True
+    except _FAULTS:
+        return False
+    return False
+
+
+def private_key(path: Path, passphrase: bytes | None = None) -> CryptoSigner:
     """Return what signs with a private key. Raises `UserError` bad-key."""
     try:
-        return CryptoSigner(load_pem_private_key(_key_bytes(path), password=None))
+        return CryptoSigner(load_pem_private_key(_key_bytes(path), password=passphrase))
     except _FAULTS as error:
-        hint = f"Give a private key in PEM without a passphrase: Ed25519, ECDSA or RSA. {_MAKE}"
+        kind = "with the passphrase that it needs" if passphrase is not None else "without a passphrase"
+        hint = f"Give a private key in PEM {kind}: Ed25519, ECDSA or RSA. {_MAKE}"
         message = f"cannot be used to sign: {error}"
         raise UserError("bad-key", message, where=Where(path=path), hint=hint) from error
 

@@ -69,7 +69,19 @@ class Verified:
         return found if isinstance(found, str) else "unknown"
 
 
-def statement(system: System, beside: Iterable[tuple[str, str]], builder: str | None) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What is known of a build: begin and end, the commit of the project, whether its files were as committed."""
+
+    started: str
+    finished: str
+    commit: str | None
+    clean: bool | None
+
+
+def statement(
+    system: System, beside: Iterable[tuple[str, str]], builder: str | None, build: Build | None = None
+) -> dict[str, Any]:
     """Return the statement on an export; `beside` are further files of it, each name and SHA-256."""
     subjects = [(each.name, each.sha256) for each in system.images]
     internal = {"plan": system.plan, "architecture": system.arch, "epoch": system.epoch}
@@ -77,18 +89,28 @@ def statement(system: System, beside: Iterable[tuple[str, str]], builder: str | 
         "buildType": BUILD_TYPE,
         "externalParameters": {"system": system.target, "product": system.product.model_dump(exclude_none=True)},
         "internalParameters": {key: value for key, value in internal.items() if value not in (None, "")},
-        "resolvedDependencies": [*_dependencies(system.components)],
+        "resolvedDependencies": [*_project(build), *_dependencies(system.components)],
     }
     version = {"rootstream": system.rootstream} if system.rootstream else {}
+    details: dict[str, Any] = {"builder": {"id": builder or LOCAL, "version": version}}
+    if build is not None:
+        details["metadata"] = {"startedOn": build.started, "finishedOn": build.finished}
     return {
         "_type": STATEMENT,
         "subject": [{"name": name, "digest": {"sha256": digest}} for name, digest in (*subjects, *beside)],
         "predicateType": PREDICATE,
         "predicate": {
             "buildDefinition": definition,
-            "runDetails": {"builder": {"id": builder or LOCAL, "version": version}},
+            "runDetails": details,
         },
     }
+
+
+def _project(build: Build | None) -> Iterable[dict[str, Any]]:
+    """Give the commit of the project, and whether it is all that was built from."""
+    if build is not None and build.commit is not None:
+        annotations = {"component": "the project", "as_committed": build.clean, "role": "project"}
+        yield {"name": "project", "digest": {"gitCommit": build.commit}, "annotations": annotations}
 
 
 def _dependencies(components: Sequence[Component]) -> Iterable[dict[str, Any]]:
@@ -102,9 +124,9 @@ def _dependencies(components: Sequence[Component]) -> Iterable[dict[str, Any]]:
             yield row
 
 
-def signed(told: Mapping[str, Any], key: Path) -> bytes:
+def signed(told: Mapping[str, Any], key: Path, passphrase: bytes | None = None) -> bytes:
     """Return a statement in an envelope with a signature. Raises `UserError` bad-key."""
-    envelope = envelopes.signed(told, envelopes.private_key(key))
+    envelope = envelopes.signed(told, envelopes.private_key(key, passphrase))
     return (json.dumps(envelope, indent=1) + "\n").encode()
 
 

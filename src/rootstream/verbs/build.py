@@ -23,7 +23,7 @@ from rootstream.project import export, lock, placeholders, project
 from rootstream.project import host_code as hostcode
 from rootstream.report import budgets, sbom
 from rootstream.sandbox.tree import BASE
-from rootstream.verbs import changes, collection, contents, origins, shared_cache, update
+from rootstream.verbs import changes, circumstances, collection, contents, origins, shared_cache, update
 from rootstream.verbs.build_record import Recorder
 from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
@@ -156,15 +156,20 @@ def build(
 
     What the lock lacks is pinned first, unless it must do as it is (`locked`).
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), time.time()
+    exported: list[str] = []
+    report = circumstances.collecting(report, exported)
     with project.locked(where, report, _slugs(where, wanted)) as hold:
         engine.clear()
-        with shared_cache.pushed_afterwards(engine, report):
-            if where.kind == "plain":
-                hostcode.tell(where.folder, host_code(where), os.environ, report)
-                places = _build_plain(where, wanted, engine, report)
-            else:
-                places = _build_described(where, wanted, engine, report, hold, locked=locked)
+        try:
+            with shared_cache.pushed_afterwards(engine, report):
+                if where.kind == "plain":
+                    hostcode.tell(where.folder, host_code(where), os.environ, report)
+                    places = _build_plain(where, wanted, engine, report)
+                else:
+                    places = _build_described(where, wanted, engine, report, hold, locked=locked)
+        finally:
+            circumstances.note(where, exported, since, time.time(), os.environ)
     report(events.Done(text="built", elapsed=time.monotonic() - began))
     return places
 

@@ -11,13 +11,19 @@ from rootstream.project import artifact, export, manifest
 from rootstream.project.project import Project
 from rootstream.report import components, inventory, sbom
 from rootstream.report import provenance as statements
-from rootstream.verbs import report
+from rootstream.verbs import circumstances, report
 
 BESIDE = (artifact.INVENTORY, sbom.NAME)
 
 
-def provenance(project: Project, wanted: tuple[str, ...], key: Path | None, builder: str | None) -> bytes:
-    """Return the statement on a system in out/, signed if there is a key.
+def provenance(
+    project: Project,
+    wanted: tuple[str, ...],
+    key: Path | None,
+    builder: str | None,
+    passphrase: bytes | None = None,
+) -> bytes:
+    """Return the statement on a system in out/, signed if there is a key, which a passphrase may protect.
 
     Raises `UserError` export-changed, bad-key, and as `report.target` and `components.find` do.
     """
@@ -37,9 +43,13 @@ def provenance(project: Project, wanted: tuple[str, ...], key: Path | None, buil
                 hint="Nothing is signed. Build again.",
             )
     beside = [(name, digest) for name, digest in there.items() if name not in told]
-    statement = statements.statement(system, beside, builder)
+    noted = circumstances.noted(project, target)
+    known_build = None
+    if noted is not None:
+        known_build = statements.Build(**noted.model_dump(exclude={"manifest"}))
+    statement = statements.statement(system, beside, builder, known_build)
     if key is not None:
-        return statements.signed(statement, key)
+        return statements.signed(statement, key, passphrase)
     return (json.dumps(statement, indent=1) + "\n").encode()
 
 

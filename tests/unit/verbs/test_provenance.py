@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from rootstream.__main__ import main
 from rootstream.host.envelopes import STATEMENT
+from rootstream.project.project import Project
+from rootstream.verbs import circumstances
 from tests.unit.report.exports import HELLO, INVENTORY, export
 
 SYSTEM = "systems:\n  hello:\n    root: busybox\n    kernel: {}\n    images: [kernel]\n"
@@ -195,3 +199,50 @@ def test_keys_that_cannot_be_used(run: Run, folder: Path, signed: tuple[Path, Pa
         assert (status, "is no public key" in text) == (2, True)
     assert run("verify", "hello", "--provenance", signed[0])[0] == 2
     assert run("verify", "hello", "--key", public)[0] == 2
+
+
+def test_keys_with_a_passphrase(folder: Path, run: Run) -> None:
+    made = ed25519.Ed25519PrivateKey.generate()
+    private, public, words = folder / "locked.pem", folder / "locked.pub.pem", folder / "words"
+    private.write_bytes(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open it")))
+    public.write_bytes(made.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    words.write_text("open it\nsecond line\n")
+    place = folder / "x.json"
+    assert run("provenance", "hello", "--key", private, "--passphrase-file", words, "-o", place)[0] == 0
+    assert run("verify", "hello", "--provenance", place, "--key", public)[0] == 0
+    words.write_text("something else\n")
+    status, text = run("provenance", "hello", "--key", private, "--passphrase-file", words)
+    assert status == 2
+    assert "with the passphrase that it needs" in text
+
+
+def test_when_it_was_built_and_from_what(folder: Path, run: Run) -> None:
+    found = Project(folder=folder, kind="described")
+
+    def git(*words: str) -> str:
+        identity = ("-c", "user.name=x", "-c", "user.email=x@example.org")
+        argv = ["git", *identity, *words]
+        return subprocess.run(argv, cwd=folder, check=True, capture_output=True, text=True).stdout.strip()
+
+    def told() -> tuple[Any, Any]:
+        predicate = json.loads(run("provenance", "hello")[1])["predicate"]
+        rows = predicate["buildDefinition"]["resolvedDependencies"]
+        return predicate["runDetails"].get("metadata"), [row for row in rows if row["name"] == "project"]
+
+    assert told() == (None, [])  # it was built elsewhere
+    git("init", "-q")
+    (folder / ".gitignore").write_text("out/\n.rootstream/\n")
+    circumstances.note(found, ["hello"], 1e9, 1e9 + 60, os.environ)
+    times = {"startedOn": "2001-09-09T01:46:40Z", "finishedOn": "2001-09-09T01:47:40Z"}
+    assert told() == (times, [])  # there is no commit yet
+    git("add", "-A")
+    git("commit", "-q", "-m", "one")
+    commit = {"gitCommit": git("rev-parse", "HEAD")}
+    for clean in (True, False):
+        if not clean:
+            (folder / "new").touch()
+        circumstances.note(found, ["hello"], 1e9, 1e9 + 60, os.environ)
+        ((row,),) = told()[1:]
+        assert (row["digest"], row["annotations"]["as_committed"]) == (commit, clean)
+    (folder / "out/hello/manifest.json").write_text((folder / "out/hello/manifest.json").read_text() + "\n")
+    assert told() == (None, [])  # another export took its place

@@ -46,6 +46,21 @@ def changes(folder: Path, env: Mapping[str, str]) -> tuple[str, ...] | None:
     return None if told is None else tuple(told.splitlines())
 
 
+def head(folder: Path, env: Mapping[str, str]) -> tuple[str, bool] | None:
+    """Return the commit that a folder of a work tree is at, and whether all files in it are as committed.
+
+    Files that Git ignores do not count. None where there is no commit.
+    """
+    prefix = _asked(folder, env, "rev-parse", "--show-prefix")
+    with _plain_repository(folder, env) as repository:
+        if repository is None or prefix is None:
+            return None
+        commit = (_git(repository, folder, env, "rev-parse", "--verify", "--quiet", "HEAD^{commit}") or "").strip()
+        words = ("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=all", "--")
+        told = _git(repository, _top(folder, prefix), env, *words, prefix.strip() or ".")
+    return (commit, not told.strip()) if commit and told is not None else None
+
+
 def archive(folder: Path, revision: str, place: Path, env: Mapping[str, str]) -> bool:
     """Write a folder of a work tree, as it is at a revision, as a tar; False if Git knows no such thing."""
     prefix = _asked(folder, env, "rev-parse", "--show-prefix")
