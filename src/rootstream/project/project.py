@@ -14,15 +14,16 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rootstream import events
-from rootstream.description.load import load
-from rootstream.description.model import Description
 from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, temporary
 from rootstream.host.content import Content, Program, chunks
 from rootstream.project import committed
+
+if TYPE_CHECKING:
+    from rootstream.description.model import Description
 
 DESCRIPTION = "system.yaml"
 WORK = ".rootstream"
@@ -53,6 +54,8 @@ class Project:
     def read(self) -> Description:
         """Return what its system.yaml says, which is read once in a command. Raises as `load` does."""
         if not self.memory:
+            from rootstream.description.load import load  # noqa: PLC0415  (the models: not all commands need them)
+
             self.memory.append(load(self.description))
         return self.memory[0]
 

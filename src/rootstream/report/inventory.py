@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +127,7 @@ _ROW: TypeAdapter[Format | Deb | Wheel | Text | Config | Sources | File] = TypeA
     Annotated[Format | Deb | Wheel | Text | Config | Sources | File, Field(discriminator="record")]
 )
 _FILE = b'{"record":"file"'
+_LINK = re.compile(rb'"kind":\s*"symlink"')
 
 
 @dataclass(slots=True)
@@ -140,7 +142,11 @@ class Inventory:
     files: list[File] = field(default_factory=list)
 
 
-def read(path: Path, *, files: bool = True) -> Inventory:
+Which = Literal["links"] | bool
+"""Which files of a list are read: all, none, or symlinks only."""
+
+
+def read(path: Path, *, files: Which = True) -> Inventory:
     """Read a list, without its files if they are not needed.
 
     Raises `UserError` bad-inventory with file and line, those of `nofollow`, and FileNotFoundError.
@@ -172,7 +178,7 @@ def find(path: Path, wanted: str) -> File | None:
 
 
 def _rows(
-    path: Path, *, files: bool = True, naming: str | None = None
+    path: Path, *, files: Which = True, naming: str | None = None
 ) -> Iterator[Format | Deb | Wheel | Text | Config | Sources | File]:
     """Give the rows of a list; with `naming` only those of files whose JSON begins as that of this path does."""
     begin = _FILE + f',"path":{json.dumps(naming)},'.encode() if naming is not None else b""
@@ -187,7 +193,9 @@ def _rows(
             if number == 1 and not line.startswith(b'{"record":"format"'):
                 raise _fault(path, number, "is not the first line of such a list")
             is_file = line.startswith(_FILE)
-            if (is_file and not files) or (naming is not None and not line.startswith(begin)):
+            if is_file and (not files or (files == "links" and not _LINK.search(line))):
+                continue
+            if naming is not None and not line.startswith(begin):
                 continue
             try:
                 yield _ROW.validate_json(line)

@@ -127,15 +127,20 @@ def real(inventory: Inventory, path: str) -> str:
     return "/".join(done)
 
 
-def explain(system: System, told: Told, inventory: Inventory | None, path: str) -> Explanation | None:
-    """Return where a path of the root, or a file of the export, comes from; None if there is nothing there."""
+def explain(
+    system: System, told: Told, inventory: Inventory | None, path: str, row: File | None = None
+) -> Explanation | None:
+    """Return where a path of the root, or a file of the export, comes from; None if there is nothing there.
+
+    `row` is that of the path, if it is known already; then, only a folder needs the list of all files.
+    """
     image = next((each for each in system.images if each.name == path.removeprefix("/")), None)
     if image is not None:
         return _image(system, told, path.removeprefix("/"), image.kind)
     if inventory is None:
         return None
-    wanted = real(inventory, path)
-    row = next((each for each in inventory.files if each.path == wanted), None)
+    wanted = real(inventory, path) if row is None else row.path
+    row = row or next((each for each in inventory.files if each.path == wanted), None)
     if row is None:
         return None
     known = Names(system)

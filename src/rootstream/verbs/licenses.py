@@ -12,7 +12,7 @@ from rootstream.project.project import Project
 from rootstream.report import components, inventory, license_policy
 from rootstream.report.components import System
 from rootstream.report.model import Component
-from rootstream.verbs import origins, report
+from rootstream.verbs import places, report
 
 RULE = "=" * 78
 
@@ -82,7 +82,7 @@ def licenses(project: Project, wanted: tuple[str, ...]) -> Licensing:
     policy, where = Licenses(), None
     if project.kind != "plain":
         policy = next(each.system.licenses for each in project.read().systems if each.target == target)
-        where = origins.key_of(project.description, target, "licenses")
+        where = places.key_of(project.description, target, "licenses")
     return Licensing(
         system=system,
         conflicts=license_policy.conflicts(system.components, policy),

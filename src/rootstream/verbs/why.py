@@ -11,7 +11,7 @@ from rootstream.project.project import Project
 from rootstream.report import components, contents, inventory, origin
 from rootstream.report.inventory import File
 from rootstream.report.model import Component
-from rootstream.verbs import origins, report
+from rootstream.verbs import places, report
 
 NEAR = 5
 MOST_BELOW = 20
@@ -27,9 +27,15 @@ def why(project: Project, words: tuple[str, ...], *, as_json: bool) -> str:
     target = report.target(project, words[:-1])
     folder, path = project.out(target), words[-1]
     data, listed = components.find(folder)
-    known = inventory.read(listed) if listed else None
+    known = inventory.read(listed, files="links") if listed else None
     place = folder / "manifest.json"
-    found = origin.explain(components.system(data, known, place), contents.read(data, place), known, path)
+    system, told = components.system(data, known, place), contents.read(data, place)
+    row = inventory.find(listed, origin.real(known, path)) if listed and known else None
+    if listed and (row is None or row.kind == "directory"):
+        known = inventory.read(listed)
+    elif known and row:
+        known.files = [row]
+    found = origin.explain(system, told, known, path, row)
     if found is None:
         raise _unknown(target, path, known, folder)
     where = None if project.kind == "plain" else _where(project, target, found)
@@ -59,10 +65,10 @@ def _unknown(target: str, path: str, known: inventory.Inventory | None, folder: 
 
 def _where(project: Project, target: str, found: origin.Explanation) -> Where | None:
     if found.key:
-        return origins.key_of(project.description, target, found.key)
-    named = origins.asked_for(project.description, target, (*found.asked, *found.chain[:1]))
+        return places.key_of(project.description, target, found.key)
+    named = places.asked_for(project.description, target, (*found.asked, *found.chain[:1]))
     if named is None and found.row is not None and found.row.layer in _WHOLE:
-        return origins.key_of(project.description, target, _WHOLE[found.row.layer])
+        return places.key_of(project.description, target, _WHOLE[found.row.layer])
     return named
 
 

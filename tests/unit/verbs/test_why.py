@@ -279,6 +279,40 @@ def test_other_commands_load_no_writer_of_bills() -> None:
     assert not loaded & {"cyclonedx", "spdx_tools", "license_expression", "packageurl"}
 
 
+def test_asking_for_a_file_loads_neither_the_engine_nor_the_models_of_descriptions(folder: Path) -> None:
+    code = (
+        "import sys; from rootstream.__main__ import main; main(['why', 'hello', '/bin/ls'])\n"
+        "print({name for name in sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=folder)
+    assert "system.yaml:3\n" in done.stdout
+    loaded = ast.literal_eval(done.stdout.splitlines()[-1])
+    assert "rootstream.verbs.why" in loaded
+    assert not loaded & {"rootstream.engine", "rootstream.description.model", "rootstream.plan.make"}
+
+
+def test_links_in_folders_are_followed(folder: Path) -> None:
+    link = {
+        "record": "file",
+        "path": "usr/bin",
+        "kind": "symlink",
+        "mode": 511,
+        "layer": "the root",
+        "target": "../bin",
+    }
+    rows = [*ROWS, link]
+    text = "".join(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
+    (folder / "out/hello/inventory.jsonl").write_text(text)
+    assert json.loads(verb.why(find(folder), ("hello", "/usr/bin/ls"), as_json=True))["path"] == "bin/ls"
+    below = json.loads(verb.why(find(folder), ("hello", "/"), as_json=True))["below"]
+    assert sum(below.values()) == 4
+
+
+def test_a_description_with_a_mistake_elsewhere_is_enough(folder: Path) -> None:
+    (folder / "system.yaml").write_text(SYSTEM + "  wrong: {root: none}\n")
+    assert json.loads(verb.why(find(folder), ("hello", "/bin/ls"), as_json=True))["line"] == 3
+
+
 def test_packages_that_no_line_names_have_the_line_of_the_root(folder: Path) -> None:
     row = {"record": "file", "path": "x", "kind": "file", "mode": 420, "layer": "the root", "packages": ["libc6"]}
     export(folder / "out2" / "hello", DEBIAN, [*INVENTORY, row])
