@@ -134,6 +134,7 @@ def _deb(row: contents.Row, given: contents.Input, role: Role, note: Deb | None,
 def _own(told: contents.Told) -> Iterator[Component]:
     """Give the software of the project, and what is in the folders with its sources."""
     product = told.contents.product
+    seen: set[str] = set()
     for own in told.contents.own:
         made = Component(
             name=own.name,
@@ -145,14 +146,24 @@ def _own(told: contents.Told) -> Iterator[Component]:
             notes=(("rootstream:folder", own.folder),),
         )
         yield made
-        yield from _inside(own)
+        yield from _inside(own, told, seen)
 
 
-def _inside(own: Own) -> Iterator[Component]:
+def _inside(own: Own, told: contents.Told, seen: set[str]) -> Iterator[Component]:
     for crate in own.crates:
-        yield names.of_crate(crate, own.name)
+        yield replace(names.of_crate(crate, own.name), texts=_texts(crate.texts, told, seen))
     for module in own.modules:
-        yield names.of_module(module, own.name)
+        yield replace(names.of_module(module, own.name), texts=_texts(module.texts, told, seen))
+
+
+def _texts(files: Iterable[contents.File], told: contents.Told, seen: set[str]) -> tuple[LicenseText, ...]:
+    """Return license texts that come with the manifest, those with their text that were not `seen` yet."""
+    found = []
+    for each in files:
+        text = None if each.sha256 in seen else told.contents.texts.get(each.sha256)
+        seen.add(each.sha256)
+        found.append(LicenseText(path=each.path, sha256=each.sha256, text=text))
+    return tuple(found)
 
 
 def _buildroot(told: contents.Told) -> Iterator[Component]:

@@ -69,13 +69,25 @@ class Product(_Part):
     cpe: _Text | None = None
 
 
+class File(_Part):
+    """A license file of something vendored; its text is among those of the manifest, if at all."""
+
+    path: _Text
+    sha256: _Sha256
+
+
+_Files = Annotated[tuple[File, ...], Field(max_length=_MOST)]
+
+
 class Crate(_Part):
-    """A crate of a Cargo.lock."""
+    """A crate of a Cargo.lock; `license` is what its Cargo.toml says."""
 
     name: _Text
     version: _Text
     checksum: _Sha256 | None = None
     source: _Text | None = None
+    license: _Text | None = None
+    texts: _Files = ()
 
 
 class GoModule(_Part):
@@ -84,6 +96,7 @@ class GoModule(_Part):
     path: _Text
     version: _Text
     sum: _Text | None = None
+    texts: _Files = ()
 
 
 class Own(_Part):
@@ -142,6 +155,7 @@ class Contents(_Part):
     buildroot: Annotated[tuple[BuildrootPackage, ...], Field(max_length=_MOST)] = ()
     origins: dict[_Text, Origin] = {}
     linked: _Texts = ()
+    texts: Annotated[dict[_Sha256, Annotated[str, Field(max_length=1 << 21)]], Field(max_length=_MOST)] = {}
 
 
 class _Manifest(_Part):

@@ -126,6 +126,11 @@ def wheel(expression: str | None, stated: Iterable[str]) -> str | None:
     return next(iter(found)) if len(found) == 1 else None
 
 
+def crate(text: str) -> str | None:
+    """Return the expression of a crate; older ones separate alternatives by a slash."""
+    return _identifier(re.sub(r"\s*/\s*", " OR ", text.strip()))
+
+
 def reference(origin: str, name: str) -> str:
     """Return the identifier of terms that SPDX has no name for."""
     plain = re.sub("[^A-Za-z0-9.]+", "-", name.replace("+", "-or-later ")).strip("-")

@@ -234,6 +234,8 @@ def of_crate(crate: Crate, package: str) -> Component:
         files=(SourceFile(name=f"{crate.name}-{crate.version}.crate", algorithm="SHA-256", digest=crate.checksum),)
         if crate.checksum
         else (),
+        license=licenses.crate(crate.license) if crate.license else None,
+        stated=(crate.license,) if crate.license else (),
         notes=(("rootstream:used-by", package), ("rootstream:listed-in", "Cargo.lock, linked or not")),
     )
 

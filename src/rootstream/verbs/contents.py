@@ -19,6 +19,7 @@ from rootstream.host.content import Content, chunks
 from rootstream.plan.model import Plan
 from rootstream.plan.software import packages
 from rootstream.sandbox.tree import BASE
+from rootstream.verbs import vendored
 
 MOST_LOCK = 16 << 20  # bytes of a Cargo.lock, go.sum or modules.txt
 _MODULE = re.compile(r"# (\S+) (v\S+?)(?: => (\S+)(?: (v\S+))?)?")
@@ -31,12 +32,13 @@ def contents(described: Described, plan: Plan, target: str, folder: Path) -> dic
     """
     system = described.system
     links = {pattern for name in plan.closure(target) for pattern in plan.elements[name].links}
+    texts = vendored.Texts()
     return {
         "product": system.product.model_dump(exclude_none=True),
-        "own": [*_own(system, plan.files, _slug(target), folder)],
+        "own": [*_own(system, plan.files, _slug(target), folder, texts)],
         "origins": _origins(described),
         "linked": sorted(links),
-    }
+    } | ({"texts": dict(sorted(texts.found.items()))} if texts.found else {})
 
 
 def ships(plan: Plan, target: str) -> dict[str, str]:
@@ -55,7 +57,9 @@ def _slug(target: str) -> str:
     return target.removeprefix("system-").removesuffix(".bst")
 
 
-def _own(system: System, files: Mapping[str, Content], slug: str, folder: Path) -> Iterator[dict[str, Any]]:
+def _own(
+    system: System, files: Mapping[str, Content], slug: str, folder: Path, texts: vendored.Texts
+) -> Iterator[dict[str, Any]]:
     """Give the packages, overlays and source trees that are folders of the project, as they were built."""
     overlays = [layer.overlay for layer in system.layers if isinstance(layer, layers.OverlayLayer)]
     for number, path in enumerate(overlays, 1):
@@ -68,9 +72,13 @@ def _own(system: System, files: Mapping[str, Content], slug: str, folder: Path) 
         row = {"kind": "package", "name": package.name, "folder": package.source, **told}
         row |= _digest(files, packages.archive_path(package))
         if package.build == "cargo":
-            row["crates"] = crates(folder, folder / package.source)
+            known = vendored.crates(folder, folder / package.source, texts)
+            rows = crates(folder, folder / package.source)
+            row["crates"] = [each | known.get((each["name"], each["version"]), {}) for each in rows]
         if package.build == "go":
-            row["modules"] = modules(folder, folder / package.source)
+            rows = modules(folder, folder / package.source)
+            source = folder / package.source
+            row["modules"] = [vendored.module(folder, source, each, texts) for each in rows]
         yield row
     for name, tree in _trees(system):
         if isinstance(tree, FromFolder):
@@ -162,6 +170,8 @@ def modules(base: Path, folder: Path) -> list[dict[str, Any]]:
                 (match.group(3) or match.group(1), match.group(4) or match.group(2)) if match else ("", "")
             )
             current = {"path": path, "version": version} if match else None
+            if current and match and match.group(1) != path:
+                current["vendored"] = match.group(1)  # a replaced module lies where the other one would
             if current and (path, version) in sums:
                 current["sum"] = sums[path, version]
         elif current and line and not line.startswith("#"):

@@ -65,3 +65,18 @@ def test_names_of_an_expression() -> None:
         "Linux-syscall-note",
         "MIT",
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MIT OR Apache-2.0", "MIT OR Apache-2.0"),
+        ("MIT/Apache-2.0", "MIT OR Apache-2.0"),
+        ("Apache-2.0 / MIT", "Apache-2.0 OR MIT"),
+        ("(MIT OR Apache-2.0) AND Unicode-DFS-2016", "(MIT OR Apache-2.0) AND Unicode-DFS-2016"),
+        ("something of our own", None),
+        ("", None),
+    ],
+)
+def test_crates(text: str, expected: str | None) -> None:
+    assert licenses.crate(text) == expected

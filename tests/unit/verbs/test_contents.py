@@ -14,7 +14,7 @@ from rootstream.host.content import chunks
 from rootstream.plan import inputs, make
 from rootstream.plan.model import Plan
 from rootstream.project.lock import Lock
-from rootstream.verbs import contents
+from rootstream.verbs import contents, vendored
 
 CARGO_LOCK = f"""\
 version = 3
@@ -189,3 +189,43 @@ def test_a_lock_of_cargo_that_is_none(folder: Path, text: str) -> None:
 def test_a_folder_without_lists_has_neither(folder: Path) -> None:
     assert contents.crates(folder, folder / "overlay") == []
     assert contents.modules(folder, folder / "overlay") == []
+
+
+def test_licenses_of_what_is_vendored(folder: Path) -> None:
+    crate, module = folder / "agent/vendor/libc", folder / "web/vendor/golang.org/x/sys"
+    replaced = folder / "web/vendor/example.org/old"
+    for place in (crate, module, replaced):
+        place.mkdir(parents=True)
+        (place / "LICENSE").write_text("The terms.\n")
+    (crate / "Cargo.toml").write_text(
+        '[package]\nname = "libc"\nversion = "0.2.153"\nlicense = "MIT/Apache-2.0"\n'
+    )
+    (crate / "COPYING").symlink_to("/etc/passwd")
+    (folder / "agent/vendor/broken").mkdir()
+    (folder / "agent/vendor/broken/Cargo.toml").write_text("= no TOML")
+    kinds = {"agent": "cargo", "web": "go"}
+    rows = tuple({"name": name, "source": name, "build": kind} for name, kind in kinds.items())
+    _, found, _ = told(folder, layers=({"packages": rows},))
+    digest = hashlib.sha256(b"The terms.\n").hexdigest()
+    assert found["texts"] == {digest: "The terms.\n"}
+    agent, web = (each for each in found["own"] if each["kind"] == "package")
+    texts = [{"path": "LICENSE", "sha256": digest}]
+    by_name = {each["name"]: each for each in agent["crates"]}
+    assert (by_name["libc"]["license"], by_name["libc"]["texts"]) == ("MIT/Apache-2.0", texts)
+    assert "license" not in by_name["forked"]
+    assert {each["path"]: each.get("texts") for each in web["modules"]} == {
+        "golang.org/x/sys": texts,
+        "example.org/new": texts,
+        "../here": None,
+    }
+
+
+def test_texts_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vendored, "MOST_TEXTS", 10)
+    (tmp_path / "LICENSE").write_text("12345678")
+    (tmp_path / "NOTICE").write_text("1234")
+    (tmp_path / "LICENSES.md").write_text("no license of its own name")
+    texts = vendored.Texts()
+    assert [each["path"] for each in texts.rows(tmp_path, tmp_path)] == ["LICENSE", "NOTICE"]
+    assert list(texts.found.values()) == ["12345678"]
+    assert vendored.module(tmp_path, tmp_path, {"path": "../x"}, texts) == {"path": "../x"}
