@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,37 @@ def test_license_texts_are_files_of_the_package_itself(space: Workspace, tmp_pat
 def test_without_a_target_there_is_no_list(space: Workspace, tmp_path: Path) -> None:
     (space.output / "target").rename(space.output / "other")
     assert not parts.write(space, tmp_path / "list")
+
+
+def test_owners_and_devices_are_those_of_the_packed_root(tmp_path: Path) -> None:
+    (tmp_path / "target/etc").mkdir(parents=True)
+    (tmp_path / "target/etc/motd").write_text("x")
+    (tmp_path / "target/etc/new").write_text("x")
+    (tmp_path / "images").mkdir()
+    with tarfile.open(tmp_path / "images/rootfs.tar", "w") as archive:
+        file, device = tarfile.TarInfo("./etc/motd"), tarfile.TarInfo("./dev/console")
+        file.mode, file.uid, file.gid = 0o4755, 7, 8
+        device.type, device.mode, device.devmajor, device.devminor = tarfile.CHRTYPE, 0o600, 5, 1
+        archive.addfile(file)
+        archive.addfile(device)
+    built = inventory.Built(output=tmp_path, packages={}, owners={}, overlays={})
+
+    def rows() -> dict[str, Any]:
+        inventory.write(built, tmp_path / "list")
+        found = [json.loads(line) for line in (tmp_path / "list").read_text().splitlines()]
+        return {each["path"]: each for each in found if each["record"] == "file"}
+
+    (tmp_path / ".config").write_text("# BR2_TARGET_ROOTFS_TAR is not set\n")
+    assert rows()["etc/motd"]["uid"] is None  # an earlier configuration has left the tar
+    (tmp_path / ".config").write_text("BR2_TARGET_ROOTFS_TAR=y\n")
+    found = rows()
+    assert list(found) == ["dev/console", "etc", "etc/motd", "etc/new"]
+    assert {word: found["dev/console"][word] for word in ("kind", "mode", "device")} == {
+        "kind": "character device",
+        "mode": 0o600,
+        "device": [5, 1],
+    }
+    assert [found["etc/motd"][word] for word in ("mode", "uid", "gid")] == [0o4755, 7, 8]
+    assert found["etc/new"]["uid"] is None
+    (tmp_path / "images/rootfs.tar").write_bytes(b"no tar")
+    assert rows()["etc/motd"]["uid"] is None

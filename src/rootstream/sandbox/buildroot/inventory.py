@@ -4,7 +4,8 @@
 
 SPEC is JSON: of each package its build folder and license files, of each overlay its folder. RESULT gets lines of
 JSON, as other roots have them (inventory/root.py); APPLIED the patches of each package, as Buildroot has noted
-them. Owners are left out: Buildroot gives files theirs only while it writes an image.
+them. Buildroot gives files their owners, and makes devices, only while it writes an image: they are read from
+images/rootfs.tar, if the configuration has it made, and are unknown without it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import argparse
 import hashlib
 import json
 import os
+import posixpath
 import stat
+import tarfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -26,6 +29,8 @@ FORMAT = 1
 APPLIED = ".applied_patches_list"  # Buildroot, support/scripts/apply-patches.sh
 MOST_LIST = 1 << 20
 MOST_TEXT = 4 << 20
+PACKED, PACKS = "images/rootfs.tar", "BR2_TARGET_ROOTFS_TAR=y"
+_IN_TAR = {tarfile.CHRTYPE: "character device", tarfile.BLKTYPE: "block device", tarfile.FIFOTYPE: "fifo"}
 _CONFIGURED = ("linux", "busybox", "uclibc", "uboot", "barebox")
 KINDS = {
     stat.S_IFREG: "file",
@@ -75,17 +80,47 @@ def applied(folder: Path) -> list[str] | None:
     return [line.strip().rpartition("/")[2] for line in lines if line.strip()]
 
 
+def packed(output: Path) -> dict[str, tarfile.TarInfo]:
+    """Return what the tar that Buildroot makes of the root has, by path; nothing without one."""
+    config, path = output / ".config", output / PACKED
+    if path.is_symlink() or not path.is_file() or not config.is_file():
+        return {}
+    if PACKS not in config.read_text("utf-8", "replace").splitlines():
+        return {}  # an earlier configuration has left it
+    try:
+        with tarfile.open(path, "r:") as archive:
+            return {posixpath.normpath(each.name): each for each in archive}
+    except (tarfile.TarError, OSError, EOFError):
+        return {}
+
+
+def _made(raw: bytes, each: tarfile.TarInfo) -> dict[str, Any]:
+    """Return the row of a device that is made while the image is written."""
+    row: dict[str, Any] = {"record": "file", "path": _text(raw), "kind": _IN_TAR[each.type]}
+    row |= {"mode": stat.S_IMODE(each.mode), "uid": each.uid, "gid": each.gid, "layer": "buildroot"}
+    return row | ({} if each.isfifo() else {"device": [each.devmajor, each.devminor]})
+
+
 def _rows(built: Built) -> Iterator[dict[str, Any]]:
     root = os.fsencode(built.output / "target")
-    for raw, status in sorted(_below(root), key=lambda entry: entry[0]):
+    members = packed(built.output)
+    there: dict[bytes, os.stat_result | None] = dict(_below(root))
+    for made, each in members.items():
+        if each.type in _IN_TAR:
+            there.setdefault(os.fsencode(made), None)
+    for raw, status in sorted(there.items(), key=lambda entry: entry[0]):
         name = raw.decode("utf-8", "surrogateescape")
+        if status is None:
+            yield _made(raw, members[name])
+            continue
         row: dict[str, Any] = {
             "record": "file",
             "path": _text(raw),
             "kind": KINDS.get(stat.S_IFMT(status.st_mode), "?"),
         }
-        row["mode"] = stat.S_IMODE(status.st_mode)
-        row["uid"] = row["gid"] = None
+        member = members.get(name)
+        row["mode"] = stat.S_IMODE(member.mode if member else status.st_mode)
+        row["uid"], row["gid"] = (member.uid, member.gid) if member else (None, None)
         over = [layer for layer, folder in built.overlays.items() if os.path.lexists(folder / name)]
         row["layer"] = over[-1] if over else "buildroot"
         if name in built.owners and not stat.S_ISDIR(status.st_mode):
