@@ -49,22 +49,23 @@ class Team:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def start(self) -> None:
+    def start(self, base: Path | None = None) -> None:
+        base = base or self.folder.parent
         words = [sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
         words += ["--bind", f"0.0.0.0:{self.port}", "--certificate", str(self.certificate)]
         words += ["--metrics", f"127.0.0.1:{self.metrics}", "--workers", "2"]
-        log = (self.folder.parent / "serve.log").open("a")
+        log = (base / "serve.log").open("a")
         with log:
             self.child = subprocess.Popen(words, stdout=log, stderr=log, text=True)
-        until(lambda: remote_api.probe([self.remote(self.writer)])[0].ok)
+        until(lambda: remote_api.probe([self.remote(self.writer, base=base)])[0].ok)
 
     def end(self, number: int) -> None:
         assert self.child is not None
         self.child.send_signal(number)
         self.child.wait(PATIENCE)
 
-    def remote(self, token: Path | None, *, push: bool = False) -> Remote:
-        return Remote(url=self.url, token=token, ca=self.folder.parent / "server.crt", push=push)
+    def remote(self, token: Path | None, *, push: bool = False, base: Path | None = None) -> Remote:
+        return Remote(url=self.url, token=token, ca=(base or self.folder.parent) / "server.crt", push=push)
 
     def programs(self) -> dict[str, int]:
         """Return the programs below the server."""
@@ -270,6 +271,27 @@ def test_nobody_may_build_without_a_token(run: Command, tmp_path: Path) -> None:
     refused = run(*words, cwd=tmp_path)
     assert refused.returncode == 2
     assert "run commands" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounts a tmpfs")
+def test_a_full_disk_is_a_warning_and_the_server_goes_on(project: Path, team: Team, tmp_path: Path) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12M", "none", disk], check=True)
+    small = Team(disk / "store", free_port(), free_port(), team.writer, team.reader, team.certificate)
+    try:
+        small.folder.mkdir()
+        shutil.copy(team.folder / "tokens", small.folder / "tokens")
+        small.start(team.folder.parent)
+        remote = small.remote(small.writer, push=True, base=team.folder.parent)
+        events = build(tmp_path / "one", project, remote, "mixed.bst")
+        assert any("large.bst" in text for text in warned(events))
+        assert remote_api.probe([remote])[0].ok
+        assert set(small.programs()) == {"buildbox-casd", "haproxy"}
+    finally:
+        if small.child is not None:
+            small.end(signal.SIGTERM)
+        subprocess.run(["umount", "-l", disk], check=True)
 
 
 def test_a_second_server_is_refused(team: Team, run: Command, tmp_path: Path) -> None:

@@ -120,6 +120,9 @@ class Server:
             text = f"serving {options.folder} at {word}://{options.bind}, at most {options.quota}"
             text += f"; building {options.workers} elements at once" if options.workers else ""
             self._report(Notice(level="info", text=text))
+            if options.certificate is None and cache_proxy.clients(options.folder / TOKENS):
+                text = "clients send tokens only over TLS: give --certificate, or put a proxy with TLS before this"
+                self._report(Notice(level="warning", text=text))
             self._keep(casd, proxy)
 
     def _keep(self, casd: _Program, proxy: _Program) -> None:

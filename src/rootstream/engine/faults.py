@@ -54,6 +54,9 @@ _OF_WORKERS = (
     "Error executing command remotely",
 )
 
+# what buildbox says on a worker; here, it would be of this host
+_OF_A_WORKER = ("execute() threw:",)
+
 # the words of BuildStream, buildbox and the system, and what they mean here
 _KNOWN: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (
@@ -264,7 +267,8 @@ def fault(outcome: Outcome) -> UserError:
 def _of_workers(outcome: Outcome) -> UserError | None:
     """Return the error of workers that do not do their part; None for other failures."""
     failure = outcome.failures[0]
-    if failure.action != "build" or not any(text in failure.text for text in _OF_WORKERS):
+    texts = (*_OF_WORKERS, *(_OF_A_WORKER if outcome.workers else ()))
+    if failure.action != "build" or not any(text in failure.text for text in texts):
         return None
     first = failure.text.partition("\n")[0]
     at = f"workers at {outcome.workers}" if outcome.workers else "workers"

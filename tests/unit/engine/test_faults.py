@@ -256,6 +256,7 @@ def test_what_a_program_says_it_is_about_is_looked_for() -> None:
         "Failed to contact remote execution endpoint at ['http://w:1']: UNIMPLEMENTED",
         "Failed contacting remote execution server at http://w:1.DEADLINE_EXCEEDED: Deadline Exceeded",
         "Remote server failed at executing the build request.",
+        'execute() threw: std::runtime_error exception thrown at [x.cpp:1], errMsg = "no space left"',
     ],
 )
 def test_workers_that_do_not_do_their_part(text: str) -> None:
