@@ -5,14 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from securesystemslib.dsse import Envelope
+from securesystemslib.signer import CryptoSigner
 
 from rootstream.description import vex
 from rootstream.description.audit import Audit
+from rootstream.engine import signed_list
+from rootstream.engine.stored import Digest
+from rootstream.errors import UserError
+from rootstream.host import envelopes
 from rootstream.report import audit as auditing
 from rootstream.report import components, cyclonedx_bom, feeds, inventory, licenses, provenance, spdx_document
 from rootstream.report.feeds import FeedFile
@@ -186,3 +193,24 @@ def provenance_file(path: Path) -> None:
     key.write_bytes(_key().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     found = provenance.verified(path, key)
     assert (found.subjects, found.builder) == ({"x": "0" * 64}, provenance.LOCAL)  # nothing else has a signature
+
+
+@cache
+def result_lists() -> tuple[bytes, ...]:
+    """Return the statement of a list of signed results."""
+    digest = Digest("0" * 64, 100)
+    now = datetime(2026, 12, 1, tzinfo=UTC)
+    told = signed_list.empty().renewed(now, more={"p/one/aa": digest}, revoke=["1" * 64])
+    return (json.dumps(signed_list.statement(told)).encode(),)
+
+
+def result_list(path: Path) -> None:
+    """Read a list of signed results, whatever it says, signed by a key that is trusted."""
+    signer = CryptoSigner(_key())
+    envelope = Envelope(path.read_bytes(), envelopes.PAYLOAD, {})
+    envelope.sign(signer)
+    try:
+        found = signed_list.decoded(json.dumps(envelope.to_dict()).encode(), signer.public_key)
+    except signed_list.NotAList as error:
+        raise UserError("bad-list", str(error)) from error
+    assert all(each.size > 0 for each in found.entries.values())

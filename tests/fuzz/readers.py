@@ -296,6 +296,7 @@ READERS = {
     "crates": Reader(run=contents.crates, seeds=lambda: contents.CRATES),
     "modules": Reader(run=contents.modules, seeds=lambda: contents.MODULES),
     "provenance": Reader(run=contents.provenance_file, seeds=contents.statements),
+    "results": Reader(run=contents.result_list, seeds=contents.result_lists),
     "uimage": Reader(run=lambda path: uimage.kernel(path.read_bytes(), 0, 0), seeds=seeds.elves),
     "wheel": Reader(run=_wheel, seeds=seeds.wheels),
 }
