@@ -32,6 +32,7 @@ NOT_SHOWN = (
     "Whole home directories, hidden files in them, and files of the host are not visible to builds. Copy the file "
     "into the project."
 )
+UMASK = 0o022  # as Buildroot has it: modes of files in images must not be the user's
 _CONTROLLING = ("setsid", "--ctty", "--wait")
 _INCLUDED = re.compile(r"^BR2_EXTERNAL_FILE = \$\(BASE_DIR\)/([\w.-]+)$", re.MULTILINE)
 _PLACE = re.compile(r"^(/[^:\n]+):(\d+): ", re.MULTILINE)  # how make, Kconfig and compilers name a line
@@ -227,7 +228,7 @@ def start(
 ) -> subprocess.Popen[bytes]:
     """Start a command in the sandbox that ends with us, its output going to a file; `place` may be written."""
     command = wrapped(space, argv, network=network, writable=(place,), visible=visible)
-    return process.start(process.die_with_parent(command), env=env, stdout=output, stderr=output)
+    return process.start(process.die_with_parent(command), env=env, stdout=output, stderr=output, umask=UMASK)
 
 
 def hand_over(
@@ -251,7 +252,7 @@ def hand_over(
     inner = (*_CONTROLLING, *argv) if apart else argv
     command = wrapped(space, inner, network=network, writable=writable, visible=visible, configuring=configuring)
     try:
-        return process.hand_over(command, env=env, cwd=cwd, apart=apart)
+        return process.hand_over(command, env=env, cwd=cwd, apart=apart, umask=UMASK)
     finally:
         require_inside(space)
 

@@ -269,6 +269,8 @@ def _details(proof: Proof, first: Path, second: Path, scratch: Path, tell: Repor
             for each in proof.images
             if not each.same and each.first and each.second
         }
+        derived = pairs.keys() & {*provenance.BESIDE}
+        pairs = pairs if pairs.keys() == derived else {name: pairs[name] for name in pairs.keys() - derived}
     found = {}
     for number, (name, places) in enumerate([*pairs.items()][:MOST_PAIRS]):
         tell(Step(name="prove", text=f"diffoscope on {name}"))

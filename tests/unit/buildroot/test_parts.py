@@ -195,3 +195,12 @@ def test_owners_and_devices_are_those_of_the_packed_root(tmp_path: Path) -> None
     assert found["etc/new"]["uid"] is None
     (tmp_path / "images/rootfs.tar").write_bytes(b"no tar")
     assert rows()["etc/motd"]["uid"] is None
+
+
+def test_paths_in_configurations_are_those_in_the_project(tmp_path: Path) -> None:
+    (tmp_path / "output/target").mkdir(parents=True)
+    (tmp_path / "output/.config").write_text(f'BR2_DEFCONFIG="{tmp_path}/box_defconfig"\nBR2_x86_64=y\n')
+    built = inventory.Built(output=tmp_path / "output", packages={}, owners={}, overlays={}, project=tmp_path)
+    inventory.write(built, tmp_path / "list")
+    (row,) = (json.loads(line) for line in (tmp_path / "list").read_text().splitlines() if '"config"' in line)
+    assert row["symbols"] == {"BR2_DEFCONFIG": '"box_defconfig"', "BR2_x86_64": "y"}

@@ -122,6 +122,12 @@ def write(space: Workspace, path: Path) -> bool:
     for folder, paths in sorted(claims.items()):
         for each in paths:
             owners.setdefault(each, []).append(names.get(folder, folder))
-    built = inventory.Built(output=space.output, packages=packages(space), owners=owners, overlays=overlays(space))
+    built = inventory.Built(
+        output=space.output,
+        packages=packages(space),
+        owners=owners,
+        overlays=overlays(space),
+        project=space.project,
+    )
     inventory.write(built, path)
     return True

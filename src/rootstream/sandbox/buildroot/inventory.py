@@ -54,13 +54,15 @@ class Package:
 class Built:
     """What Buildroot has built: its output folder, what `packages` there are, and who installed which path.
 
-    `overlays` are folders by what is listed as the layer of their files, the last of them on top.
+    `overlays` are folders by what is listed as the layer of their files, the last of them on top. Paths in
+    configurations are told from the folder `project`, if it is given: where a project is decides nothing.
     """
 
     output: Path
     packages: Mapping[str, Package]
     owners: Mapping[str, Sequence[str]]
     overlays: Mapping[str, Path]
+    project: Path | None = None
 
 
 def write(built: Built, path: Path) -> None:
@@ -190,8 +192,11 @@ def _configurations(built: Built) -> Iterator[dict[str, Any]]:
     for name, path in sorted(places.items()):
         if path.is_file() and not path.is_symlink():
             lines = (line.partition("=") for line in path.read_text("utf-8", "replace").splitlines())
+            above = f"{built.project}/" if built.project else ""
             symbols = {
-                key.removeprefix("CONFIG_"): value for key, equals, value in lines if equals and key[:1] != "#"
+                key.removeprefix("CONFIG_"): value.replace(above, "") if above else value
+                for key, equals, value in lines
+                if equals and key[:1] != "#"
             }
             yield {"record": "config", "tree": name, "release": None, "symbols": symbols}
 
