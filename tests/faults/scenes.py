@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.buildroot import smalltree, test_rebuild
 from tests.hostbase import make_base
 
 CONF = "name: faults\nmin-version: 2.4\nelement-path: elements\n"
@@ -127,6 +128,34 @@ def described(base: Path) -> Scene:
     folder.mkdir(parents=True)
     (folder / "system.yaml").write_text(DESCRIBED)
     return _scene(folder, base / "cache")
+
+
+def graph(base: Path) -> Scene:
+    """Return a system that Buildroot's packages are built for one by one; what varies is the source of one."""
+    folder = base / "graph"
+    folder.mkdir(parents=True)
+    test_rebuild.project(folder, smalltree.make(base / "graph-tree"), smalltree.DEFCONFIG)
+    package = folder / "external" / "package" / "variant"
+    package.mkdir()
+    (package / "Config.in").write_text(test_rebuild.CONFIG.format(name="VARIANT", lower="variant"))
+    rules = test_rebuild.PACKAGE.format(name="VARIANT", version=1, lower="variant", needs="library")
+    rules = rules.replace("package/variant/source", "../files").replace("$(@D)/text", "$(@D)/variant", 1)
+    rules = rules.replace(
+        "$(BINARIES_DIR)/variant", "$(BINARIES_DIR)/variant\n\tcp $(@D)/variant $(BINARIES_DIR)/variant"
+    )
+    (package / "variant.mk").write_text(rules)
+    place = "$BR2_EXTERNAL_TESTS_PATH/package/variant/Config.in"
+    test_rebuild.append(folder / "external" / "Config.in", f'source "{place}"\n')
+    test_rebuild.append(folder / "box_defconfig", "BR2_PACKAGE_VARIANT=y\n")
+    text = (folder / "system.yaml").read_text().replace("  box:", "  image:")
+    text = text.replace("external:", "graph: true\n        external:")
+    (folder / "system.yaml").write_text("debian: {packages: [fakeroot]}\n" + text)
+    (folder / "files").mkdir()
+    scene = _scene(folder, base / "graph-cache")
+    scene.vary("0")
+    done = scene.run("update", "--missing")
+    assert done.returncode == 0, done.stderr
+    return scene
 
 
 def has_mirror() -> bool:
