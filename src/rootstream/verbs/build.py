@@ -221,7 +221,9 @@ def _build_buildroot(
     report: events.Reporter,
     hold: project.Hold,
 ) -> None:
+    from rootstream.buildroot import info  # noqa: PLC0415
     from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
+    from rootstream.buildroot.workspace import workspace  # noqa: PLC0415
     from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
     recorder = _recorder(report)
@@ -233,7 +235,8 @@ def _build_buildroot(
         return
     python_wheels.prepare(where, described, pinned, engine, recorder)
     buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused)
-    recorder.write(where, described.target, {})
+    known = info.known(workspace(where, described, where.folder))
+    recorder.write(where, described.target, {name: each.dependencies for name, each in known.items()})
 
 
 def _recorder(report: events.Reporter) -> Recorder:

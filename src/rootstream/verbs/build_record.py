@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from rootstream.events import ElementFinished, Event, Phase, Reporter
+from rootstream.events import ElementFinished, Event, Reporter
 from rootstream.host import nofollow
 from rootstream.project.project import Project
 from rootstream.report.timeline import FORMAT, MOST, path_of
@@ -29,7 +29,6 @@ class Recorder:
     now: float
     began: float = field(init=False)
     actions: list[dict[str, Any]] = field(default_factory=list)
-    phases: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.began = self.clock()
@@ -39,15 +38,10 @@ class Recorder:
         if isinstance(event, ElementFinished) and event.result != "skipped":
             end = self._elapsed()
             self._note(event.element, event.action, end - event.elapsed, end, event.result)
-        elif isinstance(event, Phase):
-            # Buildroot's make works on one package after another: the next step ends the one before it.
-            self._end_phases()
-            self.phases[event.element] = (event.text, self._elapsed())
         self.report(event)
 
     def write(self, project: Project, target: str, uses: Mapping[str, Sequence[str]]) -> None:
         """Keep what happened to the elements of a target; `uses` has what each is built from, if that is known."""
-        self._end_phases()
         actions = [each for each in self.actions if not uses or each["element"] in uses]
         if not actions and not uses:
             return
@@ -68,8 +62,3 @@ class Recorder:
         if len(self.actions) < MOST:
             times = {"begin": round(max(0.0, begin), 3), "end": round(end, 3)}
             self.actions.append({"element": element, "action": action, **times, "result": result})
-
-    def _end_phases(self) -> None:
-        for element, (text, begin) in self.phases.items():
-            self._note(element, text, begin, self._elapsed(), "success")
-        self.phases.clear()

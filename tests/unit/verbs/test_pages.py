@@ -13,7 +13,7 @@ import pytest
 
 from rootstream.__main__ import main
 from rootstream.errors import UserError
-from rootstream.events import ElementFinished, Event, Phase
+from rootstream.events import ElementFinished, Event
 from rootstream.project import export as exporting
 from rootstream.project.project import Project, find
 from rootstream.report import timeline
@@ -101,19 +101,6 @@ def test_what_a_build_did_is_recorded(folder: Path) -> None:
     assert [(each.element, each.begin, each.end, each.result) for each in found.actions] == [
         ("a", 0.5, 3, "success"),
         ("b", 4, 5, "failure"),
-    ]
-
-
-def test_steps_of_buildroot_are_recorded(folder: Path) -> None:
-    made = recorder([0, 1, 2, 2, 5, 6])
-    made(Phase(element="zlib", text="Extracting"))
-    made(Phase(element="zlib", text="Building"))
-    made.write(find(folder), "box", {})
-    found = timeline.read(find(folder), "box")
-    assert found is not None
-    assert [(each.element, each.action, each.begin, each.end) for each in found.actions] == [
-        ("zlib", "Extracting", 1, 2),
-        ("zlib", "Building", 2, 5),
     ]
 
 
