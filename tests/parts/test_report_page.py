@@ -31,7 +31,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     (folder / "system.yaml").write_text("systems:\n  box:\n    root: busybox\n    images: [tar]\n")
     rows = [*INVENTORY, row("usr/lib/libc.so", 5000, "libc6"), row(f"usr/{HOSTILE}", 9000, "tool")]
     told = {**DEBIAN, "contents": {**DEBIAN["contents"], "product": {"name": HOSTILE}}}
-    told["files"] = [{"name": "box.img", "kind": "disk", "size": 1 << 20, "sha256": "0" * 64}]
+    told["files"] = [
+        {"name": name, "kind": kind, "size": 1 << 20, "sha256": "0" * 64}
+        for name, kind in (("box.img", "disk"), ("vmlinuz", "kernel"))
+    ]
     place = export(folder / "out/box", told, rows)
     export(folder / ".rootstream/previous/box", DEBIAN, INVENTORY)
     actions = [
@@ -100,6 +103,7 @@ def test_sizes_are_reached_by_the_keyboard(tab: Tab) -> None:
             break
     tab.key("Enter")
     tab.shows("3 components", "#section-sizes")
+    assert tab.focus() == "box.img"
     tab.js(
         "[...document.querySelectorAll('#section-sizes tbody button')].find(it => it.innerText === 'tool').focus()"
     )
@@ -124,6 +128,10 @@ def test_the_graph_is_searched(tab: Tab) -> None:
     tab.shows("Needs (1)", "#section-graph .about")
     tab.shows("base.bst", "#section-graph .about")
     tab.shows("image.bst", "#section-graph .about")
+    tab.js("document.querySelector('#section-graph .about button').focus()")
+    tab.key("Enter")
+    tab.shows("Needed by (1)", "#section-graph .about")
+    assert tab.focus() == "base.bst"
 
 
 def test_tables_are_sorted_and_searched(tab: Tab) -> None:

@@ -5,7 +5,7 @@ R.sections.changes = (data) => {
   const rows = data.grown.map(([name, before, after]) => [name, before, after, after - before]);
   const most = rows.slice(0, 20);
   const total = rows.reduce((sum, each) => sum + each[3], 0);
-  const words = (counts) => ["added", "removed", "changed"].map((word, at) => `${counts[at]} ${word}`).join(", ");
+  const words = (counts) => ["added", "removed", "changed"].map((word, at) => counts[at] && `${counts[at]} ${word}`).filter(Boolean).join(", ");
   const signed = (bytes) => (bytes > 0 ? `+${R.size(bytes)}` : R.size(bytes));
   return [
     R.h("p", {}, `From ${data.before} to ${data.after}: `,

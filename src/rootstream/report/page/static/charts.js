@@ -70,7 +70,7 @@ R.bars = ({ label, rows, show, color = () => R.color("c1") }) => R.chart({
   height: rows.length * 26 + 50,
   option: () => ({
     grid: { left: 8, right: 60, top: 8, bottom: 8, containLabel: true },
-    xAxis: R.axis(show),
+    xAxis: { ...R.axis(show), minInterval: 1 },
     yAxis: R.names(rows.map((row) => row[0]), R.narrow() ? 16 : 34),
     tooltip: { ...R.tooltip(), formatter: (event) => R.tip(rows[event.dataIndex][0], show(rows[event.dataIndex][1])) },
     series: [{

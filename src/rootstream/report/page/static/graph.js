@@ -41,9 +41,11 @@ R.graph = ({ nodes, edges }, kind) => {
   const pick = (at) => {
     state.picked = at;
     const [name, second, third] = nodes[at];
-    R.fill(about, R.h("h3", {}, name),
+    const inside = about.contains(document.activeElement);
+    R.fill(about, R.h("h3", { tabindex: "-1" }, name),
       R.h("p", { class: "note" }, kind === "elements" ? `${second}${third ? `, ${R.duration(third)}` : ""}` : `${second}${third ? `, ${third}` : ""}`),
       ...list("Needs", needs[at]), ...list("Needed by", needed[at]));
+    if (inside) about.firstChild.focus(); // what had the focus is gone
     mark();
   };
 
@@ -66,7 +68,7 @@ R.graph = ({ nodes, edges }, kind) => {
 
   const chart = R.chart({
     label: `A graph of ${nodes.length} nodes and ${edges.length} dependencies; the search and the lists beside it say the same`,
-    height: R.narrow() ? 380 : 560,
+    height: R.narrow() ? 380 : nodes.length > 40 ? 560 : 400,
     after: () => mark(),
     onclick: (event) => event.dataType === "node" && pick(event.dataIndex),
     option: () => ({

@@ -12,10 +12,11 @@ R.sections.sizes = (data) => {
   const go = (image, component) => {
     Object.assign(state, { image, component });
     draw();
+    way.querySelector("[aria-current]").focus(); // what had the focus is gone
   };
 
   const crumb = (text, here, step) => (here
-    ? R.h("span", { "aria-current": "location" }, text)
+    ? R.h("span", { "aria-current": "location", tabindex: "-1" }, text)
     : R.h("button", { type: "button", onclick: step }, text));
 
   const draw = () => {
@@ -85,6 +86,7 @@ R.sections.sizes = (data) => {
 
   const open = (text, step) => R.h("button", { type: "button", class: "link", onclick: step }, text);
 
+  if (data.images.length === 1 && data.images[0].root && data.components.length) state.image = 0;
   draw();
   return [way, place];
 };

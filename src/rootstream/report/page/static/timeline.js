@@ -15,7 +15,7 @@ R.sections.timeline = (data) => {
   const row = new Map(shown.map((name, at) => [name, at]));
   const bars = data.actions.filter((each) => row.has(each[0]));
   const words = [
-    `The build began at ${data.began} and took ${R.duration(data.elapsed)}.`,
+    `The build began on ${data.began.replace("T", " at ").replace("+00:00", " UTC")} and took ${R.duration(data.elapsed)}.`,
     data.cached !== null && `${R.count(data.elements, "element")}: ${data.cached} cached, ${names.length} fetched, pulled or built.`,
     critical.size > 0 && `${R.count(critical.size, "element")} on the critical path.`,
     data.critical === null && "What had to wait for what is not recorded for this kind of build.",
