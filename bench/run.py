@@ -21,6 +21,7 @@ RUNS = (
     (["overlay.py", "hello"], ("bwrap", "qemu-system-x86_64")),
     (["debian.py"], ("bwrap", "mmdebstrap")),
     (["ipa.py"], ("bwrap", "qemu-system-x86_64")),
+    (["contents.py"], ()),
     (["disk_image.py"], ("mke2fs", "mkfs.fat", "mcopy", "mkswap", "sfdisk", "syslinux")),
 )
 

@@ -30,6 +30,7 @@ WORK = ".rootstream"
 PLAIN = "project.conf"
 LONGEST_HOLDER = 300
 SCRATCH = ("checkout-", "collect-", "update-")  # folders below .rootstream for the time of one command
+NOTES = ("state", "builds", "audits", "feeds")  # folders below .rootstream with files that are replaced
 _DRAFT = re.compile(r"\..+\.[a-z0-9_]{8}")  # what is about to take the place of another
 _LOOKS, _PAUSE = 20, 0.05  # seconds
 _WORD = re.compile(r"[a-z]+")
@@ -188,7 +189,8 @@ def _sweep(project: Project) -> None:
     temporary.sweep(project.work, temporary.left_in(*SCRATCH))
     temporary.sweep(project.results, _DRAFT)
     temporary.sweep(Path(tempfile.gettempdir()))
-    temporary.sweep_files(project.work / "state", _DRAFT)
+    for name in NOTES:
+        temporary.sweep_files(project.work / name, _DRAFT)
     temporary.sweep_files(project.folder, re.compile(rf"\.{re.escape(project.lock.name)}\.[a-z0-9_]{{8}}"))
 
 
