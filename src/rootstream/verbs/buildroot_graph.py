@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from ruamel.yaml import YAML
-
 from rootstream import events
 from rootstream.buildroot import info, overrides
 from rootstream.buildroot.build import build as workspaces
@@ -18,16 +16,17 @@ from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
 from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, reasons, staging
-from rootstream.buildroot.graph.places import OUTPUT, Places
+from rootstream.buildroot.graph.draft import Different, Draft
+from rootstream.buildroot.graph.places import Places
 from rootstream.buildroot.sources import fetching
-from rootstream.buildroot.workspace import FOLDER, Workspace, workspace
-from rootstream.description.model import Debian, Described, Description
+from rootstream.buildroot.workspace import Workspace, workspace
+from rootstream.description.model import Debian, Described
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import ElementState, Engine
 from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, process, temporary
 from rootstream.plan import base, programs, text
-from rootstream.plan.model import Element, Plan, PreparedPlan
+from rootstream.plan.model import Element, Plan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 from rootstream.verbs import shared_cache
@@ -111,26 +110,28 @@ class Graph:
         """Return a line with the paths of this machine, those of the project below it."""
         return self.places.here(line).replace(f"{self.ready.workspace.project}/", "")
 
-    def write(self, draft: elements.Draft) -> None:
+    def write(self, draft: Draft) -> None:
         """Put the BuildStream project where the engine reads it."""
         draft.elements |= self.base.elements
         linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.all_linked())
 
-    def write_system(self, different: elements.Different) -> elements.Draft:
+    def write_system(self, different: Different) -> Draft:
         """Put the project of the whole system where the engine reads it and return it."""
-        draft = elements.Draft()
+        draft = Draft()
         space = self.ready.workspace
         elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
         self.write(draft)
         return draft
 
-    def record(self, draft: elements.Draft, key: str) -> reasons.Record:
+    def record(self, draft: Draft, key: str) -> reasons.Record:
         """Return what a project is made of; `key` stands for all that decides the result."""
         packages = (each for ref in self.base.refs.values() for each in ref)
         return reasons.record(draft, key, {each["name"]: each["version"] for each in packages})
 
     def fetch(self, images: Element) -> None:
         """Fetch what those packages are made from that are in no cache."""
+        if inputs.is_fetched(self.ready.workspace):
+            return
         whole = (images.name,) if not self.hidden.secrets else tuple(each.element for each in images.builds_with)
         built = shared_cache.to_build(self.engine, self.folder, whole, self.report)
         names = [name for name in info.known(self.ready.workspace) if elements.element_of(name) in built]
@@ -170,11 +171,23 @@ class Graph:
                 detail=process.tail(private.redacted(said)),
             )
 
+    def cached(self, element: str, into: Path) -> bool:
+        """Write the files of an element into a new folder if it is cached, and say whether it is."""
+        try:
+            self.engine.checkout(self.folder, element, into, self.report)
+        except UserError as error:
+            if error.reason != "artifact-missing":
+                raise
+            shutil.rmtree(into, ignore_errors=True)
+            return False
+        return True
+
     def result(self, element: str, file: str) -> str:
-        """Build an element whose result is a file with text, and return that."""
-        self.engine.build(self.folder, (element,), self.report)
+        """Build an element whose result is a file with text, if it is not cached, and return that."""
         with temporary.folder("answer-", self.folder.parent) as scratch:
-            self.engine.checkout(self.folder, element, scratch / "files", self.report)
+            if not self.cached(element, scratch / "files"):
+                self.engine.build(self.folder, (element,), self.report)
+                self.engine.checkout(self.folder, element, scratch / "files", self.report)
             return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
 
 
@@ -215,7 +228,7 @@ def build(system: System) -> Path:
     return place
 
 
-def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) -> reasons.Record:
+def _made(graph: Graph, different: Different, key: str, scratch: Path) -> reasons.Record:
     """Make the images, in `files` of a folder; return what they were made of.
 
     Packages that looked for a file in vain which is there, outside of their sandbox, are built again with it.
@@ -244,8 +257,11 @@ def _made(graph: Graph, different: elements.Different, key: str, scratch: Path) 
     raise UserError("not-possible", text, hint="Set `graph: false`.")
 
 
-def _fetched_and_made(graph: Graph, draft: elements.Draft, into: Path) -> None:
+def _fetched_and_made(graph: Graph, draft: Draft, into: Path) -> None:
     images, space = draft.elements[elements.IMAGES], graph.ready.workspace
+    first = not (space.state / MADE).exists()
+    if first and not graph.hidden.secrets and graph.cached(images.name, into):  # as another clone has built it
+        return
     try:
         graph.fetch(images)
         graph.made(images, into)
@@ -312,7 +328,7 @@ def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
     """Return what the elements list that `elements.listings` has added to those of a system."""
     graph = _opened(system)
     different = _asked(graph)
-    draft = elements.Draft()
+    draft = Draft()
     space = graph.ready.workspace
     fetching.bring(space, info.packages(space), graph.report)
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, different)
@@ -329,39 +345,6 @@ def fetch(system: System) -> tuple[tuple[str, Path], ...]:
     space = graph.ready.workspace
     fetching.bring(space, info.packages(space), system.report)
     return fetching.files(space)
-
-
-def found(where: project.Project, description: Description, name: str) -> tuple[Path, str] | None:
-    """Return the project and the element that SYSTEM, SYSTEM:PACKAGE, PACKAGE or ELEMENT.bst names, or None.
-
-    Raises `UserError` several-systems where several have it.
-    """
-    system, _, package = name.rpartition(":")
-    found: dict[str, tuple[Path, str]] = {}
-    for described in description.systems:
-        if wanted(described) and system in ("", described.target):
-            element = package if package.endswith(".bst") else elements.element_of(package)
-            element = elements.IMAGES if name == described.target else element
-            folder = where.work / FOLDER / described.slug / PLAN
-            if "/" not in element and nofollow.check(where.folder, folder / "elements" / element):
-                found[described.target] = folder, element
-    if len(found) > 1:
-        hint = " or ".join(f"`{target}:{package}`" for target in found)
-        raise UserError("several-systems", f"several systems have {package}", hint=f"Write {hint}.")
-    return next(iter(found.values()), None)
-
-
-def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
-    """Return an element that make builds something in, and how to get to where it does, or None for others."""
-    data = YAML(typ="safe").load((folder / "elements" / element).read_text())
-    commands = tuple(data.get("config", {}).get("install-commands", ()))
-    commands = tuple(map(elements.without_notes, commands))
-    number = next((number for number, each in enumerate(commands) if each.startswith("make ")), 0)
-    if not number:
-        return None
-    make = next(each for each in reversed(commands) if each.startswith("make "))
-    planned = PreparedPlan(commands=number, folder=OUTPUT, make=make)
-    return Element(name=element, kind="manual", description="", commands=commands), planned
 
 
 def _is_current(system: System, key: str) -> bool:
@@ -405,26 +388,26 @@ def _opened(system: System, identity: str | None = None) -> Graph:
     )
 
 
-def _known(graph: Graph) -> elements.Different | None:
+def _known(graph: Graph) -> Different | None:
     """Return what packages need beyond their parts of tree and configuration, if Buildroot was asked already."""
     known = info.is_known(graph.ready.workspace, graph.question)
     return _last(graph) if known and (graph.ready.workspace.state / DIFFERENT).is_file() else None
 
 
-def _last(graph: Graph) -> elements.Different:
+def _last(graph: Graph) -> Different:
     """Return what packages needed when Buildroot was asked last."""
-    known: elements.Different = json.loads((graph.ready.workspace.state / DIFFERENT).read_text())
+    known: Different = json.loads((graph.ready.workspace.state / DIFFERENT).read_text())
     return known
 
 
-def _asked(graph: Graph) -> elements.Different:
+def _asked(graph: Graph) -> Different:
     """Ask Buildroot for its packages; return what these need beyond their parts of tree and configuration."""
     space = graph.ready.workspace
     known = _known(graph)
     if known is not None:
         return known
     graph.report(info.ASKING_STEP)
-    draft = elements.Draft()
+    draft = Draft()
     override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
     asking = elements.questions(draft, graph.trees, graph.config, override, asked)
     graph.write(draft)
@@ -435,6 +418,6 @@ def _asked(graph: Graph) -> elements.Different:
     parts = staging.of_packages(graph.trees, gathered.packages, staging.lines(graph.config))
     proving = elements.proof(draft, graph.trees, parts, elements.named_files(gathered))
     graph.write(draft)
-    found: elements.Different = json.loads(graph.result(proving, elements.DIFFERENT))
+    found: Different = json.loads(graph.result(proving, elements.DIFFERENT))
     write_atomically(space.state / DIFFERENT, json.dumps(found).encode())
     return found

@@ -277,9 +277,9 @@ def shell(project: Project, name: str, command: tuple[str, ...], engine: Engine)
     """Open a shell (or run a command) in an element's build sandbox and return its exit status."""
     graph = _of_graph(project, name)
     if graph:
-        from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+        from rootstream.verbs import graph_elements  # noqa: PLC0415  (only these projects wait for it)
 
-        made = buildroot_graph.prepared(*graph)
+        made = graph_elements.prepared(*graph)
         argv = in_prepared_tree(*made, command) if made else command or None
         return engine.shell(*graph, argv, stage="build" if made else "auto")
     ours = _of_package(project, name)
@@ -316,9 +316,9 @@ def _of_graph(project: Project, name: str) -> tuple[Path, str] | None:
     """Return the project and the element that a user means of a system with `graph: true`, or None."""
     if project.kind == "plain" or not selection.of_buildroot(project.read()):
         return None
-    from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.verbs import graph_elements  # noqa: PLC0415  (only these projects wait for it)
 
-    return buildroot_graph.found(project, project.read(), name)
+    return graph_elements.found(project, project.read(), name)
 
 
 def _of_package(project: Project, name: str) -> tuple[Work, str | None] | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.graph import elements, linking, staging
+from rootstream.buildroot.graph.draft import Draft, Inputs, Requests
 from rootstream.buildroot.graph.places import EXTERNAL, OUTPUT, TREE, Places
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.host.content import chunks
@@ -201,8 +202,8 @@ def test_what_is_built_first_comes_first() -> None:
     assert staging.closure(ring, "one") == ("two",)
 
 
-def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Draft]:
-    inputs = elements.Inputs(
+def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, Draft]:
+    inputs = Inputs(
         trees=trees,
         config=CONFIG,
         packages=PACKAGES,
@@ -218,7 +219,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, elements.Dra
         parts={},
         overlays={"overlay files": "/buildroot/project/files"},
     )
-    draft = elements.Draft()
+    draft = Draft()
     changed = replace(inputs, **changes)  # type: ignore[arg-type]
     parts = {name: Package(build=each.build, licenses=("COPY ING",)) for name, each in changed.packages.items()}
     elements.system(draft, replace(changed, parts=parts))
@@ -331,7 +332,7 @@ def test_a_file_that_was_replaced_is_another(tmp_path: Path) -> None:
 
 
 def test_a_package_with_requests_is_compared_before_it_is_built(trees: staging.Trees) -> None:
-    requests = elements.Requests(
+    requests = Requests(
         kind="linux",
         fragments={"board/linux.config": b"CONFIG_X=y\n"},
         optional=["Y"],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.graph import elements, reasons
-from rootstream.buildroot.graph.elements import Draft
+from rootstream.buildroot.graph.draft import Draft
 from rootstream.plan.model import Dependency, Element
 
 

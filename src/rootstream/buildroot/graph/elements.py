@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 from rootstream.buildroot import info
-from rootstream.buildroot.graph import linking, places, staging
+from rootstream.buildroot.graph import places, staging
+from rootstream.buildroot.graph.draft import LINKED, MAY_OVERLAP, Draft, Inputs
 from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
 from rootstream.buildroot.info import BuildrootPackage
-from rootstream.host.content import Content
 from rootstream.plan import base, programs
-from rootstream.plan.model import BUILDROOT_DOWNLOAD, Dependency, Element, Plan, Source
+from rootstream.plan.model import BUILDROOT_DOWNLOAD, Dependency, Element, Source
 from rootstream.plan.sources import local
-from rootstream.sandbox.buildroot import inventory
 
 INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-images.bst"
 WHOLE, RULES = "tree.bst", "rules.bst"
@@ -30,10 +28,6 @@ ALL_EXTERNALS, EXTERNAL_RULES = "externals.bst", "external-rules.bst"
 OVERRIDE, ASKED = "override.bst", "asked.bst"
 BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
 ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
-# What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
-Different = Mapping[str, Mapping[str, list[str]]]
-LINKED = "linked"
-_KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 # As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
 ENVIRONMENT = {
     "LC_ALL": "C",
@@ -48,105 +42,7 @@ NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "miss
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
 _FAILED = f" || {programs.command('buildroot.additions')} failed {LOOKED_FOR}"
-_MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is found out by additions.py
 _EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """Files and folders of this machine, by where they are in the sandbox; `folder` has them in the project."""
-
-    folder: str
-    files: Mapping[str, Path]
-    rules: bool
-
-    def all(self) -> Iterator[tuple[str, Path]]:
-        """Yield all files, by where they are in the sandbox."""
-        for place, source in self.files.items():
-            for inner, path in linking.files_of(source):
-                if not (self.rules and _KCONFIG.fullmatch(path.name)):
-                    yield f"{place}/{inner}" if inner else place, path
-
-    def in_project(self) -> Iterator[tuple[str, Path]]:
-        """Yield all files, by where they are among those that the project links to."""
-        return ((f"{self.folder}{place}", path) for place, path in self.all())
-
-
-@dataclass(slots=True, kw_only=True)
-class Draft:
-    """A BuildStream project in the making: elements, files that are written, and those that are linked to."""
-
-    elements: dict[str, Element] = field(default_factory=dict)
-    written: dict[str, Content] = field(default_factory=dict)
-    linked: dict[str, Path] = field(default_factory=dict)
-    from_here: dict[str, Linked] = field(default_factory=dict)
-    """What elements have of this machine, by where it is in the sandbox."""
-
-    def add(self, element: Element) -> str:
-        """Add an element and return its name."""
-        self.elements[element.name] = element
-        return element.name
-
-    def link(self, name: str, path: str, files: Mapping[str, Path], *, rules: bool = False) -> str:
-        """Add an element that has files and folders of this machine, by where they are in the sandbox.
-
-        `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. Returns
-        the element's name.
-        """
-        self.from_here[name] = Linked(folder=path, files=files, rules=rules)
-        text = "Files of this machine"
-        source = local(f"{LINKED}/{path}")
-        return self.add(
-            Element(name=name, kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
-        )
-
-    def all_linked(self) -> dict[str, Path]:
-        """Return all files to link to, by where they are in the project."""
-        of_elements = (each for linked in self.from_here.values() for each in linked.in_project())
-        return {**self.linked, **dict(of_elements)}
-
-    def plan(self, refs: Mapping[str, object]) -> Plan:
-        """Return the plan."""
-        return Plan(elements=self.elements, files=self.written, targets={}, refs=refs)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requests:
-    """What fragments of the description ask of a package that has Kconfig (sandbox/buildroot/requests.py)."""
-
-    kind: str
-    fragments: Mapping[str, bytes]
-    optional: Sequence[str]
-    make_words: Sequence[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """What the elements are made of.
-
-    `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are
-    files and folders of this machine that a package's rules name, by their places in the sandbox. `downloads` are
-    those of each package by their path in the folder `downloaded`: the hash, or the file where none is known.
-    `kept` says what stays of build folders (additions.py). `for_images` is what only images are made from,
-    `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what packages with a configuration
-    of their own are asked for. `parts` and `overlays` are what the list of the root's files is made from
-    (inventory.py).
-    """
-
-    trees: staging.Trees
-    config: str
-    packages: Mapping[str, BuildrootPackage]
-    different: Different
-    files: Mapping[str, Mapping[str, Path]]
-    downloads: Mapping[str, Mapping[str, Path | str]]
-    downloaded: Path
-    kept: Mapping[str, str]
-    for_images: Mapping[str, Path]
-    toolchain: Mapping[str, Path]
-    override: Mapping[str, bytes]
-    requests: Mapping[str, Requests]
-    parts: Mapping[str, inventory.Package]
-    overlays: Mapping[str, str]
 
 
 def named_files(inputs: Inputs) -> dict[str, dict[str, Path]]:
@@ -211,7 +107,7 @@ def _built(
             commands=commands,
             variables={"build-root": SOURCE, "install-root": OUTPUT, "strip-binaries": ""},
             environment=ENVIRONMENT,
-            public=_MAY_OVERLAP,
+            public=MAY_OVERLAP,
         )
     )
 
@@ -276,14 +172,14 @@ def _externals(draft: Draft, trees: staging.Trees) -> str:
 def _program(draft: Draft, name: str = programs.BUILDROOT) -> str:
     program, files = programs.of_buildroot(name)
     draft.written |= files
-    return draft.add(replace(program, public=_MAY_OVERLAP))  # they have modules in common
+    return draft.add(replace(program, public=MAY_OVERLAP))  # they have modules in common
 
 
 def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
     for place, content in files.items():
         draft.written[f"files/override{place}"] = content
     text, source = "Buildroot's local.mk", local("files/override")
-    element = Element(name=OVERRIDE, kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
+    element = Element(name=OVERRIDE, kind="import", description=text, sources=(source,), public=MAY_OVERLAP)
     return [draft.add(element)] if files else []
 
 
@@ -299,7 +195,7 @@ def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[st
     for place, text in parts.items():
         draft.written[f"files/{name}{place}"] = text.encode("utf-8", "surrogateescape")
     source, text = local(f"files/{name}"), "Buildroot's local.mk, as far as a package reads it"
-    element = Element(name=f"{name}.bst", kind="import", description=text, sources=(source,), public=_MAY_OVERLAP)
+    element = Element(name=f"{name}.bst", kind="import", description=text, sources=(source,), public=MAY_OVERLAP)
     return [draft.add(element)] if parts else []
 
 

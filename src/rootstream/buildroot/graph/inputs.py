@@ -13,7 +13,7 @@ from rootstream.buildroot.config import package_check
 from rootstream.buildroot.generate import external
 from rootstream.buildroot.generate.draft import Generated
 from rootstream.buildroot.graph import lookups, places, private, staging
-from rootstream.buildroot.graph.elements import Different, Inputs, Requests
+from rootstream.buildroot.graph.draft import Different, Inputs, Requests
 from rootstream.buildroot.graph.places import OUTPUT, Places
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import downloads, unhashed
@@ -160,6 +160,12 @@ def _files(
 def unpinned(space: Workspace) -> tuple[str, ...]:
     """Return the packages with a download that has no strong hash: the file itself decides what is built."""
     return tuple(name for name, each in info.known(space).items() if "" in dict(_pinned(space, each)).values())
+
+
+def is_fetched(space: Workspace) -> bool:
+    """Say whether all downloads are there."""
+    paths = (path for each in info.known(space).values() for path, _ in _pinned(space, each))
+    return all((space.caches.downloads / path).is_file() for path in paths)
 
 
 def _pinned(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.buildroot.graph import elements, staging
-from rootstream.buildroot.graph.elements import Draft
+from rootstream.buildroot.graph.draft import Draft
 from rootstream.host.content import chunks
 
 _MANY = 5000  # files of an element: then size and time stand for the content of one
