@@ -49,7 +49,14 @@ def system(data: Mapping[str, Any], inventory: Inventory | None, place: Path) ->
     told = contents.read(data, place)
     files = data.get("files")
     images = manifest.entries(place, files if isinstance(files, list) else ())
-    found = [*_pinned(told, inventory), *_own(told), *_buildroot(told), *_rootstream(told), *_elements(told)]
+    releases = {each.tree: each.release for each in inventory.configs} if inventory else {}
+    found = [
+        *_pinned(told, inventory),
+        *_own(told, releases),
+        *_buildroot(told),
+        *_rootstream(told),
+        *_elements(told),
+    ]
     unknown = [
         f"what {each.unknown}, a root of elements of BuildStream, is made of: its sources are not recorded"
         for each in told.contents.origins.values()
@@ -131,7 +138,7 @@ def _deb(row: contents.Row, given: contents.Input, role: Role, note: Deb | None,
     return replace(made, notes=(*made.notes, ("rootstream:linked", text)))
 
 
-def _own(told: contents.Told) -> Iterator[Component]:
+def _own(told: contents.Told, releases: Mapping[str, str | None]) -> Iterator[Component]:
     """Give the software of the project, and what is in the folders with its sources."""
     product = told.contents.product
     seen: set[str] = set()
@@ -145,7 +152,7 @@ def _own(told: contents.Told) -> Iterator[Component]:
             license=own.license or (product.license if own.kind != "tree" else None),
             notes=(("rootstream:folder", own.folder),),
         )
-        yield made
+        yield _with_release(made, releases) if own.kind == "tree" else made
         yield from _inside(own, told, seen)
 
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from rootstream.description.roots import BusyboxRoot
+from rootstream.plan.model import Source
 from rootstream.plan.roots import busybox
+from rootstream.plan.sources import Unpacked
 
 
 def skeleton(**words: Any) -> dict[str, tarfile.TarInfo]:  # noqa: ANN401
@@ -54,3 +56,10 @@ def test_musl_is_told_of_a_foreign_compiler(*, foreign: bool, libgcc: bool) -> N
     words = busybox._foreign_words(tools).split()
     assert ("--target=riscv64-linux-musl" in words) == ("CROSS_COMPILE=riscv64-linux-gnu-" in words) == foreign
     assert ("LIBCC=../target/libgcc.a" in words) == libgcc
+
+
+@pytest.mark.parametrize(("kind", "noted"), [("debian_source", False), ("local", True), ("git", True)])
+def test_the_version_of_musl_is_noted_where_the_lock_has_none(kind: str, *, noted: bool) -> None:
+    """That of a source package of Debian is known, and what is built from that stays in caches."""
+    tree = Unpacked(sources=(Source(kind=kind, words={}, locked=False),), commands=())
+    assert busybox._is_of_debian(tree) == (not noted)

@@ -215,3 +215,17 @@ def test_a_file_of_a_list_is_found_by_its_path(tmp_path: Path) -> None:
     assert found.layer == "1-overlay.tar"
     assert inventory.find(folder / "inventory.jsonl", "é\u2028\U0001f600") is not None
     assert inventory.find(folder / "inventory.jsonl", "etc/mot") is None
+
+
+def test_a_tree_of_the_project_has_the_version_that_it_says(tmp_path: Path) -> None:
+    own = [
+        {"kind": "tree", "name": "musl", "folder": "musl"},
+        {"kind": "tree", "name": "linux", "folder": "linux"},
+    ]
+    listed = [*INVENTORY, {"record": "config", "tree": "musl", "release": "1.2.5", "symbols": {}}]
+    place = export(tmp_path / "box", {"inputs": [], "contents": {"own": own}}, listed)
+    data, found = components.find(place)
+    assert found is not None
+    system = components.system(data, inventory.read(found), place / "manifest.json")
+    versions = {each.name: each.version for each in system.components if each.kind == "tree"}
+    assert versions["musl"] == "1.2.5"

@@ -16,6 +16,7 @@ from rootstream.plan.sources import WORK, Unpacked, compiling, local
 from rootstream.plan.toolchain import Toolchain
 
 SYSROOT = "/opt/musl"
+VERSION = f"{SYSROOT}/VERSION"
 # Folders of kernel headers that musl does not have and BusyBox includes.
 HEADERS = "linux asm-generic mtd rdma sound video"
 FOLDERS = (
@@ -64,6 +65,7 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
         f'cd /usr/include && cp -rL --no-clobber {HEADERS} "%{{install-root}}{SYSROOT}/include/"',
         f'cp -rL --no-clobber /usr/include/{tools.row.triplet}/asm "%{{install-root}}{SYSROOT}/include/"',
         f'cp -rL --no-clobber /usr/include/scsi "%{{install-root}}{SYSROOT}/include/"',
+        *(_note_version() if not _is_of_debian(tree) else ()),
     )
     return Element(
         name=f"musl-{tools.label}-{short_hash(commands, [s.request() for s in tree.sources], epoch)}.bst",
@@ -76,6 +78,16 @@ def musl(tree: Unpacked, tools: Toolchain, epoch: int) -> Element:
         variables={"strip-binaries": ""},
         environment={"SOURCE_DATE_EPOCH": str(epoch)},
     )
+
+
+def _is_of_debian(tree: Unpacked) -> bool:
+    """Say whether a tree is a source package of Debian, whose version the lock has."""
+    return any(source.kind == "debian_source" for source in tree.sources)
+
+
+def _note_version() -> tuple[str, ...]:
+    """Return the command that keeps the version that a tree gives itself (VERSION in its top folder)."""
+    return (f'if [ -e {WORK}/tree/VERSION ]; then cp {WORK}/tree/VERSION "%{{install-root}}{VERSION}"; fi',)
 
 
 def _compiler(tools: Toolchain) -> tuple[str, ...]:
@@ -149,6 +161,7 @@ def busybox(
         f'{making} CONFIG_PREFIX="%{{install-root}}" install',
         'mkdir -p "%{install-root}/usr/share/rootstream"',
         f'cp {WORK}/tree/.config "%{{install-root}}/usr/share/rootstream/busybox.config"',
+        *(_take_version() if any(VERSION in command for command in libc.commands) else ()),
     )
     identity = short_hash(commands, [s.request() for s in tree.sources], str(folder), epoch)
     element = Element(
@@ -171,6 +184,11 @@ def busybox(
         },
     )
     return BusyboxBuild(elements=(libc, element), files=files, root=element.name, asked=asked)
+
+
+def _take_version() -> tuple[str, ...]:
+    """Return the command that puts the C library's version beside the configuration, to be listed."""
+    return (f'if [ -e {VERSION} ]; then cp {VERSION} "%{{install-root}}/usr/share/rootstream/musl.version"; fi',)
 
 
 def _require_static() -> str:

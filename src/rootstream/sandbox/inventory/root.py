@@ -27,6 +27,8 @@ from rootstream.sandbox.tree import BASE, Inode, InodeKind, Tree
 FORMAT = 1
 BUSYBOX_CONFIG = "usr/share/rootstream/busybox.config"
 ALWAYS = "init/main.c"  # of every kernel
+MUSL_VERSION = "usr/share/rootstream/musl.version"
+MOST_VERSION = 100  # characters
 _VERSION = re.compile(r"^# Busybox version: (\S+)$", re.MULTILINE | re.IGNORECASE)
 _SYMBOL = re.compile(r"CONFIG_([A-Za-z0-9_]+)=(.*)")
 
@@ -119,6 +121,9 @@ def _configurations(tree: Tree, options: argparse.Namespace) -> Iterator[Mapping
     own = read_text(tree, BUSYBOX_CONFIG)
     if own is not None:
         texts["busybox"] = own
+    version = read_text(tree, MUSL_VERSION)
+    if version is not None:
+        yield {"record": "config", "tree": "musl", "release": version.strip()[:MOST_VERSION], "symbols": {}}
     for name, text in sorted(texts.items()):
         release = options.release.read_text("utf-8").strip() if name == "linux" and options.release else None
         told = _VERSION.search(text[:1000])

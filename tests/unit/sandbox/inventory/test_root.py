@@ -198,8 +198,9 @@ def test_license_texts_are_listed_once(tmp_path: Path) -> None:
 
 def test_configurations_are_listed(tmp_path: Path) -> None:
     text = '# Busybox version: 1.37.0\nCONFIG_LS=y\n# CONFIG_VI is not set\nCONFIG_PREFIX="x"\n'
-    rows = listed(tmp_path, {root.BUSYBOX_CONFIG: text})
-    (config,) = (row for row in rows if row["record"] == "config")
+    rows = listed(tmp_path, {root.BUSYBOX_CONFIG: text, root.MUSL_VERSION: "1.2.5\n"})
+    musl, config = (row for row in rows if row["record"] == "config")
+    assert (musl["tree"], musl["release"], musl["symbols"]) == ("musl", "1.2.5", {})
     assert (config["tree"], config["release"]) == ("busybox", "1.37.0")
     assert config["symbols"] == {"LS": "y", "PREFIX": '"x"'}
 
