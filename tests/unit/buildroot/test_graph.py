@@ -257,6 +257,20 @@ def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     assert [*draft.from_here["files-app.bst"].files] == ["/buildroot/project/x"]
 
 
+def test_one_file_under_two_names_is_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
+    write(tmp_path / "project" / "one.patch", "one\n")
+    here = tmp_path / "project"
+    names = {
+        "/buildroot/project/external/../one.patch": here / "external/../one.patch",
+        "/buildroot/project/one.patch": here / "one.patch",
+    }
+    (here / "external").mkdir()
+    plan, draft = planned(trees, files={"app": names})
+    assert {*draft.from_here["files-app.bst"].files} == {"/buildroot/project/one.patch"}
+    linking.sync(tmp_path / "plan", text.render(plan), draft.all_linked())
+    linking.sync(tmp_path / "plan", text.render(plan), draft.all_linked())
+
+
 def test_a_toolchain_is_there_for_whoever_is_built_with_it(trees: staging.Trees, tmp_path: Path) -> None:
     more = {"toolchain": package("toolchain"), "app": package("app", "toolchain"), "lib": package("lib")}
     plan, _ = planned(trees, packages=more, toolchain={"/buildroot/outside/0/tc": tmp_path})

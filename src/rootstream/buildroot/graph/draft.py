@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -62,7 +63,8 @@ class Draft:
         `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. Returns
         the element's name.
         """
-        self.from_here[name] = Linked(folder=path, files=files, rules=rules)
+        places = {os.path.normpath(place): source for place, source in files.items()}
+        self.from_here[name] = Linked(folder=path, files=places, rules=rules)
         text = "Files of this machine"
         source = local(f"{LINKED}/{path}")
         return self.add(Element(name=name, kind="import", description=text, sources=(source,), public=MAY_OVERLAP))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -241,7 +242,8 @@ def _staged(draft: Draft, inputs: Inputs, name: str, levels: staging.Levels) -> 
 
 
 def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:
-    """Return those of some files and folders that elements do not stage already."""
+    """Return those of some files and folders that elements do not stage already, each once."""
+    files = {os.path.normpath(place): source for place, source in files.items()}
     there = {place for name in staged if name in draft.from_here for place in draft.from_here[name].files}
     above = ((place, [place, *map(str, PurePosixPath(place).parents)]) for place in files)
     return {place: files[place] for place, names in above if there.isdisjoint(names)}

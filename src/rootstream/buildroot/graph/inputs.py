@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -154,7 +155,8 @@ def _files(
         if not full.exists() or full.resolve() in fetched:
             continue
         if not any(full.is_relative_to(each) for each in own):
-            yield known.inside(str(full)), full
+            # make finds EXTERNAL/../patches in the sandbox where its folders are, whatever links there are here
+            yield os.path.normpath(known.inside(str(full))), full
 
 
 def unpinned(space: Workspace) -> tuple[str, ...]:
