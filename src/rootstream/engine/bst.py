@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import glob
 import os
-import re
 import shutil
-import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
 from ruamel.yaml import YAML
 
-from rootstream.engine import bst_run, recording, remote_api, said, sharing
+from rootstream.engine import bst_run, recording, servers, sharing
 from rootstream.engine import workers as workers_of
 from rootstream.engine.elements import ElementLines, ElementState, element_format
 from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
@@ -25,17 +23,15 @@ from rootstream.engine.pulls import Pulls
 from rootstream.engine.remotes import Remote, Signatures, Workers
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.engine.trust import Trust
-from rootstream.errors import Interrupted, UserError, Where
-from rootstream.events import ElementFinished, Event, Notice, Reporter, ignore
+from rootstream.errors import UserError, Where
+from rootstream.events import Reporter, ignore
 from rootstream.fetch import pipes
 from rootstream.host import disk_space, process
 
 Depends = Literal["none", "build", "run", "all"]
 Stage = Literal["auto", "tree", "build", "run"]
 Result = TypeVar("Result")
-# Reasons of errors that are about a cache, not about what is built.
-_BLOB = re.compile(r"Failed to download blob (?P<hash>[0-9a-f]{64}): (?P<code>\d+)")
-LOST, PULL_FAILED = "cache-lost", "pull-failed"
+PULL_FAILED = "pull-failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +98,7 @@ class Engine:
 
         Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), self._opened() as run:
+        with bst_run.interruptible(), self._opened() as run:
             words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
             out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
             lines = ElementLines(run.mark)
@@ -115,7 +111,7 @@ class Engine:
 
         Needs no cache and no build. Raises `UserError` project-missing, project-invalid ...
         """
-        with _interruptible(), self._opened() as run:
+        with bst_run.interruptible(), self._opened() as run:
             words = ("show", "--deps", "none", "--format", "%{public}", *_checked([element]))
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
@@ -130,27 +126,7 @@ class Engine:
 
         They are asked at the same time, and have two seconds. Raises `UserError` engine-settings-invalid.
         """
-        use = "push" if push else "pull"
-        remotes = tuple(
-            each
-            for each in remotes_of(self.settings)
-            if (each.push or not push) and (use, each.url) not in self.dropped
-        )
-        if not remotes:
-            return ()
-        live = []
-        for remote, answer in zip(remotes, remote_api.probe(remotes, push=push), strict=True):
-            if answer.ok:
-                live.append(remote)
-                continue
-            self.dropped.update((each, remote.url) for each in {use, "push"})
-            if push:
-                text = f"nothing is pushed to {remote.name}, which {answer.text}"
-                report(Notice(level="warning", text=text))
-            else:
-                text = f"the cache {remote.name} is not used: it {answer.text}"
-                report(Notice(level="warning", text=text))
-        return tuple(live)
+        return servers.usable(self.remotes(), self.dropped, report, push=push)
 
     def track(
         self, project: Path, targets: Sequence[str], report: Reporter = ignore, *, depends: Depends = "none"
@@ -223,14 +199,14 @@ class Engine:
         """
         self.fetch(project, [element], report, depends="none")
         words = ("source", "checkout", "--deps", "none", "--directory", str(destination.absolute()))
-        with _interruptible(), bst_run.opened(self.settings, self.env) as run:
+        with bst_run.interruptible(), self._opened() as run:
             self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
 
     def _checkout(
         self, project: Path, words: Sequence[str], element: str, report: Reporter, remotes: Sequence[Remote]
     ) -> None:
         destination = Path(words[words.index("--directory") + 1])
-        with _interruptible(), self._opened(remotes=remotes) as run:
+        with bst_run.interruptible(), self._opened(remotes=remotes) as run:
             try:
                 self._run(run, project, words, targets=[element], report=report)
             except UserError as error:
@@ -258,7 +234,7 @@ class Engine:
         Raises `UserError` push-failed, cache-lost ..., Interrupted.
         """
         words = ("artifact", "push", "--deps", "none", *_checked(elements))
-        with _interruptible(), self._opened(remotes=(remote,), push=True) as run:
+        with bst_run.interruptible(), self._opened(remotes=(remote,), push=True) as run:
             try:
                 self._run(run, project, words, targets=elements, report=report)
             finally:
@@ -297,7 +273,7 @@ class Engine:
         mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
         remotes = self.usable(report)
-        with _interruptible(), self._opened(for_people=True, remotes=remotes) as run:
+        with bst_run.interruptible(), self._opened(for_people=True, remotes=remotes) as run:
             command = run.argv(words, interactive=argv is None, colors=self._colors())
             env = {"TERM": "dumb", **run.env}
             return process.hand_over(command, env=env, cwd=project, umask=bst_run.UMASK)
@@ -314,7 +290,7 @@ class Engine:
         mounted = [word for path, place in mounts.items() for word in ("--mount", str(path), place)]
         words = ("shell", "--build", *mounted, element, "--", *argv)
         with (
-            _interruptible(),
+            bst_run.interruptible(),
             self._opened(for_people=True, remotes=self.usable(ignore)) as run,
             tempfile.TemporaryFile() as messages,
         ):
@@ -337,7 +313,7 @@ class Engine:
         words = ("shell", "--build", "--isolate", element, "--", *argv)
         unpack = ("tar", "--extract", "--no-same-owner", "--directory", str(into))
         with (
-            _interruptible(),
+            bst_run.interruptible(),
             self._opened(for_people=True) as run,
             pipes.memory_file(given) as stdin,
             tempfile.TemporaryFile() as said,
@@ -353,7 +329,10 @@ class Engine:
                     stderr=said,
                     umask=bst_run.UMASK,
                 )
-                with _ended(maker), _ended(process.start(unpack, env=run.env, stdin=made, stderr=said)) as reader:
+                with (
+                    bst_run.ended(maker),
+                    bst_run.ended(process.start(unpack, env=run.env, stdin=made, stderr=said)) as reader,
+                ):
                     stdout.close()
                     made.close()
                     status = maker.wait() or reader.wait()
@@ -365,7 +344,7 @@ class Engine:
 
         Raises `UserError` project-invalid ..., Interrupted.
         """
-        with _interruptible(), self._opened() as run:
+        with bst_run.interruptible(), self._opened() as run:
             self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
 
     def clear(self) -> None:
@@ -374,7 +353,7 @@ class Engine:
 
     def clean(self) -> None:
         """Empty the cache: artifacts, sources and logs of all projects. Raises `UserError` cache-in-use."""
-        with _interruptible(), self._opened() as run:
+        with bst_run.interruptible(), self._opened() as run:
             if not run.alone:
                 raise UserError(
                     "cache-in-use",
@@ -400,12 +379,12 @@ class Engine:
         workers: Workers | None = None,
     ) -> tuple[ElementState, ...]:
         with (
-            _interruptible(),
+            bst_run.interruptible(),
             self._opened(report=report, remotes=remotes, workers=workers) as run,
         ):
             reader = self._reader(run, targets, counts)
             pulls = Pulls(report=report, project=project, remotes=remotes, reader=reader, trust=self.trust)
-            tell = _with_warnings(pulls.tell if remotes else report)
+            tell = recording.with_warnings(pulls.tell if remotes else report)
             if counts == "build":
                 tell = recording.recorded(tell, self.settings, reader, self.trust, here=workers is None)
             try:
@@ -422,13 +401,9 @@ class Engine:
         try:
             return work(remotes)
         except UserError as error:
-            if not remotes or error.reason not in (LOST, PULL_FAILED):
+            if not remotes or error.reason not in (servers.LOST, PULL_FAILED):
                 raise
-            names = ", ".join(each.name for each in remotes)
-            uses = ("pull", "push") if error.reason == LOST else ("pull",)
-            self.dropped.update((use, each.url) for use in uses for each in remotes)
-            text = error.message if error.reason == LOST else f"the cache {names}: {_of_pull(error)}"
-            report(Notice(level="warning", text=f"{text}; going on without it"))
+            servers.give_up(remotes, self.dropped, error, report)
             return work(())
 
     def _reader(self, run: bst_run.Run, targets: Sequence[str], counts: Literal["build", "fetch", ""]) -> Reader:
@@ -448,18 +423,7 @@ class Engine:
         reader = reader or self._reader(run, targets, "")
         ended = bst_run.drive(run, words, cwd=project, reader=reader, report=report)
         if ended.lost:
-            own = self.settings.workers
-            if own and own.remote.url in run.watch.gone:
-                text = f"the workers of {own.remote.name} are lost: it {run.watch.gone[own.remote.url]}"
-                raise UserError(
-                    "workers-lost",
-                    text,
-                    where=own.remote.where,
-                    hint="Finished elements are kept. Run the same command again; it builds here if need be.",
-                )
-            names = {remote.url: remote.name for remote in remotes_of(self.settings)}
-            gone = "; ".join(f"the cache {names.get(url, url)} {text}" for url, text in run.watch.gone.items())
-            raise UserError(LOST, gone)
+            raise servers.lost(self.settings, run.watch.gone)
         if ended.status == 0 and not ended.gave_up:
             return ended.stdout
         messages = self.settings.cache / "logs" / "rootstream-failed.log"
@@ -483,52 +447,11 @@ class Engine:
         )
 
 
-def _of_pull(error: UserError) -> str:
-    """Return why a pull failed; of a blob, BuildStream only knows the number of an error of gRPC."""
-    first = error.message.partition("\n")[0]
-    blob = _BLOB.search(first)
-    if blob is None:
-        return first
-    what = "is not there" if blob["code"] == "5" else f"cannot be had (error {blob['code']}): it may be damaged"
-    return f"{first[: blob.start()]}the blob {blob['hash'][:12]} {what}"
-
-
-def _with_warnings(report: Reporter) -> Reporter:
-    """Return a reporter that also tells what a finished element's log warns of."""
-
-    def tell(event: Event) -> None:
-        report(event)
-        if isinstance(event, ElementFinished) and event.action == "build" and event.result == "success":
-            for each in said.in_log(event.log):
-                report(Notice(level="warning", text=each.text, element=event.element))
-
-    return tell
-
-
 def _stage(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:
     if any(state.state == "failed" for state in states):
         return "tree"
     alone = any(state.state == "cached" and not state.build_depends for state in states)
     return "run" if alone else "build"
-
-
-@contextlib.contextmanager
-def _ended(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """End a process if it has not ended by itself."""
-    try:
-        yield child
-    finally:
-        if child.poll() is None:
-            process.end(child)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Turn Ctrl-C into the error that says so; by then bst has been stopped."""
-    try:
-        yield
-    except KeyboardInterrupt as error:
-        raise Interrupted("stopped; finished work is kept") from error
 
 
 def _checked(targets: Sequence[str]) -> tuple[str, ...]:

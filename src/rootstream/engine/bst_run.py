@@ -23,7 +23,7 @@ from rootstream.engine.remotes import Remote, Workers
 from rootstream.engine.settings import Settings, configuration, quota_of, servers_in, unverified_in
 from rootstream.engine.transfer_watch import Traffic, Watch
 from rootstream.engine.trust import Trust, guarded
-from rootstream.errors import UserError
+from rootstream.errors import Interrupted, UserError
 from rootstream.events import ElementFinished, ElementRunning, Event, Notice, Reporter
 from rootstream.host import process
 
@@ -143,6 +143,25 @@ def _writable(cache: Path) -> Iterator[None]:
             hint="Change its owner, or set another folder in ROOTSTREAM_CACHE.",
         ) from error
     yield
+
+
+@contextlib.contextmanager
+def ended(child: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process if it has not ended by itself."""
+    try:
+        yield child
+    finally:
+        if child.poll() is None:
+            process.end(child)
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Turn Ctrl-C into the error that says so; by then bst has been stopped."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; finished work is kept") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

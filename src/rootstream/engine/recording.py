@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from rootstream.engine import origins
+from rootstream.engine import origins, said
 from rootstream.engine.messages import Reader
 from rootstream.engine.settings import Settings, foreign_sources
 from rootstream.engine.trust import Trust
-from rootstream.events import ElementFinished, Event, Reporter
+from rootstream.events import ElementFinished, Event, Notice, Reporter
 
 
 def recorded(report: Reporter, settings: Settings, reader: Reader, trust: Trust | None, *, here: bool) -> Reporter:
@@ -27,5 +27,17 @@ def recorded(report: Reporter, settings: Settings, reader: Reader, trust: Trust 
                 if found:
                     trust.record_signed(found, digests)
         report(event)
+
+    return tell
+
+
+def with_warnings(report: Reporter) -> Reporter:
+    """Return a reporter that also tells what a finished element's log warns of."""
+
+    def tell(event: Event) -> None:
+        report(event)
+        if isinstance(event, ElementFinished) and event.action == "build" and event.result == "success":
+            for each in said.in_log(event.log):
+                report(Notice(level="warning", text=each.text, element=event.element))
 
     return tell
