@@ -15,7 +15,7 @@ from rootstream.host import nofollow, temporary
 from rootstream.plan import inputs, make, refs, text
 from rootstream.plan.model import Plan, Source
 from rootstream.project import lock, project
-from rootstream.verbs import kept_pins, origins, source_pins
+from rootstream.verbs import kept_pins, origins
 from rootstream.verbs.selection import choose, native, of_buildroot
 
 
@@ -101,7 +101,7 @@ def update(
     old = lock.read(where.lock)
     if missing_only:
         new = pins(where, targets, engine, report)
-        known = lock.Lock(refs={**new.refs, **source_pins.pins(where, targets, new.refs, report)})
+        known = lock.Lock(refs={**new.refs, **_source_pins(where, targets, new.refs, report)})
         if old is not None and known.refs == old.refs:
             report(events.Notice(level="info", text=f"{lock.FILE_NAME} is up to date"))
         elif known.refs != new.refs:
@@ -110,9 +110,17 @@ def update(
     others = old.refs if old and set(targets) != set(description.names()) else {}
     refs = {**others, **_found(where, description, targets, None, engine, report)}
     before = old.refs if old else {}  # what is gone from mirrors stays pinned
-    new = lock.Lock(refs={**refs, **source_pins.pins(where, targets, {**before, **refs}, report)})
+    new = lock.Lock(refs={**refs, **_source_pins(where, targets, {**before, **refs}, report)})
     _write(where, old, new, report)
     return new
+
+
+def _source_pins(
+    where: project.Project, targets: tuple[str, ...], known: Mapping[str, Any], report: events.Reporter
+) -> dict[str, Any]:
+    from rootstream.verbs import source_pins  # noqa: PLC0415  (apt and downloads: only updates wait for them)
+
+    return source_pins.pins(where, targets, known, report)
 
 
 def _write(where: project.Project, old: lock.Lock | None, new: lock.Lock, report: events.Reporter) -> None:
