@@ -416,7 +416,7 @@ def _asked(graph: Graph) -> Different:
     info.keep(space, graph.question, graph.places.here(answer))
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
     parts = staging.of_packages(graph.trees, gathered.packages, staging.lines(graph.config))
-    proving = elements.proof(draft, graph.trees, parts, elements.named_files(gathered))
+    proving = elements.proof(draft, graph.trees, parts, elements.named_files(gathered), gathered.patched)
     graph.write(draft)
     found: Different = json.loads(graph.result(proving, elements.DIFFERENT))
     write_atomically(space.state / DIFFERENT, json.dumps(found).encode())

@@ -215,6 +215,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, Draft]:
         for_images={},
         toolchain={},
         override={},
+        patched=(),
         requests={},
         parts={},
         overlays={"overlay files": "/buildroot/project/files"},
@@ -255,6 +256,13 @@ def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     files = {f"{TREE}/package/app/patches": trees.tree / "package/app", "/buildroot/project/x": tmp_path}
     _, draft = planned(trees, files={"app": files})
     assert [*draft.from_here["files-app.bst"].files] == ["/buildroot/project/x"]
+
+
+def test_folders_with_patches_are_there_for_all(trees: staging.Trees) -> None:
+    plan, draft = planned(trees, patched=("/buildroot/project/patches",))
+    assert draft.written["files/patch-folders/buildroot/project/patches/.rootstream"] == b""
+    assert "patch-folders.bst" in at_root(plan, "package-lib.bst")
+    assert "patch-folders.bst" not in at_root(planned(trees)[0], "package-lib.bst")
 
 
 def test_one_file_under_two_names_is_staged_once(trees: staging.Trees, tmp_path: Path) -> None:

@@ -97,8 +97,9 @@ class Inputs:
     files and folders of this machine that a package's rules name, by their places in the sandbox. `downloads` are
     those of each package by their path in the folder `downloaded`: the hash, or the file where none is known.
     `kept` says what stays of build folders (additions.py). `for_images` is what only images are made from,
-    `toolchain` an external one, `override` Buildroot's local.mk; `requests` are what packages with a configuration
-    of their own are asked for. `parts` and `overlays` are what the list of the root's files is made from
+    `toolchain` an external one, `override` Buildroot's local.mk, `patched` are folders with patches for several
+    packages, which Buildroot wants to be there; `requests` are what packages with a configuration of their own are
+    asked for. `parts` and `overlays` are what the list of the root's files is made from
     (inventory.py).
     """
 
@@ -113,6 +114,7 @@ class Inputs:
     for_images: Mapping[str, Path]
     toolchain: Mapping[str, Path]
     override: Mapping[str, bytes]
+    patched: tuple[str, ...]
     requests: Mapping[str, Requests]
     parts: Mapping[str, inventory.Package]
     overlays: Mapping[str, str]

@@ -39,6 +39,7 @@ ENVIRONMENT = {
 }
 INVENTORY, APPLIED, SPEC = "inventory.jsonl", "applied.json", "spec.json"
 BESIDE = ("missed.json", INVENTORY, APPLIED)  # the images
+EMPTY = ".rootstream"  # keeps a folder
 NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "missed.json"
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
@@ -134,10 +135,11 @@ def proof(
     trees: staging.Trees,
     staged: Mapping[str, staging.Levels],
     files: Mapping[str, Mapping[str, Path]],
+    patched: Iterable[str],
 ) -> str:
     """Add the element that compares variables with those of the whole tree; the one of `questions` is there.
 
-    `files` are what the rules of each package name.
+    `files` are what the rules of each package name, `patched` folders that are there for all.
     """
     folder = "files/buildroot-proof"
     told: dict[str, dict[str, object]] = {}
@@ -149,7 +151,10 @@ def proof(
             draft.written |= {f"{folder}/instead/{path}": content for path, content in parts.instead.items()}
             told[name][level] = {
                 "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
-                "instead": {f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
+                "instead": {
+                    **{f"{place}/{EMPTY}": "/dev/null" for place in _below_root(patched)},
+                    **{f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
+                },
                 "config": f"{SOURCE}/{name}.{level}",
             }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
@@ -184,6 +189,17 @@ def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
     return [draft.add(element)] if files else []
 
 
+def _patched(draft: Draft, folders: Iterable[str]) -> list[str]:
+    """Add an element with folders that have to be there, although a package has no patches in them."""
+    places = [f"{place}/{EMPTY}" for place in folders]
+    draft.written |= {f"files/patch-folders{place}": b"" for place in places}
+    text, source = "Folders with patches", local("files/patch-folders")
+    element = Element(
+        name="patch-folders.bst", kind="import", description=text, sources=(source,), public=MAY_OVERLAP
+    )
+    return [draft.add(element)] if places else []
+
+
 def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[str]:
     """Return the element with those lines of Buildroot's local.mk that are about some packages."""
     prefixes = {inputs.packages[name].prefix for name in names}
@@ -213,6 +229,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
     draft.link(EXTERNAL_RULES, "external-rules", of_external)
     toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
     _override(draft, inputs.override)
+    patched = _patched(draft, inputs.patched)
     order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
     staged = staging.of_packages(trees, inputs.packages, lines)
     named: dict[str, str] = {}
@@ -225,7 +242,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
         if own:
             named[name] = draft.link(f"files-{name}.bst", f"files-{name}", own)
             parts.append(named[name])
-        parts += _override_for(draft, inputs, (name, *order[name]))
+        parts += [*_override_for(draft, inputs, (name, *order[name])), *patched]
         parts += [programs.BUILDROOT, programs.MISSED]
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
         _package(draft, package, parts, order[name], inputs)
