@@ -2,6 +2,8 @@
 "use strict";
 
 R.MOST_FOUND = 30;
+R.MOST_IN_COLUMN = 36;
+const MARGIN = 20;
 
 R.sections.graph = (data) => {
   const kinds = [["elements", "Elements of the build"], ["packages", "Packages of Debian"]].filter(([name]) => data[name]);
@@ -14,6 +16,38 @@ R.sections.graph = (data) => {
   return [choice, place];
 };
 
+// Where nodes are, from 0 to 1: to the right of all that they need, near to it in height. Forces would need seconds
+// for some hundred nodes, and minutes for thousands.
+R.columns = (needs, needed) => {
+  const left = needs.map((each) => each.length);
+  const depth = needs.map(() => -1);
+  const todo = [...needs.keys()].sort((one, other) => left[one] - left[other]);
+  const ready = todo.filter((at) => left[at] === 0);
+  let next = 0; // of those that are in a circle, the first with the fewest needs begins
+  while (ready.length || next < todo.length) {
+    const at = ready.length ? ready.pop() : todo[next++];
+    if (depth[at] >= 0) continue;
+    depth[at] = needs[at].reduce((most, other) => Math.max(most, depth[other] + 1), 0);
+    for (const other of needed[at]) if ((left[other] -= 1) === 0) ready.push(other);
+  }
+  const height = needs.map(() => 0.5);
+  const columns = [];
+  for (let here = 0; here <= Math.max(...depth, 0); here += 1) {
+    const mean = (at) => (needs[at].length ? needs[at].reduce((sum, other) => sum + height[other], 0) / needs[at].length : 0.5);
+    const layer = [...depth.keys()].filter((at) => depth[at] === here).map((at) => [mean(at), at]).sort((one, other) => one[0] - other[0] || one[1] - other[1]);
+    const wide = Math.ceil(layer.length / R.MOST_IN_COLUMN);
+    const split = Array.from({ length: wide }, () => []);
+    layer.forEach(([, at], place) => split[place % wide].push(at));
+    for (const column of split) {
+      column.forEach((at, place) => { height[at] = (place + 0.5) / column.length; });
+      columns.push(column);
+    }
+  }
+  const places = [];
+  columns.forEach((column, x) => column.forEach((at) => { places[at] = [(x + 0.5) / columns.length, height[at]]; }));
+  return places;
+};
+
 R.graph = ({ nodes, edges }, kind) => {
   const needs = nodes.map(() => []);
   const needed = nodes.map(() => []);
@@ -21,6 +55,7 @@ R.graph = ({ nodes, edges }, kind) => {
     needs[from].push(to);
     needed[to].push(from);
   }
+  const places = R.columns(needs, needed);
   const found = R.h("ul", { class: "found" });
   const about = R.h("div", { class: "about", role: "status" });
   const state = { picked: null, words: "" };
@@ -77,18 +112,20 @@ R.graph = ({ nodes, edges }, kind) => {
         : R.tip(`${nodes[edges[event.dataIndex][0]][0]} needs ${nodes[edges[event.dataIndex][1]][0]}`)) },
       series: [{
         type: "graph",
-        layout: "force",
-        force: { repulsion: Math.max(12, 6000 / nodes.length), edgeLength: nodes.length > 100 ? [8, 50] : [30, 110], gravity: 0.18, layoutAnimation: false },
+        layout: "none",
+        left: MARGIN, top: MARGIN, bottom: MARGIN, right: R.narrow() ? 60 : 140,
         roam: "move",
         data: nodes.map((each, at) => ({
           id: String(at), name: each[0],
-          symbolSize: 6 + 2.2 * Math.sqrt(needed[at].length),
+          // with the size of the place, one unit is one pixel: circles stay round
+          x: places[at][0] * (chart.place.clientWidth - MARGIN - (R.narrow() ? 60 : 140)), y: places[at][1] * (chart.place.clientHeight - 2 * MARGIN),
+          symbolSize: 6 + 1.6 * Math.sqrt(needed[at].length),
           itemStyle: { color: color(each) },
           label: { show: nodes.length <= 60 || needed[at].length > nodes.length / 8 },
         })),
         links: edges.map(([from, to]) => ({ source: String(from), target: String(to) })),
         label: { position: "right", color: R.color("text"), fontSize: 11, formatter: (event) => R.short(event.name, 30) },
-        lineStyle: { color: R.color("track"), opacity: 0.45, width: 1 },
+        lineStyle: { color: R.color("track"), opacity: 0.45, width: 1, curveness: 0.08 },
         edgeSymbol: ["none", "arrow"], edgeSymbolSize: 5,
         emphasis: { focus: "adjacency", label: { show: true, fontWeight: "bold" }, itemStyle: { borderColor: R.color("text"), borderWidth: 2 }, lineStyle: { opacity: 1, width: 1.5 } },
       }],
@@ -98,7 +135,7 @@ R.graph = ({ nodes, edges }, kind) => {
   const id = R.id();
   R.fill(about, R.h("p", { class: "note" }, "Search for a name, or select a node, to see what it needs and what needs it."));
   return [
-    R.h("p", {}, `${R.count(nodes.length, "node")}, ${R.count(edges.length, "dependency", "dependencies")}.${kind === "packages" ? " Dependencies on virtual packages are not drawn." : ""}`),
+    R.h("p", {}, `${R.count(nodes.length, "node")}, ${R.count(edges.length, "dependency", "dependencies")}. Arrows lead to what is needed; what needs nothing is on the left.${kind === "packages" ? " Dependencies on virtual packages are not drawn." : ""}`),
     R.legend(kind === "elements" ? [["build", "built"], ["pull", "pulled"], ["cached", "cached"]] : [["c1", "package"], ["c2", "essential"]]),
     R.h("div", { class: "tools" }, R.h("label", { for: id }, "Search"),
       R.h("input", { id, type: "search", spellcheck: "false", autocomplete: "off", oninput: (event) => search(event.target.value) }),
