@@ -155,3 +155,27 @@ def test_the_library_is_what_npm_has() -> None:
     assert done.returncode in (0, 3), done.stdout + done.stderr
     if done.returncode == 3:
         pytest.skip(f"npm cannot fetch it here: {done.stdout.strip()}")
+
+
+@pytest.mark.parametrize(
+    ("needs", "columns"),
+    [
+        ([[], [0], [1], [0, 2]], [0, 1, 2, 3]),
+        ([[1], [0], [0]], [0, 1, 1]),  # a circle, and what needs it
+        ([[0]], [0]),
+        ([[]], [0]),
+    ],
+)
+def test_what_is_needed_is_on_the_left(tab: Tab, needs: list[list[int]], columns: list[int]) -> None:
+    needed = [[at for at, each in enumerate(needs) if one in each] for one in range(len(needs))]
+    places = tab.js(f"R.columns({needs}, {needed})")
+    order = sorted({x for x, _ in places})
+    found = [order.index(x) for x, _ in places]
+    assert all(0 < x < 1 and 0 < y < 1 for x, y in places)
+    assert found == columns
+
+
+def test_a_column_with_many_nodes_is_split(tab: Tab) -> None:
+    places = tab.js("R.columns(Array.from({length: 100}, () => []), Array.from({length: 100}, () => []))")
+    assert len({x for x, _ in places}) == 3
+    assert len({tuple(each) for each in places}) == 100

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from rootstream.boot import verify
+from rootstream.boot.checks.runner import Result
 from rootstream.description.budgets import Budgets
 from rootstream.errors import UserError
 from rootstream.project.project import find
@@ -198,6 +200,29 @@ def test_boots(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         boots.data(place)
     assert caught.value.reason == "bad-boots"
+
+
+def test_boots_are_those_that_verify_writes(tmp_path: Path) -> None:
+    place = export(tmp_path / "box", DEBIAN)
+    boot = verify.Boot(
+        kind="disk",
+        accelerator="tcg",
+        started="2026-12-01T00:00:00+00:00",
+        elapsed=5.0,
+        times=verify.Times(kernel=1.0, init=2.0, init_kernel=1.5, login=None, up=4.0),
+        results=(Result(name="login", passed=False, elapsed=1.0, detail="no prompt"),),
+        log=tmp_path / "console.log",
+        console="",
+        paste="qemu",
+    )
+    told = verify.Verdict(system="box", arch="x86_64", boots=(boot,), junit=tmp_path / "j", summary=tmp_path / "s")
+    (place / "verify").mkdir()
+    (place / "verify/boot.json").write_text(json.dumps(verify.summary(told)))
+    found = boots.data(place)
+    assert found is not None
+    (one,) = found["boots"]
+    assert (one["passed"], one["times"]) == (False, {"kernel": 1.0, "init": 2.0, "login": None, "up": 4.0})
+    assert one["checks"] == ({"name": "login", "passed": False, "elapsed": 1.0, "detail": "no prompt"},)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"format": 1, "elapsed": -1}', "[" * 100_000])
