@@ -127,6 +127,11 @@ def test_nothing_is_left_of_what_was_interrupted(project: Path, places: dict[str
     assert left_in(places) == []
 
 
+def test_what_is_no_file_is_not_copied(project: Path, places: dict[str, str], run: Command) -> None:
+    os.mkfifo(project / "pipe")
+    run("prove", "two.bst", cwd=project, env=places, check=True)
+
+
 def test_a_folder_to_keep_that_is_there(project: Path, places: dict[str, str], run: Command) -> None:
     done = run("prove", "one.bst", "--keep", str(project), cwd=project, env=places)
     assert done.returncode == 2

@@ -73,6 +73,9 @@ def test_own_packages_are_there_if_asked_for(small: Path, run: Command, tmp_path
     run("sources", "small", "--own", str(tmp_path / "sources"), cwd=small, check=True)
     assert (tmp_path / "sources" / "own" / "agent.tar").stat().st_size > 0
     assert "- agent (version unknown), in `own/agent.tar`" in (tmp_path / "sources" / "README.md").read_text()
+    refused = run("sources", "/proc/nowhere/sources", cwd=small)
+    assert refused.returncode == 2
+    assert "/proc/nowhere/sources: cannot be written: " in refused.stderr
     refused = run("sources", str(tmp_path / "sources"), cwd=small)
     assert refused.returncode == 2
     assert "already exists" in refused.stderr

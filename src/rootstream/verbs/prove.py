@@ -168,8 +168,16 @@ def prove(
         if not proof.same:
             proof = replace(proof, details=_details(proof, place, again, there.folder, tell))
         if keep is not None:
-            shutil.copytree(again, keep)
+            _keep(again, keep)
     return proof
+
+
+def _keep(folder: Path, keep: Path) -> None:
+    try:
+        shutil.copytree(folder, keep)
+    except OSError as error:  # also shutil.Error
+        message = f"cannot be written: {error.strerror or error}"
+        raise UserError("cannot-write", message[:500], where=Where(path=keep)) from error
 
 
 def _day(seconds: float) -> str:
@@ -280,6 +288,12 @@ def _details(proof: Proof, first: Path, second: Path, scratch: Path, tell: Repor
             copy.parent.mkdir(parents=True)
             shutil.copyfile(path, copy)
             copies.append(str(copy))
-        done = process.run(("diffoscope", *_DIFFOSCOPE, *copies), env=os.environ, timeout=PATIENCE, check=False)
+        try:
+            done = process.run(
+                ("diffoscope", *_DIFFOSCOPE, *copies), env=os.environ, timeout=PATIENCE, check=False
+            )
+        except UserError as error:  # it takes too long; what differs is known without it
+            found[name] = error.message
+            continue
         found[name] = done.stdout if done.status in (0, 1) else process.tail(done.stderr)
     return found

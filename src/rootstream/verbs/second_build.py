@@ -12,6 +12,7 @@ import os
 import re
 import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -108,19 +109,42 @@ def place() -> Iterator[Place]:
 
 
 def copy(project: Project, target: Place) -> None:
-    """Copy a project without its results, with other times of files; links stay links."""
+    """Copy a project without its results, with other times of files; links stay links.
+
+    Pipes, sockets and devices are left out: no build reads them. Raises `UserError` cannot-copy.
+    """
 
     def ignored(folder: str, names: list[str]) -> set[str]:
         top = Path(folder) == project.folder
-        return {name for name in names if name in VCS or (top and name in LEFT_OUT)}
+        return {
+            name
+            for name in names
+            if name in VCS or (top and name in LEFT_OUT) or _is_special(Path(folder, name).lstat().st_mode)
+        }
 
     def take(source: str, destination: str) -> None:
         shutil.copyfile(source, destination)
         shutil.copymode(source, destination)
 
-    shutil.copytree(
-        project.folder, target.project, symlinks=True, ignore=ignored, copy_function=take, dirs_exist_ok=True
-    )
+    try:
+        shutil.copytree(
+            project.folder, target.project, symlinks=True, ignore=ignored, copy_function=take, dirs_exist_ok=True
+        )
+    except (OSError, shutil.Error) as error:
+        where = Where(path=project.folder)
+        raise UserError("cannot-copy", f"the project cannot be copied: {_first(error)}", where=where) from error
+
+
+def _is_special(mode: int) -> bool:
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+
+
+def _first(error: OSError) -> str:
+    """Return the first of the mistakes that copying a folder collects."""
+    if isinstance(error, shutil.Error) and error.args and error.args[0]:
+        source, _, why = error.args[0][0]
+        return f"{source}: {why}"
+    return error.strerror or str(error)
 
 
 def copy_sources(there: Place, engine: Engine, kinds: Mapping[str, tuple[str, ...]] | None) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from rootstream.description.model import Described
 from rootstream.description.roots import FromBuildroot, FromElements
 from rootstream.engine import Engine
 from rootstream.errors import UserError, Where
@@ -69,6 +70,24 @@ def sources(
         raise UserError("destination-exists", "already exists", where=Where(path=folder), hint=hint)
     target = report.target(where, wanted)
     described = next(each for each in where.read().systems if each.target == target)
+    try:
+        return _written(where, described, folder, engine, tell, own=own, tools=tools)
+    except OSError as error:
+        message = f"cannot be written: {error.strerror or error}"
+        raise UserError("cannot-write", message[:500], where=Where(path=folder)) from error
+
+
+def _written(
+    where: Project,
+    described: Described,
+    folder: Path,
+    engine: Engine,
+    tell: Reporter,
+    *,
+    own: bool,
+    tools: bool,
+) -> Collected:
+    target = described.target
     above = folder.absolute().parent
     above.mkdir(parents=True, exist_ok=True)
     slugs = (described.slug,) if isinstance(described.system.root, FromBuildroot) else ()
