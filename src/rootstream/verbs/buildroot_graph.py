@@ -103,7 +103,8 @@ class Graph:
         """Return what stands for all that decides what Buildroot and we say of its packages, the base included."""
         asked = stale.question(self.ready.workspace, self.ready.identity)
         _, files = programs.of_buildroot(programs.PROOF)
-        ours = {path: hashlib.sha256(content).hexdigest() for path, content in files.items()}
+        files |= staging.rules_of_ours()  # another Rootstream may stage less for a package
+        ours = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
         return hashlib.sha256(json.dumps([asked, self.base.refs, ours]).encode()).hexdigest()
 
     def shown(self, line: str) -> str:

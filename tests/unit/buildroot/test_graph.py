@@ -403,3 +403,9 @@ def test_what_the_rules_of_lower_packages_name_is_there(trees: staging.Trees, tm
     for name in ("lib", "app", "own"):
         assert "files-lib.bst" in {each.element for each in plan.elements[f"package-{name}.bst"].builds_with}
     assert "files-lib.bst" not in {each.element for each in plan.elements["package-other.bst"].builds_with}
+
+
+def test_what_is_staged_is_found_out_again_by_another_rootstream() -> None:
+    ours = staging.rules_of_ours()
+    assert {"staging.py", "elements.py", "inputs.py"} <= ours.keys()
+    assert ours["staging.py"] == Path(staging.__file__).read_bytes()

@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib import resources
 from pathlib import Path
 
 from rootstream.buildroot.info import BuildrootPackage
@@ -172,6 +173,13 @@ class Trees:
     def paths(self, staged: Staged) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Return all that is there with something staged: paths below the tree, and in the external ones."""
         return (*self.rules(), *staged.folders), (*self.of_external(), *staged.outer)
+
+
+@cache
+def rules_of_ours() -> dict[str, bytes]:
+    """Return the modules that decide what a package is built from, by their names."""
+    found = resources.files("rootstream.buildroot.graph").iterdir()
+    return {each.name: each.read_bytes() for each in found if each.name.endswith(".py")}
 
 
 def _is_rule(folder: str) -> bool:
