@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -164,6 +165,9 @@ def serve(
     )
     if as_unit:
         echo(verb.unit(wanted), nl=False, exact=True)
+        if closed := verb.barrier(Path(sys.executable)):
+            text = f"warning: only its owner can enter {closed}, where this Python is: the service cannot run it"
+            echo(f"{text}\n  Install Rootstream where its user can read it, such as below /opt.", err=True)
         return
     with reporter(style or "plain") as report:
         Server(wanted, os.environ, report).run()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from rootstream.engine import cache_proxy
@@ -14,6 +17,7 @@ from rootstream.project.lock import write_atomically
 
 # What builds needs /dev/fuse, and fusermount3, which is set-user-ID, to mount their inputs.
 _UNPRIVILEGED = ("CapabilityBoundingSet=CAP_NET_BIND_SERVICE", "NoNewPrivileges=yes", "PrivateDevices=yes")
+_MOST_LINKS = 40
 QUOTA = re.compile(r"[1-9][0-9]{0,17}[KMGT]?")
 
 
@@ -91,6 +95,22 @@ def _write(path: Path, clients: list[cache_proxy.Client]) -> None:
     except OSError as error:
         raise UserError("cannot-write", f"{error.strerror}", where=Where(path=path.parent)) from error
     write_atomically(path, ("\n".join(lines) + "\n").encode(), mode=0o600)
+
+
+def barrier(program: Path) -> Path | None:
+    """Return the first folder on the way to a program, links followed, that other users may not enter."""
+    steps = [program, *_links(program), Path(os.path.realpath(program))]
+    folders = {folder for step in steps for folder in step.parents}
+    return next((each for each in sorted(folders) if not each.stat().st_mode & stat.S_IXOTH), None)
+
+
+def _links(program: Path) -> Iterator[Path]:
+    """Yield what a path leads to, link by link."""
+    for _ in range(_MOST_LINKS):
+        if not program.is_symlink():
+            return
+        program = Path(os.path.normpath(program.parent / program.readlink()))
+        yield program
 
 
 def unit(wanted: ServeOptions) -> str:

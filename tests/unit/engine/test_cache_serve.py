@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -104,3 +105,20 @@ def test_the_unit_escapes_what_systemd_would_read(tmp_path: Path) -> None:
     text = cache_serve.unit(wanted)
     assert f'cache serve "{tmp_path}/a b%%c" --bind' in text
     assert "LoadCredential" not in text
+
+
+def test_a_program_that_the_service_cannot_reach() -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        base = Path(name)
+        base.chmod(0o755)
+        for folder in ("home/python", "opt"):
+            (base / folder).mkdir(parents=True)
+        (base / "home" / "python" / "python3").write_text("")
+        (base / "opt" / "python3").symlink_to("../home/python/python3")
+        (base / "opt" / "python").symlink_to("python3")
+        assert cache_serve.barrier(base / "opt" / "python") is None
+        (base / "home").chmod(0o700)
+        assert cache_serve.barrier(base / "opt" / "python") == base / "home"
+        (base / "opt" / "python3").unlink()
+        (base / "opt" / "python3").symlink_to("python")  # a circle
+        assert cache_serve.barrier(base / "opt" / "python") is None
