@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from rootstream.buildroot.config import check, file_edits, requested, saving
 from rootstream.buildroot.config.configuration import Composed, joined
@@ -56,7 +57,10 @@ def test_a_file_of_a_variant_is_added_to_the_list() -> None:
     assert added(INDENTED, text)[-2:] == ["fragments:", "- configs/x.config"]
 
 
-def test_a_variant_is_made_beside_the_others() -> None:
+def test_a_variant_is_made_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    # BuildStream's own YAML writes None so, for all round trips of the process that imports it
+    others = {**RoundTripRepresenter.yaml_representers, type(None): lambda it, _: it.represent_str("None")}
+    monkeypatch.setattr(RoundTripRepresenter, "yaml_representers", others)
     text = saving.with_variant(INDENTED, "box", "small")
     assert added(INDENTED, text) == ["small:"]
     place = saving.Place(path="c", whole=False, words=("fragments",))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from rootstream.buildroot.config import requested
 from rootstream.buildroot.workspace import Workspace
@@ -163,8 +164,16 @@ def with_variant(text: str, system: str, variant: str) -> str:
     return out.getvalue()
 
 
+class _Representer(RoundTripRepresenter):
+    """Writes nothing for None, whatever other users of the library in this process have set for all writers."""
+
+
+_Representer.add_representer(type(None), RoundTripRepresenter.represent_none)
+
+
 def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
     yaml = YAML()
+    yaml.Representer = _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
