@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from rootstream.buildroot.config import check, file_edits, requested, saving
@@ -32,6 +33,8 @@ systems:
 """
 FLUSH = INDENTED.replace("      - ", "    - ")
 WIDE = "\n".join(" " * (len(line) - len(line.lstrip())) + line for line in INDENTED.splitlines()) + "\n"
+
+NULL = "tag:yaml.org,2002:null"
 
 
 def space(variant: str | None = None) -> Any:  # noqa: ANN401  (what stands for a workspace)
@@ -58,7 +61,9 @@ def test_a_file_of_a_variant_is_added_to_the_list() -> None:
 
 
 def test_a_variant_is_made_beside_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    # BuildStream's own YAML writes None so, for all round trips of the process that imports it
+    # BuildStream's own YAML reads and writes None so, for all round trips of the process that imports it
+    table = {**RoundTripConstructor.yaml_constructors, NULL: RoundTripConstructor.construct_yaml_str}
+    monkeypatch.setattr(RoundTripConstructor, "yaml_constructors", table)
     others = {**RoundTripRepresenter.yaml_representers, type(None): lambda it, _: it.represent_str("None")}
     monkeypatch.setattr(RoundTripRepresenter, "yaml_representers", others)
     text = saving.with_variant(INDENTED, "box", "small")

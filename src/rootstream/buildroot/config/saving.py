@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.constructor import RoundTripConstructor
 from ruamel.yaml.representer import RoundTripRepresenter
 
 from rootstream.buildroot.config import requested
@@ -164,16 +165,21 @@ def with_variant(text: str, system: str, variant: str) -> str:
     return out.getvalue()
 
 
+class _Constructor(RoundTripConstructor):
+    """Reads what is empty as None, whatever other users of the library have set for all readers of the process."""
+
+
 class _Representer(RoundTripRepresenter):
-    """Writes nothing for None, whatever other users of the library in this process have set for all writers."""
+    """Writes nothing for None, in the same way."""
 
 
+_Constructor.add_constructor("tag:yaml.org,2002:null", RoundTripConstructor.construct_yaml_null)
 _Representer.add_representer(type(None), RoundTripRepresenter.represent_none)
 
 
 def _yaml(mapping: int, sequence: int, offset: int) -> YAML:
     yaml = YAML()
-    yaml.Representer = _Representer
+    yaml.Constructor, yaml.Representer = _Constructor, _Representer
     yaml.preserve_quotes = True
     yaml.width = 4096
     yaml.indent(mapping=mapping, sequence=sequence, offset=offset)
