@@ -114,7 +114,7 @@ def look(
     again = {each.name for each in decision.packages if each.action != "remove"}
     built = frozenset() if decision.clean else info.installed(space) - again
     waiting = [each for each in info.packages(space) if each not in built]
-    new = "new: nothing is built yet;  " if decision.first else ""
+    new = "new: nothing is built yet; " if decision.first else ""
     text = f"{name}: {new}{len(waiting)} packages would be built: {keys.some(waiting)}" if waiting else ""
     report(
         events.Notice(level="info", text=text or f"{name}: make would run, and its images would be exported again")

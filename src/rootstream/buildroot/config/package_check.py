@@ -83,7 +83,7 @@ def check(space: Workspace, fresh: Collection[str] = ()) -> Iterator[Problem]:
             yield Problem(
                 severity="note",
                 kind="not-checked",
-                message=f"the configuration of {package} will be checked when it is built:  "
+                message=f"the configuration of {package} will be checked when it is built: "
                 + ("it is not configured yet" if place is None else "it has changed since"),
             )
             continue
