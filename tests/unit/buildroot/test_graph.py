@@ -161,6 +161,14 @@ def test_the_release_is_there_for_whom_it_concerns(trees: staging.Trees) -> None
     assert "Makefile" in staging.of_packages(trees, inner, {})["inner"].fewest.folders
 
 
+def test_a_provider_has_the_symbol_that_chooses_it(trees: staging.Trees) -> None:
+    write(trees.tree / "package" / "app" / "app.mk", "APP_PROVIDES = udev\nHOST_APP_PROVIDES += host-udev\n")
+    chosen = 'BR2_PACKAGE_PROVIDES_UDEV="app"\nBR2_PACKAGE_PROVIDES_HOST_UDEV="host-app"\n'
+    config = staged(trees, "app", CONFIG + chosen).config
+    assert chosen in config
+    assert "UDEV" not in staged(trees, "lib", CONFIG + chosen).config
+
+
 def test_files_of_kconfig_are_no_rules(trees: staging.Trees) -> None:
     _, draft = planned(trees)
     linked = {path.partition("/buildroot/")[2] for path in draft.all_linked()}

@@ -63,6 +63,7 @@ _OF_IMAGES = re.compile(
 )
 _VARIABLE = re.compile(r"\b[A-Z][A-Z0-9]*_[A-Z0-9_]+")
 _ASSIGNMENT = re.compile(r"([A-Z0-9_]+)\s*[:?+]?=(?!.*\\$)")
+_PROVIDES = re.compile(r"^\s*\w+_PROVIDES\s*[+:?]?=(.*)$", re.MULTILINE)
 _LINE = re.compile(r"(?:# )?(BR2_\w+)(?:=| is not set$)")
 _ALWAYS = re.compile(r"BR2_(HAVE_DOT_CONFIG|EXTERNAL_\w+)$")
 # Names that Buildroot's rules make of a package's: package/pkg-generic.mk, linux/linux.mk, boot/common.mk.
@@ -260,6 +261,8 @@ def _of_packages(
     named = {name for path in tree for name in symbols(trees.tree / path)}
     named |= {name for path in external for name in symbols(trees.in_external(path))}
     named |= {name for each in packages for name in _made(each.name, config)}
+    provided = {name for each in packages if each.folder for name in _provided(_place(trees, each))}
+    named |= {name for each in provided for name in _made(each, config)}
     kept = (
         line
         for name, line in config.items()
@@ -298,6 +301,13 @@ def _made(name: str, config: Mapping[str, str]) -> Iterator[str]:
     yield from (f"BR2_{pattern.format(own)}" for pattern in _MADE)
     beginnings = tuple(f"BR2_{pattern.format(own)}" for pattern in _MADE_WITH_MORE)
     yield from (symbol for symbol in config if symbol.startswith(beginnings))
+
+
+@cache
+def _provided(folder: Path) -> frozenset[str]:
+    """Return the virtual packages that the rules in a folder provide: Buildroot compares who is chosen for them."""
+    texts = (path.read_text("utf-8", "replace") for path in folder.glob("*.mk"))
+    return frozenset(name for text in texts for words in _PROVIDES.findall(text) for name in words.split())
 
 
 @cache
