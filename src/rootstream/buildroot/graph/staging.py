@@ -305,7 +305,7 @@ def _made(name: str, config: Mapping[str, str]) -> Iterator[str]:
 
 @cache
 def _provided(folder: Path) -> frozenset[str]:
-    """Return the virtual packages that the rules in a folder provide: Buildroot compares who is chosen for them."""
+    """Return the virtual packages that rules in a folder provide: Buildroot compares who is chosen for them."""
     texts = (path.read_text("utf-8", "replace") for path in folder.glob("*.mk"))
     return frozenset(name for text in texts for words in _PROVIDES.findall(text) for name in words.split())
 
