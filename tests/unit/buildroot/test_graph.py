@@ -273,6 +273,19 @@ def test_folders_with_patches_are_there_for_all(trees: staging.Trees) -> None:
     assert "patch-folders.bst" not in at_root(planned(trees)[0], "package-lib.bst")
 
 
+def test_a_folder_without_files_is_there(tmp_path: Path) -> None:
+    (tmp_path / "patches" / "inner").mkdir(parents=True)
+    draft = Draft()
+    draft.link("asked.bst", "asked", {"/buildroot/project/patches": tmp_path / "patches"})
+    assert [each.words["path"] for each in draft.elements["asked.bst"].sources] == ["files/asked"]
+    assert draft.written == {"files/asked/buildroot/project/patches/.rootstream": b""}
+    write(tmp_path / "patches" / "one.patch", "one\n")
+    again = Draft()
+    again.link("asked.bst", "asked", {"/buildroot/project/patches": tmp_path / "patches"})
+    assert [each.words["path"] for each in again.elements["asked.bst"].sources] == ["linked/asked"]
+    assert again.written == {}
+
+
 def test_one_file_under_two_names_is_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     write(tmp_path / "project" / "one.patch", "one\n")
     here = tmp_path / "project"

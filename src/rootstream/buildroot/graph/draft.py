@@ -18,6 +18,7 @@ from rootstream.sandbox.buildroot import inventory
 # What packages need beyond their parts of tree and configuration, and the variables for which (variables.py).
 Different = Mapping[str, Mapping[str, list[str]]]
 LINKED = "linked"
+EMPTY = ".rootstream"  # keeps a folder
 MAY_OVERLAP = {"bst": {"overlap-whitelist": ["**"]}}  # which packages may is found out by additions.py
 _KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 
@@ -60,14 +61,20 @@ class Draft:
     def link(self, name: str, path: str, files: Mapping[str, Path], *, rules: bool = False) -> str:
         """Add an element that has files and folders of this machine, by where they are in the sandbox.
 
-        `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. Returns
-        the element's name.
+        `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. A folder
+        without files is there, too. Returns the element's name.
         """
         places = {os.path.normpath(place): source for place, source in files.items()}
         self.from_here[name] = Linked(folder=path, files=places, rules=rules)
+        sources = [local(f"{LINKED}/{path}")] if any(self.from_here[name].all()) else []
+        empty = [place for place, each in places.items() if each.is_dir() and not any(linking.files_of(each))]
+        if empty:
+            self.written |= {f"files/{path}{place}/{EMPTY}": b"" for place in empty}
+            sources.append(local(f"files/{path}"))
         text = "Files of this machine"
-        source = local(f"{LINKED}/{path}")
-        return self.add(Element(name=name, kind="import", description=text, sources=(source,), public=MAY_OVERLAP))
+        return self.add(
+            Element(name=name, kind="import", description=text, sources=tuple(sources), public=MAY_OVERLAP)
+        )
 
     def all_linked(self) -> dict[str, Path]:
         """Return all files to link to, by where they are in the project."""

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from rootstream.buildroot import info
 from rootstream.buildroot.graph import places, staging
-from rootstream.buildroot.graph.draft import LINKED, MAY_OVERLAP, Draft, Inputs
+from rootstream.buildroot.graph.draft import EMPTY, LINKED, MAY_OVERLAP, Draft, Inputs
 from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.plan import base, programs
@@ -39,7 +39,6 @@ ENVIRONMENT = {
 }
 INVENTORY, APPLIED, SPEC = "inventory.jsonl", "applied.json", "spec.json"
 BESIDE = ("missed.json", INVENTORY, APPLIED)  # the images
-EMPTY = ".rootstream"  # keeps a folder
 NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "missed.json"
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
