@@ -302,7 +302,9 @@ def test_a_download_is_fetched_only_to_be_built(project: Path, run: Command, tmp
     external = project / "external" / "Config.in"
     place = "$BR2_EXTERNAL_TESTS_PATH/package/fetched/Config.in"
     test_rebuild.append(external, f'source "{place}"\n')
-    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_FETCHED=y\n")
+    defconfig = project / "box_defconfig"
+    without = defconfig.read_text()
+    test_rebuild.append(defconfig, "BR2_PACKAGE_FETCHED=y\n")
     assert "fetched" in built(project, run)
     assert word in (project / "out" / "box" / "fetched").read_text()
     clone, nowhere = tmp_path / "clone", {"BR2_DL_DIR": str(tmp_path / "empty")}
@@ -320,6 +322,7 @@ def test_a_download_is_fetched_only_to_be_built(project: Path, run: Command, tmp
     assert "fetched" in built(project, run)
     told = run("show", "--why", "fetched", cwd=project).stdout
     assert told.startswith("box: nothing of it has changed")
+    defconfig.write_text(without)
     shutil.rmtree(folder)
     external.write_text(external.read_text().replace(f'source "{place}"\n', ""))
 
