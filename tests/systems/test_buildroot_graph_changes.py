@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tarfile
 import uuid
@@ -193,7 +194,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
         {"fetched"},
     ),
     "a package needs another one": (lambda box: needs(box, "library", "other"), {"user"}),
-    "a package needs one less": (lambda box: needs(box, "other"), {"user"}),
+    "a package needs one less": (lambda box: needs(box, "library"), {"user"}),
     "a symbol that has a default": (
         lambda box: append(box.package("other") / "Config.in", '\tdefault "a default"\n'),
         {"other"},
@@ -320,10 +321,10 @@ def test_each_change_builds_what_it_concerns_and_gives_what_a_build_from_clean_g
             continue
         if built != expected:
             wrong[name] = {"built": sorted(built), "expected": sorted(expected)}
-        # what is compiled: by the host's compiler there, by the base's here
-        same = {path for path in ours.keys() & theirs.keys() if path.endswith("/hello")}
+        # what is compiled, by the host's compiler there, by the base's here; an archive with times in it
+        same = {path for path in ours.keys() & theirs.keys() if path.endswith(("/hello", "rootfs.cpio"))}
         paths = (ours.keys() | theirs.keys()) - same
         differing = sorted(path for path in paths if ours.get(path) != theirs.get(path))
         if differing:
             wrong[f"{name}: images"] = differing
-    assert wrong == {}
+    assert not wrong, json.dumps(wrong, indent=1)
