@@ -293,6 +293,7 @@ def states(system: System) -> tuple[ElementState, ...]:
     different = _known(graph)
     if different is None:
         return ()
+    overrides.require_known(graph.ready.workspace)
     graph.write_system(different)
     return system.engine.show(graph.folder, (elements.IMAGES,))
 

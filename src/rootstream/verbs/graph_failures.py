@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rootstream.buildroot.graph import elements, reasons
 from rootstream.engine import said
-from rootstream.errors import UserError
+from rootstream.errors import Interrupted, UserError
 from rootstream.events import ElementFinished, Event, Reporter
 from rootstream.sandbox.buildroot.additions import LOOKED_FOR
 
@@ -25,7 +25,12 @@ class Failures:
             self._logs[event.element] = event.log
 
     def looked_for(self, error: UserError) -> dict[str, list[str]]:
-        """Return what was looked for in vain before a build ended with an error, by package as `keep` wants it."""
+        """Return what was looked for in vain before a build ended with an error, by package as `keep` wants it.
+
+        After an interrupt that is nothing: whoever stops a build does not want it to go on.
+        """
+        if isinstance(error, Interrupted):
+            return {}
         logs = dict(self._logs)
         if error.reason == "buildroot-failed" and error.where:
             logs[elements.IMAGES] = error.where.path  # made outside the cache
