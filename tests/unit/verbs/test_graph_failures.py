@@ -9,7 +9,7 @@ from rootstream.errors import Interrupted, UserError, Where
 from rootstream.events import ElementFinished, Event
 from rootstream.verbs.graph_failures import Failures
 
-LOG = "cc: no such file\nrootstream: note looked-for: /buildroot/tree/support/scripts/tool\nrootstream: note other: x\n"
+LOG = "failed\nrootstream: note looked-for: /buildroot/tree/support/scripts/tool\nrootstream: note other: x\n"
 
 
 def failed(tmp_path: Path, element: str = "package-app.bst") -> ElementFinished:
