@@ -6,6 +6,7 @@ say is missing here: no version, license or origin is guessed from something els
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
@@ -204,15 +205,14 @@ def find(folder: Path) -> tuple[dict[str, Any], Path | None]:
 
     Raises `UserError` not-built, bad-manifest, and those of `nofollow`.
     """
+    hint = f"Build it: `rootstream build {folder.name}`."
+    missing = UserError("not-built", "there is no export here", where=Where(path=folder), hint=hint)
+    if not os.path.lexists(folder):  # and maybe no folder for exports
+        raise missing
     try:
         found = manifest.read(folder)
     except FileNotFoundError as error:
-        raise UserError(
-            "not-built",
-            "there is no export here",
-            where=Where(path=folder),
-            hint=f"Build it: `rootstream build {folder.name}`.",
-        ) from error
+        raise missing from error
     listed = folder / contents.INVENTORY
     return dict(found.data), listed if listed.is_symlink() or listed.exists() else None
 

@@ -175,6 +175,8 @@ def test_a_system_that_was_not_built(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         sbom.of_export(tmp_path / "box", "cyclonedx")
     assert caught.value.reason == "not-built"
+    with pytest.raises(UserError, match="there is no export here"):  # nor any folder for exports
+        components.find(tmp_path / "out" / "box")
 
 
 @pytest.mark.parametrize(
