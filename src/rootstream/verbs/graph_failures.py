@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from rootstream.buildroot.graph import elements, reasons
@@ -36,7 +37,18 @@ class Failures:
             logs[elements.IMAGES] = error.where.path  # made outside the cache
         return {
             "" if element == elements.IMAGES else reasons.package_of(element): [
-                each.text for each in said.in_log(log, "note") if each.reason == LOOKED_FOR
+                path
+                for each in said.in_log(log, "note")
+                for path in (_paths(each.text) if each.reason == LOOKED_FOR else ())
             ]
             for element, log in logs.items()
         }
+
+
+def _paths(text: str) -> list[str]:
+    """Return the paths of a line of a log, which a package's programs may have written, too."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return []
+    return [path for path in found if isinstance(path, str)] if isinstance(found, list) else []

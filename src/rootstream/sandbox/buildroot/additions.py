@@ -32,6 +32,8 @@ from rootstream.sandbox.program import CHUNK, Mistake, run_main
 INSTALLED = ("host", "target", "images", "staging")
 RECORDS = "additions"
 LOOKED_FOR = "looked-for"
+_ON_A_LINE = 200
+_OF_MAKE = re.compile(r"/(RCS|SCCS)(/|$)|,v$|/s\.[^/]*$")  # its implicit rules look for sources in old archives
 # What Buildroot, or a later step of its, reads in the build folder of a package that is built.
 STATE = (".stamp_", ".files-list")
 STATE_FILES = (".config", ".applied_patches_list")
@@ -127,7 +129,7 @@ def keep(
 def missed(file: Path) -> list[str]:
     """Return what programs looked for in vain, and is not there now."""
     lines = file.read_text(errors="surrogateescape").splitlines() if file.is_file() else []
-    return sorted(path for path in set(lines) if not os.path.lexists(path))
+    return sorted(path for path in set(lines) if not (_OF_MAKE.search(path) or os.path.lexists(path)))
 
 
 def all_missed(output: Path, looked_for: Path) -> dict[str, list[str]]:
@@ -230,8 +232,9 @@ def compare(output: Path, below: Mapping[str, list[str]]) -> None:
 def main(options: argparse.Namespace) -> None:
     """Do what the command line says."""
     if options.what == "failed":
-        for path in missed(options.file):
-            print(f"rootstream: note {LOOKED_FOR}: {path}")
+        paths = missed(options.file)
+        for first in range(0, len(paths), _ON_A_LINE):  # few lines: people read the log for what is above them
+            print(f"rootstream: note {LOOKED_FOR}: {json.dumps(paths[first : first + _ON_A_LINE])}")
         raise SystemExit(1)
     if options.what == "note":
         put_back(options.output)
