@@ -16,6 +16,8 @@ from rootstream.engine.elements import ElementState, plan_of, required
 from rootstream.events import Plan
 
 _LOG = re.compile(r"[0-9a-f]{64}-build\.(\d{8}-\d{6})\.log")
+_SUCCESS = re.compile(rb"\] SUCCESS .*: Build\s*$")
+_END = 1024  # bytes
 _MUCH = 0.1
 _SHORT = 1.0  # seconds: of an element that was never built here
 
@@ -55,7 +57,7 @@ def planned(
 
 
 def took(logs: Path, element: str) -> float | None:
-    """Return how many seconds the last build of an element took, None if there is no log of one."""
+    """Return how many seconds the last build of an element took that succeeded, None if no log has one."""
     name = element.rpartition(":")[2].removesuffix(".bst").replace("/", "-")
     newest: tuple[float, float] | None = None
     for folder in logs.glob("*/"):
@@ -64,12 +66,21 @@ def took(logs: Path, element: str) -> float | None:
             if match is None:
                 continue
             try:
+                if not _succeeded(path):
+                    continue
                 end = path.stat().st_mtime
                 begin = time.mktime(time.strptime(match[1], "%Y%m%d-%H%M%S"))
             except (OSError, ValueError, OverflowError):
                 continue
             newest = max(newest, (end, begin)) if newest else (end, begin)
     return max(0.0, newest[0] - newest[1]) if newest else None
+
+
+def _succeeded(log: Path) -> bool:
+    """Say whether a log ends well: that of an interrupted build may be short. Raises `OSError`."""
+    with log.open("rb") as file:
+        file.seek(max(0, file.seek(0, 2) - _END))
+        return _SUCCESS.search(file.read()) is not None
 
 
 def forecast(built: Sequence[ElementState], times: Mapping[str, float | None], builders: int) -> Forecast:

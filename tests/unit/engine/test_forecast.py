@@ -27,12 +27,18 @@ ELEMENTS = (
 )
 
 
-def log(logs: Path, name: str, seconds: float, begin: float, action: str = "build") -> None:
+ENDED = "[00:07:12] SUCCESS [8eff] package-linux.bst: Build\n"
+FAILED = "[00:00:23] FAILURE [ccbf] package-busybox.bst: Command failed\n"
+
+
+def log(
+    logs: Path, name: str, seconds: float, begin: float, action: str = "build", text: str = f"{ENDED * 99}"
+) -> None:
     folder = logs / "rootstream" / name
     folder.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(begin))
     path = folder / f"{'a' * 64}-{action}.{stamp}.log"
-    path.touch()
+    path.write_text(text)
     os.utime(path, (begin + seconds, begin + seconds))
 
 
@@ -41,6 +47,8 @@ def logged(logs: Path) -> Path:
         log(logs, name, 9 * seconds, 1_000_000_000)
         log(logs, name, seconds, 1_600_000_000)
         log(logs, name, 9 * seconds, 1_700_000_000, "fetch")
+        log(logs, name, seconds / 9, 1_700_000_001, text=ENDED + FAILED)
+        log(logs, name, seconds / 9, 1_700_000_002, text="[00:00:00] START   Build\n")  # interrupted
     return logs
 
 
