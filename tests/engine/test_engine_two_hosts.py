@@ -61,8 +61,17 @@ class Hosts:
         done = subprocess.run(argv, check=True, capture_output=True, text=True, env={"PATH": PATH})
         return sum(map(int, done.stdout.split()))
 
-    def plug(self, state: str) -> None:
-        ip("-n", self.server, "link", "set", "s0", state)
+    def unplug(self) -> None:
+        ip("-n", self.server, "link", "set", "s0", "down")
+
+    def plug(self) -> None:
+        """Plug the cable in and wait until packets pass: Linux lets a second go by before it uses a link again."""
+        ip("-n", self.server, "link", "set", "s0", "up")
+        reach = ["ip", "netns", "exec", self.client, "bash", "-c", f"exec 3<>/dev/tcp/{SERVER}/11443"]
+        deadline = time.monotonic() + PATIENCE
+        while subprocess.run(reach, check=False, capture_output=True, env={"PATH": PATH}).returncode != 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
     def unplug_after(self, size: int, child: subprocess.Popen[str]) -> None:
         """Unplug the cable when so many bytes more have gone through it."""
@@ -71,7 +80,7 @@ class Hosts:
             assert child.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        self.plug("down")
+        self.unplug()
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +140,7 @@ def test_a_cable_that_is_unplugged(hosts: Hosts) -> None:
     said = done(hosts.build("none", "two.bst"))
     assert f"the cache {SERVER}:11443 is not used" in said
     # there again
-    hosts.plug("up")
+    hosts.plug()
     said = done(hosts.run(hosts.client, "cache", "push", "large.bst", **settings(hosts, "one")))
     assert "pushed" in said
     # in the middle of a pull
@@ -140,7 +149,7 @@ def test_a_cable_that_is_unplugged(hosts: Hosts) -> None:
     said = done(child)
     assert "going on without it" in said
     assert (hosts.base / "out-two" / "large" / "data").stat().st_size == LARGE
-    hosts.plug("up")
+    hosts.plug()
     said = done(hosts.build("three", "large.bst"))
     assert "pulled 1 of 1 element" in said
     for name in ("one", "two", "three"):
