@@ -29,6 +29,12 @@ config:
     echo same > tree/etc/other
     tar --mtime=@0 --sort=name -cf %{install-root}/root.tar -C tree .
 """,
+    "yearly": """\
+kind: manual
+build-depends: [base.bst]
+config:
+  install-commands: ["mkdir -p %{install-root}", "date +%Y > %{install-root}/year"]
+""",
     "image": """\
 kind: manual
 build-depends: [base.bst, one.bst, dated.bst]
@@ -96,6 +102,31 @@ def test_an_element_that_writes_the_date_is_named(project: Path, places: dict[st
     assert text.returncode == 1
     assert "because    dated.bst differs:\n             /root.tar: ./etc/built  content\n" in text.stdout
     assert left_in(places) == []
+
+
+def test_what_records_the_year_only_is_found(project: Path, places: dict[str, str], run: Command) -> None:
+    done = run("prove", "yearly.bst", "--json", "--keep", "kept", cwd=project, env=places)
+    told = json.loads(done.stdout)
+    assert told["varied"]["clock"] == "400 days ahead in 1 of 1 sandboxes, for programs that ask their C library"
+    assert [each["name"] for each in told["images"] if not each["same"]] == ["sbom.cdx.json", "year"]
+    first, second = (int((project / folder / "year").read_text()) for folder in ("out/yearly", "kept"))
+    assert 1 <= second - first <= 2
+    assert done.returncode == 1
+
+
+def test_without_a_compiler_the_clock_is_the_hosts(
+    project: Path, places: dict[str, str], run: Command, tmp_path: Path
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for folder in os.environ["PATH"].split(os.pathsep):
+        for each in Path(folder).iterdir() if Path(folder).is_dir() else ():
+            if each.name not in ("cc", "bwrap") and not (programs / each.name).is_symlink():
+                (programs / each.name).symlink_to(each)
+    (programs / "bwrap").symlink_to("/usr/bin/bwrap")
+    done = run("prove", "yearly.bst", cwd=project, env={**places, "PATH": str(programs)}, check=True)
+    assert "not varied clock: there is no C compiler (`cc`) on this host, which it takes\n" in done.stdout
+    assert "varied     clock" not in done.stdout
 
 
 def test_a_difference_that_no_image_has(project: Path, places: dict[str, str], run: Command) -> None:

@@ -155,14 +155,15 @@ def prove(
         again = replace(project, folder=there.project, elsewhere=None, scratch=None).out(target)
         tell(Step(name="prove", text="comparing"))
         elements = _compared(project, target, names, engine, there)
+        clock, true_clock = how.clock.said()
         proof = Proof(
             target=target,
             images=_images(place, again),
             elements=elements,
             files=_files(place, again),
             built=(_day(first_time), _day(second_time)),
-            varied=how.varied,
-            not_varied=how.not_varied,
+            varied={**how.varied, **clock},
+            not_varied={**how.not_varied, **true_clock},
             details={},
         )
         if not proof.same:

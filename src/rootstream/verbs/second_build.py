@@ -10,7 +10,6 @@ import contextlib
 import json
 import os
 import re
-import shlex
 import shutil
 import stat
 import subprocess
@@ -29,6 +28,7 @@ from rootstream.errors import Interrupted, UserError, Where
 from rootstream.host import process, temporary
 from rootstream.plan.inputs import VCS
 from rootstream.project.project import WORK, Project
+from rootstream.verbs.second_clock import SecondClock, second_clock
 
 LEFT_OUT = ("out", WORK, ".bst", ".bst2")
 OTHER = 1000  # the number of another user, in a user namespace: whom files belong to does not change
@@ -38,6 +38,8 @@ PATIENCE = 60.0  # seconds for the second build to stop what it runs
 COPYING = 3600.0  # seconds
 PROBE = 120.0  # seconds
 MOST_SAID = 1 << 16  # bytes
+# `bwrap` refuses capabilities that mounting takes, so it is started without them.
+_UNCAPPED = ("setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--")
 # Whether a process can build at all: the engine, FUSE and the sandbox.
 _TRYOUT = """
 import os, sys
@@ -92,6 +94,7 @@ class Surroundings:
     umask: int
     varied: Mapping[str, str]
     not_varied: Mapping[str, str]
+    clock: SecondClock
 
 
 @contextlib.contextmanager
@@ -208,21 +211,23 @@ def surroundings(there: Place, engine: Engine) -> Surroundings:
         "times of files": "those of the copy",
     }
     number = OTHER if os.geteuid() != OTHER else OTHER + 1
-    path = f"{_without_capabilities(there.folder / 'bin')}{os.pathsep}{env['PATH']}"
     identity = ("--user", f"--map-user={number}", f"--map-group={number}", "--mount", "--keep-caps")
     rootless = () if os.geteuid() == 0 else ("--user", "--map-current-user")
     tried: tuple[tuple[tuple[str, ...], dict[str, str], dict[str, str]], ...] = (
-        ((*identity, "--net"), {"PATH": path, "USER": f"user{number}", "LOGNAME": f"user{number}"}, {}),
+        ((*identity, "--net"), {"USER": f"user{number}", "LOGNAME": f"user{number}"}, {}),
         ((*rootless, "--net"), {}, {"user": "another one cannot mount or run sandboxes here"}),
         ((), {}, {"user": "there are no user namespaces here", "network": "it cannot be taken away here"}),
     )
-    for options, more, not_varied in tried:
+    for attempt, (options, more, not_varied) in enumerate(tried):
         prefix = ("unshare", *options, "--") if options else ()
+        clock = second_clock(there.folder / f"bin{attempt}", prefix, _UNCAPPED if more else (), env)
+        more["PATH"] = f"{clock.programs}{os.pathsep}{env['PATH']}"
         if _can_build(prefix, there, {**env, **more}):
+            clock.begin()
             varied |= {"network": "none"} if options else {}
-            varied |= {"user": f"number {number}"} if more else {}
+            varied |= {"user": f"number {number}"} if "USER" in more else {}
             return Surroundings(
-                prefix=prefix, env={**env, **more}, umask=umask, varied=varied, not_varied=not_varied
+                prefix=prefix, env={**env, **more}, umask=umask, varied=varied, not_varied=not_varied, clock=clock
             )
     raise UserError(
         "cannot-build-again",
@@ -236,17 +241,6 @@ def _umask() -> int:
     now = os.umask(STRICT)
     os.umask(now)
     return now
-
-
-def _without_capabilities(folder: Path) -> Path:
-    """Return a folder with a `bwrap` that gives up the capabilities that mounting takes, and that it refuses."""
-    folder.mkdir()
-    real = process.require("bwrap", hint="`rootstream doctor` shows how to install it.")
-    words = ("setpriv", "--ambient-caps=-all", "--inh-caps=-all", "--", real)
-    program = folder / "bwrap"
-    program.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
-    program.chmod(0o755)
-    return folder
 
 
 def _can_build(prefix: Sequence[str], there: Place, env: Mapping[str, str]) -> bool:
