@@ -72,20 +72,20 @@ class Stream:
         self._view = memoryview(b"")
         self._seen = 0
 
-    def _more(self) -> None:
+    def _more(self) -> bool:
+        """Have the next block; False if there is none."""
         block = next(self._blocks, b"")
-        if not block:
-            raise Fault("broken-archive", "the archive ends in the middle of a member")
         self._seen += len(block)
         if self._seen > self._most:
             raise Fault("unsafe-archive", f"the unpacked archive exceeds {self._most} bytes")
         self._view = memoryview(block)
+        return bool(block)
 
     def chunks(self, size: int) -> Iterator[memoryview]:
         """Yield the next `size` bytes in pieces."""
         while size:
-            if not self._view:
-                self._more()
+            if not self._view and not self._more():
+                raise Fault("broken-archive", "the archive ends in the middle of a member")
             piece = self._view[:size]
             self._view = self._view[len(piece) :]
             size -= len(piece)
@@ -114,12 +114,7 @@ class Stream:
 
     def ended(self) -> bool:
         """Tell whether nothing is left."""
-        while not self._view:
-            block = next(self._blocks, b"")
-            if not block:
-                return True
-            self._view = memoryview(block)
-        return False
+        return not self._view and not self._more()
 
 
 def _number(field: bytes) -> int:

@@ -85,8 +85,8 @@ def why(words: tuple[str, ...], variant: str | None, folder: Path, as_json: bool
     "feeds",
     multiple=True,
     metavar="FILE",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A downloaded feed of Debian, OSV, NVD, CVE or KEV; can be repeated. By default, those given before.",
+    type=click.Path(path_type=Path, exists=True),
+    help="A feed of Debian, OSV, NVD, CVE or KEV: a file, archive or folder. By default, those given before.",
 )
 @variant_option
 @project_option

@@ -315,8 +315,10 @@ def _nvd(component: Component, index: Mapping[nvd.Product, Sequence[Record]]) ->
 
 
 def _linux(component: Component, feeds: Feeds) -> Iterator[Finding]:
+    known = kernel.severities(feeds.cve)
     for identifier, because in kernel.affecting(feeds.cve, component.version or ""):
-        yield Finding(id=identifier, component=component, feed="CVE", because=because)
+        severity = known.get(identifier, UNKNOWN)
+        yield Finding(id=identifier, component=component, feed="CVE", because=because, severity=severity)
 
 
 def _compiled(

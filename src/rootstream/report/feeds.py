@@ -1,9 +1,9 @@
 """Feeds of vulnerabilities as users download them, told apart by their contents. Every size in them is bounded.
 
 - Debian: https://security-tracker.debian.org/tracker/data/json
-- OSV: records of schema 1.x, in a ZIP archive as osv-vulnerabilities has one for each ecosystem, or alone
+- OSV: records of schema 1.x, in an archive as osv-vulnerabilities has one for each ecosystem, or alone
 - NVD: answers of the CVE API 2.0, or its yearly files
-- CVE: records of format 5 in a ZIP archive or alone; only those of the kernel's CNA are used
+- CVE: records of format 5 in an archive or alone; only those of the kernel's CNA are used
 - KEV: CISA's catalog of known exploited vulnerabilities
 
 Only what the components of a system may need is kept, so that memory does not grow with the feeds.
@@ -12,6 +12,7 @@ Only what the components of a system may need is kept, so that memory does not g
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 import zipfile
@@ -23,9 +24,11 @@ from typing import Any
 
 from rootstream.errors import UserError, Where
 from rootstream.formats import json_stream
-from rootstream.report import feed_archive, nvd
+from rootstream.formats.faults import Fault
+from rootstream.report import feed_archive, kernel, nvd
 
 MOST = 1 << 30  # bytes of a file
+HINT = "See docs/how-to/audit.md for the feeds that are read."
 MOST_LOOKED_AT = 100  # records of an archive that are parsed whatever they are, to tell its kind
 DAMAGED = (
     zipfile.BadZipFile,
@@ -111,8 +114,13 @@ def read(files: Sequence[FeedFile], wanted: Wanted) -> Feeds:
     for file in files:
         try:
             found.newest = None
-            zipped = zipfile.is_zipfile(file.path)
-            kind, digest = _archive(found, file.path) if zipped else _file(found, file.path)
+            if file.path.stat().st_size > MOST:
+                raise _fault(file.path, f"has more than {MOST >> 20} MiB")
+            packed = zipfile.is_zipfile(file.path) or feed_archive.is_tar(file.path)
+            kind, digest = _archive(found, file.path) if packed else _file(found, file.path)
+        except Fault as error:
+            hint = f"{HINT} A single file is read unpacked, records as a tar or ZIP archive."
+            raise _fault(file.path, f"cannot be unpacked: {error!s:.200}", hint) from error
         except DAMAGED as error:
             if isinstance(error, OSError) and not isinstance(error, zipfile.BadZipFile):
                 raise UserError(
@@ -126,8 +134,6 @@ def read(files: Sequence[FeedFile], wanted: Wanted) -> Feeds:
 
 
 def _file(found: Feeds, path: Path) -> tuple[str, str]:
-    if path.stat().st_size > MOST:
-        raise _fault(path, f"has more than {MOST >> 20} MiB")
     whole = _Whole(found=found)
     with path.open("rb") as file:
         reader = json_stream.Reader(file, _LISTS)
@@ -135,7 +141,7 @@ def _file(found: Feeds, path: Path) -> tuple[str, str]:
             for entry in reader.entries():
                 whole.take(entry)
         except (ValueError, RecursionError) as error:
-            raise _fault(path, "is neither JSON nor a ZIP archive") from error
+            raise _fault(path, "is neither JSON nor an archive") from error
     return _one_kind(path, whole.kinds()), reader.sha256
 
 
@@ -216,8 +222,9 @@ def _record(found: Feeds, data: object) -> str | None:
     if data.get("dataType") == "CVE_RECORD":
         metadata = data.get("cveMetadata")
         found.dated(metadata.get("dateUpdated") if isinstance(metadata, dict) else None)
-        if _is_of_linux(data):
-            found.cve.append(data)
+        record = kernel.lean(data)
+        if record is not None:
+            found.cve.append(record)
         return "CVE"
     affected = data.get("affected")
     found.dated(data.get("modified") if "affected" in data else None)
@@ -232,26 +239,23 @@ def _record(found: Feeds, data: object) -> str | None:
     return "OSV"
 
 
-def _is_of_linux(data: Record) -> bool:
-    cna = data.get("containers", {}).get("cna") if isinstance(data.get("containers"), dict) else None
-    affected = cna.get("affected") if isinstance(cna, dict) else None
-    rows = affected if isinstance(affected, list) else ()
-    return any(isinstance(each, dict) and each.get("product") == "Linux" for each in rows)
-
-
 def _archive(found: Feeds, path: Path) -> tuple[str, str]:
     """Take an archive: the records that may be wanted and the first ones are parsed, of others the day is read."""
-    kinds = set()
+    kinds: set[str | None] = set()
     names = frozenset(name.encode() for _, name in found.wanted.osv)
-    for number, text in enumerate(feed_archive.texts(path)):
-        if number >= MOST_LOOKED_AT and not _may_be_wanted(text, names):
+    numbers = itertools.count()
+
+    def take(text: bytes) -> None:
+        if next(numbers) >= MOST_LOOKED_AT and not _may_be_wanted(text, names):
             dated = _DATED.search(text)
             found.dated(dated.group(1).decode() if dated else None)
-            continue
+            return
         try:
             kinds.add(_record(found, json.loads(text)))
         except RecursionError as error:
             raise ValueError("nested too deeply") from error
+
+    feed_archive.texts(path, take)
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return _one_kind(path, {each for each in kinds if each is not None}), digest
@@ -278,6 +282,5 @@ def _one_kind(path: Path, kinds: set[str]) -> str:
     return names[0]
 
 
-def _fault(path: Path, message: str) -> UserError:
-    hint = "See docs/how-to/audit.md for the feeds that are read."
+def _fault(path: Path, message: str, hint: str = HINT) -> UserError:
     return UserError("bad-feed", message, where=Where(path=path), hint=hint)

@@ -7,9 +7,11 @@ Where a record leaves a doubt, a kernel counts as affected.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rootstream.description.audit import SEVERITIES
 from rootstream.formats import versions
 from rootstream.report.inventory import Sources
 
@@ -18,6 +20,52 @@ _RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)+(?:-rc[0-9]+)?")
 # Files that are in a kernel only if something is compiled from them. Others (Makefiles, Kconfig, linker scripts,
 # device trees, Rust) are never a reason to leave something out.
 _COMPILED = (".c", ".h", ".S")
+_METRICS = ("cvssV4_0", "cvssV3_1", "cvssV3_0")
+
+
+def lean(record: Record) -> Record | None:
+    """Return what is needed of a record, None of one that is not about Linux: thousands are kept at a time."""
+    containers = record.get("containers")
+    cna = containers.get("cna") if isinstance(containers, dict) else None
+    if not isinstance(cna, dict):
+        return None
+    rows = [each for each in _dicts(cna.get("affected")) if each.get("product") == "Linux"]
+    if not rows:
+        return None
+    return {
+        "cveMetadata": record.get("cveMetadata"),
+        "severity": _severity(cna),
+        "affected": [
+            {
+                "defaultStatus": row.get("defaultStatus", "unknown"),
+                "programFiles": [sys.intern(str(name)) for name in _list(row, "programFiles")],
+                # Ranges of commits say nothing of a release.
+                "versions": [each for each in _dicts(row.get("versions")) if each.get("versionType") != "git"],
+            }
+            for row in rows
+        ],
+    }
+
+
+def _dicts(found: object) -> list[Record]:
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+
+
+def _severity(cna: Record) -> str | None:
+    """Return the severity that the CNA gives, by the newest version of CVSS."""
+    for name in _METRICS:
+        for metric in _dicts(cna.get("metrics")):
+            scored = metric.get(name)
+            word = str(scored.get("baseSeverity")).lower() if isinstance(scored, dict) else ""
+            if word in SEVERITIES:
+                return word
+    return None
+
+
+def severities(records: Sequence[Record]) -> dict[str, str]:
+    """Return the severities that records have, by their identifiers."""
+    found = ((_identifier(record), record["severity"]) for record in records)
+    return {identifier: word for identifier, word in found if identifier is not None and word is not None}
 
 
 def affecting(records: Sequence[Record], version: str) -> Iterator[tuple[str, str]]:
@@ -26,7 +74,9 @@ def affecting(records: Sequence[Record], version: str) -> Iterator[tuple[str, st
     if match is None:
         return
     for record in records:
-        because = next((text for text in (_affects(row, match[0]) for row in _rows(record)) if text), None)
+        is_fixed = any(_is_fixed(row, match[0]) for row in _rows(record))
+        told = (_affects(row, match[0], is_fixed=is_fixed) for row in _rows(record))
+        because = next((text for text in told if text), None)
         identifier = _identifier(record)
         if because is not None and identifier is not None:
             yield identifier, because
@@ -60,9 +110,8 @@ def _identifier(record: Record) -> str | None:
 
 
 def _rows(record: Record) -> Iterator[Record]:
-    """Give what a record says of Linux."""
-    cna = record["containers"]["cna"]
-    return (each for each in cna["affected"] if isinstance(each, dict) and each.get("product") == "Linux")
+    """Give what a record, as `lean` returns it, says of Linux."""
+    return iter(record["affected"])
 
 
 def _list(row: Record, name: str) -> Sequence[Any]:
@@ -70,20 +119,37 @@ def _list(row: Record, name: str) -> Sequence[Any]:
     return found if isinstance(found, list) else ()
 
 
-def _affects(row: Record, version: str) -> str | None:
-    """Return why a kernel is affected, by ranges of versions; those of commits say nothing of a release."""
-    told = [each for each in _list(row, "versions") if isinstance(each, dict)]
-    told = [each for each in told if each.get("versionType") != "git"]
+def _is_fixed(row: Record, version: str) -> bool:
+    """Say whether the fix came to the branch of a release (6.12.54 up to 6.12.*) before it, or with it."""
+    return any(
+        str(each.get("lessThanOrEqual")).endswith(".*")
+        and each.get("status") == "unaffected"
+        and _contains(each, version)
+        for each in row["versions"]
+    )
+
+
+def _affects(row: Record, version: str, *, is_fixed: bool) -> str | None:
+    """Return why a kernel is affected, by ranges of versions.
+
+    Where nobody knows what brought a fault, there is a range from 0 to the fix of each branch; that of a later
+    branch contains releases of earlier ones that have the fix.
+    """
+    told = row["versions"]
     if not told:
         return None
     default = row.get("defaultStatus", "unknown")
-    fitting = [each for each in told if _contains(each, version)]
+    fitting = [each for each in told if _contains(each, version) and not (is_fixed and _is_open(each))]
     if any(each.get("status") == "unaffected" for each in fitting):
         return None
     if default == "unaffected" and not any(each.get("status") == "affected" for each in fitting):
         return None
     begin = [str(each.get("version")) for each in told if each.get("status") == "affected"]
     return f"affected since {', '.join(begin) or 'unknown'}, and no range of {version} is unaffected"
+
+
+def _is_open(row: Record) -> bool:
+    return row.get("status") == "affected" and row.get("version") == "0"
 
 
 def _contains(row: Record, version: str) -> bool:

@@ -17,10 +17,10 @@ from rootstream.description import vex
 from rootstream.description.audit import Audit, Decision
 from rootstream.description.yaml_nodes import MAX_BYTES
 from rootstream.errors import UserError
-from rootstream.host import nofollow
+from rootstream.host import nofollow, temporary
 from rootstream.project.project import Project
 from rootstream.report import audit as auditing
-from rootstream.report import components, feed_store, feeds, inventory, rulings
+from rootstream.report import components, feed_folder, feed_store, feeds, inventory, rulings
 from rootstream.report.feeds import FeedFile
 from rootstream.report.page import audits
 from rootstream.report.rulings import Ruling
@@ -204,11 +204,26 @@ def _statement(decision: Decision) -> dict[str, Any]:
 def audit(project: Project, wanted: tuple[str, ...], paths: tuple[Path, ...], now: float) -> Audited:
     """Return what feeds know of a system in out/, those that are stored if none is given.
 
-    `now` is in seconds since 1970. Feeds that are given are stored. Raises `UserError` no-feed, cannot-read,
-    bad-feed, bad-feed-store, feed-changed, `Problems` of vex.yaml, and as `report.target` and `components.find`.
+    `now` is in seconds since 1970. Feeds that are given are stored; folders are packed before. Raises `UserError`
+    no-feed, cannot-read, bad-feed, bad-feed-store, feed-changed, `Problems` of vex.yaml, and as `report.target`
+    and `components.find`.
     """
     target = report.target(project, wanted)
-    files = tuple(FeedFile(path=each, name=each.name) for each in paths) or feed_store.kept(project)
+    with temporary.folder("rootstream-feeds-") as scratch:
+        given = tuple(_given(path, scratch / str(number)) for number, path in enumerate(paths))
+        return _audit(project, target, given, now)
+
+
+def _given(path: Path, packed: Path) -> FeedFile:
+    """Return a feed that is given; a folder is packed into a file."""
+    if not path.is_dir():
+        return FeedFile(path=path, name=path.name)
+    feed_folder.pack(path, packed)
+    return FeedFile(path=packed, name=path.resolve().name)
+
+
+def _audit(project: Project, target: str, given: tuple[FeedFile, ...], now: float) -> Audited:
+    files = given or feed_store.kept(project)
     if not files:
         raise UserError(
             "no-feed",
@@ -224,7 +239,7 @@ def audit(project: Project, wanted: tuple[str, ...], paths: tuple[Path, ...], no
     feed_store.require_whole(files, found.names)
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
     result = auditing.audit(system, found, policy, today, rules)
-    not_stored = _store(project, paths, found, today)
+    not_stored = _store(project, tuple(each.path for each in given), found, today)
     audited = Audited(system=system, result=result, feeds=tuple(found.names), today=today, not_stored=not_stored)
     with suppress(UserError, OSError):  # the page of the build then says that it was not audited
         audits.keep(project, target, audited.data())

@@ -144,3 +144,19 @@ def test_a_store_that_cannot_be_written_is_a_warning(folder: Path) -> None:
     found = audited(folder, "debian.json")
     assert len(found.result.findings) == 1
     assert "warning: feeds are not stored" in found.table()
+
+
+def test_a_folder_of_records_is_stored_under_its_name(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published = folder / "vulns/cve/published/2026"
+    published.mkdir(parents=True)
+    affected = [{"product": "Linux", "defaultStatus": "affected", "versions": [{"version": "6.1"}]}]
+    record = {"dataType": "CVE_RECORD", "cveMetadata": {"cveId": "CVE-2026-5"}}
+    text = json.dumps(record | {"containers": {"cna": {"affected": affected}}})
+    (published / "CVE-2026-5.json").write_text(text)
+    monkeypatch.chdir(folder / "vulns")
+    given = verb.audit(find(folder), ("hello",), (Path(),), NOW)
+    again = audited(folder)
+    assert [each.id for each in given.result.findings] == ["CVE-2026-5"]
+    assert given.result.findings == again.result.findings
+    assert [each.file for each in given.feeds] == ["vulns"] == [each.file for each in again.feeds]
+    assert [each.sha256 for each in given.feeds] == [each.sha256 for each in again.feeds]

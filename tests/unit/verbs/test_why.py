@@ -264,7 +264,7 @@ def test_audits_that_cannot_be(run: Run, tmp_path: Path) -> None:
     assert "no feed of vulnerabilities is given" in run("audit", "hello")[1]
     (tmp_path / "text").write_text("text")
     status, text = run("audit", "hello", "--feed", str(tmp_path / "text"))
-    assert (status, "is neither JSON nor a ZIP archive" in text) == (2, True)
+    assert (status, "is neither JSON nor an archive" in text) == (2, True)
     assert run("audit", "hello", "--feed", "missing")[0] == 2
 
 
