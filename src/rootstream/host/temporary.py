@@ -22,7 +22,7 @@ from rootstream.host import process
 
 _RANDOM = "[a-z0-9_]{8}"
 _NEW = ".new-rootstream-"
-_OURS = re.compile(rf"rootstream-(plan|config|kvm|run|doctor|publish|machine|prove)-{_RANDOM}")
+_OURS = re.compile(rf"rootstream-(plan|config|kvm|run|doctor|publish|machine|prove|feeds)-{_RANDOM}")
 _MINUTE = 60.0  # seconds
 _PATIENCE = 600.0  # seconds to delete one folder
 

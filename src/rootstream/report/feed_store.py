@@ -6,26 +6,31 @@ of the same kind and name takes the place of an older one.
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
 import re
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from rootstream.errors import UserError, Where
-from rootstream.host import nofollow
-from rootstream.project.project import Project
+from rootstream.host import nofollow, temporary
+from rootstream.project.project import Project, lock_file
 from rootstream.report.feeds import MOST, FeedFile, FeedName
+from rootstream.report.page import audits
 
 FOLDER = "feeds"
 INDEX = "index.json"
 _MOST_INDEX = 1 << 20
 _CHUNK = 1 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_DRAFT = re.compile(r"\.[0-9a-f]{64}\.new|\..+\.[0-9a-f]{8}")  # of a feed; of what `nofollow` writes
 _Text = Annotated[str, Field(min_length=1, max_length=4096)]
 
 
@@ -40,6 +45,21 @@ class _Entry(BaseModel):
 
 class _Index(BaseModel):
     feeds: Annotated[tuple[_Entry, ...], Field(max_length=1000)] = ()
+
+
+@contextlib.contextmanager
+def held(project: Project) -> Iterator[None]:
+    """Have what audits store for one command at a time, without what killed ones have left there.
+
+    Raises `UserError` cannot-write, and those of `nofollow`.
+    """
+    with lock_file(project.work / "locks" / "audit", project.folder) as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        for name in (FOLDER, audits.FOLDER):
+            if nofollow.check(project.folder, project.work / name):
+                temporary.sweep_files(project.work / name, _DRAFT)
+        temporary.sweep(Path(tempfile.gettempdir()))
+        yield
 
 
 def kept(project: Project) -> tuple[FeedFile, ...]:

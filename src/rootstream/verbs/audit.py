@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -239,11 +239,8 @@ def _audit(project: Project, target: str, given: tuple[FeedFile, ...], now: floa
     feed_store.require_whole(files, found.names)
     today = datetime.fromtimestamp(now, UTC).date().isoformat()
     result = auditing.audit(system, found, policy, today, rules)
-    not_stored = _store(project, tuple(each.path for each in given), found, today)
-    audited = Audited(system=system, result=result, feeds=tuple(found.names), today=today, not_stored=not_stored)
-    with suppress(UserError, OSError):  # the page of the build then says that it was not audited
-        audits.keep(project, target, audited.data())
-    return audited
+    audited = Audited(system=system, result=result, feeds=tuple(found.names), today=today)
+    return replace(audited, not_stored=_keep(project, tuple(each.path for each in given), audited))
 
 
 def _rules(project: Project, target: str) -> tuple[Audit, list[Ruling]]:
@@ -264,16 +261,21 @@ def _rules(project: Project, target: str) -> tuple[Audit, list[Ruling]]:
     return policy, [*rules, *(Ruling(entry=each.decision, where=each.where) for each in placed)]
 
 
-def _store(project: Project, paths: tuple[Path, ...], found: feeds.Feeds, today: str) -> str | None:
-    """Store the feeds that were given; return why that was not possible. Raises `UserError` feed-changed."""
-    if not paths:
-        return None
+def _keep(project: Project, given: tuple[Path, ...], audited: Audited) -> str | None:
+    """Store the feeds that were given, and the result for the page of the build; return why feeds are not stored.
+
+    Without the result, the page says that the build was not audited. Raises `UserError` feed-changed.
+    """
     try:
-        feed_store.keep(project, paths, found.names, today)
+        with feed_store.held(project):
+            with suppress(UserError, OSError):
+                audits.keep(project, audited.system.target, audited.data())
+            if given:
+                feed_store.keep(project, given, audited.feeds, audited.today)
     except UserError as error:
         if error.reason == "feed-changed":
             raise
-        return str(error)
+        return str(error) if given else None
     except OSError as error:
-        return str(error.strerror)
+        return str(error.strerror) if given else None
     return None

@@ -160,3 +160,27 @@ def test_a_folder_of_records_is_stored_under_its_name(folder: Path, monkeypatch:
     assert given.result.findings == again.result.findings
     assert [each.file for each in given.feeds] == ["vulns"] == [each.file for each in again.feeds]
     assert [each.sha256 for each in given.feeds] == [each.sha256 for each in again.feeds]
+
+
+def test_what_a_killed_audit_left_is_removed_by_the_next(folder: Path) -> None:
+    audited(folder, "debian.json")
+    whole = stored(folder)
+    left = [f"feeds/.{'0' * 64}.new", "feeds/.index.json.0123abcd", "audits/.hello.json.0123abcd"]
+    for each in left:
+        (folder / ".rootstream" / each).write_text("half")
+    audited(folder)
+    assert stored(folder) == whole
+    assert [each.name for each in (folder / ".rootstream/audits").iterdir()] == ["hello.json"]
+
+
+def test_no_link_is_followed_to_what_is_removed(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    audited(folder, "debian.json")
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (elsewhere / ".index.json.0123abcd").write_text("somebody else's")
+    (folder / ".rootstream/audits/hello.json").unlink()
+    (folder / ".rootstream/audits").rmdir()
+    (folder / ".rootstream/audits").symlink_to(elsewhere)
+    with pytest.raises(UserError) as caught:
+        audited(folder)
+    assert caught.value.reason == "link-in-project"
+    assert [each.name for each in elsewhere.iterdir()] == [".index.json.0123abcd"]
