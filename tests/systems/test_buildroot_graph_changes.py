@@ -189,7 +189,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
             lambda box: patched(box, "patches/fetched", "fetched 1", "from elsewhere"),
             lambda box: box.symbol('BR2_GLOBAL_PATCH_DIR="$(BR2_EXTERNAL_TESTS_PATH)/../patches"'),
         ),
-        ALL,
+        {"fetched"},
     ),
     "a release of what is downloaded": (
         steps(lambda box: box.release("2"), lambda box: shutil.rmtree(box.project / "patches" / "fetched")),
@@ -201,7 +201,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
         lambda box: append(box.package("other") / "Config.in", '\tdefault "a default"\n'),
         {"other"},
     ),
-    "a package from a folder of one's own": (override, ALL),
+    "a package from a folder of one's own": (override, {"other"}),
     "a file of that folder": (lambda box: box.write("mine/text", "mine again\n"), {"other"}),
     "a new file of that folder": (lambda box: box.write("mine/more", "more\n"), {"other"}),
     "not from there any more": (lambda box: box.write("local.mk", "\n"), {"other"}),
@@ -217,7 +217,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
                 box.defconfig, 'BR2_PACKAGE_OVERRIDE_FILE="$(BR2_EXTERNAL_TESTS_PATH)/../local.mk"\n', ""
             ),
         ),
-        ALL,
+        {"other"},
     ),
     "a file of that folder elsewhere": (
         lambda box: box.write("../elsewhere/text", "elsewhere again\n"),
@@ -238,7 +238,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
                 box.project / "system.yaml", "      - packages: [{name: agent, source: agent, build: make}]\n"
             ),
         ),
-        ALL | {"agent"},
+        {"agent"},
     ),
     "the source of that program": (lambda box: agent(box, "two"), {"agent"}),
     "the program is left out": (

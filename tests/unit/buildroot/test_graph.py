@@ -223,7 +223,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, Draft]:
         for_images={},
         toolchain={},
         override={},
-        patched=(),
+        patched={},
         requests={},
         parts={},
         overlays={"overlay files": "/buildroot/project/files"},
@@ -266,11 +266,48 @@ def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     assert [*draft.from_here["files-app.bst"].files] == ["/buildroot/project/x"]
 
 
-def test_folders_with_patches_are_there_for_all(trees: staging.Trees) -> None:
-    plan, draft = planned(trees, patched=("/buildroot/project/patches",))
-    assert draft.written["files/patch-folders/buildroot/project/patches/.rootstream"] == b""
-    assert "patch-folders.bst" in at_root(plan, "package-lib.bst")
-    assert "patch-folders.bst" not in at_root(planned(trees)[0], "package-lib.bst")
+def config_of(draft: Draft, name: str) -> str:
+    return b"".join(chunks(draft.written[f"files/package-{name}/config"])).decode()
+
+
+def test_folders_with_patches_are_there_for_those_that_they_have_patches_for(
+    trees: staging.Trees, tmp_path: Path
+) -> None:
+    place = "/buildroot/project/patches"
+    symbol = f'BR2_GLOBAL_PATCH_DIR="{place}"\n'
+    write(trees.tree / "package" / "pkg-utils.mk", "X = $(BR2_GLOBAL_PATCH_DIR)\n")
+    write(trees.tree / "package" / "other" / "other.mk", "P = $(BR2_GLOBAL_PATCH_DIR)\n")
+    write(tmp_path / "patches" / "lib" / "one.patch", "one\n")
+    several = PACKAGES | {"host-lib": package("host-lib")}
+    patched = {place: tmp_path / "patches"}
+    plan, draft = planned(trees, config=CONFIG + symbol, packages=several, patched=patched)
+    assert draft.written[f"files/patch-folders{place}/.rootstream"] == b""
+    concerned = {name for name in several if symbol in config_of(draft, name)}
+    assert concerned == {"lib", "host-lib", "other"}  # `app` is built with lib; other's own rules look there
+    assert concerned == {name for name in several if "patch-folders.bst" in at_root(plan, f"package-{name}.bst")}
+    assert symbol.encode() in b"".join(chunks(draft.written["files/buildroot-images/config"]))
+    more = {"app": {"fuller": ["APP_X"]}}
+    plan, draft = planned(trees, config=CONFIG + symbol, patched=patched, different=more)
+    assert symbol in config_of(draft, "app")
+    assert "patch-folders.bst" in at_root(plan, "package-app.bst")
+
+
+def test_a_file_that_overrides_some_packages_does_not_exist_for_others(trees: staging.Trees) -> None:
+    place = "/buildroot/project/local.mk"
+    symbol = f'BR2_PACKAGE_OVERRIDE_FILE="{place}"\n'
+    write(trees.tree / "Makefile", "-include $(BR2_PACKAGE_OVERRIDE_FILE)\n")
+    plan, draft = planned(trees, config=CONFIG + symbol, override={place: b"APP_OVERRIDE_SRCDIR = /app\n"})
+    concerned = {name for name in PACKAGES if symbol in config_of(draft, name)}
+    assert concerned == {"app", "own"}
+    has = {name for name in PACKAGES if any("override-" in each for each in at_root(plan, f"package-{name}.bst"))}
+    assert has == concerned
+
+
+def test_menus_of_external_trees_are_there_but_empty(trees: staging.Trees) -> None:
+    write(trees.externals[f"{EXTERNAL}/0"] / "Config.in", "config BR2_PACKAGE_OWN\n")
+    _, draft = planned(trees)
+    assert f"{EXTERNAL}/0/Config.in" not in draft.from_here["external-rules.bst"].files
+    assert draft.written[f"files/external-rules{EXTERNAL}/0/Config.in"] == b""
 
 
 def test_a_folder_without_files_is_there(tmp_path: Path) -> None:

@@ -108,6 +108,19 @@ def test_packages_that_name_its_variables_can_be_enough(root: Path) -> None:
     assert found == {"whole": ["APP_BUILD_CMDS", "APP_SITE"]}
 
 
+@pytest.mark.parametrize(("name", "expected"), [("none", {}), ("app", {"fuller": ["APP_HASH_FILES"]})])
+def test_files_with_hashes_elsewhere_count_where_they_are(
+    root: Path, name: str, expected: dict[str, list[str]]
+) -> None:
+    there = root / "box" / f"{name}.hash"
+    there.parent.mkdir()
+    there.touch()
+    rules = root / "tree" / "package" / "pkg-generic.mk"
+    rules.write_text(f"{rules.read_text()} $(2)_HASH_FILES")
+    several = f"package/app//app.hash $(if $(HOST_NAME),{root}/$(HOST_NAME)/app.hash)"
+    assert needs(root, f"APP_HASH_FILES = {several}") == expected
+
+
 def test_a_symbol_of_images_that_the_build_uses(root: Path) -> None:
     assert needs(root, "APP_BUILD_CMDS = echo $(APP_NAME)") == {"fuller": ["APP_BUILD_CMDS"]}
 

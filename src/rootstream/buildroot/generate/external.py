@@ -11,13 +11,18 @@ from rootstream.errors import Problems
 from rootstream.project import project
 
 DESCRIPTION = f"name: {EXTERNAL_NAME}\ndesc: made from system.yaml, not to be edited\n"
+_PACKAGES = f"$(BR2_EXTERNAL_{EXTERNAL_NAME}_PATH)/package"
+# The same with packages and without: in a graph, all packages are built with it.
+RULES = f"{packages.HASH} := \\#\ninclude $(sort $(wildcard {_PACKAGES}/*/*.mk))\n{info.RULES}"
 
 
 def files(generated: Generated) -> dict[str, bytes]:
     """Return the files of the external tree; Buildroot wants three of them to be there."""
-    wanted = {"external.desc": DESCRIPTION.encode(), "Config.in": b"", "external.mk": b""}
-    wanted |= {path: each.content for path, each in generated.files.items()}
-    return wanted | {"external.mk": wanted["external.mk"] + info.RULES.encode()}
+    menus = [path for path in generated.files if path.startswith("package/") and path.endswith("/Config.in")]
+    sources = "".join(f'source "$BR2_EXTERNAL_{EXTERNAL_NAME}_PATH/{path}"\n' for path in menus)
+    wanted = {"external.desc": DESCRIPTION, "Config.in": sources, "external.mk": RULES}
+    files = {path: each.content for path, each in generated.files.items()}
+    return {path: text.encode() for path, text in wanted.items()} | files
 
 
 def write(space: Workspace, generated: Generated) -> None:

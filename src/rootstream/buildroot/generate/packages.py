@@ -116,13 +116,7 @@ def external(found: Sequence[layers.Layer], project: Path) -> GeneratedPackage:
     if twice:
         message = f"packages: two packages have the name {twice[0]!r}"
         raise UserError("not-possible", message, where=Where(path=project / DESCRIPTION))
-    files = {
-        "Config.in": "".join(
-            f'source "$BR2_EXTERNAL_ROOTSTREAM_PATH/package/{each.name}/Config.in"\n' for each in packages
-        ),
-        "external.mk": f"{HASH} := \\#\n"
-        "include $(sort $(wildcard $(BR2_EXTERNAL_ROOTSTREAM_PATH)/package/*/*.mk))\n",
-    }
+    files: dict[str, str] = {}
     for each in packages:
         folder = (project / each.source).resolve()
         if not is_plain(str(folder)):

@@ -37,12 +37,6 @@ endef
 
 $(eval $(generic-package))
 """
-# What the external tree's own files say of it; external.mk of `packages:` includes all packages already.
-NAMED = {
-    "Config.in": f'source "$BR2_EXTERNAL_ROOTSTREAM_PATH/package/{NAME}/Config.in"\n',
-    "external.mk": f"ifndef ROOTSTREAM_PYTHON_VERSION\n"
-    f"include $(BR2_EXTERNAL_ROOTSTREAM_PATH)/package/{NAME}/{NAME}.mk\nendif\n",
-}
 
 
 def wanted(found: Sequence[layers.Layer]) -> tuple[layers.PythonPackages, ...]:

@@ -59,9 +59,6 @@ def generate(described: Described, project: Path, folder: Path) -> Generated:
 def _python(draft: Draft) -> None:
     for path, content in python_layer.files(python_layer.folder(draft.folder.parent)).items():
         draft.file(path, content)
-    for name in ("Config.in", "external.mk"):
-        before = draft.files[name].content.decode() if name in draft.files else ""
-        draft.file(name, before + python_layer.NAMED[name])
     for symbol in python_layer.SYMBOLS:
         draft.set(symbol, "y")
 

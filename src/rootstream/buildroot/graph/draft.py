@@ -58,18 +58,21 @@ class Draft:
         self.elements[element.name] = element
         return element.name
 
-    def link(self, name: str, path: str, files: Mapping[str, Path], *, rules: bool = False) -> str:
+    def link(
+        self, name: str, path: str, files: Mapping[str, Path], *, rules: bool = False, empty: Sequence[str] = ()
+    ) -> str:
         """Add an element that has files and folders of this machine, by where they are in the sandbox.
 
         `path` is a folder of its own for them in the project; of `rules`, files of Kconfig are left out. A folder
-        without files is there, too. Returns the element's name.
+        without files is there, too; `empty` are files that have nothing in them. Returns the element's name.
         """
         places = {os.path.normpath(place): source for place, source in files.items()}
         self.from_here[name] = Linked(folder=path, files=places, rules=rules)
         sources = [local(f"{LINKED}/{path}")] if any(self.from_here[name].all()) else []
-        empty = [place for place, each in places.items() if each.is_dir() and not any(linking.files_of(each))]
-        if empty:
-            self.written |= {f"files/{path}{place}/{EMPTY}": b"" for place in empty}
+        bare = [place for place, each in places.items() if each.is_dir() and not any(linking.files_of(each))]
+        if bare or empty:
+            names = (*(f"{place}/{EMPTY}" for place in bare), *empty)
+            self.written |= {f"files/{path}{place}": b"" for place in names}
             sources.append(local(f"files/{path}"))
         text = "Files of this machine"
         return self.add(
@@ -121,7 +124,7 @@ class Inputs:
     for_images: Mapping[str, Path]
     toolchain: Mapping[str, Path]
     override: Mapping[str, bytes]
-    patched: tuple[str, ...]
+    patched: Mapping[str, Path]
     requests: Mapping[str, Requests]
     parts: Mapping[str, inventory.Package]
     overlays: Mapping[str, str]

@@ -129,20 +129,13 @@ def questions(
     return _built(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
 
 
-def proof(
-    draft: Draft,
-    trees: staging.Trees,
-    staged: Mapping[str, staging.Levels],
-    files: Mapping[str, Mapping[str, Path]],
-    patched: Iterable[str],
-) -> str:
-    """Add the element that compares variables with those of the whole tree; the one of `questions` is there.
-
-    `files` are what the rules of each package name, `patched` folders that are there for all.
-    """
-    folder = "files/buildroot-proof"
+def proof(draft: Draft, inputs: Inputs) -> str:
+    """Add the element that compares variables with those of the whole tree; the one of `questions` is there."""
+    folder, trees, files = "files/buildroot-proof", inputs.trees, named_files(inputs)
+    empty = [f"{place}/{EMPTY}" for place in _below_root(inputs.patched)]
+    empty += [f"{place}/{staging.MENU}" for place in trees.externals]
     told: dict[str, dict[str, object]] = {}
-    for name, each in staged.items():
+    for name, each in staged_of(inputs).items():
         told[name] = {}
         for level, parts in each.by_name().items():
             inner, outer = trees.paths(parts)
@@ -151,7 +144,7 @@ def proof(
             told[name][level] = {
                 "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
                 "instead": {
-                    **{f"{place}/{EMPTY}": "/dev/null" for place in _below_root(patched)},
+                    **dict.fromkeys(empty, "/dev/null"),
                     **{f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
                 },
                 "config": f"{SOURCE}/{name}.{level}",
@@ -188,8 +181,15 @@ def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
     return [draft.add(element)] if files else []
 
 
+def staged_of(inputs: Inputs) -> dict[str, staging.Levels]:
+    """Return what each package is built from, from the least to more."""
+    override = [each.decode("utf-8", "surrogateescape") for each in inputs.override.values()]
+    lines, patched = staging.lines(inputs.config), inputs.patched.values()
+    return staging.of_packages(inputs.trees, inputs.packages, lines, override=override, patched=patched)
+
+
 def _patched(draft: Draft, folders: Iterable[str]) -> list[str]:
-    """Add an element with folders that have to be there, although a package has no patches in them."""
+    """Add an element with folders that have to be there, although a package has no patches in all of them."""
     places = [f"{place}/{EMPTY}" for place in folders]
     draft.written |= {f"files/patch-folders{place}": b"" for place in places}
     text, source = "Folders with patches", local("files/patch-folders")
@@ -201,18 +201,19 @@ def _patched(draft: Draft, folders: Iterable[str]) -> list[str]:
 
 def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[str]:
     """Return the element with those lines of Buildroot's local.mk that are about some packages."""
-    prefixes = {inputs.packages[name].prefix for name in names}
-    prefixes |= {prefix.removeprefix("HOST_") for prefix in prefixes}
+    prefixes = staging.prefixes(inputs.packages[name] for name in names)
     parts = {
         place: staging.overrides(content.decode("utf-8", "surrogateescape"), prefixes)
         for place, content in inputs.override.items()
     }
+    if not any(parts.values()):
+        return []
     name = f"override-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
     for place, text in parts.items():
         draft.written[f"files/{name}{place}"] = text.encode("utf-8", "surrogateescape")
     source, text = local(f"files/{name}"), "Buildroot's local.mk, as far as a package reads it"
     element = Element(name=f"{name}.bst", kind="import", description=text, sources=(source,), public=MAY_OVERLAP)
-    return [draft.add(element)] if parts else []
+    return [draft.add(element)]
 
 
 def system(draft: Draft, inputs: Inputs) -> str:
@@ -222,15 +223,15 @@ def system(draft: Draft, inputs: Inputs) -> str:
     draft.add(tracer)
     draft.written |= files
     trees = inputs.trees
-    lines = staging.lines(inputs.config)
     draft.link(RULES, "rules", {f"{TREE}/{path}": trees.tree / path for path in trees.rules()}, rules=True)
     of_external = {path: trees.in_external(path) for path in trees.of_external()}
-    draft.link(EXTERNAL_RULES, "external-rules", of_external)
+    menus = [f"{place}/{staging.MENU}" for place in trees.externals]
+    draft.link(EXTERNAL_RULES, "external-rules", of_external, empty=menus)
     toolchain = [draft.link("toolchain.bst", "toolchain", inputs.toolchain)] if inputs.toolchain else []
     _override(draft, inputs.override)
     patched = _patched(draft, inputs.patched)
     order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
-    staged = staging.of_packages(trees, inputs.packages, lines)
+    staged = staged_of(inputs)
     named: dict[str, str] = {}
     for name in sorted(inputs.packages, key=lambda name: len(order[name])):
         package = inputs.packages[name]
@@ -241,7 +242,8 @@ def system(draft: Draft, inputs: Inputs) -> str:
         if own:
             named[name] = draft.link(f"files-{name}.bst", f"files-{name}", own)
             parts.append(named[name])
-        parts += [*_override_for(draft, inputs, (name, *order[name])), *patched]
+        parts += _override_for(draft, inputs, (name, *order[name]))
+        parts += patched if staging.PATCH_FOLDERS in staging.lines(config) else []
         parts += [programs.BUILDROOT, programs.MISSED]
         draft.written[f"files/package-{name}/config"] = config.encode("utf-8", "surrogateescape")
         _package(draft, package, parts, order[name], inputs)

@@ -124,7 +124,7 @@ def gather(
         },
         toolchain={known.inside(str(path)): path for symbol, path in named if symbol == TOOLCHAIN},
         override=override(space, known),
-        patched=tuple(os.path.normpath(path) for path in asked(space, known)),
+        patched={os.path.normpath(place): path for place, path in asked(space, known).items()},
         requests=_requests(space),
         parts=parts.packages(space),
         overlays={layer: known.inside(str(path)) for layer, path in parts.overlays(space).items()},

@@ -51,9 +51,11 @@ _NAMES_OF_RELEASE = frozenset(("BR2_VERSION", "BR2_VERSION_FULL", "BR2_VERSION_E
 _LATE = {"linux": "linux/linux.mk", "fs": "fs/common.mk"}
 # Packages whose variables others read without depending on them: their folders are always there.
 _READ_BY_ALL = ("package/pkgconf", "package/gettext-gnu", "package/gettext-tiny", "package/procps-ng")
-_OF_EXTERNAL = ("external.mk", "external.desc", "Config.in", "provides")
+_OF_EXTERNAL = ("external.mk", "external.desc", "provides")
+MENU = "Config.in"  # has to be there in an external tree, but nothing is configured where packages are built
 _EMPTY = "docs/manual/manual.mk"
 _SYMBOL = re.compile(rb"BR2_\w+")
+OVERRIDE_FILE, PATCH_FOLDERS = "BR2_PACKAGE_OVERRIDE_FILE", "BR2_GLOBAL_PATCH_DIR"
 _NO_RULES = (".patch", ".hash", ".txt", ".rst")
 LARGEST = 1 << 20
 # What only the last step needs, which makes the images: packages are built without.
@@ -188,9 +190,17 @@ def _is_rule(folder: str) -> bool:
 
 
 def of_packages(
-    trees: Trees, packages: Mapping[str, BuildrootPackage], config: Mapping[str, str]
+    trees: Trees,
+    packages: Mapping[str, BuildrootPackage],
+    config: Mapping[str, str],
+    *,
+    override: Iterable[str] = (),
+    patched: Iterable[Path] = (),
 ) -> dict[str, Levels]:
-    """Return what each package is built from; `config` are the lines of the whole .config by symbol."""
+    """Return what each package is built from; `config` are the lines of the whole .config by symbol.
+
+    `override` are the texts of Buildroot's local.mk, `patched` the folders that have patches for any package.
+    """
     found = {}
     of_all = any(_names_release(trees.in_external(path)) for path in trees.of_external())
     of_all = of_all or config.get("BR2_REPRODUCIBLE", "").endswith("=y")
@@ -199,13 +209,30 @@ def of_packages(
         others = [other for other in packages.values() if other not in built and names(trees, other, each.prefix)]
         release = of_all or any(_names_release(path) for path in _own_rules(trees, each))
         several = [*built, *others]
+        unused = {OVERRIDE_FILE} if not any(overrides(text, prefixes(built)) for text in override) else set()
+        unused |= {PATCH_FOLDERS} if not _is_patched(trees, each, patched) else set()
+        used = {symbol: line for symbol, line in config.items() if symbol not in unused}
         found[name] = Levels(
-            fewest=_of_packages(trees, built, config, late=False, release=release),
-            released=None if release else _of_packages(trees, built, config, late=False, release=True),
+            fewest=_of_packages(trees, built, used, late=False, release=release),
+            released=None if release else _of_packages(trees, built, used, late=False, release=True),
             fuller=_of_packages(trees, built, config, late=True, release=release),
             wider=_of_packages(trees, several, config, late=True, release=True) if others else None,
         )
     return found
+
+
+def _is_patched(trees: Trees, package: BuildrootPackage, folders: Iterable[Path]) -> bool:
+    """Say whether folders with patches for any package concern one: by patches for it, or by its own rules."""
+    own = package.name.removeprefix("host-")
+    if any((folder / own).exists() for folder in folders):
+        return True
+    return any(PATCH_FOLDERS in symbols(path) for path in _own_rules(trees, package))
+
+
+def prefixes(packages: Iterable[BuildrootPackage]) -> set[str]:
+    """Return what the names of the variables of packages begin with, those for the host and the target."""
+    found = {each.prefix for each in packages}
+    return found | {each.removeprefix("HOST_") for each in found}
 
 
 def _names_release(path: Path) -> bool:

@@ -38,6 +38,7 @@ _MAKE = "make:"
 # What depends on a package, and what make has computed by chance (pkg-generic.mk)
 _LAST = ("_TARGET_FINALIZE_HOOKS", "_ROOTFS_PRE_CMD_HOOKS")
 _OF_RULES = re.compile(r"\$\((?:PKG|[1-4])\)_([A-Z0-9_]+)")
+_HASHES = "_HASH_FILES"
 _OF_OTHERS = re.compile(r"_(R|FINAL_RECURSIVE_R?)DEPENDENCIES(__X)?$")
 
 
@@ -131,7 +132,15 @@ def _differing(package: str, found: Mapping[str, str], answer: Answer) -> list[s
     whole = answer.variables
     names = {each for each in whole.keys() | found.keys() if _belongs(each, package, whole)}
     last = {*whole.get(make_variables.HOOKS, "").split()} - answer.hooks_of(package)
-    return sorted(each for each in names - last if found.get(each) != whole.get(each))
+    return sorted(each for each in names - last if _meant(each, found) != _meant(each, whole))
+
+
+def _meant(variable: str, values: Mapping[str, str]) -> str | list[str] | None:
+    """Return the value of a variable; of files with hashes elsewhere, only those that are there."""
+    value = values.get(variable)
+    if value is None or not variable.endswith(_HASHES):
+        return value
+    return [each for each in value.split() if not each.startswith("/") or Path(each).exists()]
 
 
 def rules(root: Path) -> frozenset[str]:
