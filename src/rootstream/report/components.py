@@ -119,7 +119,7 @@ def _pinned(told: contents.Told, inventory: Inventory | None) -> Iterator[Compon
         elif kind in ("git", "remote"):
             yield _with_release(names.of_tree(each, role), releases)
         elif kind in ("buildroot_git", "buildroot_tar", "buildroot_local"):
-            yield names.of_buildroot_tree(each)
+            yield names.of_buildroot_tree(each, graph=told.contents.graph)
         else:
             yield names.of_unknown(each, role)
 

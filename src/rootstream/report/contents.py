@@ -153,6 +153,8 @@ class Contents(_Part):
     product: Product = Product()
     own: Annotated[tuple[Own, ...], Field(max_length=_MOST)] = ()
     buildroot: Annotated[tuple[BuildrootPackage, ...], Field(max_length=_MOST)] = ()
+    graph: bool | None = None
+    """Whether Buildroot's packages were built one by one (`graph: true`), not by its make in the workspace."""
     origins: dict[_Text, Origin] = {}
     linked: _Texts = ()
     texts: Annotated[dict[_Sha256, Annotated[str, Field(max_length=1 << 21)]], Field(max_length=_MOST)] = {}

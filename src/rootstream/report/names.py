@@ -162,12 +162,14 @@ def of_tree(given: Input, role: Role) -> Component:
     )
 
 
-def of_buildroot_tree(given: Input) -> Component:
-    """Return the Buildroot tree that a system is built with."""
+def of_buildroot_tree(given: Input, *, graph: bool | None) -> Component:
+    """Return the Buildroot tree that a system is built with; `graph` says whether that was package by package."""
     ref = given.ref if isinstance(given.ref, dict) else {}
     digest = ref.get("commit") or ref.get("sha256") or (given.ref if isinstance(given.ref, str) else "")
     url = given.text("url")
     track = given.text("track")
+    notes = [("rootstream:track", track)] if track else []
+    notes += [("rootstream:graph", str(graph).lower())] if graph is not None else []
     qualifiers = {"vcs_url": f"git+{url}@{digest}"} if ref.get("commit") else {"download_url": url or ""}
     known = isinstance(digest, str) and _HEX.fullmatch(digest)
     return Component(
@@ -180,7 +182,7 @@ def of_buildroot_tree(given: Input) -> Component:
         if known
         else (),
         license="GPL-2.0-or-later",
-        notes=(("rootstream:track", track),) if track else (),
+        notes=tuple(notes),
     )
 
 

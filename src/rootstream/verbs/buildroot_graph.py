@@ -29,6 +29,7 @@ from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
+from rootstream.sandbox.buildroot import variables
 from rootstream.verbs import shared_cache
 from rootstream.verbs.graph_failures import Failures
 
@@ -146,7 +147,8 @@ class Graph:
         """
         if not self.hidden.secrets:
             self.engine.build(self.folder, (images.name,), self.report)
-            self.report(events.Step(name="export", text=f"exporting {self.ready.workspace.described.target}"))
+            name = self.ready.workspace.described.target
+            self.report(events.Step(name="checkout", text=f"taking the images of {name} from the cache"))
             self.engine.checkout(self.folder, images.name, into, self.report)
             return
         self.engine.build(self.folder, tuple(each.element for each in images.builds_with), self.report)
@@ -205,8 +207,10 @@ def build(system: System) -> Path:
     fetching.bring(space, inputs.unpinned(space), report)
     for package, needs in sorted(different.items()):
         for variable in needs.get("whole", [])[:1]:
-            text = f"{package} is built with the whole tree: without it, {variable} would be different"
-            report(events.Notice(level="info", text=text))
+            why = f"without it, {variable} would be different"
+            if variable.startswith(variables.MAKE):
+                why = f"make cannot read its part of it: {variable.removeprefix(variables.MAKE).strip()}"
+            report(events.Notice(level="info", text=f"{package} is built with the whole tree: {why}"))
     if inputs.reads_project(space):
         but = " but those with its passwords" if graph.hidden.secrets else ""
         text = f"{name}: its scripts may read any file of the project, so all{but} are copied into the cache"

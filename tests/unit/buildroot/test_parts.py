@@ -85,7 +85,7 @@ def rows(space: Workspace, tmp_path: Path) -> list[dict[str, Any]]:
 
 
 def test_packages(space: Workspace) -> None:
-    told = parts.contents(space)
+    told = parts.contents(space, None)
     zlib, host = told["buildroot"]
     assert zlib == {
         "name": "zlib",
@@ -104,15 +104,16 @@ def test_packages(space: Workspace) -> None:
     assert host == {"name": "host-m4", "version": "1.4", "host": True}  # Buildroot does not vouch for its CPE
     assert told["own"][1] == {"kind": "package", "name": "agent", "folder": "overlay", "license": "MIT"}
     assert told["product"] == {"version": "1.4"}
+    assert [parts.contents(space, applied)["graph"] for applied in (None, {})] == [False, True]
 
 
 def test_patches_are_those_that_were_applied(space: Workspace) -> None:
     (space.tree / "package/zlib/0001-there.patch").touch()
     (space.tree / "package/zlib/1.3.1").mkdir()
     (space.tree / "package/zlib/1.3.1/0001-version.patch").touch()
-    assert parts.contents(space)["buildroot"][0]["patches"] == ["0001-there.patch", "0001-version.patch"]
+    assert parts.contents(space, None)["buildroot"][0]["patches"] == ["0001-there.patch", "0001-version.patch"]
     (space.output / "build/zlib-1.3.1" / inventory.APPLIED).write_text("/tree/package/zlib/0002-applied.patch\n")
-    assert parts.contents(space)["buildroot"][0]["patches"] == ["0002-applied.patch"]
+    assert parts.contents(space, None)["buildroot"][0]["patches"] == ["0002-applied.patch"]
 
 
 def test_files_and_the_packages_that_installed_them(space: Workspace, tmp_path: Path) -> None:

@@ -236,7 +236,6 @@ def _note(space: Workspace, by_hand: tuple[str, ...]) -> None:
 
 
 def _export(where: project.Project, ready: opening.Opened, key: str, report: events.Reporter) -> Path:
-    report(events.Step(name="export", text=f"exporting {ready.workspace.described.target}"))
     return exported(where, ready, key, ready.workspace.images, report)
 
 
@@ -259,6 +258,8 @@ def exported(
     system = space.described.system
     words = translate.image_files(space.described)
     files = tuple(image for image in system.images if isinstance(image, Files))
+    how = "built package by package" if listed else "built by Buildroot's make"
+    report(events.Step(name="export", text=f"exporting {space.described.target}, {how}"))
     found = collect.chosen(images, words, files)
     facts = export.Facts(
         target=space.described.target,

@@ -18,7 +18,7 @@ from rootstream.sandbox.buildroot import inventory
 Applied = Mapping[str, Sequence[str]]
 
 
-def contents(space: Workspace, applied: Applied | None = None) -> dict[str, Any]:
+def contents(space: Workspace, applied: Applied | None) -> dict[str, Any]:
     """Return what a manifest has under `contents` for a system that Buildroot builds.
 
     `applied` are the patches that packages were built with, if that was not in the workspace.
@@ -36,6 +36,7 @@ def contents(space: Workspace, applied: Applied | None = None) -> dict[str, Any]
     return {
         "product": system.product.model_dump(exclude_none=True),
         "own": [*({"kind": "overlay", "name": path.rstrip("/"), "folder": path} for path in paths), *own.values()],
+        "graph": applied is not None,
         "buildroot": [_package(space, each, applied) for each in known.values() if each.name not in own],
         "origins": {f"overlay {path}": {"overlay": path, "component": path.rstrip("/")} for path in paths},
     }

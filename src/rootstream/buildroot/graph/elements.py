@@ -134,6 +134,7 @@ def proof(draft: Draft, inputs: Inputs) -> str:
     folder, trees, files = "files/buildroot-proof", inputs.trees, named_files(inputs)
     empty = [f"{place}/{EMPTY}" for place in _below_root(inputs.patched)]
     empty += [f"{place}/{staging.MENU}" for place in trees.externals]
+    draft.written[f"{folder}/empty"] = b""
     told: dict[str, dict[str, object]] = {}
     for name, each in staged_of(inputs).items():
         told[name] = {}
@@ -144,7 +145,7 @@ def proof(draft: Draft, inputs: Inputs) -> str:
             told[name][level] = {
                 "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
                 "instead": {
-                    **dict.fromkeys(empty, "/dev/null"),
+                    **dict.fromkeys(empty, f"{SOURCE}/empty"),
                     **{f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
                 },
                 "config": f"{SOURCE}/{name}.{level}",

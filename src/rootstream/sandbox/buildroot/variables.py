@@ -34,7 +34,7 @@ from rootstream.formats import make_variables
 from rootstream.sandbox.program import Mistake, run_main
 
 TAIL = 2000
-_MAKE = "make:"
+MAKE = "make:"  # before what make said, where it cannot read a part of the tree
 # What depends on a package, and what make has computed by chance (pkg-generic.mk)
 _LAST = ("_TARGET_FINALIZE_HOOKS", "_ROOTFS_PRE_CMD_HOOKS")
 _OF_RULES = re.compile(r"\$\((?:PKG|[1-4])\)_([A-Z0-9_]+)")
@@ -60,7 +60,7 @@ def compared(
         try:
             found = differing_of(package, staged, options, answer)
         except subprocess.CalledProcessError as error:
-            found = [f"{_MAKE} {error.stderr[-TAIL:].strip()}"]
+            found = [f"{MAKE} {error.stderr[-TAIL:].strip()}"]
         if found:
             before[level] = found
             continue
@@ -92,7 +92,7 @@ def differing_of(
 def _before_images(package: str, variables: list[str], answer: Answer) -> list[str]:
     """Return those of some variables that are used before images are made."""
     hooks, early = answer.hooks_of(package), (each for each in variables if not each.endswith(_LAST))
-    return [each for each in early if each.startswith(_MAKE) or each in hooks or answer.is_used(each, package)]
+    return [each for each in early if each.startswith(MAKE) or each in hooks or answer.is_used(each, package)]
 
 
 def printed(package: str, root: Path, config: str, options: argparse.Namespace) -> dict[str, str]:
