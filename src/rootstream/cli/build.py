@@ -42,16 +42,33 @@ def _without_exports(report: Reporter) -> Reporter:
 @project_option
 @out_option
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would be built, and why.")
+@click.option(
+    "--override",
+    "overrides",
+    metavar="PACKAGE=FOLDER",
+    multiple=True,
+    help="Build a Buildroot package from a folder this once, as `override` in system.yaml does.",
+)
 @locked_option
 @progress_options
 def build(
-    systems: tuple[str, ...], variant: str | None, folder: Path, dry_run: bool, locked: bool, style: str | None
+    systems: tuple[str, ...],
+    variant: str | None,
+    folder: Path,
+    dry_run: bool,
+    overrides: tuple[str, ...],
+    locked: bool,
+    style: str | None,
 ) -> None:
     """Build systems (default: all, without variants) into out/SYSTEM/."""
     from rootstream.project import export
     from rootstream.verbs import build as verb
 
     project = find_project(folder)
+    if overrides:
+        from rootstream.verbs.selection import overridden
+
+        project = overridden(project, overrides, Path.cwd())
     with reporter(style) as report:
         if dry_run:
             from rootstream.verbs.dry_run import look

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
 
 from rootstream import events
 from rootstream.description.model import Described, Description
-from rootstream.description.roots import FromBuildroot
+from rootstream.description.roots import AnyFolder, BuildrootPackageName, FromBuildroot
 from rootstream.errors import UserError, Where
+from rootstream.project.project import Project
 from rootstream.verbs import overlays
+
+_FOLDERS = TypeAdapter(dict[BuildrootPackageName, AnyFolder])
 
 
 def choose(
@@ -50,6 +57,34 @@ def of_buildroot(description: Description, targets: tuple[str, ...] | None = Non
         for each in description.systems
         if (targets is None or each.target in targets) and isinstance(each.system.root, FromBuildroot)
     )
+
+
+def overridden(project: Project, given: Sequence[str], start: Path) -> Project:
+    """Return the project with packages of Buildroot built from folders: PACKAGE=FOLDER, seen from `start`.
+
+    Raises `UserError` bad-override, not-possible.
+    """
+    pairs = (each.partition("=") for each in given)
+    asked = {name: str(start / folder) if folder else None for name, _, folder in pairs}
+    try:
+        folders = _FOLDERS.validate_python(asked)
+    except ValidationError as error:
+        hint = "Write PACKAGE=FOLDER, with the name of the package as Buildroot has it."
+        raise UserError("bad-override", f"--override {' '.join(given)!r}", hint=hint) from error
+    description = None if project.kind == "plain" else project.read()
+    if description is None or not of_buildroot(description):
+        raise UserError("not-possible", "--override: no system of this project is built by Buildroot")
+    systems = tuple(_with_folders(each, folders) for each in description.systems)
+    return replace(project, memory=[description.model_copy(update={"systems": systems})])
+
+
+def _with_folders(described: Described, folders: Mapping[str, str]) -> Described:
+    root = described.system.root
+    if not isinstance(root, FromBuildroot):
+        return described
+    tree = root.buildroot.model_copy(update={"override": {**root.buildroot.override, **folders}})
+    system = described.system.model_copy(update={"root": root.model_copy(update={"buildroot": tree})})
+    return described.model_copy(update={"system": system})
 
 
 def caution(description: Description, targets: tuple[str, ...], folder: Path, report: events.Reporter) -> None:
