@@ -15,7 +15,7 @@ from rootstream.buildroot.build import build as workspaces
 from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
-from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, reasons, staging
+from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, question, reasons, staging
 from rootstream.buildroot.graph.draft import Different, Draft
 from rootstream.buildroot.graph.places import Places
 from rootstream.buildroot.sources import fetching
@@ -87,6 +87,8 @@ class Graph:
     whole: str
     """The .config, its secrets included."""
     hidden: private.Hidden
+    config: str
+    """The .config that Buildroot is asked with, with the paths of the sandbox."""
     report: events.Reporter
 
     @property
@@ -95,14 +97,9 @@ class Graph:
         return self.ready.workspace.folder / PLAN
 
     @property
-    def config(self) -> str:
-        """Return the whole configuration with the paths of the sandbox, its secrets hidden."""
-        return self.places.inside(self.hidden.config)
-
-    @property
     def question(self) -> str:
         """Return what stands for all that decides what Buildroot and we say of its packages, the base included."""
-        asked = stale.question(self.ready.workspace, self.ready.identity)
+        asked = question.key(self.ready.workspace, self.ready.identity, self.config)
         _, files = programs.of_buildroot(programs.PROOF)
         files |= staging.rules_of_ours()  # another Rootstream may stage less for a package
         ours = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
@@ -286,7 +283,7 @@ def look(system: System) -> tuple[ElementState, ...]:
         return ()
     found = states(system)
     if not found:
-        text = f"{system.described.target}: would be built: Buildroot has not been queried for its packages yet"
+        text = f"{system.described.target}: would be built: Buildroot has to be queried for its packages first"
         system.report(events.Notice(level="info", text=text))
     return found
 
@@ -382,14 +379,16 @@ def _opened(system: System, identity: str | None = None) -> Graph:
         report(events.Notice(level="warning", text=warning))
     places = inputs.places_of(ready.workspace)
     hidden = private.hide(ready.workspace, composed.text)
+    trees = inputs.trees(ready.workspace, places, hidden.generated)
     return Graph(
         ready=ready,
         engine=system.engine,
         base=system.base,
         places=places,
-        trees=inputs.trees(ready.workspace, places, hidden.generated),
+        trees=trees,
         whole=composed.text,
         hidden=hidden,
+        config=places.inside(question.config(trees, hidden.config)),
         report=report,
     )
 
@@ -421,7 +420,7 @@ def _asked(graph: Graph) -> Different:
     (space.state / DIFFERENT).unlink(missing_ok=True)
     info.keep(space, graph.question, graph.places.here(answer))
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
-    proving = elements.proof(draft, gathered)
+    proving = elements.proof(draft, replace(gathered, config=graph.config))
     graph.write(draft)
     found: Different = json.loads(graph.result(proving, elements.DIFFERENT))
     write_atomically(space.state / DIFFERENT, json.dumps(found).encode())

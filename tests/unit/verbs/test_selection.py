@@ -60,7 +60,6 @@ def test_what_is_no_package_and_folder(tmp_path: Path, given: str) -> None:
 
 
 def test_nothing_is_built_by_buildroot(tmp_path: Path) -> None:
+    text = "systems: {other: {root: {busybox: {}}, kernel: {}, images: [initramfs]}}\n"
     with pytest.raises(UserError, match="no system of this project is built by Buildroot"):
-        overridden(
-            tmp_path, "busybox=folder", text="systems: {other: {root: {busybox: {}}, kernel: {}, images: [initramfs]}}\n"
-        )
+        overridden(tmp_path, "busybox=folder", text=text)
