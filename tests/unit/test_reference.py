@@ -11,7 +11,7 @@ import pytest
 
 from rootstream.description import reference
 from rootstream.description.load import load
-from rootstream.description.reference_texts import EXAMPLES
+from rootstream.description.reference_texts import examples
 from rootstream.description.schema import json_schema
 from tests.loading import GOOD, one, write
 
@@ -35,7 +35,7 @@ def test_every_word_is_on_the_page() -> None:
 def test_every_section_has_an_example() -> None:
     titles = re.findall(r"^##+ (.*)$", PAGE, re.MULTILINE)
     assert len(titles) == len(set(titles))
-    assert set(titles) == set(EXAMPLES)
+    assert set(titles) == set(examples())
 
 
 def test_every_row_of_a_table_has_as_many_cells() -> None:
@@ -43,12 +43,12 @@ def test_every_row_of_a_table_has_as_many_cells() -> None:
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
 
 
-@pytest.mark.parametrize("title", EXAMPLES)
+@pytest.mark.parametrize("title", examples())
 def test_examples(tmp_path: Path, title: str) -> None:
     shutil.copytree(DATA / "everything", tmp_path, dirs_exist_ok=True)
     shutil.copytree(DATA / "everything/linux", tmp_path, dirs_exist_ok=True)  # a BuildStream project
     (tmp_path / "debug.config").touch()
-    text = textwrap.dedent(EXAMPLES[title])
+    text = textwrap.dedent(examples()[title])
     if re.search(r"^(machines|serve):", text, re.MULTILINE):
         text += f"systems:\n{GOOD.replace('good', 'hello').replace('[init', '[kernel, init')}"
     path = write(tmp_path, text if re.search(r"^systems:", text, re.MULTILINE) else one(text))

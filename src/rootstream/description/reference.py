@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from rootstream.description.grammar import AnyOf, Choice, Field, Leaf, ListOf, Record, Shape, Table, record
 from rootstream.description.model import ProjectFile, System, Variants
-from rootstream.description.reference_texts import EXAMPLES, INTRODUCTION, NAMED, OF_NAMES, SHARED, VARIANTS
+from rootstream.description.reference_texts import INTRODUCTION, NAMED, OF_NAMES, SHARED, VARIANTS, examples
 from rootstream.description.schema import written
 
 _PLAIN = re.compile(r"[A-Za-z/][A-Za-z0-9_./-]*")
@@ -60,8 +60,8 @@ class _Page:
 
     def example(self, title: str) -> None:
         """Write the example of a section."""
-        if title in EXAMPLES:
-            self.text.append(f"```yaml\n{EXAMPLES[title].strip()}\n```\n")
+        if title in examples():
+            self.text.append(f"```yaml\n{examples()[title].strip()}\n```\n")
 
     def name(self, shape: Shape, wish: str, *, within: str = "") -> str:
         """Return the title of a shape: the one that it has, or the one that is wished for and not taken."""
