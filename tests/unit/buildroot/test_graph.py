@@ -455,6 +455,19 @@ def test_who_names_the_variables_of_a_package_is_found(trees: staging.Trees) -> 
     assert "tree-package-stranger.bst" not in staged_for
 
 
+def test_packages_whose_variables_a_package_names_may_be_needed(trees: staging.Trees) -> None:
+    write(
+        trees.tree / "package" / "rust-bin" / "rust-bin.mk", "RUST_BIN_SOURCE = rust-$(RUSTC_HOST_NAME).tar.xz\n"
+    )
+    write(trees.tree / "package" / "rustc" / "rustc.mk", "RUSTC_HOST_NAME = x86_64\n")
+    packages = {"host-rust-bin": package("host-rust-bin", folder="package/rust-bin")}
+    packages["host-rustc"] = package("host-rustc", "host-rust-bin", folder="package/rustc")
+    found = staging.of_packages(trees, packages, {})["host-rust-bin"]
+    assert "package/rustc" not in found.fuller.folders
+    assert found.wider is not None
+    assert "package/rustc" in found.wider.folders
+
+
 def test_what_the_rules_of_lower_packages_name_is_there(trees: staging.Trees, tmp_path: Path) -> None:
     write(tmp_path / "lib.config", "")
     plan, _ = planned(trees, files={"lib": {"/buildroot/project/lib.config": tmp_path / "lib.config"}})

@@ -96,7 +96,7 @@ class Levels:
 
     `released` has Buildroot's release, if its rules do not name that; `fuller` the symbols that they name and only
     images are usually made from, and the rules for these; `wider` the release, and the packages that name its
-    variables, too, if there are some.
+    variables or whose variables it names, too, if there are some.
     """
 
     fewest: Staged
@@ -206,7 +206,12 @@ def of_packages(
     of_all = of_all or config.get("BR2_REPRODUCIBLE", "").endswith("=y")
     for name, each in packages.items():
         built = [each, *(packages[lower] for lower in closure(packages, name))]
-        others = [other for other in packages.values() if other not in built and names(trees, other, each.prefix)]
+        others = [
+            other
+            for other in packages.values()
+            if other not in built
+            and (names(trees, other, each.prefix) or names(trees, each, other.prefix.removeprefix("HOST_")))
+        ]
         release = of_all or any(_names_release(path) for path in _own_rules(trees, each))
         several = [*built, *others]
         unused = {OVERRIDE_FILE} if not any(overrides(text, prefixes(built)) for text in override) else set()
