@@ -16,8 +16,9 @@ from ruamel.yaml import YAML
 
 from rootstream.engine import bst_run, recording, servers, sharing
 from rootstream.engine import workers as workers_of
-from rootstream.engine.elements import ElementLines, ElementState, element_format
-from rootstream.engine.faults import TAIL_BYTES, Outcome, fault, read_end
+from rootstream.engine.elements import ElementLines, ElementState, checked, element_format, stage_of
+from rootstream.engine.faults import Outcome, fault
+from rootstream.engine.logs import TAIL_BYTES, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.pulls import Pulls
 from rootstream.engine.remotes import Remote, Signatures, Workers
@@ -99,7 +100,7 @@ class Engine:
         Reads the local cache only. Raises `UserError` project-missing, project-invalid ...
         """
         with bst_run.interruptible(), self._opened() as run:
-            words = ("show", "--deps", depends, "--format", element_format(run.mark), *_checked(targets))
+            words = ("show", "--deps", depends, "--format", element_format(run.mark), *checked(targets))
             out = self._run(run, project, words, targets=targets).decode("utf-8", "replace")
             lines = ElementLines(run.mark)
             for line in out.split("\n"):
@@ -112,7 +113,7 @@ class Engine:
         Needs no cache and no build. Raises `UserError` project-missing, project-invalid ...
         """
         with bst_run.interruptible(), self._opened() as run:
-            words = ("show", "--deps", "none", "--format", "%{public}", *_checked([element]))
+            words = ("show", "--deps", "none", "--format", "%{public}", *checked([element]))
             out = self._run(run, project, words, targets=[element])
         data: object = YAML(typ="safe").load(out.decode("utf-8", "replace"))
         return data
@@ -184,7 +185,7 @@ class Engine:
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
-        words += _checked([element])
+        words += checked([element])
         try:
             self._checkout(project, words, element, report, ())
         except UserError as error:
@@ -200,7 +201,7 @@ class Engine:
         self.fetch(project, [element], report, depends="none")
         words = ("source", "checkout", "--deps", "none", "--directory", str(destination.absolute()))
         with bst_run.interruptible(), self._opened() as run:
-            self._run(run, project, (*words, *_checked([element])), targets=[element], report=report)
+            self._run(run, project, (*words, *checked([element])), targets=[element], report=report)
 
     def _checkout(
         self, project: Path, words: Sequence[str], element: str, report: Reporter, remotes: Sequence[Remote]
@@ -233,7 +234,7 @@ class Engine:
 
         Raises `UserError` push-failed, cache-lost ..., Interrupted.
         """
-        words = ("artifact", "push", "--deps", "none", *_checked(elements))
+        words = ("artifact", "push", "--deps", "none", *checked(elements))
         with bst_run.interruptible(), self._opened(remotes=(remote,), push=True) as run:
             try:
                 self._run(run, project, words, targets=elements, report=report)
@@ -242,7 +243,7 @@ class Engine:
 
     def log(self, project: Path, element: str) -> Path | None:
         """Return the log of the last build of an element, also of one that failed; None if there is none."""
-        _checked([element])
+        checked([element])
         name = element.rpartition(":")[2].removesuffix(".bst").replace("/", "-")
         logs = self.settings.cache / "logs"
         keys = {state.key for state in self.show(project, [element], depends="none")}
@@ -266,9 +267,9 @@ class Engine:
         a cached element that is built without others (an import), else `build`. `mounts` are folders of the host
         and where they are in the sandbox. Raises `UserError` project-invalid ..., Interrupted.
         """
-        _checked([element])
+        checked([element])
         if stage == "auto":
-            stage = _stage(self.show(project, [element], depends="none"))
+            stage = stage_of(self.show(project, [element], depends="none"))
         options = {"tree": ("--use-buildtree",), "build": ("--build",), "run": ()}[stage]
         mounted = [word for path, place in (mounts or {}).items() for word in ("--mount", str(path), place)]
         words = ("shell", *options, *mounted, element, *(("--", *argv) if argv else ()))
@@ -286,7 +287,7 @@ class Engine:
         `mounts` are as those of `shell`. Returns the exit status, and the end of standard error with the messages
         of BuildStream. Raises `UserError` project-invalid ..., Interrupted.
         """
-        _checked([element])
+        checked([element])
         mounted = [word for path, place in mounts.items() for word in ("--mount", str(path), place)]
         words = ("shell", "--build", *mounted, element, "--", *argv)
         with (
@@ -309,7 +310,7 @@ class Engine:
         empty the folders that it may write to. What the element is built with must be cached. Returns the exit
         status, and what was said on standard error. Raises `UserError` project-invalid ..., Interrupted.
         """
-        _checked([element])
+        checked([element])
         words = ("shell", "--build", "--isolate", element, "--", *argv)
         unpack = ("tar", "--extract", "--no-same-owner", "--directory", str(into))
         with (
@@ -345,7 +346,7 @@ class Engine:
         Raises `UserError` project-invalid ..., Interrupted.
         """
         with bst_run.interruptible(), self._opened() as run:
-            self._run(run, project, ("artifact", "delete", *_checked(elements)), targets=elements)
+            self._run(run, project, ("artifact", "delete", *checked(elements)), targets=elements)
 
     def clear(self) -> None:
         """End and remove what killed runs left: processes, mounts in the cache, temporary folders."""
@@ -388,7 +389,7 @@ class Engine:
             if counts == "build":
                 tell = recording.recorded(tell, self.settings, reader, self.trust, here=workers is None)
             try:
-                self._run(run, project, (*words, *_checked(targets)), targets=targets, report=tell, reader=reader)
+                self._run(run, project, (*words, *checked(targets)), targets=targets, report=tell, reader=reader)
             finally:
                 if counts == "build":
                     self.built[project] = {each.name: each.key for each in reader.elements}
@@ -445,18 +446,3 @@ class Engine:
                 command=process.paste(("bst", *words), cwd=project),
             )
         )
-
-
-def _stage(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:
-    if any(state.state == "failed" for state in states):
-        return "tree"
-    alone = any(state.state == "cached" and not state.build_depends for state in states)
-    return "run" if alone else "build"
-
-
-def _checked(targets: Sequence[str]) -> tuple[str, ...]:
-    """Return the targets; none may be taken for an option of `bst`."""
-    for target in targets:
-        if target.startswith("-") or not target:
-            raise UserError("element-name-invalid", f"{target!r} is not the name of an element")
-    return tuple(targets)

@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from rootstream.errors import UserError
 from rootstream.events import Plan
 
 State = Literal["cached", "buildable", "waiting", "fetch needed", "failed", "no reference", "junction"]
@@ -144,3 +145,22 @@ def plan_of(
         to_build=len(needed) - cached if build else 0,
         to_pull=len(pulled),
     )
+
+
+def checked(targets: Sequence[str]) -> tuple[str, ...]:
+    """Return names of elements; none may be taken for an option of `bst`.
+
+    Raises `UserError` element-name-invalid.
+    """
+    for target in targets:
+        if target.startswith("-") or not target:
+            raise UserError("element-name-invalid", f"{target!r} is not the name of an element")
+    return tuple(targets)
+
+
+def stage_of(states: Sequence[ElementState]) -> Literal["tree", "build", "run"]:
+    """Return in which sandbox of an element a shell is of use, from the states of it and what is below it."""
+    if any(state.state == "failed" for state in states):
+        return "tree"
+    alone = any(state.state == "cached" and not state.build_depends for state in states)
+    return "run" if alone else "build"

@@ -8,7 +8,8 @@ from typing import Literal
 
 import pytest
 
-from rootstream.engine.faults import ElementError, Outcome, fault, log_end, sandbox_errors
+from rootstream.engine.faults import ElementError, Outcome, fault
+from rootstream.engine.logs import log_end, sandbox_errors
 from rootstream.engine.messages import Failure, Reader
 from rootstream.errors import UserError
 

@@ -5,8 +5,8 @@
 STAGED names for each package, level by level, the files and folders below ROOT that it is built from, and a file
 with its part of the configuration: `fewest` without the symbols that only images are made from (the host name and
 more), `released` with the release, `fuller` with all symbols that its rules name, `wider` with the packages
-that name its variables or whose variables it names. Of the files a copy of ROOT is made, of links, which make reads (0.5 s) and prints the
-variables of the package from.
+that name its variables or whose variables it names. Of the files a copy of ROOT is made, of links, which make
+reads (0.5 s) and prints the variables of the package from.
 ANSWER has what make printed of the whole tree.
 
 RESULT gets what packages need beyond the fewest, by name: the first level that is enough, or `whole` for the whole
