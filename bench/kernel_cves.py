@@ -3,8 +3,8 @@
     python bench/kernel_cves.py vulns 6.12.107 UNPACKED
 
 counts the records of a checkout of the kernel CNA's repository that affect a release, and tells them apart by what
-an unpacked package of Debian says: files in folders that it has a module or a built-in one of, and others. That is
-an estimate: a module may be made of files of several folders, and a folder holds files of several modules. The exact
+an unpacked package of Debian says: files in folders that it has a module or a built-in one of, and others. This is
+an estimate: a module may be made of files of several folders, and a folder holds files of several. The exact
 counts for a kernel that Rootstream has compiled are those of `rootstream audit SYSTEM --feed vulns`.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -20,6 +21,8 @@ from tests.buildroot import smalltree, test_rebuild
 from tests.buildroot.conftest import Command
 
 from rootstream.engine import Engine
+from rootstream.project.project import find
+from rootstream.report import timeline
 
 pytestmark = pytest.mark.buildroot
 
@@ -105,6 +108,19 @@ def test_its_elements_can_be_looked_at(project: Path, run: Command) -> None:
     assert "root:" in run("shell", "box:aloader", "--", *command, cwd=project).stdout
     assert "to continue: make --no-print-directory" in run("shell", "box", "--", "true", cwd=project).stderr
     assert run("shell", "box:nothing", cwd=project, check=False).returncode == 2
+
+
+def test_its_last_build_has_a_critical_path(project: Path, run: Command) -> None:
+    built(project, run)
+    test_rebuild.write_package(project, "library", version="critical")
+    assert "library" in built(project, run)
+    record = timeline.read(find(project), "box")
+    assert record is not None
+    path = timeline.critical_path(record.elements, record.actions)
+    assert path[-1] == "buildroot-images.bst"
+    assert "package-library.bst" in path
+    assert all(before in record.elements[name] for before, name in itertools.pairwise(path))
+    assert len(record.elements) > len({each.element for each in record.actions})  # those that were cached
 
 
 def test_what_has_no_effect_is_a_warning_with_its_line(project: Path, run: Command) -> None:

@@ -8,7 +8,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from engine_project import make_project
 from tests.conftest import Command
+
+from rootstream.project.project import find
+from rootstream.report import timeline
 
 pytestmark = pytest.mark.engine
 
@@ -82,3 +86,14 @@ def test_a_revision_of_git_is_built_from_the_cache(small: Path, run: Command) ->
     assert list(told["files"]["changed"]) == ["etc/motd"]
     assert list(told["components"]["changed"]) == ["project overlay"]
     assert run("diff", "none:small", "small", cwd=small).returncode == 2
+
+
+def test_the_last_build_of_an_element_has_a_critical_path(tmp_path: Path, run: Command) -> None:
+    folder = make_project(tmp_path / "project")
+    environment = {"ROOTSTREAM_CACHE": str(tmp_path / "cache")}
+    run("build", "two.bst", cwd=folder, env=environment, check=True)
+    record = timeline.read(find(folder), "two")
+    assert record is not None
+    assert timeline.critical_path(record.elements, record.actions) == ("base.bst", "one.bst", "two.bst")
+    assert set(record.elements["two.bst"]) == {"base.bst", "one.bst"}
+    run("report", "two.bst", cwd=folder, env=environment, check=True)

@@ -24,7 +24,7 @@ from rootstream.project import host_code as hostcode
 from rootstream.report import budgets, sbom
 from rootstream.sandbox.tree import BASE
 from rootstream.verbs import changes, circumstances, collection, contents, origins, shared_cache, update
-from rootstream.verbs.build_record import Recorder
+from rootstream.verbs.build_record import Recorder, below
 from rootstream.verbs.selection import caution, choose, native, of_buildroot
 
 
@@ -228,10 +228,8 @@ def _build_buildroot(
 
     recorder = _recorder(report)
     if buildroot_graph.wanted(described):
-        buildroot_graph.build(
-            buildroot_graph.System(where, described, debian, pinned, engine, os.environ, recorder)
-        )
-        recorder.write(where, described.target, {})
+        system = buildroot_graph.System(where, described, debian, pinned, engine, os.environ, recorder)
+        recorder.write(where, described.target, buildroot_graph.build(system), asked=True)
         return
     python_wheels.prepare(where, described, pinned, engine, recorder)
     buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused)
@@ -264,8 +262,8 @@ def _build_native(prepared: PreparedProject, engine: Engine, report: events.Repo
         keys = {state.name: state.key for state in states}
         for target, element in elements.items():
             _checkout(where, target, element, _facts(prepared, target, keys), engine, report)
-            closure = prepared.plan.closure(element)
-            recorder.write(where, target, {name: tuple(prepared.plan.elements[name].uses()) for name in closure})
+            planned = {name: tuple(prepared.plan.elements[name].uses()) for name in prepared.plan.closure(element)}
+            recorder.write(where, target, below(states, element) | planned)
 
 
 def fetch(
@@ -396,7 +394,7 @@ def _build_plain(
                 describe=sbom.beside,
             )
             _checkout(where, target, element, facts, engine, report)
-            recorder.write(where, target, {})
+            recorder.write(where, target, below(states, element))
         places.append(where.out(target))
     return tuple(places)
 

@@ -9,8 +9,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
+from rootstream.engine.elements import ElementState
 from rootstream.events import ElementFinished, Event, Reporter
 from rootstream.host import nofollow
 from rootstream.project.project import Project
@@ -40,8 +42,15 @@ class Recorder:
             self._note(event.element, event.action, end - event.elapsed, end, event.result)
         self.report(event)
 
-    def write(self, project: Project, target: str, uses: Mapping[str, Sequence[str]]) -> None:
-        """Keep what happened to the elements of a target; `uses` has what each is built from, if that is known."""
+    def write(
+        self, project: Project, target: str, uses: Mapping[str, Sequence[str]], *, asked: bool = False
+    ) -> None:
+        """Keep what happened to the elements of a target; `uses` has what each is built from, if that is known.
+
+        `asked`: elements that are not in it were asked before it was known.
+        """
+        if asked and uses:
+            uses = _with_questions(uses, self.actions)
         actions = [each for each in self.actions if not uses or each["element"] in uses]
         if not actions and not uses:
             return
@@ -62,3 +71,41 @@ class Recorder:
         if len(self.actions) < MOST:
             times = {"begin": round(max(0.0, begin), 3), "end": round(end, 3)}
             self.actions.append({"element": element, "action": action, **times, "result": result})
+
+
+def below(states: Sequence[ElementState], element: str) -> dict[str, tuple[str, ...]]:
+    """Return what the elements of a build that one is built from, itself included, are built from."""
+    known = {each.name: (*each.build_depends, *each.runtime_depends) for each in states}
+    found: dict[str, tuple[str, ...]] = {}
+    todo = [element]
+    while todo:
+        name = todo.pop()
+        if name in known and name not in found:
+            found[name] = known[name]
+            todo += known[name]
+    return found
+
+
+def _with_questions(
+    uses: Mapping[str, Sequence[str]], actions: Sequence[Mapping[str, Any]]
+) -> dict[str, tuple[str, ...]]:
+    """Return `uses` with the elements whose results the others were planned by, each after the one before it.
+
+    What was done after the last of them waited for it, unless it waited for something else that was done.
+    """
+    found = {name: tuple(each) for name, each in uses.items()}
+    ended: dict[str, float] = {}
+    began: dict[str, float] = {}
+    for each in actions:
+        name = each["element"]
+        began[name] = min(each["begin"], began.get(name, each["begin"]))
+        if name not in uses:
+            ended[name] = max(each["end"], ended.get(name, 0.0))
+    questions = sorted(ended, key=lambda name: ended[name])
+    for before, name in pairwise(("", *questions)):
+        found[name] = (before,) if before else ()
+    for name, needs in uses.items():
+        waited = name in began and not any(other in began for other in needs)
+        if questions and waited and began[name] >= ended[questions[-1]]:
+            found[name] = (*needs, questions[-1])
+    return found

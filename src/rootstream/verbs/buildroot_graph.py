@@ -191,12 +191,15 @@ class Graph:
             return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
 
 
-def build(system: System) -> Path:
-    """Bring out/SYSTEM up to date and return it. Raises what a build in a workspace and the engine raise."""
+def build(system: System) -> Mapping[str, tuple[str, ...]]:
+    """Bring out/SYSTEM up to date and return what its elements are built from, nothing if it was up to date.
+
+    Raises what a build in a workspace and the engine raise.
+    """
     where, name, report = system.project, system.described.target, system.report
     key, identity = system.digest()
     if _is_current(system, key):
-        return where.out(name)
+        return {}
     graph = _opened(system, identity)
     different = _asked(graph)
     space = graph.ready.workspace
@@ -214,9 +217,9 @@ def build(system: System) -> Path:
         report(events.Notice(level="warning", text=text))
     read = stale.outside_of(space, info.ask(space, graph.question, report))
     with temporary.folder("checkout-", where.work) as scratch:
-        record = _made(graph, different, key, scratch)
+        record, plan = _made(graph, different, key, scratch)
         files = scratch / "files"
-        place = workspaces.exported(
+        workspaces.exported(
             where,
             graph.ready,
             key,
@@ -227,11 +230,11 @@ def build(system: System) -> Path:
         )
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
     write_atomically(space.state / MADE, json.dumps(record.data()).encode("utf-8", "surrogateescape"))
-    return place
+    return {name: tuple(plan.elements[name].uses()) for name in plan.closure(elements.IMAGES)}
 
 
-def _made(graph: Graph, different: Different, key: str, scratch: Path) -> reasons.Record:
-    """Make the images, in `files` of a folder; return what they were made of.
+def _made(graph: Graph, different: Different, key: str, scratch: Path) -> tuple[reasons.Record, Plan]:
+    """Make the images, in `files` of a folder; return what they were made of, and the plan.
 
     Packages that looked for a file in vain which is there, outside of their sandbox, are built again with it.
     """
@@ -249,7 +252,7 @@ def _made(graph: Graph, different: Different, key: str, scratch: Path) -> reason
             raise failed
         if not new:
             lookups.finish(space, graph.places, found)
-            return graph.record(draft, key)
+            return graph.record(draft, key), draft.plan(graph.base.refs)
         for package, path in new:
             name = package or "what makes the images"
             text = f"{name} looks for {path}, which was not in its sandbox: it is built again with it"

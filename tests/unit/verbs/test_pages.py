@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 
 from rootstream.__main__ import main
+from rootstream.engine.elements import ElementState
 from rootstream.errors import UserError
 from rootstream.events import ElementFinished, Event
 from rootstream.project import export as exporting
 from rootstream.project.project import Project, find
 from rootstream.report import timeline
 from rootstream.verbs import pages
-from rootstream.verbs.build_record import Recorder
+from rootstream.verbs.build_record import Recorder, below
 from tests.unit.report.exports import DEBIAN, INVENTORY, export
 
 SYSTEM = "systems:\n  box:\n    root: busybox\n    images: [tar]\n"
@@ -102,6 +103,29 @@ def test_what_a_build_did_is_recorded(folder: Path) -> None:
         ("a", 0.5, 3, "success"),
         ("b", 4, 5, "failure"),
     ]
+
+
+def test_what_was_asked_before_the_plan_is_on_the_critical_path(folder: Path) -> None:
+    made = recorder([100, 110, 115, 118, 126, 127])
+    made(finished("info", "build", 9))
+    made(finished("proof", "build", 4))
+    made(finished("tools", "build", 2))
+    made(finished("images", "build", 7))
+    made.write(find(folder), "box", {"images": ("tools", "old"), "tools": ("old",), "old": ()}, asked=True)
+    found = timeline.read(find(folder), "box")
+    assert found is not None
+    assert timeline.critical_path(found.elements, found.actions) == ("info", "proof", "tools", "images")
+    assert (found.elements["old"], found.elements["images"]) == ((), ("tools", "old"))
+
+
+def test_what_an_element_is_built_from() -> None:
+    def state(name: str, *build: str, runtime: tuple[str, ...] = ()) -> ElementState:
+        return ElementState(
+            name=name, kind="manual", key="", state="cached", build_depends=build, runtime_depends=runtime
+        )
+
+    states = [state("a", "b", runtime=("j:c",)), state("b"), state("j:c", "missing"), state("other", "a")]
+    assert below(states, "a") == {"a": ("b", "j:c"), "b": (), "j:c": ("missing",)}
 
 
 def test_a_build_without_events_leaves_the_last_record(folder: Path) -> None:
