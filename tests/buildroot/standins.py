@@ -51,6 +51,8 @@ def main() -> None:
         (place / "configure").chmod(0o755)
         (place / "Makefile").write_text(makefile(programs))
         lines.append(f"HOST_{name.upper()}_OVERRIDE_SRCDIR = {place}\n")
+        # There are none; if this were empty, `make legal-info` would look for those of the package.
+        lines.append(f"HOST_{name.upper()}_LICENSE_FILES = $(empty)\n")
     lines.append("HOST_ATTR_AUTORECONF = NO\n")  # there is nothing to make its configure of
     (folder / "local.mk").write_text("".join(lines))
 

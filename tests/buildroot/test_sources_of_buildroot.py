@@ -50,3 +50,51 @@ def test_a_package_is_built_from_the_folder_alone(small_tree: Path, tmp_path: Pa
         made = subprocess.run([*offline, *words], cwd=folder, capture_output=True, text=True, check=False)
         assert made.returncode == 0, made.stdout + made.stderr
     assert (output / "target" / "usr" / "bin" / "hello").stat().st_size > 1000
+
+
+EXTERNAL = {
+    "external.desc": "name: OWN\n",
+    "Config.in": 'source "$BR2_EXTERNAL_OWN_PATH/package/little/Config.in"\n',
+    "external.mk": "include $(BR2_EXTERNAL_OWN_PATH)/package/little/little.mk\n",
+    "package/little/Config.in": 'config BR2_PACKAGE_LITTLE\n\tbool "little"\n',
+    "package/little/little.mk": """\
+LITTLE_VERSION = 1
+LITTLE_SITE = $(BR2_EXTERNAL_OWN_PATH)/little
+LITTLE_SITE_METHOD = local
+LITTLE_LICENSE = GPL-2.0+
+LITTLE_LICENSE_FILES = COPYING
+define LITTLE_BUILD_CMDS
+\t$(TARGET_CC) -o $(@D)/little $(@D)/little.c
+endef
+define LITTLE_INSTALL_TARGET_CMDS
+\tinstall -D -m 755 $(@D)/little $(TARGET_DIR)/usr/bin/little
+endef
+$(eval $(generic-package))
+""",
+    "little/COPYING": "terms of the little program\n",
+    "little/little.c": "int main(void) { return 0; }\n",
+}
+
+
+def test_buildroots_own_list_of_licenses_is_there(
+    tree: Path, defconfig: str, tmp_path: Path, run: Command
+) -> None:
+    project = tmp_path / "project"
+    for name, text in EXTERNAL.items():
+        (project / "external" / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / "external" / name).write_text(text)
+    system = SYSTEM.format(tree=tree).replace("defconfig:", "external: [external]\n        defconfig:")
+    (project / "system.yaml").write_text(system)
+    (project / "box_defconfig").write_text(defconfig + "BR2_PACKAGE_LITTLE=y\n")
+    folder = tmp_path / "sources"
+    done = run("sources", str(folder), cwd=project, env={"ROOTSTREAM_BUILDROOT_CACHE": str(tmp_path / "cache")})
+    assert "legal-info is left out" not in done.stderr
+    legal = folder / "legal-info"
+    assert '"little","1","GPL-2.0+","COPYING"' in (legal / "manifest.csv").read_text()
+    (terms,) = legal.glob("licenses/little-*/COPYING")
+    assert terms.read_text() == EXTERNAL["little/COPYING"]
+    assert b"notreallyahash" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert (folder / "external-1/little/little.c").is_file()
+    told = json.loads((folder / "sources.json").read_text())
+    assert ("little", "external-1/little") in [(each["name"], each["folder"]) for each in told["sources"]]
+    assert told["missing"] == []

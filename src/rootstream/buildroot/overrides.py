@@ -23,6 +23,12 @@ def source_of(space: Workspace, package: BuildrootPackage) -> str | None:
     return os.path.relpath(folder, space.project) if folder.startswith("/") else folder
 
 
+def folder_of(space: Workspace, package: BuildrootPackage) -> Path | None:
+    """Return the folder that a package is built from, by Buildroot's method `local` or instead of its release."""
+    folder = info.variables(space, package.name).get(f"{package.prefix}OVERRIDE_SRCDIR", "").strip()
+    return (space.tree / folder).resolve() if folder else None
+
+
 def require_known(space: Workspace) -> None:
     """Make sure that all packages of `override` are built. Raises `UserError` no-package."""
     known = info.known(space)

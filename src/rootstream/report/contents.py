@@ -91,11 +91,12 @@ class Crate(_Part):
 
 
 class GoModule(_Part):
-    """A module of vendor/modules.txt; `sum` is its line in go.sum."""
+    """A module of vendor/modules.txt; `sum` is its line in go.sum, `license` that of its license files."""
 
     path: _Text
     version: _Text
     sum: _Text | None = None
+    license: _Text | None = None
     texts: _Files = ()
 
 

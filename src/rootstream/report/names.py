@@ -246,11 +246,13 @@ def of_module(module: GoModule, package: str) -> Component:
     """Return a module of Go that a package has vendored."""
     namespace, _, name = module.path.rpartition("/")
     notes = [("rootstream:used-by", package), ("rootstream:listed-in", "vendor/modules.txt")]
+    notes += [("rootstream:license-from", "the text of its license files")] if module.license else []
     return Component(
         name=module.path,
         version=module.version,
         kind="golang",
         purl=PackageURL("golang", namespace or None, name, module.version).to_string(),
+        license=licenses.crate(module.license) if module.license else None,
         notes=(*notes, *([("rootstream:go-sum", module.sum)] if module.sum else [])),
     )
 

@@ -7,7 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
-from rootstream.buildroot import info
+from rootstream.buildroot import info, overrides
 from rootstream.buildroot.build import build, opening
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import Workspace
@@ -48,7 +48,11 @@ def collect(where: Project, described: Described, engine: Engine, new: Path, tel
     told = ":".join(externals)
     found.rows.append(sources_page.Row(name="buildroot", version=None, kind="buildroot", folder="tree", more=told))
     for name, package in sorted(info.known(space).items()):
-        if not package.downloads or name.startswith("host-"):
+        if not package.downloads or name.startswith("host-") or name in found.left_out:
+            continue
+        source_folder = overrides.folder_of(space, package)
+        if source_folder is not None:
+            _of_folder(space, package, source_folder, told, found)
             continue
         folder = f"dl/{package.download_folder}"
         found.rows.append(
@@ -61,6 +65,22 @@ def collect(where: Project, described: Described, engine: Engine, new: Path, tel
             if not (new / place).is_file():
                 found.missing.append((place, "Buildroot did not keep it as one file"))
     return found
+
+
+def _of_folder(
+    space: Workspace, package: info.BuildrootPackage, source: Path, told: str, found: Collected
+) -> None:
+    """List a package that is built from a folder: one of an external tree is there, another one is the user's."""
+    for number, external in enumerate(space.externals[:-1], 1):
+        if source.is_relative_to(external.resolve()):
+            folder = f"external-{number}/{source.relative_to(external.resolve())}"
+            version = package.version or None
+            found.rows.append(
+                sources_page.Row(name=package.name, version=version, kind="buildroot", folder=folder, more=told)
+            )
+            return
+    shown = os.path.relpath(source, space.project)
+    found.missing.append((package.name, f"it is built from a folder of yours, {shown}: add that yourself"))
 
 
 def _legal_info(

@@ -1,7 +1,7 @@
 """The licenses of crates and Go modules, where a package of the project has them vendored.
 
-Crates say their license in Cargo.toml. Go modules have no such field: of them, and of crates, license files are
-taken as texts, and no license is concluded from a text.
+Crates say their license in Cargo.toml. Go modules have no such field: theirs is the one that their license files
+are the text of, word by word. License files of both are taken as texts.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 
 from rootstream.errors import UserError
 from rootstream.host import nofollow
+from rootstream.report import license_texts
 
 MOST_CRATES = 20_000
 MOST_MANIFEST = 1 << 20  # bytes of a Cargo.toml
@@ -92,10 +93,11 @@ def _package(base: Path, path: Path) -> dict[str, Any]:
 
 
 def module(base: Path, folder: Path, told: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
-    """Return the row of a Go module with what is known of it in a package's vendor/: its `texts`."""
+    """Return the row of a Go module with what is known of it in a package's vendor/: `license` and `texts`."""
     path = str(told.get("vendored", told["path"]))
     row = {word: value for word, value in told.items() if word != "vendored"}
     if any(part in ("", ".", "..") for part in path.split("/")):
         return row
     found = texts.rows(base, folder / "vendor" / path)
-    return row | ({"texts": found} if found else {})
+    license_ = license_texts.of_files([(each["path"], texts.found.get(each["sha256"], "")) for each in found])
+    return row | ({"texts": found} if found else {}) | ({"license": license_} if license_ else {})

@@ -14,7 +14,10 @@ from rootstream.host.content import chunks
 from rootstream.plan import inputs, make
 from rootstream.plan.model import Plan
 from rootstream.project.lock import Lock
+from rootstream.report import names
+from rootstream.report.contents import GoModule
 from rootstream.verbs import contents, vendored
+from tests.unit.report.test_license_texts import BSD, MIT
 
 CARGO_LOCK = f"""\
 version = 3
@@ -218,6 +221,19 @@ def test_licenses_of_what_is_vendored(folder: Path) -> None:
         "example.org/new": texts,
         "../here": None,
     }
+
+
+def test_a_module_has_the_license_that_its_file_is_the_text_of(tmp_path: Path) -> None:
+    for path, text in {"example.org/mit": MIT, "example.org/both": MIT + BSD}.items():
+        (tmp_path / "vendor" / path).mkdir(parents=True)
+        (tmp_path / "vendor" / path / "LICENSE").write_text(text)
+    rows = [
+        vendored.module(tmp_path, tmp_path, {"path": path, "version": "v1"}, vendored.Texts())
+        for path in ("example.org/mit", "example.org/both", "example.org/none")
+    ]
+    assert [row.get("license") for row in rows] == ["MIT", None, None]
+    component = names.of_module(GoModule.model_validate(rows[0]), "web")
+    assert component.license == "MIT"
 
 
 def test_texts_have_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
