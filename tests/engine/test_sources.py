@@ -27,6 +27,10 @@ def programs(project: Path) -> set[str]:
         return {Path(name).name for name in root.getnames()}
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     folder = tmp_path / "project"
@@ -51,6 +55,10 @@ def test_git_and_a_tarball(built: Path, project: Path, tmp_path: Path, run: Comm
     git(tree, "commit", "--quiet", "-am", "two")
     run("build", cwd=project, check=True)
     assert (project / "out" / "own" / "SHA256SUMS").read_text() == first
+    passed_on = tmp_path / "sources"
+    run("sources", str(passed_on), cwd=project, check=True)
+    assert (passed_on / "trees" / "busybox" / "README").read_text() != "changed\n"  # the commit of the lock
+    assert (passed_on / "trees" / "musl" / "configure").is_file()
     run("update", cwd=project, check=True)
     assert commit not in (project / "system.lock").read_text()
 
@@ -61,3 +69,6 @@ def test_a_folder_of_the_project(built: Path, project: Path, tmp_path: Path, run
     (project / "system.yaml").write_text(SYSTEM.format(source="{local: busybox}", libc="debian"))
     run("build", cwd=project, check=True)
     assert "busybox" in programs(project)
+    run("sources", str(tmp_path / "sources"), cwd=project, check=True)
+    there = tmp_path / "sources" / "trees" / "busybox"
+    assert contents(there) == contents(project / "busybox")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from engine_project import engine
 from tests.conftest import Command
+from tests.hostbase import make_base
 
 pytestmark = pytest.mark.engine
 
@@ -79,6 +80,58 @@ def test_own_packages_are_there_if_asked_for(small: Path, run: Command, tmp_path
     refused = run("sources", str(tmp_path / "sources"), cwd=small)
     assert refused.returncode == 2
     assert "already exists" in refused.stderr
+
+
+ELEMENTS = """
+systems:
+  small:
+    root: {elements: {project: mine, target: program.bst}}
+    layers:
+      - secrets: [{path: /etc/key, file: mine/key}]
+    images: [tar]
+"""
+PROGRAM = """
+kind: manual
+build-depends: [base.bst]
+sources: [{kind: local, path: program}]
+config:
+  install-commands: ["sh build.sh %{install-root}/usr/bin"]
+"""
+
+
+def test_an_element_is_built_from_the_folder_alone(tmp_path: Path, lock: Path, run: Command) -> None:
+    project = tmp_path / "project"
+    files = {
+        "system.yaml": ELEMENTS,
+        "mine/project.conf": "name: mine\nmin-version: 2.4\nelement-path: elements\n",
+        "mine/elements/base.bst": "kind: import\nsources: [{kind: local, path: base}]\n",
+        "mine/elements/program.bst": PROGRAM,
+        "mine/program/build.sh": "# GPL-2.0-or-later\nmkdir -p $1\ncat program.txt > $1/program\n",
+        "mine/program/program.txt": "echo a program\n",
+        "mine/key": "a secret of 24 bytes or more\n",
+    }
+    for name, text in files.items():
+        (project / name).parent.mkdir(parents=True, exist_ok=True)
+        (project / name).write_text(text)
+    make_base(project / "mine" / "base")
+    shutil.copyfile(lock, project / "system.lock")
+    done = run("sources", str(tmp_path / "without"), cwd=project)
+    assert done.returncode == 1
+    assert "missing  mine:program.bst: elements of BuildStream: `--own` takes" in done.stdout
+    folder = tmp_path / "sources"
+    run("sources", "--own", str(folder), cwd=project, check=True)
+    told = json.loads((folder / "sources.json").read_text())
+    assert ("elements", "program.bst") in [(row["kind"], row.get("element")) for row in told["sources"]]
+    texts = [path.read_bytes() for path in folder.rglob("*") if path.is_file()]
+    assert not any(b"a secret of" in text for text in texts)
+    (staged,) = folder.glob("elements/sources/**/build.sh")
+    assert staged.read_text() == files["mine/program/build.sh"]
+
+    project.rename(tmp_path / "away")
+    again = engine(tmp_path / "cache")
+    again.build(folder / "elements" / "project", ["program.bst"])
+    again.checkout(folder / "elements" / "project", "program.bst", tmp_path / "second")
+    assert (tmp_path / "second/usr/bin/program").read_text() == "echo a program\n"
 
 
 @pytest.fixture

@@ -190,7 +190,9 @@ def provenance(
 @click.argument("words", nargs=-1, required=True, metavar="[SYSTEM] DIR", shell_complete=complete_first_system)
 @variant_option
 @project_option
-@click.option("--own", is_flag=True, help="With the project's own packages.")
+@click.option(
+    "--own", is_flag=True, help="With the project's own packages, and its project of BuildStream elements."
+)
 @click.option("--tools", is_flag=True, help="With compilers and tools, so that it can be built from DIR alone.")
 def sources(words: tuple[str, ...], variant: str | None, folder: Path, own: bool, tools: bool) -> int:
     """Write the sources of what SYSTEM has in its images into DIR, with patches and build instructions.

@@ -193,13 +193,22 @@ class Engine:
                 raise
             self._pulling(report, lambda remotes: self._checkout(project, words, element, report, remotes))
 
-    def sources(self, project: Path, element: str, destination: Path, report: Reporter = ignore) -> None:
+    def sources(
+        self,
+        project: Path,
+        element: str,
+        destination: Path,
+        report: Reporter = ignore,
+        *,
+        depends: Depends = "none",
+    ) -> None:
         """Write the sources of an element into a new folder as its sandbox gets them; fetches them first.
 
-        Raises `UserError` fetch-failed, project-invalid ..., Interrupted.
+        With what it depends on, each element has a folder in it. Raises `UserError` fetch-failed,
+        project-invalid ..., Interrupted.
         """
-        self.fetch(project, [element], report, depends="none")
-        words = ("source", "checkout", "--deps", "none", "--directory", str(destination.absolute()))
+        self.fetch(project, [element], report, depends=depends)
+        words = ("source", "checkout", "--deps", depends, "--directory", str(destination.absolute()))
         with bst_run.interruptible(), self._opened() as run:
             self._run(run, project, (*words, *checked([element])), targets=[element], report=report)
 

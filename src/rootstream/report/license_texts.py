@@ -1,7 +1,7 @@
 """Which license a text is: only one whose words are all those of a license in SPDX's list, and of no other.
 
 `license_texts.json` has a digest of each text of that list (tools/license_texts.py): no text has to be kept. What
-SPDX's guidelines for matching leave to whoever uses a license is left out of both: copyright lines, a title, numbers
+SPDX's guidelines leave to whoever uses a license is left out of both: copyright lines, titles, numbers
 of paragraphs, and whose names the BSD licenses contain.
 """
 

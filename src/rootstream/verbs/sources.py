@@ -28,7 +28,7 @@ from rootstream.plan.model import Element, Plan, Source
 from rootstream.plan.software import packages
 from rootstream.project import project
 from rootstream.project.project import Project
-from rootstream.verbs import build, collection, report, source_pins, sources_page
+from rootstream.verbs import build, collection, report, source_pins, sources_elements, sources_page
 from rootstream.verbs.sources_page import Collected
 
 PLAN = "plan"
@@ -108,9 +108,11 @@ def _written(
             found = _collect(prepared, target, engine, new, tell, own=own, tools=tools)
             if isinstance(described.system.root, FromElements):
                 told = described.system.root.elements
-                found.missing.append(
-                    (f"{told.project}:{told.target}", "elements of BuildStream: their sources are their own")
-                )
+                if own:
+                    sources_elements.collect(prepared, described, told, engine, new, found, tell)
+                else:
+                    reason = "elements of BuildStream: `--own` takes their project and its sources"
+                    found.missing.append((f"{told.project}:{told.target}", reason))
         sources_page.write(new, target, found)
         if folder.is_dir():
             folder.rmdir()

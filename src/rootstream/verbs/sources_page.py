@@ -17,6 +17,7 @@ _TITLES = {
     "python": "Python packages",
     "own": "Own software",
     "buildroot": "Buildroot",
+    "elements": "Elements of BuildStream",
     "tools": "Tools",
 }
 _HOW = {
@@ -48,6 +49,15 @@ Source archives, and wheels that contain nothing but their source. Installed wit
 """,
     "own": "Each archive is a folder of the project, which is built in the way that its own files say.\n",
     "tools": "Compilers and other tools, as binary packages of Debian, by their hashes.\n",
+    "elements": """\
+`elements/project` is the project with the commands of each element, `elements/sources` has the sources of each, as
+its sandbox gets them, also of those that build others. With BuildStream:
+
+    cd elements/project
+    bst build ELEMENT
+
+What is not in the project is downloaded. Without a network, run the commands of an element in its sources.
+""",
     "buildroot": """\
 `tree` is Buildroot with its patches (`tree/package/NAME/*.patch`), `external-*` are further trees, `config` is the
 configuration, `dl` has the downloads. To build a package as it was built, without a network:
