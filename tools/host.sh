@@ -49,6 +49,8 @@ need test iproute2 ip
 need test rsync rsync
 # A team's cache is served through it.
 [ -x /usr/sbin/haproxy ] || need test haproxy haproxy
+# And one whose clock is a day off.
+need test faketime faketime
 need test ipmitool ipmitool
 # The tests of the status page need a browser (100 MB to fetch; without one they are skipped).
 command -v chromium >/dev/null 2>&1 || need test chromium-headless-shell chromium-headless-shell

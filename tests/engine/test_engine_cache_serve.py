@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -49,9 +50,9 @@ class Team:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def start(self, base: Path | None = None) -> None:
+    def start(self, base: Path | None = None, prefix: tuple[str, ...] = ()) -> None:
         base = base or self.folder.parent
-        words = [sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
+        words = [*prefix, sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
         words += ["--bind", f"0.0.0.0:{self.port}", "--certificate", str(self.certificate)]
         words += ["--metrics", f"127.0.0.1:{self.metrics}", "--workers", "2"]
         log = (base / "serve.log").open("a")
@@ -292,6 +293,29 @@ def test_a_full_disk_is_a_warning_and_the_server_goes_on(project: Path, team: Te
         if small.child is not None:
             small.end(signal.SIGTERM)
         subprocess.run(["umount", "-l", disk], check=True)
+
+
+@pytest.mark.skipif(not shutil.which("faketime"), reason="faketime is not installed")
+@pytest.mark.parametrize(("shift", "word"), [("+1d", "ahead of"), ("-1d", "behind")])
+def test_a_clock_that_is_a_day_off_is_told_and_stops_nothing(
+    project: Path, team: Team, tmp_path: Path, shift: str, word: str
+) -> None:
+    other = Team(tmp_path / "store", free_port(), free_port(), team.writer, team.reader, team.certificate)
+    other.folder.mkdir()
+    shutil.copy(team.folder / "tokens", other.folder / "tokens")
+    base = team.folder.parent
+    other.start(base, ("faketime", "-f", shift))
+    try:
+        remote = other.remote(other.writer, push=True, base=base)
+        (health,) = cache_health.examined(Engine.of({"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, remote))
+        assert not health.met
+        assert re.fullmatch(rf"its clock is 86[34][0-9]{{2}} s {word} that of this host", health.found)
+        assert done(build(tmp_path / "one", project, remote), "push") == {"base.bst", "one.bst", "two.bst"}
+        pulled = build(tmp_path / "two", project, other.remote(other.reader, base=base))
+        assert done(pulled, "pull") == {"two.bst"}
+        assert warned(pulled) == []
+    finally:
+        other.end(signal.SIGTERM)
 
 
 def test_a_second_server_is_refused(team: Team, run: Command, tmp_path: Path) -> None:

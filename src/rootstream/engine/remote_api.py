@@ -290,7 +290,7 @@ def _unavailable(details: str) -> Answer:
     """Return what it means that no connection was made, from the words of gRPC and OpenSSL."""
     lower = details.lower()
     if "certificate_verify_failed" in lower or "certificate verify failed" in lower:
-        return Answer(state="tls", text=f"has a certificate that is not trusted ({_brief(details)})")
+        return Answer(state="tls", text=_untrusted(details))
     if "peer name" in lower or "hostname verification" in lower:
         return Answer(state="tls", text="has a certificate for another host name")
     if any(word in lower for word in ("ssl", "tls", "handshake")):
@@ -300,6 +300,13 @@ def _unavailable(details: str) -> Answer:
     if any(word in lower for word in ("dns", "name resolution", "domain name", "address lookup")):
         return Answer(state="refused", text="has a host name that cannot be resolved")
     return Answer(state="refused", text=f"cannot be connected to ({_brief(details)})")
+
+
+def _untrusted(details: str) -> str:
+    if dated := re.search(r"certificate (has expired|is not yet valid)", details.lower()):
+        now = time.strftime("%Y-%m-%d %H:%M", time.gmtime())
+        return f"has a certificate that {dated[1]}, unless the clock of this host is wrong (it says {now} UTC)"
+    return f"has a certificate that is not trusted ({_brief(details)})"
 
 
 def _brief(details: str) -> str:

@@ -18,7 +18,8 @@ from rootstream.engine.stored import Digest
 if TYPE_CHECKING:
     from securesystemslib.signer import CryptoSigner, SSlibKey
 
-PREDICATE = "urn:rootstream:predicate:signed-results:1"
+_FORMAT = "urn:rootstream:predicate:signed-results:"
+PREDICATE = f"{_FORMAT}1"
 DAYS = 30  # that a list is valid
 MOST = 64 << 20  # bytes of a list with its envelope
 MOST_ENTRIES = 200_000
@@ -29,6 +30,10 @@ _LARGEST = 1 << 62
 
 class NotAList(ValueError):  # noqa: N818  (what it is)
     """Bytes that are no list, or whose signature is not of the key; the message says which."""
+
+
+class OfAnotherVersion(NotAList):
+    """A list that the key has signed, in a format that only another version of Rootstream reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,7 @@ def encoded(told: SignedList, signer: CryptoSigner) -> bytes:
 
 
 def decoded(data: bytes, key: SSlibKey) -> SignedList:
-    """Return the list in an envelope that a key has signed. Raises `NotAList`."""
+    """Return the list in an envelope that a key has signed. Raises `NotAList`, `OfAnotherVersion`."""
     from rootstream.host import envelopes  # noqa: PLC0415
 
     if len(data) > MOST:
@@ -112,13 +117,18 @@ def decoded(data: bytes, key: SSlibKey) -> SignedList:
         raise NotAList("has no signature of the key")
     try:
         return _of_statement(json.loads(envelope.payload), envelopes.STATEMENT)
+    except OfAnotherVersion:
+        raise
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError) as error:
         raise NotAList("is signed, but is no list of results in a cache") from error
 
 
 def _of_statement(read: Any, kind: str) -> SignedList:  # noqa: ANN401  (what JSON holds)
-    if read["_type"] != kind or read["predicateType"] != PREDICATE:
-        raise ValueError(read["predicateType"])
+    format_ = read["predicateType"]
+    if read["_type"] != kind or not format_.startswith(_FORMAT):
+        raise ValueError(format_)
+    if format_ != PREDICATE:
+        raise OfAnotherVersion("is in a format of another version of Rootstream")
     predicate, subjects = read["predicate"], read["subject"]
     number, expires = predicate["number"], datetime.fromisoformat(predicate["expires"])
     revoked = predicate["revoked"]

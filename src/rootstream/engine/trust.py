@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from rootstream.engine import origins, signed_list
 from rootstream.engine.remotes import Remote, Signatures
 from rootstream.engine.sharing import Lease
-from rootstream.engine.signed_list import NotAList, SignedList
+from rootstream.engine.signed_list import NotAList, OfAnotherVersion, SignedList
 from rootstream.engine.stored import Artifact, Digest
 from rootstream.errors import Where
 from rootstream.events import Notice, Reporter
@@ -59,8 +59,9 @@ class Trust:
             key = self.signer.public_key
             self.keys.setdefault(key.keyid, key)
             self.names.setdefault(key.keyid, wanted.sign_with.name)
-        self.lists: dict[str, SignedList] = {key: found for key in self.keys if (found := self._saved(key))}
         self._notes: list[Notice] = []
+        self._foreign: set[str] = set()
+        self.lists: dict[str, SignedList] = {key: found for key in [*self.keys] if (found := self._saved(key))}
         self._asked: set[str] = set()
         self._checked = False
 
@@ -92,10 +93,10 @@ class Trust:
         for key, name in self.names.items() if summary else ():
             found = self.lists.get(key)
             servers = ", ".join(each.name for each in new)
-            if found is None:
+            if found is None and key not in self._foreign:
                 level = "info" if key == self.own else "warning"
                 self._note(f"no list signed by {name} is on {servers}: nothing is used by this key", level)
-            elif not found.is_valid(self.now()):
+            elif found and not found.is_valid(self.now()):
                 until = found.expires.strftime("%Y-%m-%d %H:%M UTC")
                 fix = "`rootstream cache sign` renews it where the key is (or is the clock of this host wrong?)"
                 self._note(f"the list signed by {name} expired at {until}: nothing is used by it; {fix}")
@@ -106,11 +107,20 @@ class Trust:
         return str(self.signer.public_key.keyid) if self.signer else ""
 
     def reread(self, api: Api) -> None:
-        """Read the list of the key that signs. Raises `OSError` if the server does not answer."""
+        """Read the list of the key that signs.
+
+        Raises `OSError` if the server does not answer, or for a list that is not for this version to replace.
+        """
         from rootstream.engine import remote_blobs  # noqa: PLC0415  (gRPC)
 
-        if (entry := api.entry(uri(self.own))) is not None:
+        if self.own not in self.keys:
+            raise OSError("had a list of this key in a format of another version of Rootstream: update this one")
+        if (entry := api.entry(uri(self.own))) is None:
+            return
+        try:
             self._take(self.own, remote_blobs.download(api, entry, signed_list.MOST), api.remote)
+        except OfAnotherVersion as error:
+            raise OSError(f"has a list of this key that {error}: update this one") from error
 
     def _read(self, remote: Remote) -> None:
         from rootstream.engine import remote_blobs  # noqa: PLC0415  (gRPC)
@@ -120,14 +130,27 @@ class Trust:
             with Api(remote) as api:
                 for key in self.keys:
                     if (entry := api.entry(uri(key))) is not None:
-                        self._take(key, remote_blobs.download(api, entry, signed_list.MOST), remote)
+                        self._take_or_tell(key, remote_blobs.download(api, entry, signed_list.MOST), remote)
         except OSError as error:
             self._note(f"the signed lists of {remote.name} cannot be read: it {error.strerror or error}")
 
+    def _take_or_tell(self, key: str, data: bytes, remote: Remote) -> None:
+        try:
+            self._take(key, data, remote)
+        except OfAnotherVersion as error:
+            text = f"the list of {self.names[key]} on {remote.name} {error}: it is not used; update this one"
+            self._note(text)
+            self._foreign.add(key)
+
     def _take(self, key: str, data: bytes, remote: Remote) -> None:
-        """Take a list if it is signed by the key, and not older than the one that was seen before."""
+        """Take a list if it is signed by the key, and not older than the one that was seen before.
+
+        Raises `OfAnotherVersion`.
+        """
         try:
             found = signed_list.decoded(data, self.keys[key])
+        except OfAnotherVersion:
+            raise
         except NotAList as error:
             self._note(f"what {remote.name} has as the list of {self.names[key]} {error}: it is not used")
             return
@@ -146,8 +169,14 @@ class Trust:
     def _saved(self, key: str) -> SignedList | None:
         try:
             return signed_list.decoded(self._place(key).read_bytes(), self.keys[key])
+        except OfAnotherVersion as error:
+            # what it revokes cannot be known
+            del self.keys[key]
+            name = self.names.pop(key)
+            self._note(f"the list of {name} that was seen last {error}: nothing is used by this key")
         except (OSError, NotAList):
-            return None
+            pass
+        return None
 
     def _place(self, key: str) -> Path:
         return self.cache / FOLDER / f"{key}.json"
