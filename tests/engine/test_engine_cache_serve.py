@@ -50,14 +50,16 @@ class Team:
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def start(self, base: Path | None = None, prefix: tuple[str, ...] = ()) -> None:
+    def start(self, base: Path | None = None, **environment: str) -> None:
         base = base or self.folder.parent
-        words = [*prefix, sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
+        words = [sys.executable, "-m", "rootstream", "cache", "serve", str(self.folder), "--quota", "1G"]
         words += ["--bind", f"0.0.0.0:{self.port}", "--certificate", str(self.certificate)]
         words += ["--metrics", f"127.0.0.1:{self.metrics}", "--workers", "2"]
         log = (base / "serve.log").open("a")
         with log:
-            self.child = subprocess.Popen(words, stdout=log, stderr=log, text=True)
+            self.child = subprocess.Popen(
+                words, env={**os.environ, **environment}, stdout=log, stderr=log, text=True
+            )
         until(lambda: remote_api.probe([self.remote(self.writer, base=base)])[0].ok)
 
     def end(self, number: int) -> None:
@@ -304,7 +306,11 @@ def test_a_clock_that_is_a_day_off_is_told_and_stops_nothing(
     other.folder.mkdir()
     shutil.copy(team.folder / "tokens", other.folder / "tokens")
     base = team.folder.parent
-    other.start(base, ("faketime", "-f", shift))
+    # the wrapper would not pass signals on
+    library = subprocess.run(
+        ["faketime", "-f", shift, "printenv", "LD_PRELOAD"], check=True, capture_output=True, text=True
+    )
+    other.start(base, LD_PRELOAD=library.stdout.strip(), FAKETIME=shift)
     try:
         remote = other.remote(other.writer, push=True, base=base)
         (health,) = cache_health.examined(Engine.of({"HOME": str(tmp_path), "PATH": os.environ["PATH"]}, remote))
@@ -316,6 +322,7 @@ def test_a_clock_that_is_a_day_off_is_told_and_stops_nothing(
         assert warned(pulled) == []
     finally:
         other.end(signal.SIGTERM)
+        assert other.programs() == {}
 
 
 def test_a_second_server_is_refused(team: Team, run: Command, tmp_path: Path) -> None:
