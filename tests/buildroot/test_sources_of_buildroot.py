@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -76,9 +77,31 @@ $(eval $(generic-package))
 }
 
 
-def test_buildroots_own_list_of_licenses_is_there(
-    tree: Path, defconfig: str, tmp_path: Path, run: Command
-) -> None:
+# What Buildroot's target does, as far as `sources` takes part in it; the small tree has none.
+LEGAL = """
+%-legal-source: %-source ;
+legal-info:
+\tmkdir -p $(BASE_DIR)/legal-info/licenses/little-1
+\tprintf '"PACKAGE","VERSION","LICENSE","LICENSE FILES"\\n"little","1","%s","%s"\\n' \
+\t\t'$(LITTLE_LICENSE)' '$(LITTLE_LICENSE_FILES)' > $(BASE_DIR)/legal-info/manifest.csv
+\tcp $(LITTLE_SITE)/$(LITTLE_LICENSE_FILES) $(BASE_DIR)/legal-info/licenses/little-1
+"""
+
+
+@pytest.fixture(params=["small", "real"])
+def legal(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    """Return a tree that has the target, and the symbols of a system: the small one with it, then the real one."""
+    if request.param == "real":
+        return request.getfixturevalue("tree"), request.getfixturevalue("defconfig")
+    tree = tmp_path / "tree"
+    shutil.copytree(request.getfixturevalue("small_tree"), tree, symlinks=True)
+    with (tree / "Makefile").open("a") as file:
+        file.write(LEGAL)
+    return tree, "BR2_x86_64=y\n"
+
+
+def test_buildroots_own_list_of_licenses_is_there(legal: tuple[Path, str], tmp_path: Path, run: Command) -> None:
+    tree, defconfig = legal
     project = tmp_path / "project"
     for name, text in EXTERNAL.items():
         (project / "external" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -89,9 +112,9 @@ def test_buildroots_own_list_of_licenses_is_there(
     folder = tmp_path / "sources"
     done = run("sources", str(folder), cwd=project, env={"ROOTSTREAM_BUILDROOT_CACHE": str(tmp_path / "cache")})
     assert "legal-info is left out" not in done.stderr
-    legal = folder / "legal-info"
-    assert '"little","1","GPL-2.0+","COPYING"' in (legal / "manifest.csv").read_text()
-    (terms,) = legal.glob("licenses/little-*/COPYING")
+    made = folder / "legal-info"
+    assert '"little","1","GPL-2.0+","COPYING"' in (made / "manifest.csv").read_text()
+    (terms,) = made.glob("licenses/little-*/COPYING")
     assert terms.read_text() == EXTERNAL["little/COPYING"]
     assert b"notreallyahash" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert (folder / "external-1/little/little.c").is_file()

@@ -13,6 +13,9 @@ from pathlib import Path
 import pytest
 from engine_project import left_by, make_project
 from tests.conftest import Command
+from tests.hostbase import make_base
+
+from rootstream.verbs.second_clock import second_clock
 
 pytestmark = pytest.mark.engine
 
@@ -127,6 +130,30 @@ def test_without_a_compiler_the_clock_is_the_hosts(
     done = run("prove", "yearly.bst", cwd=project, env={**places, "PATH": str(programs)}, check=True)
     assert "not varied clock: there is no C compiler (`cc`) on this host, which it takes\n" in done.stdout
     assert "varied     clock" not in done.stdout
+
+
+def test_sandboxes_that_preload_libraries_have_the_true_clock(tmp_path: Path) -> None:
+    make_base(tmp_path / "base")
+    clock = second_clock(tmp_path / "programs", (), (), os.environ)
+    clock.begin()
+    assert clock.said() == ({}, {"clock": "no sandbox of this build could be shown another one"})
+
+    def year(*more: str, command: tuple[str, ...] = ("date", "+%Y")) -> int:
+        words = ("--unshare-user", "--bind", str(tmp_path / "base"), "/", *more, "--dev", "/dev", *command)
+        done = subprocess.run([clock.programs / "bwrap", *words], capture_output=True, text=True, check=True)
+        return int(done.stdout)
+
+    now = time.localtime().tm_year
+    assert year() > now
+    assert year(command=("sh", "-c", "LD_PRELOAD= date +%Y")) == now
+    assert year("--setenv", "LD_PRELOAD", "") == now
+    (tmp_path / "base" / ".rootstream").mkdir()
+    assert year() == now
+    text = "400 days ahead in 1 of 4 sandboxes, for programs that ask their C library"
+    assert clock.said() == (
+        {"clock": text},
+        {"clock of the others": "they load libraries of their own into programs"},
+    )
 
 
 def test_a_difference_that_no_image_has(project: Path, places: dict[str, str], run: Command) -> None:

@@ -15,6 +15,7 @@ import hashlib
 import itertools
 import json
 import re
+import stat
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -114,7 +115,10 @@ def read(files: Sequence[FeedFile], wanted: Wanted) -> Feeds:
     for file in files:
         try:
             found.newest = None
-            if file.path.stat().st_size > MOST:
+            status = file.path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise _fault(file.path, "is no file: a feed is read more than once")
+            if status.st_size > MOST:
                 raise _fault(file.path, f"has more than {MOST >> 20} MiB")
             packed = zipfile.is_zipfile(file.path) or feed_archive.is_tar(file.path)
             kind, digest = _archive(found, file.path) if packed else _file(found, file.path)

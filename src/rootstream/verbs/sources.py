@@ -237,11 +237,22 @@ def _staged(
     place.parent.mkdir(exist_ok=True)
     try:
         engine.sources(prepared.project.plan, element.name, place, tell)
+        _without_folder(place, element.name.removesuffix(".bst"))
     except UserError as error:
         if error.reason != "fetch-failed":
             raise
         shutil.rmtree(place, ignore_errors=True)
         found.missing.append((f"trees/{element.ships}", error.message))
+
+
+def _without_folder(place: Path, name: str) -> None:
+    """Have what is in the folder of an element right in a place: it is the only one there."""
+    inner = place / name
+    if inner.is_dir():
+        apart = place.with_name(f".{place.name}.new")
+        inner.rename(apart)
+        place.rmdir()
+        apart.rename(place)
 
 
 def _of_python(element: Element, plan: Plan, engine: Engine, found: Collected) -> None:

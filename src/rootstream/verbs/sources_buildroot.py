@@ -48,11 +48,13 @@ def collect(where: Project, described: Described, engine: Engine, new: Path, tel
     told = ":".join(externals)
     found.rows.append(sources_page.Row(name="buildroot", version=None, kind="buildroot", folder="tree", more=told))
     for name, package in sorted(info.known(space).items()):
-        if not package.downloads or name.startswith("host-") or name in found.left_out:
+        if name.startswith("host-") or name in found.left_out:
             continue
         source_folder = overrides.folder_of(space, package)
         if source_folder is not None:
             _of_folder(space, package, source_folder, told, found)
+            continue
+        if not package.downloads:
             continue
         folder = f"dl/{package.download_folder}"
         found.rows.append(

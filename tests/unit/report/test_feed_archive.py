@@ -99,6 +99,14 @@ def test_folders_without_records(tmp_path: Path) -> None:
     assert caught.value.reason == "bad-feed"
 
 
+def test_a_pipe_is_no_feed(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(UserError) as caught:
+            read(path)
+        assert caught.value.reason == "bad-feed"
+
+
 @pytest.mark.parametrize("suffix", ["tar", "tar.gz", "tar.xz", "tar.bz2"])
 def test_a_tarball(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"vulns.{suffix}"
