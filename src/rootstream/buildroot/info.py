@@ -11,6 +11,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from rootstream.buildroot import confined
@@ -217,13 +219,26 @@ def _make(space: Workspace, *targets: str) -> str:
     return confined.run(space, confined.make(space, *targets), env=env, timeout=ASKING).stdout
 
 
-def _kept(space: Workspace) -> dict[str, Any]:
+def _kept(space: Workspace) -> Mapping[str, Any]:
+    path = space.state / NOTE
     try:
-        data = json.loads((space.state / NOTE).read_text("utf-8", "surrogateescape"))
-    except (OSError, ValueError):
+        status = path.stat()
+        return _read(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+    except OSError:
         return {}
-    good = isinstance(data, dict) and data.get("format") == FORMAT and "packages" in data and "variables" in data
-    return data if good else {}
+
+
+@lru_cache(maxsize=4)
+def _read(path: Path, stamp: tuple[int, ...]) -> Mapping[str, Any]:
+    """Return the note of a file, which is replaced, never changed; `stamp` tells one from the next."""
+    del stamp
+    try:
+        data: Any = json.loads(path.read_text("utf-8", "surrogateescape"))
+    except ValueError:
+        return {}
+    if not isinstance(data, dict) or data.get("format") != FORMAT or not {"packages", "variables"} <= data.keys():
+        return {}
+    return data
 
 
 def _info(kept: Mapping[str, Any]) -> Info:

@@ -202,26 +202,27 @@ def of_packages(
     `override` are the texts of Buildroot's local.mk, `patched` the folders that have patches for any package.
     """
     found = {}
+    given = _given(trees, config)
     of_all = any(_names_release(trees.in_external(path)) for path in trees.of_external())
     of_all = of_all or config.get("BR2_REPRODUCIBLE", "").endswith("=y")
     for name, each in packages.items():
-        built = [each, *(packages[lower] for lower in closure(packages, name))]
+        below = closure(packages, name)
+        built = [each, *(packages[lower] for lower in below)]
         others = [
-            other
-            for other in packages.values()
-            if other not in built
-            and (names(trees, other, each.prefix) or names(trees, each, other.prefix.removeprefix("HOST_")))
+            packages[other]
+            for other in packages.keys() - {name, *below}
+            if names(trees, packages[other], each.prefix)
+            or names(trees, each, packages[other].prefix.removeprefix("HOST_"))
         ]
         release = of_all or any(_names_release(path) for path in _own_rules(trees, each))
         several = [*built, *others]
         unused = {OVERRIDE_FILE} if not any(overrides(text, prefixes(built)) for text in override) else set()
         unused |= {PATCH_FOLDERS} if not _is_patched(trees, each, patched) else set()
-        used = {symbol: line for symbol, line in config.items() if symbol not in unused}
         found[name] = Levels(
-            fewest=_of_packages(trees, built, used, late=False, release=release),
-            released=None if release else _of_packages(trees, built, used, late=False, release=True),
-            fuller=_of_packages(trees, built, config, late=True, release=release),
-            wider=_of_packages(trees, several, config, late=True, release=True) if others else None,
+            fewest=given.staged(built, unused=unused, release=release),
+            released=None if release else given.staged(built, unused=unused, release=True),
+            fuller=given.staged(built, release=release),
+            wider=given.staged(several, release=True) if others else None,
         )
     return found
 
@@ -278,29 +279,48 @@ def _prefixes(folder: Path) -> frozenset[str]:
     return frozenset(found)
 
 
-def _of_packages(
-    trees: Trees,
-    packages: Sequence[BuildrootPackage],
-    config: Mapping[str, str],
-    *,
-    late: bool,
-    release: bool,
-) -> Staged:
-    """Return what some packages are staged with; without `late`, no symbols that only images are made from."""
-    staged = trees.staged(packages, "", late=late, release=release)
-    tree, external = trees.paths(staged)
-    tree = (*tree, _MAKEFILE)
-    named = {name for path in tree for name in symbols(trees.tree / path)}
-    named |= {name for path in external for name in symbols(trees.in_external(path))}
-    named |= {name for each in packages for name in _made(each.name, config)}
-    provided = {name for each in packages if each.folder for name in _provided(_place(trees, each))}
-    named |= {name for each in provided for name in _made(each, config)}
-    kept = (
-        line
-        for name, line in config.items()
-        if (name in named or _ALWAYS.match(name)) and (late or not _OF_IMAGES.match(name))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What is the same for all packages: the trees, the configuration, and which of its symbols are special.
+
+    `common` are those that rules for all packages name, `of_images` those that only images are made from, and
+    `made` those that Buildroot's rules make of packages' names in ways of their own.
+    """
+
+    trees: Trees
+    config: Mapping[str, str]
+    common: frozenset[str]
+    of_images: frozenset[str]
+    made: tuple[str, ...]
+
+    def staged(
+        self, packages: Sequence[BuildrootPackage], *, unused: Collection[str] | None = None, release: bool
+    ) -> Staged:
+        """Return what some packages are staged with, with `unused` but for these symbols and those of images."""
+        trees = self.trees
+        staged = trees.staged(packages, "", late=unused is None, release=release)
+        named = set(self.common)
+        named.update(*(symbols(trees.tree / path) for path in staged.folders))
+        named.update(*(symbols(trees.in_external(path)) for path in staged.outer))
+        provided = (_provided(_place(trees, each)) for each in packages if each.folder)
+        for name in {each.name for each in packages}.union(*provided):
+            named.update(_made(name, self.made))
+        if unused is not None:
+            named.difference_update(self.of_images, unused)
+        return replace(staged, config=_text(line for name, line in self.config.items() if name in named))
+
+
+def _given(trees: Trees, config: Mapping[str, str]) -> _Given:
+    rules = [*(trees.tree / path for path in (*trees.rules(), _MAKEFILE))]
+    rules += [trees.in_external(path) for path in trees.of_external()]
+    begin = tuple(f"BR2_{pattern.format('')}" for pattern in _MADE_WITH_MORE)
+    return _Given(
+        trees=trees,
+        config=config,
+        common=frozenset(filter(_ALWAYS.match, config)).union(*map(symbols, rules)),
+        of_images=frozenset(filter(_OF_IMAGES.match, config)),
+        made=tuple(symbol for symbol in config if symbol.startswith(begin)),
     )
-    return replace(staged, config=_text(kept))
 
 
 def overrides(text: str, prefixes: Collection[str]) -> str:
@@ -328,7 +348,7 @@ def lines(text: str) -> dict[str, str]:
     return {match[1]: line for match, line in found if match}
 
 
-def _made(name: str, config: Mapping[str, str]) -> Iterator[str]:
+def _made(name: str, config: Iterable[str]) -> Iterator[str]:
     own = re.sub(r"[-.]", "_", name.removeprefix("host-")).upper()
     yield from (f"BR2_{pattern.format(own)}" for pattern in _MADE)
     beginnings = tuple(f"BR2_{pattern.format(own)}" for pattern in _MADE_WITH_MORE)
