@@ -26,7 +26,7 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
             _native(build.planned(project, description, targets, pinned), engine, report)
         for described in of_buildroot(description, targets):
             from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
-            from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for them)
+            from rootstream.verbs import buildroot_graph, graph_elements  # noqa: PLC0415  (only these wait for them)
 
             update.require(project, description, described, pinned)
             if not python_wheels.is_prepared(project, described, pinned):
@@ -38,7 +38,7 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
                     )
                 )
                 if states:
-                    report(_info(f"{described.target}: {_elements(states)}"))
+                    report(_info(f"{described.target}: {graph_elements.due(states)}"))
             else:
                 buildroot.look(project, described, pinned, os.environ, report)
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ruamel.yaml import YAML
 
-from rootstream.buildroot.graph import elements
+from rootstream.buildroot.graph import elements, reasons
 from rootstream.buildroot.graph.places import OUTPUT
 from rootstream.buildroot.workspace import FOLDER
 from rootstream.description.model import Description
+from rootstream.engine import ElementState
 from rootstream.errors import UserError
 from rootstream.host import nofollow
 from rootstream.plan.model import Element, PreparedPlan
 from rootstream.project import project
+from rootstream.verbs import changes
 from rootstream.verbs.buildroot_graph import PLAN, wanted
+
+_PACKAGE = elements.element_of("").removesuffix(".bst")
 
 
 def found(where: project.Project, description: Description, name: str) -> tuple[Path, str] | None:
@@ -35,6 +40,18 @@ def found(where: project.Project, description: Description, name: str) -> tuple[
         hint = " or ".join(f"`{target}:{package}`" for target in found)
         raise UserError("several-systems", f"several systems have {package}", hint=f"Write {hint}.")
     return next(iter(found.values()), None)
+
+
+def due(states: Sequence[ElementState]) -> str:
+    """Return what a build would do: of packages and images, not of the elements that only hold their inputs."""
+    packages = {reasons.package_of(each.name): each for each in states if each.name.startswith(_PACKAGE)}
+    missing = [name for name, each in packages.items() if each.state != "cached"]
+    if missing:
+        named = changes.some(missing)
+        return f"would be built: {len(missing)} of {len(packages)} packages ({named}), then the images"
+    if any(each.state != "cached" for each in states):
+        return f"would be built: only the images; all {len(packages)} packages are cached"
+    return f"all packages ({len(packages)}) and the images are cached; it would be exported"
 
 
 def prepared(folder: Path, element: str) -> tuple[Element, PreparedPlan] | None:
