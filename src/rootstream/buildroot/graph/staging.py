@@ -203,6 +203,7 @@ def of_packages(
     """
     found = {}
     given = _given(trees, config)
+    named = {name: beginnings(trees, each) for name, each in packages.items()}
     of_all = any(_names_release(trees.in_external(path)) for path in trees.of_external())
     of_all = of_all or config.get("BR2_REPRODUCIBLE", "").endswith("=y")
     for name, each in packages.items():
@@ -211,8 +212,7 @@ def of_packages(
         others = [
             packages[other]
             for other in packages.keys() - {name, *below}
-            if names(trees, packages[other], each.prefix)
-            or names(trees, each, packages[other].prefix.removeprefix("HOST_"))
+            if each.prefix in named[other] or packages[other].prefix.removeprefix("HOST_") in named[name]
         ]
         release = of_all or any(_names_release(path) for path in _own_rules(trees, each))
         several = [*built, *others]
@@ -258,16 +258,12 @@ def _place(trees: Trees, package: BuildrootPackage) -> Path:
     return trees.in_external(folder) if folder.startswith("/") else trees.tree / folder
 
 
-def names(trees: Trees, package: BuildrootPackage, prefix: str) -> bool:
-    """Say whether the rules of a package name variables of another one, which begin with `prefix`."""
-    folder = package.folder
-    return bool(folder) and not _is_rule(folder) and bool(prefix in _prefixes(_place(trees, package)))
-
-
-@cache
-def _prefixes(folder: Path) -> frozenset[str]:
-    """Return the beginnings of the variables that the rules in a folder name, up to each underscore."""
+def beginnings(trees: Trees, package: BuildrootPackage) -> frozenset[str]:
+    """Return the beginnings of the variables that the rules of a package name, up to each underscore."""
     found: set[str] = set()
+    if not package.folder or _is_rule(package.folder):
+        return frozenset()
+    folder = _place(trees, package)
     for path in (*folder.glob("*.mk"), *folder.glob("*.mk.in")):
         text = path.read_text("utf-8", "replace")
         words = set(_VARIABLE.findall(text)) | ({"LINUX_"} if "$(kernel-module)" in text else set())
