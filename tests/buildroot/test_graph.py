@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tarfile
 import time
 import uuid
@@ -98,6 +99,20 @@ def test_a_fresh_clone_builds_nothing_again(project: Path, run: Command) -> None
     assert exported(clone) == before
 
 
+def test_a_file_that_changes_while_it_is_built_is_told(project: Path, run: Command) -> None:
+    log = project / "overlay" / "etc" / "build.log"
+    with log.open("w") as file:
+        argv = [sys.executable, "-m", "rootstream", "build", "--json"]
+        done = subprocess.run(argv, cwd=project, stdout=file, stderr=subprocess.STDOUT, check=False)
+    said = log.read_text()
+    assert done.returncode == 0, said
+    assert "overlay/etc/build.log changed while it was built: build again to have what is there now" in said
+    run("build", cwd=project)
+    assert exported(project)["/./etc/build.log"][1] == said.encode().hex()
+    assert "nothing to do" in run("build", cwd=project).stderr
+    log.unlink()
+
+
 def test_its_elements_can_be_looked_at(project: Path, run: Command) -> None:
     built(project, run)
     assert "cached" in run("show", "box", cwd=project).stdout
@@ -154,8 +169,11 @@ def test_a_dry_run_says_what_would_be_built(project: Path, run: Command) -> None
     assert "would be built: only the images; all" in done.stderr
     test_rebuild.append(project / "box_defconfig", 'BR2_TARGET_GENERIC_ISSUE="for a dry run"\n')
     assert "would be built: only the images; all" in run("build", "-n", cwd=project).stderr
-    test_rebuild.append(project / "box_defconfig", 'BR2_PACKAGE_OTHER_WORD="for a dry run"\n')
-    assert "Buildroot has to be queried for its packages first" in run("build", "-n", cwd=project).stderr
+    before = (project / "box_defconfig").read_text()
+    test_rebuild.append(project / "box_defconfig", 'BR2_PACKAGE_OTHER=y\nBR2_PACKAGE_OTHER_WORD="for a dry run"\n')
+    done = run("build", "-n", cwd=project)
+    (project / "box_defconfig").write_text(before)
+    assert "Buildroot has to be queried for its packages first" in done.stderr
 
 
 def test_what_two_packages_write_differently_is_an_error(project: Path, run: Command) -> None:

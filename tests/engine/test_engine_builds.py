@@ -173,6 +173,22 @@ def test_a_checkout_is_plain_files_in_a_new_folder(project: Path, cache: Path, t
     assert (tmp_path / "linked" / "d" / "one").stat().st_nlink > 1
 
 
+def test_what_was_built_with_a_key_is_checked_out_although_its_inputs_changed(
+    project: Path, cache: Path, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(project, tmp_path / "project", symlinks=True)
+    ours = engine(cache)
+    keys = {each.name: each.key for each in ours.build(copy, ["one.bst"])}
+    element = copy / "elements" / "one.bst"
+    element.write_text(element.read_text().replace("echo one", "echo other"))
+    assert keys != {each.name: each.key for each in ours.show(copy, ["one.bst"])}
+    with pytest.raises(UserError) as caught:
+        ours.checkout(copy, "one.bst", tmp_path / "now")
+    assert caught.value.reason == "artifact-missing"
+    ours.checkout(copy, "one.bst", tmp_path / "then", key=keys["one.bst"])
+    assert (tmp_path / "then" / "d" / "one").read_text() == "one\n"
+
+
 def test_what_is_deleted_is_not_there_any_more(project: Path, tmp_path: Path) -> None:
     ours = engine(tmp_path / "cache")
     ours.build(project, ["one.bst"])

@@ -21,6 +21,7 @@ from rootstream.engine.faults import Outcome, fault
 from rootstream.engine.logs import TAIL_BYTES, read_end
 from rootstream.engine.messages import Reader
 from rootstream.engine.pulls import Pulls
+from rootstream.engine.remote_artifacts import artifact_name
 from rootstream.engine.remotes import Remote, Signatures, Workers
 from rootstream.engine.settings import Settings, environment_for, remotes_of, settings_from
 from rootstream.engine.trust import Trust
@@ -171,21 +172,23 @@ class Engine:
         destination: Path,
         report: Reporter = ignore,
         *,
+        key: str = "",
         depends: Depends = "none",
         integrate: bool = False,
         hardlinks: bool = False,
     ) -> None:
         """Write the files of a built element into a new folder; pulls them first if only a remote cache has it.
 
-        With `hardlinks` the files are those of the cache: only for a reader that never writes to them. Raises
-        `UserError` artifact-missing, destination-exists, disk-full, Interrupted.
+        With `key`, of what was built with that, alone: its inputs may have changed. With `hardlinks` the files are
+        those of the cache: only for a reader that never writes to them. Raises `UserError` artifact-missing,
+        destination-exists, disk-full, Interrupted.
         """
         if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
             raise UserError("destination-exists", f"{destination} already exists and is not empty")
         words = ["artifact", "checkout", "--deps", depends, "--directory", str(destination.absolute())]
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
-        words += checked([element])
+        words += checked([artifact_name(project, element, key) or element])
         try:
             self._checkout(project, words, element, report, ())
         except UserError as error:

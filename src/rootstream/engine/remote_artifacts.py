@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from ruamel.yaml import YAML
@@ -12,6 +13,8 @@ from rootstream.engine.elements import ElementState
 from rootstream.engine.remote_api import Api
 from rootstream.engine.remotes import Remote
 from rootstream.engine.trust import Trust
+
+CONF = "project.conf"
 
 
 def on_servers(
@@ -46,14 +49,28 @@ def _signed(api: Api, trust: Trust, names: Iterable[str]) -> Iterable[str]:
 
 
 def _names(project: Path, states: Sequence[ElementState]) -> dict[str, str]:
-    """Return the elements by the names of their artifacts, PROJECT/ELEMENT/KEY."""
+    """Return the elements by the names of their artifacts."""
+    names = ((artifact_name(project, each.name, each.key), each.name) for each in states)
+    return {name: element for name, element in names if name}
+
+
+def artifact_name(project: Path, element: str, key: str) -> str:
+    """Return the name that BuildStream has for what was built of an element with a key: PROJECT/ELEMENT/KEY.
+
+    Empty for elements of other projects and for those that have no key yet.
+    """
+    if not key or ":" in element:
+        return ""
     try:
-        read = YAML(typ="safe").load((project / "project.conf").read_text(encoding="utf-8"))
-        name = str(read["name"])
+        status = (project / CONF).stat()
+        name = _name(project / CONF, (status.st_ino, status.st_mtime_ns, status.st_size))
     except (OSError, YAMLError, KeyError, TypeError, UnicodeError):
-        return {}
-    return {
-        f"{name}/{each.name.removesuffix('.bst').replace('/', '-')}/{each.key}": each.name
-        for each in states
-        if each.key and ":" not in each.name
-    }
+        return ""
+    return f"{name}/{element.removesuffix('.bst').replace('/', '-')}/{key}"
+
+
+@lru_cache(maxsize=8)
+def _name(conf: Path, stamp: tuple[int, ...]) -> str:
+    """Return the name of the project with a project.conf; `stamp` tells one from the next."""
+    del stamp
+    return str(YAML(typ="safe").load(conf.read_text(encoding="utf-8"))["name"])

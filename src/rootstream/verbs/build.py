@@ -393,7 +393,13 @@ def _build_plain(
                 contents={"origins": {BASE: {"unknown": element}}},
                 describe=sbom.beside,
             )
-            _checkout(where, target, element, facts, engine, report)
+            try:
+                _checkout(where, target, element, facts, engine, report)
+            except UserError as error:
+                if error.reason != "artifact-missing":
+                    raise
+                text = f"{element}, or what it is built from, changed while it was built"
+                raise UserError("changed-while-built", text, hint="Build it again.") from error
             recorder.write(where, target, below(states, element))
         places.append(where.out(target))
     return tuple(places)

@@ -30,7 +30,7 @@ from rootstream.plan.model import Element, Plan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
 from rootstream.sandbox.buildroot import variables
-from rootstream.verbs import shared_cache
+from rootstream.verbs import changes, shared_cache
 from rootstream.verbs.graph_failures import Failures
 
 # What is kept of a system's last answer and build, beside info.json.
@@ -143,10 +143,11 @@ class Graph:
         Those with secrets are made outside the cache (private.py).
         """
         if not self.hidden.secrets:
-            self.engine.build(self.folder, (images.name,), self.report)
+            states = self.engine.build(self.folder, (images.name,), self.report)
+            key = next((each.key for each in states if each.name == images.name), "")
             name = self.ready.workspace.described.target
             self.report(events.Step(name="checkout", text=f"taking the images of {name} from the cache"))
-            self.engine.checkout(self.folder, images.name, into, self.report)
+            self.engine.checkout(self.folder, images.name, into, self.report, key=key)
             return
         self.engine.build(self.folder, tuple(each.element for each in images.builds_with), self.report)
         space, name = self.ready.workspace, self.ready.workspace.described.target
@@ -217,7 +218,12 @@ def build(system: System) -> Mapping[str, tuple[str, ...]]:
         report(events.Notice(level="warning", text=text))
     read = stale.outside_of(space, info.ask(space, graph.question, report))
     with temporary.folder("checkout-", where.work) as scratch:
-        record, plan = _made(graph, different, key, scratch)
+        made = _made(graph, different, key, scratch)
+        if made.changed:  # what was taken of them is not known: the next build has to be another one
+            names = changes.some(made.changed)
+            text = f"{name}: {names} changed while it was built: build again to have what is there now"
+            report(events.Notice(level="warning", text=text))
+            key = hashlib.sha256(f"{key} changed".encode()).hexdigest()
         files = scratch / "files"
         workspaces.exported(
             where,
@@ -229,17 +235,28 @@ def build(system: System) -> Mapping[str, tuple[str, ...]]:
             applied=json.loads(nofollow.read_bytes(scratch, files / elements.APPLIED)),
         )
     write_atomically(space.state / READ, json.dumps(asdict(read)).encode())
-    write_atomically(space.state / MADE, json.dumps(record.data()).encode("utf-8", "surrogateescape"))
+    write_atomically(space.state / MADE, json.dumps(made.composition.data()).encode("utf-8", "surrogateescape"))
+    plan = made.plan
     return {name: tuple(plan.elements[name].uses()) for name in plan.closure(elements.IMAGES)}
 
 
-def _made(graph: Graph, different: Different, key: str, scratch: Path) -> tuple[reasons.Record, Plan]:
-    """Make the images, in `files` of a folder; return what they were made of, and the plan.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """What images were made of, the plan for that, and the inputs that changed meanwhile."""
+
+    composition: reasons.Composition
+    plan: Plan
+    changed: tuple[str, ...]
+
+
+def _made(graph: Graph, different: Different, key: str, scratch: Path) -> Made:
+    """Make the images, in `files` of a folder.
 
     Packages that looked for a file in vain which is there, outside of their sandbox, are built again with it.
     """
     for _ in range(_ROUNDS):
         draft = graph.write_system(different)
+        before = linking.stamps(draft.all_linked().values())
         shutil.rmtree(scratch / "files", ignore_errors=True)
         space, failed, failures = graph.ready.workspace, None, Failures(graph.report)
         try:
@@ -252,7 +269,12 @@ def _made(graph: Graph, different: Different, key: str, scratch: Path) -> tuple[
             raise failed
         if not new:
             lookups.finish(space, graph.places, found)
-            return graph.record(draft, key), draft.plan(graph.base.refs)
+            stamps = linking.stamps(before)
+            return Made(
+                composition=graph.record(draft, key),
+                plan=draft.plan(graph.base.refs),
+                changed=tuple(graph.shown(str(path)) for path in before if stamps[path] != before[path]),
+            )
         for package, path in new:
             name = package or "what makes the images"
             text = f"{name} looks for {path}, which was not in its sandbox: it is built again with it"

@@ -480,3 +480,15 @@ def test_what_is_staged_is_found_out_again_by_another_rootstream() -> None:
     ours = staging.rules_of_ours()
     assert {"staging.py", "elements.py", "inputs.py"} <= ours.keys()
     assert ours["staging.py"] == Path(staging.__file__).read_bytes()
+
+
+def test_files_that_change_are_told_apart(tmp_path: Path) -> None:
+    write(tmp_path / "same", "1")
+    write(tmp_path / "grown", "1")
+    write(tmp_path / "gone", "1")
+    before = linking.stamps(tmp_path / name for name in ("same", "grown", "gone", "new"))
+    write(tmp_path / "grown", "12")
+    (tmp_path / "gone").unlink()
+    write(tmp_path / "new", "1")
+    changed = {path.name for path, stamp in linking.stamps(before).items() if stamp != before[path]}
+    assert changed == {"grown", "gone", "new"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from rootstream.errors import UserError, Where
@@ -50,6 +50,19 @@ def files_of(source: Path) -> Iterator[tuple[str, Path]]:
         for name in sorted([*names, *links]):
             path = Path(folder, name)
             yield str(path.relative_to(source)), path
+
+
+def stamps(files: Iterable[Path]) -> dict[Path, tuple[int, ...] | None]:
+    """Return what tells files from what they are later: inode, size and time, None for what is not there."""
+    found: dict[Path, tuple[int, ...] | None] = {}
+    for path in files:
+        try:
+            status = path.lstat()
+        except OSError:
+            found[path] = None
+        else:
+            found[path] = (status.st_ino, status.st_size, status.st_mtime_ns)
+    return found
 
 
 def _link(source: Path, place: Path) -> None:
