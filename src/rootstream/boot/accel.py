@@ -36,7 +36,7 @@ _METHOD = 2  # of the proof: another one forgets what was remembered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class AccelProof:
     """Whether a guest ran on KVM, and if not, why."""
 
     works: bool
@@ -72,14 +72,14 @@ def choose(
     return "tcg"
 
 
-def prove(arch: Architecture, *, cache: Path, env: Mapping[str, str], again: bool = False) -> Proof:
+def prove(arch: Architecture, *, cache: Path, env: Mapping[str, str], again: bool = False) -> AccelProof:
     """Return whether a guest of this architecture runs on KVM; `again` distrusts a remembered no."""
     if platform.machine() != arch:
-        return Proof(works=False, why=f"this host ({platform.machine()}) is not {arch}")
+        return AccelProof(works=False, why=f"this host ({platform.machine()}) is not {arch}")
     if not _DEVICE.exists():
-        return Proof(works=False, why=f"there is no {_DEVICE}")
+        return AccelProof(works=False, why=f"there is no {_DEVICE}")
     if not os.access(_DEVICE, os.R_OK | os.W_OK):
-        return Proof(
+        return AccelProof(
             works=False,
             why=f"this user has no permission to open {_DEVICE} (often: add the user to the group kvm)",
         )
@@ -117,16 +117,16 @@ def boot_sector() -> bytes:
     return code.ljust(_SECTOR - 2, b"\0") + b"\x55\xaa"
 
 
-def _try(program: str, arch: Architecture, *, env: Mapping[str, str]) -> Proof:
+def _try(program: str, arch: Architecture, *, env: Mapping[str, str]) -> AccelProof:
     if not ARCHITECTURES[arch].board.bios:
-        return Proof(works=False, why=f"testing it is not supported for {arch} yet")
+        return AccelProof(works=False, why=f"testing it is not supported for {arch} yet")
     with temporary.folder("rootstream-kvm-") as folder:
         sector = folder / "sector"
         sector.write_bytes(boot_sector())
         return run_proof(program, sector, accelerator="kvm", env=env)
 
 
-def run_proof(program: str, sector: Path, *, accelerator: Accelerator, env: Mapping[str, str]) -> Proof:
+def run_proof(program: str, sector: Path, *, accelerator: Accelerator, env: Mapping[str, str]) -> AccelProof:
     """Boot the sector and return whether it ran before the deadline."""
     argv = (
         *(program, "-no-user-config", "-nodefaults", "-display", "none", "-no-reboot"),
@@ -139,11 +139,11 @@ def run_proof(program: str, sector: Path, *, accelerator: Accelerator, env: Mapp
     except UserError as error:
         if error.reason != "process-timeout":
             raise
-        return Proof(works=False, why=f"a test guest did not run on it within {DEADLINE:g} seconds")
+        return AccelProof(works=False, why=f"a test guest did not run on it within {DEADLINE:g} seconds")
     if done.status == _EXIT_STATUS:
-        return Proof(works=True, why="a test guest ran on it")
+        return AccelProof(works=True, why="a test guest ran on it")
     last = process.tail(done.stderr, 1).strip() or process.ending(done.status)
-    return Proof(works=False, why=f"QEMU could not use it: {last}")
+    return AccelProof(works=False, why=f"QEMU could not use it: {last}")
 
 
 def _key(program: Path) -> dict[str, str | int]:
@@ -159,17 +159,17 @@ def _key(program: Path) -> dict[str, str | int]:
     }
 
 
-def _recall(path: Path, key: dict[str, str | int]) -> Proof | None:
+def _recall(path: Path, key: dict[str, str | int]) -> AccelProof | None:
     try:
         entry = json.loads(path.read_text())
         if entry["key"] == key:
-            return Proof(works=entry["works"] is True, why=str(entry["why"]))
+            return AccelProof(works=entry["works"] is True, why=str(entry["why"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None
 
 
-def _remember(path: Path, key: dict[str, str | int], proof: Proof) -> None:
+def _remember(path: Path, key: dict[str, str | int], proof: AccelProof) -> None:
     """Keep the proof; a cache that cannot be written is no error."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

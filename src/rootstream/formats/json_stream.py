@@ -20,7 +20,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class StreamEntry:
     """A value in the outermost object (`key` is its name) or list (None); `item` if it is one of a list there."""
 
     key: str | None
@@ -28,7 +28,7 @@ class Entry:
     item: bool = False
 
 
-class Reader:
+class StreamReader:
     """A JSON file that is being read; `sha256` is right once `entries` has given the last one."""
 
     def __init__(self, file: BinaryIO, lists: frozenset[str] = frozenset()) -> None:
@@ -45,32 +45,32 @@ class Reader:
         """Return the SHA-256 of what has been read."""
         return self._digest.hexdigest()
 
-    def entries(self) -> Iterator[Entry]:
+    def entries(self) -> Iterator[StreamEntry]:
         """Give what the file holds; a file that is neither object nor list is one entry.
 
         Raises ValueError where it is not JSON in UTF-8, and RecursionError.
         """
         begin = self._peek()
         if begin == "[":
-            yield from (Entry(key=None, value=value) for value in self._items())
+            yield from (StreamEntry(key=None, value=value) for value in self._items())
         elif begin == "{":
             yield from self._members()
         else:
-            yield Entry(key=None, value=self._value())
+            yield StreamEntry(key=None, value=self._value())
         if self._peek():
             raise ValueError("there is something after the end of the JSON")
 
-    def _members(self) -> Iterator[Entry]:
+    def _members(self) -> Iterator[StreamEntry]:
         for _ in self._separated("}"):
             key = self._value()
             if not isinstance(key, str) or self._peek() != ":":
                 raise ValueError("expected a name and a colon")
             self._at += 1
             if key in self._lists and self._peek() == "[":
-                yield Entry(key=key, value=[])
-                yield from (Entry(key=key, value=value, item=True) for value in self._items())
+                yield StreamEntry(key=key, value=[])
+                yield from (StreamEntry(key=key, value=value, item=True) for value in self._items())
             else:
-                yield Entry(key=key, value=self._value())
+                yield StreamEntry(key=key, value=self._value())
 
     def _items(self) -> Iterator[Any]:
         for _ in self._separated("]"):

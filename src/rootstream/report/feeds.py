@@ -140,7 +140,7 @@ def read(files: Sequence[FeedFile], wanted: Wanted) -> Feeds:
 def _file(found: Feeds, path: Path) -> tuple[str, str]:
     whole = _Whole(found=found)
     with path.open("rb") as file:
-        reader = json_stream.Reader(file, _LISTS)
+        reader = json_stream.StreamReader(file, _LISTS)
         try:
             for entry in reader.entries():
                 whole.take(entry)
@@ -161,7 +161,7 @@ class _Whole:
     other: int = 0
     exploited: set[str] = field(default_factory=set)
 
-    def take(self, entry: json_stream.Entry) -> None:
+    def take(self, entry: json_stream.StreamEntry) -> None:
         if entry.key is None:
             self.of_records.add(_record(self.found, entry.value))
         elif entry.item:

@@ -18,7 +18,7 @@ _SHOWN = 20  # differences
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class MakeComparison:
     """The entries below target/, host/ and images/ of both builds of a system, by their paths."""
 
     target: str
@@ -34,7 +34,7 @@ class Comparison:
 
 def compare(
     where: project.Project, wanted: tuple[str, ...], engine: Engine, report: events.Reporter, *, locked: bool
-) -> tuple[Comparison, ...]:
+) -> tuple[MakeComparison, ...]:
     """Build systems package by package and by make alone, at the same path with the same base, and compare.
 
     Raises `UserError` not-possible for systems without `graph: true`, and those of a build.
@@ -55,16 +55,16 @@ def compare(
     with project.locked(where, report, tuple(each.slug for each in graphs)):
         pinned = update.known(where)
         for described in graphs:
-            system = buildroot_graph.System(
+            system = buildroot_graph.GraphSystem(
                 where, described, description.debian, pinned, engine, os.environ, report
             )
             names = (elements.BY_PACKAGES, elements.BY_MAKE)
             one, other = (json.loads(text) for text in buildroot_graph.listings(system, names))
-            found.append(Comparison(target=described.target, by_packages=one, by_make=other))
+            found.append(MakeComparison(target=described.target, by_packages=one, by_make=other))
     return tuple(found)
 
 
-def summary(found: Sequence[Comparison]) -> Iterator[str]:
+def summary(found: Sequence[MakeComparison]) -> Iterator[str]:
     """Yield what came out, line by line."""
     for each in found:
         differences = each.differences
@@ -79,7 +79,7 @@ def summary(found: Sequence[Comparison]) -> Iterator[str]:
             yield f"  and {len(differences) - _SHOWN} more"
 
 
-def as_json(found: Sequence[Comparison]) -> str:
+def as_json(found: Sequence[MakeComparison]) -> str:
     """Return the same as JSON, with all differences."""
     data = {
         each.target: {

@@ -228,7 +228,7 @@ def _build_buildroot(
 
     recorder = _recorder(report)
     if buildroot_graph.wanted(described):
-        system = buildroot_graph.System(where, described, debian, pinned, engine, os.environ, recorder)
+        system = buildroot_graph.GraphSystem(where, described, debian, pinned, engine, os.environ, recorder)
         recorder.write(where, described.target, buildroot_graph.build(system), asked=True)
         return
     python_wheels.prepare(where, described, pinned, engine, recorder)
@@ -305,7 +305,7 @@ def fetch(
 
             if buildroot_graph.wanted(described):
                 files = buildroot_graph.fetch(
-                    buildroot_graph.System(
+                    buildroot_graph.GraphSystem(
                         where, described, description.debian, pinned, engine, os.environ, report
                     )
                 )

@@ -16,8 +16,8 @@ from rootstream.buildroot.build import opening, stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
 from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, question, reasons, staging
-from rootstream.buildroot.graph.draft import Different, Draft
-from rootstream.buildroot.graph.places import Places
+from rootstream.buildroot.graph.draft import Different, GraphDraft
+from rootstream.buildroot.graph.places import SandboxPlaces
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description.model import Debian, Described
@@ -29,7 +29,6 @@ from rootstream.plan import base, programs, text
 from rootstream.plan.model import Element, Plan
 from rootstream.project import export, project
 from rootstream.project.lock import Lock, write_atomically
-from rootstream.sandbox.buildroot import variables
 from rootstream.verbs import changes, shared_cache
 from rootstream.verbs.graph_failures import Failures
 
@@ -53,7 +52,7 @@ def base_plan(debian: Debian, refs: Mapping[str, object]) -> Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class System:
+class GraphSystem:
     """A system to build package by package, and what it is built with."""
 
     project: project.Project
@@ -82,11 +81,11 @@ class Graph:
     ready: opening.Opened
     engine: Engine
     base: Plan
-    places: Places
+    places: SandboxPlaces
     trees: staging.Trees
     whole: str
     """The .config, its secrets included."""
-    hidden: private.Hidden
+    hidden: private.HiddenSecrets
     config: str
     """The .config that Buildroot is asked with, with the paths of the sandbox."""
     report: events.Reporter
@@ -109,20 +108,20 @@ class Graph:
         """Return a line with the paths of this machine, those of the project below it."""
         return self.places.here(line).replace(f"{self.ready.workspace.project}/", "")
 
-    def write(self, draft: Draft) -> None:
+    def write(self, draft: GraphDraft) -> None:
         """Put the BuildStream project where the engine reads it."""
         draft.elements |= self.base.elements
         linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.all_linked())
 
-    def write_system(self, different: Different) -> Draft:
+    def write_system(self, different: Different) -> GraphDraft:
         """Put the project of the whole system where the engine reads it and return it."""
-        draft = Draft()
+        draft = GraphDraft()
         space = self.ready.workspace
         elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
         self.write(draft)
         return draft
 
-    def record(self, draft: Draft, key: str) -> reasons.Record:
+    def record(self, draft: GraphDraft, key: str) -> reasons.Composition:
         """Return what a project is made of; `key` stands for all that decides the result."""
         packages = (each for ref in self.base.refs.values() for each in ref)
         return reasons.record(draft, key, {each["name"]: each["version"] for each in packages})
@@ -192,7 +191,7 @@ class Graph:
             return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
 
 
-def build(system: System) -> Mapping[str, tuple[str, ...]]:
+def build(system: GraphSystem) -> Mapping[str, tuple[str, ...]]:
     """Bring out/SYSTEM up to date and return what its elements are built from, nothing if it was up to date.
 
     Raises what a build in a workspace and the engine raise.
@@ -206,12 +205,8 @@ def build(system: System) -> Mapping[str, tuple[str, ...]]:
     space = graph.ready.workspace
     overrides.tell(space, report)
     fetching.bring(space, inputs.unpinned(space), report)
-    for package, needs in sorted(different.items()):
-        for variable in needs.get("whole", [])[:1]:
-            why = f"without it, {variable} would be different"
-            if variable.startswith(variables.MAKE):
-                why = f"make cannot read its part of it: {variable.removeprefix(variables.MAKE).strip()}"
-            report(events.Notice(level="info", text=f"{package} is built with the whole tree: {why}"))
+    for line in reasons.of_whole(different):
+        report(events.Notice(level="info", text=line))
     if inputs.reads_project(space):
         but = " but those with its passwords" if graph.hidden.secrets else ""
         text = f"{name}: its scripts may read any file of the project, so all{but} are copied into the cache"
@@ -241,7 +236,7 @@ def build(system: System) -> Mapping[str, tuple[str, ...]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
+class MadeImages:
     """What images were made of, the plan for that, and the inputs that changed meanwhile."""
 
     composition: reasons.Composition
@@ -249,7 +244,7 @@ class Made:
     changed: tuple[str, ...]
 
 
-def _made(graph: Graph, different: Different, key: str, scratch: Path) -> Made:
+def _made(graph: Graph, different: Different, key: str, scratch: Path) -> MadeImages:
     """Make the images, in `files` of a folder.
 
     Packages that looked for a file in vain which is there, outside of their sandbox, are built again with it.
@@ -270,7 +265,7 @@ def _made(graph: Graph, different: Different, key: str, scratch: Path) -> Made:
         if not new:
             lookups.finish(space, graph.places, found)
             stamps = linking.stamps(before)
-            return Made(
+            return MadeImages(
                 composition=graph.record(draft, key),
                 plan=draft.plan(graph.base.refs),
                 changed=tuple(graph.shown(str(path)) for path in before if stamps[path] != before[path]),
@@ -284,7 +279,7 @@ def _made(graph: Graph, different: Different, key: str, scratch: Path) -> Made:
     raise UserError("not-possible", text, hint="Set `graph: false`.")
 
 
-def _fetched_and_made(graph: Graph, draft: Draft, into: Path) -> None:
+def _fetched_and_made(graph: Graph, draft: GraphDraft, into: Path) -> None:
     images, space = draft.elements[elements.IMAGES], graph.ready.workspace
     first = not (space.state / MADE).exists()
     if first and not graph.hidden.secrets and graph.cached(images.name, into):  # as another clone has built it
@@ -299,7 +294,7 @@ def _fetched_and_made(graph: Graph, draft: Draft, into: Path) -> None:
         graph.made(images, into)
 
 
-def look(system: System) -> tuple[ElementState, ...]:
+def look(system: GraphSystem) -> tuple[ElementState, ...]:
     """Return the elements of a system that a build would look at, none if it would do nothing or is not known yet.
 
     The project is only read.
@@ -313,7 +308,7 @@ def look(system: System) -> tuple[ElementState, ...]:
     return found
 
 
-def states(system: System) -> tuple[ElementState, ...]:
+def states(system: GraphSystem) -> tuple[ElementState, ...]:
     """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
     graph = _opened(system)
     different = _known(graph)
@@ -324,7 +319,7 @@ def states(system: System) -> tuple[ElementState, ...]:
     return system.engine.show(graph.folder, (elements.IMAGES,))
 
 
-def why(system: System, package: str = "") -> dict[str, list[str]]:
+def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:
     """Return what has changed since the last build, by package: of one, or of all and of the images.
 
     Raises `UserError` not-built, no-package.
@@ -352,11 +347,11 @@ def why(system: System, package: str = "") -> dict[str, list[str]]:
     return {each: [graph.shown(line) for line in lines] for each, lines in told.items()}
 
 
-def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
+def listings(system: GraphSystem, names: Sequence[str]) -> tuple[str, ...]:
     """Return what the elements list that `elements.listings` has added to those of a system."""
     graph = _opened(system)
     different = _asked(graph)
-    draft = Draft()
+    draft = GraphDraft()
     space = graph.ready.workspace
     fetching.bring(space, info.packages(space), graph.report)
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, different)
@@ -366,7 +361,7 @@ def listings(system: System, names: Sequence[str]) -> tuple[str, ...]:
     return tuple(graph.result(name, elements.LISTING) for name in names)
 
 
-def fetch(system: System) -> tuple[tuple[str, Path], ...]:
+def fetch(system: GraphSystem) -> tuple[tuple[str, Path], ...]:
     """Fetch what all of a system is made from; return the downloads by their paths on a mirror of Buildroot's."""
     graph = _opened(system)
     _asked(graph)
@@ -375,7 +370,7 @@ def fetch(system: System) -> tuple[tuple[str, Path], ...]:
     return fetching.files(space)
 
 
-def _is_current(system: System, key: str) -> bool:
+def _is_current(system: GraphSystem, key: str) -> bool:
     where, name = system.project, system.described.target
     space = workspace(where, system.described, where.folder, system.env)
     if export.is_current(where, name, key) and configuration.untouched(space) and _as_before(space):
@@ -395,7 +390,7 @@ def _as_before(space: Workspace) -> bool:
     return stale.is_as_before(space, known) and lookups.is_as_before(space)
 
 
-def _opened(system: System, identity: str | None = None) -> Graph:
+def _opened(system: GraphSystem, identity: str | None = None) -> Graph:
     where, described, report = system.project, system.described, system.report
     ready = opening.opened(where, described, system.pinned, system.env, report, identity)
     composed = opening.configured(ready, report)
@@ -437,7 +432,7 @@ def _asked(graph: Graph) -> Different:
     if known is not None:
         return known
     graph.report(info.ASKING_STEP)
-    draft = Draft()
+    draft = GraphDraft()
     override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
     asking = elements.questions(draft, graph.trees, graph.config, override, asked)
     graph.write(draft)

@@ -110,7 +110,7 @@ def _of_graphs(
         if graph.wanted(described):
             pinned = update.known(project)
             update.require(project, description, described, pinned)
-            system = graph.System(project, described, description.debian, pinned, engine, os.environ, ignore)
+            system = graph.GraphSystem(project, described, description.debian, pinned, engine, os.environ, ignore)
             found.append((project.work / FOLDER / described.slug / graph.PLAN, graph.states(system)))
     return found
 

@@ -33,7 +33,7 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
                 report(_info(f"{described.target}: the packages of `python:` would be installed again"))
             if buildroot_graph.wanted(described):
                 states = buildroot_graph.look(
-                    buildroot_graph.System(
+                    buildroot_graph.GraphSystem(
                         project, described, description.debian, pinned, engine, os.environ, report
                     )
                 )

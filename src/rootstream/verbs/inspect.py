@@ -70,7 +70,7 @@ def why(project: Project, wanted: tuple[str, ...], name: str, engine: Engine, *,
             pinned = update.known(looked)
             update.require(looked, description, described, pinned)
             asked = "" if described.target == name else package
-            opened = buildroot_graph.System(
+            opened = buildroot_graph.GraphSystem(
                 looked, described, description.debian, pinned, engine, os.environ, ignore
             )
             changed[described.target] = buildroot_graph.why(opened, asked)
@@ -125,7 +125,7 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
         pinned = update.known(project)
         update.require(project, description, described, pinned)
         states = buildroot_graph.states(
-            buildroot_graph.System(project, described, description.debian, pinned, engine, os.environ, ignore)
+            buildroot_graph.GraphSystem(project, described, description.debian, pinned, engine, os.environ, ignore)
         )
         folder = project.work / FOLDER / described.slug / buildroot_graph.PLAN
         there = shared_cache.look(engine, folder, states)

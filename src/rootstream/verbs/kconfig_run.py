@@ -50,7 +50,7 @@ class KconfigRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trees:
+class KconfigTrees:
     """The trees with Kconfig of one system, by kind, and the plan that they are in."""
 
     project: projects.Project
@@ -59,7 +59,7 @@ class Trees:
     configured: Mapping[str, kconfig.Configured]
 
     @classmethod
-    def of(cls, where: projects.Project, description: Description, described: Described) -> Trees:
+    def of(cls, where: projects.Project, description: Description, described: Described) -> KconfigTrees:
         """Return the trees of a system with the sources that are pinned. Raises `UserError` no-lock ..."""
         only = (described.target,)
         pinned = lock.read(where.lock)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rootstream.buildroot.config import file_edits, saving
 from rootstream.buildroot.config.config_edit import Saved
-from rootstream.buildroot.config.saving import Place
+from rootstream.buildroot.config.saving import SavePlace
 from rootstream.description.model import Described, Description
 from rootstream.description.roots import FromBuildroot, FromBusybox
 from rootstream.description.system import ConfigFile
@@ -21,7 +21,7 @@ from rootstream.events import Reporter
 from rootstream.formats.kconfig.fragment import PREFIX, Problem, same
 from rootstream.project import project
 from rootstream.project.lock import write_atomically
-from rootstream.verbs.kconfig_run import KINDS, KconfigRun, KconfigState, Trees, missing_kind
+from rootstream.verbs.kconfig_run import KINDS, KconfigRun, KconfigState, KconfigTrees, missing_kind
 from rootstream.verbs.selection import choose
 from rootstream.verbs.shared_cache import engine_of
 
@@ -154,8 +154,8 @@ class NativeConfig:
         """Refuse, as `save` does."""
         raise _only_of_buildroot(self.described, self.project.description)
 
-    def _trees(self) -> Trees:
-        return Trees.of(self.project, self.description, self.described)
+    def _trees(self) -> KconfigTrees:
+        return KconfigTrees.of(self.project, self.description, self.described)
 
     def _run(
         self,
@@ -186,7 +186,7 @@ class NativeConfig:
             if each.severity == "error"
         )
 
-    def _place(self, kind: str, to: str | None) -> Place:
+    def _place(self, kind: str, to: str | None) -> SavePlace:
         """Return the file that changes go to. Raises `UserError` no-config-file, several-files ..."""
         shared = {each.path for each in places(self.base, kind)} if self.base else set[str]()
         found = tuple(each for each in places(self.described, kind) if each.path not in shared)
@@ -204,10 +204,10 @@ class NativeConfig:
             )
         return place
 
-    def _read(self, place: Place) -> str:
+    def _read(self, place: SavePlace) -> str:
         return (self.project.folder / place.path).read_text("utf-8", "surrogateescape")
 
-    def _save(self, place: Place, changes: file_edits.Changes) -> Saved:
+    def _save(self, place: SavePlace, changes: file_edits.Changes) -> Saved:
         """Write changes into a file as it is now."""
         with project.locked(self.project, self.report):
             before = self._read(place)
@@ -228,15 +228,15 @@ def menu_changes(before: KconfigState, after: KconfigState, *, whole: bool) -> d
     return {symbol: value if symbol in after.values else None for symbol, value in spelled.items()}
 
 
-def places(described: Described, kind: str) -> tuple[Place, ...]:
+def places(described: Described, kind: str) -> tuple[SavePlace, ...]:
     """Return the project's files that a configuration is made from, in their order."""
     system = described.system
     busybox = system.root.busybox if isinstance(system.root, FromBusybox) else None
     wanted = system.kernel if kind == "linux" else busybox
     if wanted is None:
         return ()
-    first = (Place(path=wanted.base.file, whole=True),) if isinstance(wanted.base, ConfigFile) else ()
-    return (*first, *(Place(path=path, whole=False) for path in wanted.fragments))
+    first = (SavePlace(path=wanted.base.file, whole=True),) if isinstance(wanted.base, ConfigFile) else ()
+    return (*first, *(SavePlace(path=path, whole=False) for path in wanted.fragments))
 
 
 def _only_of_buildroot(described: Described, path: Path) -> UserError:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.build import collect
-from rootstream.buildroot.build.collect import Collected
+from rootstream.buildroot.build.collect import CollectedImage
 from rootstream.description.images.files import Files
 from rootstream.errors import UserError
 
@@ -62,8 +62,8 @@ def test_a_link_that_leads_elsewhere(images: Path, target: str) -> None:
 def test_images_by_their_names(images: Path) -> None:
     words = (("kernel", ("zImage", "bzImage"), None), ("ext", ("rootfs.ext4",), "root.ext4"))
     assert collect.chosen(images, words, ()) == (
-        Collected(source=images / "bzImage", name="bzImage", kind="kernel"),
-        Collected(source=images / "rootfs.ext4", name="root.ext4", kind="ext"),
+        CollectedImage(source=images / "bzImage", name="bzImage", kind="kernel"),
+        CollectedImage(source=images / "rootfs.ext4", name="root.ext4", kind="ext"),
     )
 
 
@@ -90,7 +90,7 @@ def test_files_of_the_folder(images: Path, files: Files, expected: list[str]) ->
 def test_a_file_that_is_asked_for_twice_is_exported_once(images: Path) -> None:
     words = (("ext", ("rootfs.ext2",), None),)
     found = collect.chosen(images, words, (Files(only=True, names={"rootfs.ext4": "rootfs.ext2"}),))
-    assert found == (Collected(source=images / "rootfs.ext2", name="rootfs.ext2", kind="ext"),)
+    assert found == (CollectedImage(source=images / "rootfs.ext2", name="rootfs.ext2", kind="ext"),)
 
 
 def test_two_files_of_one_name(images: Path) -> None:
@@ -124,9 +124,9 @@ def test_nothing_at_all(tmp_path: Path) -> None:
 
 def test_copies(images: Path, tmp_path: Path) -> None:
     files = (
-        Collected(source=images / "rootfs.ext2", name="sub/root", kind="ext"),
-        Collected(source=images / "bzImage", name="kernel", kind="kernel"),
-        Collected(source=images / "efi/boot.efi", name="sub/boot", kind="file"),
+        CollectedImage(source=images / "rootfs.ext2", name="sub/root", kind="ext"),
+        CollectedImage(source=images / "bzImage", name="kernel", kind="kernel"),
+        CollectedImage(source=images / "efi/boot.efi", name="sub/boot", kind="file"),
     )
     collect.copy(files, tmp_path / "out", os.environ)
     there = {
@@ -142,8 +142,8 @@ def test_copies(images: Path, tmp_path: Path) -> None:
 
 def test_a_copy_that_fails_leaves_nothing(images: Path, tmp_path: Path) -> None:
     files = (
-        Collected(source=images / "bzImage", name="kernel", kind="kernel"),
-        Collected(source=images / "gone", name="gone", kind="file"),
+        CollectedImage(source=images / "bzImage", name="kernel", kind="kernel"),
+        CollectedImage(source=images / "gone", name="gone", kind="file"),
     )
     with pytest.raises(UserError) as caught:
         collect.copy(files, tmp_path / "out", os.environ)

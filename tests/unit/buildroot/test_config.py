@@ -50,12 +50,12 @@ def added(before: str, after: str) -> list[str]:
 
 @pytest.mark.parametrize("text", [INDENTED, FLUSH, WIDE], ids=["indented", "flush", "wide"])
 def test_a_new_file_is_named_and_all_other_lines_stay(text: str) -> None:
-    place = saving.Place(path="configs/box_defconfig", whole=True, words=("defconfig",))
+    place = saving.SavePlace(path="configs/box_defconfig", whole=True, words=("defconfig",))
     assert added(text, saving.named(text, space(), place)) == ["defconfig: configs/box_defconfig"]
 
 
 def test_a_file_of_a_variant_is_added_to_the_list() -> None:
-    place = saving.Place(path="configs/x.config", whole=False, words=("configs", "linux", "fragments"))
+    place = saving.SavePlace(path="configs/x.config", whole=False, words=("configs", "linux", "fragments"))
     text = saving.named(INDENTED, space("debug"), place)
     assert added(INDENTED, text)[-2:] == ["fragments:", "- configs/x.config"]
 
@@ -68,7 +68,7 @@ def test_a_variant_is_made_beside_the_others(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(RoundTripRepresenter, "yaml_representers", others)
     text = saving.with_variant(INDENTED, "box", "small")
     assert added(INDENTED, text) == ["small:"]
-    place = saving.Place(path="c", whole=False, words=("fragments",))
+    place = saving.SavePlace(path="c", whole=False, words=("fragments",))
     assert added(INDENTED, saving.named(text, space("small"), place))[0] == "small:"
 
 

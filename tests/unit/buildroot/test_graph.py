@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.graph import elements, linking, staging
-from rootstream.buildroot.graph.draft import Draft, Inputs, Requests
-from rootstream.buildroot.graph.places import EXTERNAL, OUTPUT, TREE, Places
+from rootstream.buildroot.graph.draft import GraphDraft, GraphInputs, Requests
+from rootstream.buildroot.graph.places import EXTERNAL, OUTPUT, TREE, SandboxPlaces
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.host.content import chunks
 from rootstream.plan import text
@@ -89,7 +89,7 @@ def staged(trees: staging.Trees, name: str, config: str = CONFIG) -> staging.Sta
 
 
 def test_paths_are_those_of_the_sandbox() -> None:
-    places = Places(pairs=(("/srv/box", "/buildroot/project"), ("/srv/box/out", "/buildroot/output")))
+    places = SandboxPlaces(pairs=(("/srv/box", "/buildroot/project"), ("/srv/box/out", "/buildroot/output")))
     text = "-L/srv/box/out/lib /srv/boxes /srv/box.old '/srv/box' /srv/box/out"
     inside = "-L/buildroot/output/lib /srv/boxes /srv/box.old '/buildroot/project' /buildroot/output"
     assert places.inside(text) == inside
@@ -210,8 +210,8 @@ def test_what_is_built_first_comes_first() -> None:
     assert staging.closure(ring, "one") == ("two",)
 
 
-def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, Draft]:
-    inputs = Inputs(
+def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, GraphDraft]:
+    inputs = GraphInputs(
         trees=trees,
         config=CONFIG,
         packages=PACKAGES,
@@ -228,7 +228,7 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, Draft]:
         parts={},
         overlays={"overlay files": "/buildroot/project/files"},
     )
-    draft = Draft()
+    draft = GraphDraft()
     changed = replace(inputs, **changes)  # type: ignore[arg-type]
     parts = {name: Package(build=each.build, licenses=("COPY ING",)) for name, each in changed.packages.items()}
     elements.system(draft, replace(changed, parts=parts))
@@ -266,7 +266,7 @@ def test_files_are_staged_once(trees: staging.Trees, tmp_path: Path) -> None:
     assert [*draft.from_here["files-app.bst"].files] == ["/buildroot/project/x"]
 
 
-def config_of(draft: Draft, name: str) -> str:
+def config_of(draft: GraphDraft, name: str) -> str:
     return b"".join(chunks(draft.written[f"files/package-{name}/config"])).decode()
 
 
@@ -312,12 +312,12 @@ def test_menus_of_external_trees_are_there_but_empty(trees: staging.Trees) -> No
 
 def test_a_folder_without_files_is_there(tmp_path: Path) -> None:
     (tmp_path / "patches" / "inner").mkdir(parents=True)
-    draft = Draft()
+    draft = GraphDraft()
     draft.link("asked.bst", "asked", {"/buildroot/project/patches": tmp_path / "patches"})
     assert [each.words["path"] for each in draft.elements["asked.bst"].sources] == ["files/asked"]
     assert draft.written == {"files/asked/buildroot/project/patches/.rootstream": b""}
     write(tmp_path / "patches" / "one.patch", "one\n")
-    again = Draft()
+    again = GraphDraft()
     again.link("asked.bst", "asked", {"/buildroot/project/patches": tmp_path / "patches"})
     assert [each.words["path"] for each in again.elements["asked.bst"].sources] == ["linked/asked"]
     assert again.written == {}

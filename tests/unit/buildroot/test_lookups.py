@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.graph import lookups
-from rootstream.buildroot.graph.places import PROJECT, TREE, Places
+from rootstream.buildroot.graph.places import PROJECT, TREE, SandboxPlaces
 from rootstream.buildroot.workspace import Workspace
 
 
 @pytest.fixture
-def places(box: Workspace) -> Places:
+def places(box: Workspace) -> SandboxPlaces:
     box.state.mkdir(parents=True)
-    return Places(pairs=((str(box.project), PROJECT), (str(box.tree), TREE)))
+    return SandboxPlaces(pairs=((str(box.project), PROJECT), (str(box.tree), TREE)))
 
 
 def write(place: Path, text: str = "") -> Path:
@@ -23,7 +23,7 @@ def write(place: Path, text: str = "") -> Path:
     return place
 
 
-def test_what_exists_outside_of_the_sandbox_counts(box: Workspace, places: Places) -> None:
+def test_what_exists_outside_of_the_sandbox_counts(box: Workspace, places: SandboxPlaces) -> None:
     rules, key = write(box.tree / "package/app/extra.mk"), write(box.project / "board/key")
     for never in (".git/HEAD", "output/x", ".config", "package/app/folder/x"):
         write(box.tree / never)
@@ -41,7 +41,7 @@ def test_what_exists_outside_of_the_sandbox_counts(box: Workspace, places: Place
     assert lookups.known(box) == {"app": (rules,)}
 
 
-def test_what_appears_or_changes_later_is_noticed(box: Workspace, places: Places) -> None:
+def test_what_appears_or_changes_later_is_noticed(box: Workspace, places: SandboxPlaces) -> None:
     assert not lookups.is_as_before(box)  # nothing is known
     rules = write(box.tree / "extra.mk", "1")
     lookups.keep(box, {"app": (rules,)})

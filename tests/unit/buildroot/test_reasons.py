@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from rootstream.buildroot.graph import elements, reasons
-from rootstream.buildroot.graph.draft import Draft
+from rootstream.buildroot.graph.draft import GraphDraft
 from rootstream.plan.model import Dependency, Element
 
 
-def draft(folder: Path) -> Draft:
-    made = Draft()
+def draft(folder: Path) -> GraphDraft:
+    made = GraphDraft()
     made.link("tree-lib.bst", "tree-lib", {"/buildroot/tree/package/lib": folder / "lib"}, rules=True)
     made.link("tree-app.bst", "tree-app", {"/buildroot/tree/package/app": folder / "app"}, rules=True)
     for name, parts in (("lib", ["tree-lib.bst"]), ("app", ["tree-lib.bst", "tree-app.bst", "package-lib.bst"])):
@@ -34,7 +34,7 @@ def draft(folder: Path) -> Draft:
     return made
 
 
-def changed(folder: Path, change: Callable[[Draft], object], package: str = "app") -> list[str]:
+def changed(folder: Path, change: Callable[[GraphDraft], object], package: str = "app") -> list[str]:
     """Return what is told after a change of the draft or of the files."""
     (folder / "lib").mkdir()
     (folder / "app").mkdir()
@@ -48,7 +48,7 @@ def changed(folder: Path, change: Callable[[Draft], object], package: str = "app
     return reasons.changes(f"package-{package}.bst", before, reasons.record(now, "1", base))
 
 
-def written(path: str, content: bytes) -> Callable[[Draft], object]:
+def written(path: str, content: bytes) -> Callable[[GraphDraft], object]:
     return lambda made: made.written.update({path: content})
 
 
@@ -97,7 +97,7 @@ def written(path: str, content: bytes) -> Callable[[Draft], object]:
         ),
     ],
 )
-def test_each_change_is_told(tmp_path: Path, change: Callable[[Draft], object], expected: list[str]) -> None:
+def test_each_change_is_told(tmp_path: Path, change: Callable[[GraphDraft], object], expected: list[str]) -> None:
     assert changed(tmp_path, change) == expected
 
 
@@ -113,6 +113,6 @@ def test_the_base_and_a_new_package(tmp_path: Path) -> None:
     now = reasons.record(draft(tmp_path), "1", {"gcc": "14"})
     before = reasons.record(draft(tmp_path), "1", {"gcc": "13"})
     assert reasons.changes("package-lib.bst", before, now) == ["gcc: 13 -> 14"]
-    none = reasons.Record(key="", made={}, files={}, base={})
+    none = reasons.Composition(key="", made={}, files={}, base={})
     assert reasons.changes("package-lib.bst", none, now) == ["it was not part of the last build"]
     assert reasons.package_of(elements.IMAGES) == "images"

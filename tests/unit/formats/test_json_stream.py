@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from rootstream.formats import json_stream
-from rootstream.formats.json_stream import Entry, Reader
+from rootstream.formats.json_stream import StreamEntry, StreamReader
 
 OBJECT = {"a": 1, "b": [1, {"x": "é€\U0001f600"}], "rows": [{"id": 1}, 2, "three", [4]], "c": {}, "d": -1.5e3}
 
 
-def entries(data: bytes, *lists: str) -> list[Entry]:
-    return list(Reader(io.BytesIO(data), frozenset(lists)).entries())
+def entries(data: bytes, *lists: str) -> list[StreamEntry]:
+    return list(StreamReader(io.BytesIO(data), frozenset(lists)).entries())
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 1 << 20])
@@ -24,7 +24,7 @@ def entries(data: bytes, *lists: str) -> list[Entry]:
 def test_an_object_is_read_by_its_names(monkeypatch: pytest.MonkeyPatch, size: int, indent: int | None) -> None:
     monkeypatch.setattr(json_stream, "CHUNK", size)
     data = b"\xef\xbb\xbf" + json.dumps(OBJECT, ensure_ascii=False, indent=indent).encode() + b"\n"
-    reader = Reader(io.BytesIO(data), frozenset({"rows"}))
+    reader = StreamReader(io.BytesIO(data), frozenset({"rows"}))
     found = list(reader.entries())
     assert [each.value for each in found if each.item] == OBJECT["rows"]
     told = {each.key: each.value for each in found if not each.item}

@@ -32,7 +32,7 @@ COPY_TIMEOUT = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class CollectedImage:
     """A file to export: its place now, its name below out/SYSTEM, and its kind."""
 
     source: Path
@@ -69,7 +69,7 @@ def present(images: Path) -> tuple[str, ...]:
 
 def chosen(
     images: Path, words: tuple[tuple[str, tuple[str, ...], str | None], ...], files: tuple[Files, ...]
-) -> tuple[Collected, ...]:
+) -> tuple[CollectedImage, ...]:
     """Return what to export.
 
     `words` are the images that the description asks for by kind: the kind, the names that Buildroot may have
@@ -77,28 +77,28 @@ def chosen(
     name-taken.
     """
     there = present(images)
-    found: dict[str, Collected] = {}
+    found: dict[str, CollectedImage] = {}
     for kind, candidates, name in words:
         own = next((each for each in candidates if each in there), None)
         if own is None:
             raise missing(images, kind, candidates, there)
-        _add(found, Collected(source=images / own, name=name or own, kind=kind), images)
+        _add(found, CollectedImage(source=images / own, name=name or own, kind=kind), images)
     for each in files:
         _add_files(found, images, there, each)
     return tuple(found.values())
 
 
-def _add_files(found: dict[str, Collected], images: Path, there: tuple[str, ...], wanted: Files) -> None:
+def _add_files(found: dict[str, CollectedImage], images: Path, there: tuple[str, ...], wanted: Files) -> None:
     for own in wanted.names:
         if own not in there:
             raise missing(images, own, (own,), there)
     for own in there:
         if not wanted.only or own in wanted.names:
             name = wanted.names.get(own, own)
-            _add(found, Collected(source=images / own, name=name, kind=kind_of(own)), images)
+            _add(found, CollectedImage(source=images / own, name=name, kind=kind_of(own)), images)
 
 
-def _add(found: dict[str, Collected], new: Collected, images: Path) -> None:
+def _add(found: dict[str, CollectedImage], new: CollectedImage, images: Path) -> None:
     old = found.get(new.name)
     if old is not None and old.source.resolve() != new.source.resolve():
         raise UserError(
@@ -121,7 +121,7 @@ def missing(images: Path, what: str, candidates: tuple[str, ...], there: tuple[s
     )
 
 
-def copy(collected: tuple[Collected, ...], folder: Path, env: Mapping[str, str]) -> None:
+def copy(collected: tuple[CollectedImage, ...], folder: Path, env: Mapping[str, str]) -> None:
     """Copy the files into a folder under their names, holes as holes, shared with the original where possible.
 
     Raises `UserError` cannot-write.

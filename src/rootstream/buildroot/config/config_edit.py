@@ -90,12 +90,12 @@ def save_buildroot(
     }
     if left:
         text = file_edits.edited(text, left, kconfig.NO_PREFIX)
-        saving.write(space, saving.Place(path=place.path, whole=place.whole), text)
+        saving.write(space, saving.SavePlace(path=place.path, whole=place.whole), text)
         configuration.compose(_again(space, place), generated, force=True)
     return Saved(path=place.path, difference=file_edits.difference(place.path, before, text), elsewhere=ours)
 
 
-def _again(space: Workspace, place: saving.Place) -> Workspace:
+def _again(space: Workspace, place: saving.SavePlace) -> Workspace:
     """Return the workspace as system.yaml describes it now."""
     if not place.words:
         return space
@@ -199,7 +199,7 @@ def _states(space: Workspace, kind: str, folder: Path) -> tuple[dict[str, str], 
 
 
 def _save_package(
-    space: Workspace, kind: str, place: saving.Place, changes: file_edits.Changes, after: dict[str, str]
+    space: Workspace, kind: str, place: saving.SavePlace, changes: file_edits.Changes, after: dict[str, str]
 ) -> Saved:
     spelled = changes if place.whole else file_edits.spelled_out(changes, after)
     # what is not in the .config at all is hidden by another symbol: nobody can ask for it
@@ -236,7 +236,7 @@ def change(
         check(again, configuration.compose(again, generated))
     except UserError:
         if existed:
-            saving.write(space, saving.Place(path=place.path, whole=place.whole), before)
+            saving.write(space, saving.SavePlace(path=place.path, whole=place.whole), before)
         else:
             (space.project / place.path).unlink(missing_ok=True)
         (space.project / "system.yaml").write_bytes(description)
@@ -296,7 +296,7 @@ def discard(space: Workspace, generated: Generated) -> tuple[str, ...]:
 
 
 def _written(
-    space: Workspace, generated: Generated, place: saving.Place, text: str, wanted: Mapping[str, str]
+    space: Workspace, generated: Generated, place: saving.SavePlace, text: str, wanted: Mapping[str, str]
 ) -> dict[str, str]:
     """Write a file of the project; return the symbols that do not come out as wanted from it."""
     saving.write(space, place, text)

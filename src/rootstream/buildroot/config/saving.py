@@ -26,7 +26,7 @@ FOLDER = "configs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class SavePlace:
     """A file of the project that changes go to.
 
     `whole`: it is what everything starts from, so a symbol at its default needs no line. `words`: where
@@ -38,22 +38,22 @@ class Place:
     words: tuple[str, ...] = ()
 
 
-def files(space: Workspace, kind: str) -> tuple[Place, ...]:
+def files(space: Workspace, kind: str) -> tuple[SavePlace, ...]:
     """Return the project's files that a configuration is made from, in their order."""
     root = space.root
     if kind == BUILDROOT:
-        first = (Place(path=root.defconfig, whole=True),) if isinstance(root.defconfig, str) else ()
-        return (*first, *(Place(path=path, whole=False) for path in root.fragments))
+        first = (SavePlace(path=root.defconfig, whole=True),) if isinstance(root.defconfig, str) else ()
+        return (*first, *(SavePlace(path=path, whole=False) for path in root.fragments))
     wanted: PackageConfig | None = requested.named(root.configs).get(kind)
     if wanted is None:
         return ()
-    first = (Place(path=wanted.base.file, whole=True),) if isinstance(wanted.base, ConfigFile) else ()
-    return (*first, *(Place(path=path, whole=False) for path in wanted.fragments))
+    first = (SavePlace(path=wanted.base.file, whole=True),) if isinstance(wanted.base, ConfigFile) else ()
+    return (*first, *(SavePlace(path=path, whole=False) for path in wanted.fragments))
 
 
 def choose(
     space: Workspace, kind: str, to: str | None, base: Workspace | None = None, *, create: bool = True
-) -> Place:
+) -> SavePlace:
     """Return the file that changes go to: the one named, the only one, or a new one.
 
     `base` is the workspace of the system whose variant is worked on: only the variant's own files are written.
@@ -71,7 +71,7 @@ def choose(
     return _new(space, kind, variant=space.described.variant is not None)
 
 
-def pick(found: tuple[Place, ...], kind: str, to: str | None, description: Path) -> Place | None:
+def pick(found: tuple[SavePlace, ...], kind: str, to: str | None, description: Path) -> SavePlace | None:
     """Return the file that changes go to: the one named or the only one, None where there is none.
 
     Raises `UserError` several-files, not-a-config-file.
@@ -98,17 +98,17 @@ def pick(found: tuple[Place, ...], kind: str, to: str | None, description: Path)
     return found[0] if found else None
 
 
-def _new(space: Workspace, kind: str, *, variant: bool) -> Place:
+def _new(space: Workspace, kind: str, *, variant: bool) -> SavePlace:
     described = space.described
     stem = f"{described.name}-{described.variant}" if described.variant else described.name
     if kind == BUILDROOT and not variant and space.root.defconfig is None:
-        return Place(path=f"{FOLDER}/{stem}_defconfig", whole=True, words=("defconfig",))
+        return SavePlace(path=f"{FOLDER}/{stem}_defconfig", whole=True, words=("defconfig",))
     name = f"{FOLDER}/{stem}.config" if kind == BUILDROOT else f"{FOLDER}/{stem}-{kind}.config"
     words = ("fragments",) if kind == BUILDROOT else ("configs", kind, "fragments")
-    return Place(path=name, whole=False, words=words)
+    return SavePlace(path=name, whole=False, words=words)
 
 
-def read(space: Workspace, place: Place) -> str:
+def read(space: Workspace, place: SavePlace) -> str:
     """Return the text of a file, empty for one that is not there yet."""
     try:
         if place.words:  # nobody has looked at a file that the description does not name
@@ -120,7 +120,7 @@ def read(space: Workspace, place: Place) -> str:
         return ""
 
 
-def write(space: Workspace, place: Place, text: str) -> None:
+def write(space: Workspace, place: SavePlace, text: str) -> None:
     """Write a file of the project, and name it in system.yaml if that is new.
 
     Raises `UserError` cannot-write, link-in-project.
@@ -136,7 +136,7 @@ def write(space: Workspace, place: Place, text: str) -> None:
         write_atomically(description, new.encode())
 
 
-def named(text: str, space: Workspace, place: Place) -> str:
+def named(text: str, space: Workspace, place: SavePlace) -> str:
     """Return system.yaml with a file named in it; comments and order stay."""
     described = space.described
     yaml = _as_written(text)

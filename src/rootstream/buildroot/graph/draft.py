@@ -44,7 +44,7 @@ class Linked:
 
 
 @dataclass(slots=True, kw_only=True)
-class Draft:
+class GraphDraft:
     """A BuildStream project in the making: elements, files that are written, and those that are linked to."""
 
     elements: dict[str, Element] = field(default_factory=dict)
@@ -100,7 +100,7 @@ class Requests:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class GraphInputs:
     """What the elements are made of.
 
     `config` is the whole .config, `packages` and `different` what the first two elements have found. `files` are

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from rootstream.buildroot import info
 from rootstream.buildroot.graph import places, staging
-from rootstream.buildroot.graph.draft import EMPTY, LINKED, MAY_OVERLAP, Draft, Inputs
+from rootstream.buildroot.graph.draft import EMPTY, LINKED, MAY_OVERLAP, GraphDraft, GraphInputs
 from rootstream.buildroot.graph.places import OUTPUT, SOURCE, TREE
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.plan import base, programs
@@ -46,7 +46,7 @@ _FAILED = f" || {programs.command('buildroot.additions')} failed {LOOKED_FOR}"
 _EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
 
 
-def named_files(inputs: Inputs) -> dict[str, dict[str, Path]]:
+def named_files(inputs: GraphInputs) -> dict[str, dict[str, Path]]:
     """Return the files that the rules of each package, and of those it is built with, name."""
     order = {name: (*staging.closure(inputs.packages, name), name) for name in inputs.packages}
     return {
@@ -87,7 +87,7 @@ def begin() -> str:
 
 
 def _built(
-    draft: Draft,
+    draft: GraphDraft,
     name: str,
     text: str,
     staged: Iterable[str],
@@ -114,7 +114,7 @@ def _built(
 
 
 def questions(
-    draft: Draft, trees: staging.Trees, config: str, override: Mapping[str, bytes], files: Mapping[str, Path]
+    draft: GraphDraft, trees: staging.Trees, config: str, override: Mapping[str, bytes], files: Mapping[str, Path]
 ) -> str:
     """Add the element that asks Buildroot for the packages of a configuration.
 
@@ -129,7 +129,7 @@ def questions(
     return _built(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
 
 
-def proof(draft: Draft, inputs: Inputs) -> str:
+def proof(draft: GraphDraft, inputs: GraphInputs) -> str:
     """Add the element that compares variables with those of the whole tree; the one of `questions` is there."""
     folder, trees, files = "files/buildroot-proof", inputs.trees, named_files(inputs)
     empty = [f"{place}/{EMPTY}" for place in _below_root(inputs.patched)]
@@ -164,17 +164,17 @@ def _below_root(paths: Iterable[str]) -> Iterator[str]:
     return (path for path in paths if path.startswith(f"{places.ROOT}/"))
 
 
-def _externals(draft: Draft, trees: staging.Trees) -> str:
+def _externals(draft: GraphDraft, trees: staging.Trees) -> str:
     return draft.link(ALL_EXTERNALS, "externals", trees.externals)
 
 
-def _program(draft: Draft, name: str = programs.BUILDROOT) -> str:
+def _program(draft: GraphDraft, name: str = programs.BUILDROOT) -> str:
     program, files = programs.of_buildroot(name)
     draft.written |= files
     return draft.add(replace(program, public=MAY_OVERLAP))  # they have modules in common
 
 
-def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
+def _override(draft: GraphDraft, files: Mapping[str, bytes]) -> list[str]:
     for place, content in files.items():
         draft.written[f"files/override{place}"] = content
     text, source = "Buildroot's local.mk", local("files/override")
@@ -182,14 +182,14 @@ def _override(draft: Draft, files: Mapping[str, bytes]) -> list[str]:
     return [draft.add(element)] if files else []
 
 
-def staged_of(inputs: Inputs) -> dict[str, staging.Levels]:
+def staged_of(inputs: GraphInputs) -> dict[str, staging.Levels]:
     """Return what each package is built from, from the least to more."""
     override = [each.decode("utf-8", "surrogateescape") for each in inputs.override.values()]
     lines, patched = staging.lines(inputs.config), inputs.patched.values()
     return staging.of_packages(inputs.trees, inputs.packages, lines, override=override, patched=patched)
 
 
-def _patched(draft: Draft, folders: Iterable[str]) -> list[str]:
+def _patched(draft: GraphDraft, folders: Iterable[str]) -> list[str]:
     """Add an element with folders that have to be there, although a package has no patches in all of them."""
     places = [f"{place}/{EMPTY}" for place in folders]
     draft.written |= {f"files/patch-folders{place}": b"" for place in places}
@@ -200,7 +200,7 @@ def _patched(draft: Draft, folders: Iterable[str]) -> list[str]:
     return [draft.add(element)] if places else []
 
 
-def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[str]:
+def _override_for(draft: GraphDraft, inputs: GraphInputs, names: Sequence[str]) -> list[str]:
     """Return the element with those lines of Buildroot's local.mk that are about some packages."""
     prefixes = staging.prefixes(inputs.packages[name] for name in names)
     parts = {
@@ -217,7 +217,7 @@ def _override_for(draft: Draft, inputs: Inputs, names: Sequence[str]) -> list[st
     return [draft.add(element)]
 
 
-def system(draft: Draft, inputs: Inputs) -> str:
+def system(draft: GraphDraft, inputs: GraphInputs) -> str:
     """Add the elements of all packages and that of the images, and return the name of the latter."""
     _program(draft)
     tracer, files = programs.of_missed(base.FOR_BUILDROOT)
@@ -251,7 +251,7 @@ def system(draft: Draft, inputs: Inputs) -> str:
     return _images(draft, inputs, order)
 
 
-def _staged(draft: Draft, inputs: Inputs, name: str, levels: staging.Levels) -> tuple[list[str], str]:
+def _staged(draft: GraphDraft, inputs: GraphInputs, name: str, levels: staging.Levels) -> tuple[list[str], str]:
     """Add what a package is built from of the trees; return the elements and its .config."""
     trees, needs = inputs.trees, inputs.different.get(name, {})
     if "whole" in needs:
@@ -260,7 +260,7 @@ def _staged(draft: Draft, inputs: Inputs, name: str, levels: staging.Levels) -> 
     return [RULES, EXTERNAL_RULES, *_folders(draft, trees, staged)], staged.config
 
 
-def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> dict[str, Path]:
+def _beyond(files: Mapping[str, Path], draft: GraphDraft, staged: Iterable[str]) -> dict[str, Path]:
     """Return those of some files and folders that elements do not stage already, each once."""
     files = {os.path.normpath(place): source for place, source in files.items()}
     there = {place for name in staged if name in draft.from_here for place in draft.from_here[name].files}
@@ -268,7 +268,7 @@ def _beyond(files: Mapping[str, Path], draft: Draft, staged: Iterable[str]) -> d
     return {place: files[place] for place, names in above if there.isdisjoint(names)}
 
 
-def _folders(draft: Draft, trees: staging.Trees, staged: staging.Staged) -> list[str]:
+def _folders(draft: GraphDraft, trees: staging.Trees, staged: staging.Staged) -> list[str]:
     found = [(f"{TREE}/{path}", trees.tree / path) for path in staged.folders]
     found += [(path, trees.in_external(path)) for path in staged.outer]
     names = []
@@ -285,7 +285,7 @@ def _folders(draft: Draft, trees: staging.Trees, staged: staging.Staged) -> list
 
 
 def _package(
-    draft: Draft, package: BuildrootPackage, staged: list[str], below: tuple[str, ...], inputs: Inputs
+    draft: GraphDraft, package: BuildrootPackage, staged: list[str], below: tuple[str, ...], inputs: GraphInputs
 ) -> None:
     name = package.name
     program = programs.command("buildroot.additions")
@@ -305,7 +305,7 @@ def _package(
     _built(draft, element_of(name), text, staged, lower, *commands, sources=sources)
 
 
-def _downloads(draft: Draft, name: str, inputs: Inputs) -> list[Source]:
+def _downloads(draft: GraphDraft, name: str, inputs: GraphInputs) -> list[Source]:
     """Return the downloads of a package as sources: a file with a known digest is only fetched to be built."""
     sources: dict[str, Source] = {}
     for path, each in inputs.downloads.get(name, {}).items():
@@ -319,7 +319,9 @@ def _downloads(draft: Draft, name: str, inputs: Inputs) -> list[Source]:
     return list(sources.values())
 
 
-def _compared(draft: Draft, package: BuildrootPackage, staged: list[str], inputs: Inputs) -> tuple[str, ...]:
+def _compared(
+    draft: GraphDraft, package: BuildrootPackage, staged: list[str], inputs: GraphInputs
+) -> tuple[str, ...]:
     """Return the commands that configure a package and compare the result with what is requested of it."""
     requests, folder = inputs.requests[package.name], f"files/package-{package.name}"
     staged.append(_program(draft, programs.REQUESTS))
@@ -344,7 +346,7 @@ def element_of(package: str) -> str:
     return f"package-{package}.bst"
 
 
-def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) -> str:
+def _images(draft: GraphDraft, inputs: GraphInputs, order: Mapping[str, tuple[str, ...]]) -> str:
     parts = _for_images(draft, inputs)
     _write_images(draft, inputs, IMAGES, order)
     kept = " ".join(f"{SOURCE}/{each}" for each in ("images", *BESIDE))
@@ -357,7 +359,7 @@ def _images(draft: Draft, inputs: Inputs, order: Mapping[str, tuple[str, ...]]) 
     return _built(draft, IMAGES, "Images", parts, _lower(order), *commands)
 
 
-def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
+def _for_images(draft: GraphDraft, inputs: GraphInputs) -> list[str]:
     """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
     parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
@@ -371,7 +373,7 @@ def _for_images(draft: Draft, inputs: Inputs) -> list[str]:
     return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]
 
 
-def _write_images(draft: Draft, inputs: Inputs, name: str, order: Mapping[str, tuple[str, ...]]) -> None:
+def _write_images(draft: GraphDraft, inputs: GraphInputs, name: str, order: Mapping[str, tuple[str, ...]]) -> None:
     folder = f"files/{name.removesuffix('.bst')}"
     draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
     draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
@@ -383,7 +385,7 @@ def _lower(order: Mapping[str, tuple[str, ...]]) -> list[str]:
     return [element_of(name) for name in sorted(order, key=lambda name: len(order[name]))]
 
 
-def listings(draft: Draft, inputs: Inputs) -> tuple[str, str]:
+def listings(draft: GraphDraft, inputs: GraphInputs) -> tuple[str, str]:
     """Add elements that list all that comes out: of the packages one by one, and of make alone; `system` is there.
 
     What they are made of and the paths are the same, so that all that differs is how it was built.

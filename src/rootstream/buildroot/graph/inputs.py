@@ -14,8 +14,8 @@ from rootstream.buildroot.config import package_check
 from rootstream.buildroot.generate import external
 from rootstream.buildroot.generate.draft import Generated
 from rootstream.buildroot.graph import lookups, places, private, staging
-from rootstream.buildroot.graph.draft import Different, Inputs, Requests
-from rootstream.buildroot.graph.places import OUTPUT, Places
+from rootstream.buildroot.graph.draft import Different, GraphInputs, Requests
+from rootstream.buildroot.graph.places import OUTPUT, SandboxPlaces
 from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import downloads, unhashed
 from rootstream.buildroot.workspace import Workspace
@@ -62,12 +62,12 @@ def without_effect(space: Workspace) -> Iterator[str]:
         yield f"{where}: {space.described.target}: `{key}` has no effect with `graph: true`"
 
 
-def inside(known: Places, text: str) -> str:
+def inside(known: SandboxPlaces, text: str) -> str:
     """Return a text of the generated tree with the paths of the sandbox."""
     return known.inside(text).replace(str(mounts.interpreter()), PYTHON)  # which its scripts are run by
 
 
-def trees(space: Workspace, known: Places, generated: Generated) -> staging.Trees:
+def trees(space: Workspace, known: SandboxPlaces, generated: Generated) -> staging.Trees:
     """Return the trees as they are in the sandbox: the generated one is written with the paths of the sandbox."""
     mapped = space.folder / "graph" / "generated"
     files: dict[str, Content] = {}
@@ -82,13 +82,13 @@ def trees(space: Workspace, known: Places, generated: Generated) -> staging.Tree
     )
 
 
-def asked(space: Workspace, known: Places) -> dict[str, Path]:
+def asked(space: Workspace, known: SandboxPlaces) -> dict[str, Path]:
     """Return what of the project decides what Buildroot says of its packages, by its place in the sandbox."""
     paths = outside.of_configuration(space, outside.named_values(space)).get("BR2_GLOBAL_PATCH_DIR", ())
     return {known.inside(str(path)): path for path in paths}
 
 
-def override(space: Workspace, known: Places) -> dict[str, bytes]:
+def override(space: Workspace, known: SandboxPlaces) -> dict[str, bytes]:
     """Return Buildroot's local.mk, if the configuration names one, by its place in the sandbox."""
     path = outside.override_file(space)
     if path is None or not path.is_file():
@@ -98,8 +98,12 @@ def override(space: Workspace, known: Places) -> dict[str, bytes]:
 
 
 def gather(
-    space: Workspace, known: Places, above: staging.Trees, hidden: private.Hidden, different: Different
-) -> Inputs:
+    space: Workspace,
+    known: SandboxPlaces,
+    above: staging.Trees,
+    hidden: private.HiddenSecrets,
+    different: Different,
+) -> GraphInputs:
     """Return what all elements are made of; Buildroot's answer and the downloads are there."""
     packages = {name: replace(each, folder=known.inside(each.folder)) for name, each in info.known(space).items()}
     told = {name: info.variables(space, name) for name in packages}
@@ -109,7 +113,7 @@ def gather(
     for name, paths in wanted.items():
         if name in files:
             files[name] |= {known.inside(str(path)): path for path in paths}
-    return Inputs(
+    return GraphInputs(
         trees=above,
         config=known.inside(hidden.config),
         packages=packages,
@@ -145,7 +149,7 @@ def _requests(space: Workspace) -> dict[str, Requests]:
 
 
 def _files(
-    space: Workspace, known: Places, package: BuildrootPackage, variables: Mapping[str, str]
+    space: Workspace, known: SandboxPlaces, package: BuildrootPackage, variables: Mapping[str, str]
 ) -> Iterator[tuple[str, Path]]:
     """Yield files and folders that a package's rules name, by where they are in the sandbox."""
     own = {Path(known.here(package.folder)), space.tree / package.folder}
@@ -189,7 +193,7 @@ def _downloads(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[st
 
 
 def _kept(
-    known: Places,
+    known: SandboxPlaces,
     packages: Mapping[str, BuildrootPackage],
     told: Mapping[str, Mapping[str, str]],
     config: Mapping[str, str],
@@ -213,7 +217,7 @@ def reads_project(space: Workspace) -> bool:
     return bool(outside.scripts(space, info.variables(space, info.NO_PACKAGE))) or outside.asks_shell(space)
 
 
-def _for_images(space: Workspace, known: Places, secrets: Sequence[bytes]) -> Iterator[tuple[str, Path]]:
+def _for_images(space: Workspace, known: SandboxPlaces, secrets: Sequence[bytes]) -> Iterator[tuple[str, Path]]:
     symbols = info.variables(space, info.NO_PACKAGE)
     paths = [space.project / path for path in paths_of(space.described.system)]
     paths += [path for several in outside.of_configuration(space, symbols).values() for path in several]
@@ -224,6 +228,6 @@ def _for_images(space: Workspace, known: Places, secrets: Sequence[bytes]) -> It
             yield known.inside(str(each)), each
 
 
-def places_of(space: Workspace) -> Places:
+def places_of(space: Workspace) -> SandboxPlaces:
     """Return where the folders of a system are in the sandbox."""
     return places.of(space, dict.fromkeys(path for _, path in outside.named_by(space)))

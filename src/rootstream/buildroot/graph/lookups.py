@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from rootstream.buildroot import contents
-from rootstream.buildroot.graph.places import EXTERNAL, OUTSIDE, PROJECT, TREE, Places
+from rootstream.buildroot.graph.places import EXTERNAL, OUTSIDE, PROJECT, TREE, SandboxPlaces
 from rootstream.buildroot.workspace import Workspace
 from rootstream.project.lock import write_atomically
 
@@ -23,13 +23,13 @@ _NEVER = frozenset((".git", ".svn", ".hg", ".gitignore", "__pycache__", ".rootst
 _NEVER_AT_TOP = frozenset(("out", "output", "dl", ".config", ".config.old", "Config.in", "Config.in.legacy"))
 
 
-def there(space: Workspace, places: Places, missed: Mapping[str, list[str]]) -> dict[str, tuple[Path, ...]]:
+def there(space: Workspace, places: SandboxPlaces, missed: Mapping[str, list[str]]) -> dict[str, tuple[Path, ...]]:
     """Return which of the paths of the sandbox that packages looked for in vain exist here."""
     found = {name: tuple(_existing(space, places, paths)) for name, paths in missed.items()}
     return {name: paths for name, paths in found.items() if paths}
 
 
-def _existing(space: Workspace, places: Places, paths: list[str]) -> Iterator[Path]:
+def _existing(space: Workspace, places: SandboxPlaces, paths: list[str]) -> Iterator[Path]:
     tops = (space.tree, space.project, *space.externals)
     for path in paths:
         if not path.startswith((f"{TREE}/", f"{EXTERNAL}/", f"{PROJECT}/", f"{OUTSIDE}/")):
@@ -63,7 +63,7 @@ def keep(space: Workspace, found: Mapping[str, tuple[Path, ...]]) -> list[tuple[
     return new
 
 
-def finish(space: Workspace, places: Places, missed: Mapping[str, list[str]]) -> None:
+def finish(space: Workspace, places: SandboxPlaces, missed: Mapping[str, list[str]]) -> None:
     """Note what a build has looked for: files that are not there, and what is in the others."""
     looked = {places.here(path) for paths in missed.values() for path in paths}
     data = {"missing": sorted(path for path in looked if not os.path.lexists(path)), "digest": _digest(space)}

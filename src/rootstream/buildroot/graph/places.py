@@ -21,7 +21,7 @@ OUTSIDE = f"{ROOT}/outside"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class SandboxPlaces:
     """Folders of this machine and where they are in the sandbox."""
 
     pairs: tuple[tuple[str, str], ...]
@@ -35,7 +35,7 @@ class Places:
         return _replaced(text, {there: here for here, there in self.pairs})
 
 
-def of(space: Workspace, outside: Iterable[Path]) -> Places:
+def of(space: Workspace, outside: Iterable[Path]) -> SandboxPlaces:
     """Return the places of a system; `outside` is what its configuration names beyond project and trees."""
     pairs = [(space.project, PROJECT)]
     for number, path in enumerate(space.externals):
@@ -43,7 +43,7 @@ def of(space: Workspace, outside: Iterable[Path]) -> Places:
             pairs.append((space.original(path), f"{EXTERNAL}/{number}"))
     pairs += [(path, f"{OUTSIDE}/{number}/{path.name}") for number, path in enumerate(outside)]
     pairs += [(space.caches.downloads, DOWNLOADS), (space.tree, TREE), (space.original(space.output), OUTPUT)]
-    return Places(pairs=tuple((str(here), there) for here, there in pairs))
+    return SandboxPlaces(pairs=tuple((str(here), there) for here, there in pairs))
 
 
 def _replaced(text: str, pairs: dict[str, str]) -> str:

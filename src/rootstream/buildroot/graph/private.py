@@ -35,7 +35,7 @@ _LARGEST = 64 << 20  # bytes of a file that is searched
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hidden:
+class HiddenSecrets:
     """A configuration and a generated tree with placeholders for the secrets, and these, none for most systems."""
 
     config: str
@@ -43,7 +43,7 @@ class Hidden:
     secrets: tuple[bytes, ...]
 
 
-def hide(space: Workspace, config: str) -> Hidden:
+def hide(space: Workspace, config: str) -> HiddenSecrets:
     """Return what all elements are made of, which is the same for those who have other passwords.
 
     Raises `UserError` not-possible for files that bring passwords into images, secret-length.
@@ -71,7 +71,7 @@ def hide(space: Workspace, config: str) -> Hidden:
                         where=Where(path=file),
                         hint=f"{symbol} names it. `users` and `root_login` bring passwords into images.",
                     )
-    return Hidden(config=_LINE.sub(f'{PASSWORD}="{_HIDDEN}"', config), generated=generated, secrets=secrets)
+    return HiddenSecrets(config=_LINE.sub(f'{PASSWORD}="{_HIDDEN}"', config), generated=generated, secrets=secrets)
 
 
 def require_no_password(path: Path, text: str) -> None:

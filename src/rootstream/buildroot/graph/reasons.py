@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from rootstream.buildroot.graph import elements, staging
-from rootstream.buildroot.graph.draft import Draft
+from rootstream.buildroot.graph.draft import Different, GraphDraft
 from rootstream.host.content import chunks
+from rootstream.sandbox.buildroot import variables
 
 _MANY = 5000  # files of an element: then size and time stand for the content of one
 _LARGEST = 1 << 20  # bytes
@@ -35,7 +36,7 @@ class Made:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Composition:
     """What all of a system was made of; `files` are digests by the elements that have them, `base` versions.
 
     `key` stands for all of it, and for what no element has.
@@ -51,7 +52,7 @@ class Record:
         return asdict(self)
 
 
-def restored(data: Mapping[str, Any]) -> Record:
+def restored(data: Mapping[str, Any]) -> Composition:
     """Return a record from its data. Raises KeyError, TypeError."""
     made = {
         name: Made(
@@ -62,10 +63,10 @@ def restored(data: Mapping[str, Any]) -> Record:
         )
         for name, each in data["made"].items()
     }
-    return Record(key=str(data["key"]), made=made, files=data["files"], base=data["base"])
+    return Composition(key=str(data["key"]), made=made, files=data["files"], base=data["base"])
 
 
-def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
+def record(draft: GraphDraft, key: str, base: Mapping[str, str]) -> Composition:
     """Return what the elements of a system are made of; `base` are the versions of the base's packages."""
     made: dict[str, Made] = {}
     files = {name: dict(_digests([*linked.all()])) for name, linked in draft.from_here.items()}
@@ -89,7 +90,7 @@ def record(draft: Draft, key: str, base: Mapping[str, str]) -> Record:
             parts=(name, *(each for each in names if not _is_package(each))),
             below=tuple(each for each in names if _is_package(each)),
         )
-    return Record(key=key, made=made, files=files, base=base)
+    return Composition(key=key, made=made, files=files, base=base)
 
 
 def _is_package(element: str) -> bool:
@@ -110,7 +111,7 @@ def _digests(found: Sequence[tuple[str, Path]]) -> Iterator[tuple[str, str]]:
             yield place, _digest(path.read_bytes())
 
 
-def changes(name: str, before: Record, now: Record) -> list[str]:
+def changes(name: str, before: Composition, now: Composition) -> list[str]:
     """Return what is different for a package, or the images, line by line."""
     new = now.made[name]
     if name not in before.made:
@@ -130,7 +131,7 @@ def changes(name: str, before: Record, now: Record) -> list[str]:
     return lines
 
 
-def _differs(name: str, before: Record, now: Record) -> bool:
+def _differs(name: str, before: Composition, now: Composition) -> bool:
     old, new = before.made[name], now.made[name]
     return (old.config, old.commands, old.below, _files(before, old.parts)) != (
         new.config,
@@ -140,7 +141,7 @@ def _differs(name: str, before: Record, now: Record) -> bool:
     )
 
 
-def _files(of: Record, parts: Iterable[str]) -> dict[str, str]:
+def _files(of: Composition, parts: Iterable[str]) -> dict[str, str]:
     """Return the digests of all files of some elements, by where they are in the sandbox."""
     return {path: digest for part in parts for path, digest in of.files.get(part, {}).items()}
 
@@ -159,6 +160,16 @@ def _short(value: str) -> str:
     """Return a digest cut short, and anything else as it is."""
     is_digest = len(value) == hashlib.sha256().digest_size * 2 and value.isalnum()
     return value[:_SHOWN] if is_digest else value
+
+
+def of_whole(different: Different) -> Iterator[str]:
+    """Yield a line for each package that is built with the whole tree: why."""
+    for package, needs in sorted(different.items()):
+        for variable in needs.get("whole", [])[:1]:
+            why = f"without it, {variable} would be different"
+            if variable.startswith(variables.MAKE):
+                why = f"make cannot read its part of it: {variable.removeprefix(variables.MAKE).strip()}"
+            yield f"{package} is built with the whole tree: {why}"
 
 
 def package_of(element: str) -> str:

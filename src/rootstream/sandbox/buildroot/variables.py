@@ -52,7 +52,7 @@ def linked(root: Path, paths: Iterable[str], into: Path) -> None:
 
 
 def compared(
-    package: str, levels: Mapping[str, Mapping[str, Any]], options: argparse.Namespace, answer: Answer
+    package: str, levels: Mapping[str, Mapping[str, Any]], options: argparse.Namespace, answer: MakeAnswer
 ) -> dict[str, list[str]]:
     """Return what a package needs beyond its part of tree and configuration, with the variables for which."""
     before: dict[str, list[str]] = {}
@@ -73,7 +73,7 @@ def compared(
 
 
 def differing_of(
-    package: str, staged: Mapping[str, Any], options: argparse.Namespace, answer: Answer
+    package: str, staged: Mapping[str, Any], options: argparse.Namespace, answer: MakeAnswer
 ) -> list[str]:
     """Return the variables of a package that differ with what is staged.
 
@@ -89,7 +89,7 @@ def differing_of(
         return _differing(package, printed(package, root, staged["config"], options), answer)
 
 
-def _before_images(package: str, variables: list[str], answer: Answer) -> list[str]:
+def _before_images(package: str, variables: list[str], answer: MakeAnswer) -> list[str]:
     """Return those of some variables that are used before images are made."""
     hooks, early = answer.hooks_of(package), (each for each in variables if not each.endswith(_LAST))
     return [each for each in early if each.startswith(MAKE) or each in hooks or answer.is_used(each, package)]
@@ -111,7 +111,7 @@ def printed(package: str, root: Path, config: str, options: argparse.Namespace) 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class MakeAnswer:
     """What make printed of the whole tree, and the parts of variables' names that rules for all packages use."""
 
     variables: Mapping[str, str]
@@ -128,7 +128,7 @@ class Answer:
         return variable.removeprefix(f"{_prefix(package)}_") in self.used
 
 
-def _differing(package: str, found: Mapping[str, str], answer: Answer) -> list[str]:
+def _differing(package: str, found: Mapping[str, str], answer: MakeAnswer) -> list[str]:
     whole = answer.variables
     names = {each for each in whole.keys() | found.keys() if _belongs(each, package, whole)}
     last = {*whole.get(make_variables.HOOKS, "").split()} - answer.hooks_of(package)
@@ -173,7 +173,7 @@ def main(options: argparse.Namespace) -> None:
     staged: dict[str, Mapping[str, Any]] = json.loads(options.staged.read_text())
     if not variables:
         raise Mistake(f"{options.answer} has no variables")
-    answer = Answer(variables=variables, used=rules(options.root))
+    answer = MakeAnswer(variables=variables, used=rules(options.root))
     with ThreadPoolExecutor(int(os.environ.get("JOBS") or 1)) as several:
         waiting = {name: several.submit(compared, name, each, options, answer) for name, each in staged.items()}
         found = {name: each.result() for name, each in waiting.items()}
