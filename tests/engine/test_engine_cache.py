@@ -99,6 +99,24 @@ def test_a_server_that_is_set_late_gets_all_that_is_here(project: Path, tmp_path
         assert done(built(client(tmp_path / "one", server.url, push=True), project, "two.bst"), "push") == set()
 
 
+def test_what_a_project_was_before_is_pushed_too(project: Path, tmp_path: Path) -> None:
+    """Buildroot is asked by elements in the same folder that the packages are built in afterwards."""
+    folder = Path(shutil.copytree(project, tmp_path / "project", symlinks=True))
+    path = folder / "elements" / "one.bst"
+    before = path.read_text()
+    with serving(tmp_path / "server") as server:
+        engine = client(tmp_path / "one", server.url, push=True)
+        engine.build(folder, ["one.bst"])
+        path.write_text(before.replace("echo one", "echo another"))
+        events = built(engine, folder, "one.bst")
+        assert told(events, "warning") == []
+        assert told(events, "info")[-1].startswith("pushed 3 of 3 elements")
+        for text in (path.read_text(), before):
+            path.write_text(text)
+            pulled = built(client(tmp_path / f"two{len(text)}", server.url), folder, "one.bst")
+            assert (done(pulled, "pull"), done(pulled, "build")) == ({"one.bst"}, set())
+
+
 def test_a_reader_pushes_nothing(project: Path, tmp_path: Path) -> None:
     with serving(tmp_path / "server") as server:
         events = built(client(tmp_path / "one", server.url), project, "one.bst")

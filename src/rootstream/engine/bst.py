@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 from ruamel.yaml import YAML
 
-from rootstream.engine import bst_run, recording, servers, sharing
+from rootstream.engine import bst_run, recording, servers, sharing, stored
 from rootstream.engine import workers as workers_of
 from rootstream.engine.elements import ElementLines, ElementState, checked, element_format, stage_of
 from rootstream.engine.faults import Outcome, fault
@@ -44,6 +44,8 @@ class Engine:
     env: Mapping[str, str]
     built: dict[Path, dict[str, str]] = field(default_factory=dict)
     """Elements with their keys that were to be built, of each project as it was then: what may be pushed."""
+    replaced: dict[Path, set[tuple[str, str]]] = field(default_factory=dict)
+    """The same of each project before it was written anew, and built again."""
     dropped: set[tuple[str, str]] = field(default_factory=set)
     """What was given up, `pull`, `push` or `build` with a URL: it is told, and tried, only once in a command."""
 
@@ -189,12 +191,15 @@ class Engine:
         words += [] if integrate else ["--no-integrate"]
         words += ["--hardlinks"] if hardlinks else []
         words += checked([artifact_name(project, element, key) or element])
+        remote = self.has_remotes()
         try:
-            self._checkout(project, words, element, report, ())
+            if not remote or stored.has_any(self.settings.cache, element):
+                self._checkout(project, words, element, report, ())
+                return
         except UserError as error:
-            if error.reason != "artifact-missing" or not self.has_remotes():
+            if error.reason != "artifact-missing" or not remote:
                 raise
-            self._pulling(report, lambda remotes: self._checkout(project, words, element, report, remotes))
+        self._pulling(report, lambda remotes: self._checkout(project, words, element, report, remotes))
 
     def sources(
         self,
@@ -404,7 +409,10 @@ class Engine:
                 self._run(run, project, (*words, *checked(targets)), targets=targets, report=tell, reader=reader)
             finally:
                 if counts == "build":
-                    self.built[project] = {each.name: each.key for each in reader.elements}
+                    now = {each.name: each.key for each in reader.elements}
+                    before = self.built.get(project, {}).items() - now.items()
+                    self.replaced.setdefault(project, set()).update(before)
+                    self.built[project] = now
             pulls.summarize(run.traffic)
             return reader.elements
 

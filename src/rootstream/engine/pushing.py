@@ -7,7 +7,7 @@ drops parts of it at once.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +44,15 @@ def push(engine: Engine, report: Reporter, *, verbose: bool = False) -> tuple[Pu
 
     Whatever goes wrong is a warning. `verbose` also tells of servers that had everything. Raises `Interrupted`.
     """
-    elements = dict(engine.built)
+    elements = {project: {*each.items()} for project, each in engine.built.items()}
+    before = dict(engine.replaced)
     engine.built.clear()
+    engine.replaced.clear()
     try:
         if not elements or not engine.has_push_remotes():
             return ()
-        built = {project: found for project, each in elements.items() if (found := _found(engine, each))}
+        wanted = {project: each | before.get(project, set()) for project, each in elements.items()}
+        built = {project: found for project, each in wanted.items() if (found := _found(engine, each))}
         remotes = engine.usable(report, push=True) if built else ()
     except UserError as error:
         report(Notice(level="warning", text=f"nothing is pushed: {error.message}"))
@@ -57,7 +60,8 @@ def push(engine: Engine, report: Reporter, *, verbose: bool = False) -> tuple[Pu
     pushed = []
     for remote in remotes:
         for project, found in built.items():
-            told = _push(engine, project, found, remote, report, verbose=verbose)
+            stale = frozenset(each.name for each in _found(engine, before.get(project, set())))
+            told = _push(engine, project, found, remote, report, stale=stale, verbose=verbose)
             pushed.append(told)
             if engine.trust and engine.trust.signer:
                 there = [each for each in found if each.element not in told.lacking]
@@ -65,14 +69,22 @@ def push(engine: Engine, report: Reporter, *, verbose: bool = False) -> tuple[Pu
     return tuple(pushed)
 
 
-def _found(engine: Engine, elements: Mapping[str, str]) -> tuple[Artifact, ...]:
-    found = (stored.artifact(engine.settings.cache, name, key) for name, key in elements.items() if key)
+def _found(engine: Engine, elements: Iterable[tuple[str, str]]) -> tuple[Artifact, ...]:
+    found = (stored.artifact(engine.settings.cache, name, key) for name, key in sorted(elements) if key)
     return tuple(each for each in found if each is not None and each.succeeded)
 
 
 def _push(
-    engine: Engine, project: Path, found: Sequence[Artifact], remote: Remote, report: Reporter, *, verbose: bool
+    engine: Engine,
+    project: Path,
+    found: Sequence[Artifact],
+    remote: Remote,
+    report: Reporter,
+    *,
+    stale: frozenset[str],
+    verbose: bool,
 ) -> Pushed:
+    """Push what a server lacks; those that are `stale` by their own names, since the project has others now."""
     began = time.monotonic()
     total = len(found)
     signs = engine.trust if engine.trust and engine.trust.signer else None
@@ -94,7 +106,8 @@ def _push(
         counted = sent
 
     try:
-        engine.push(project, names, remote, report, count)
+        wanted = [each.name if each.name in stale else each.element for each in found if each.name in needed]
+        engine.push(project, wanted, remote, report, count)
     except Interrupted:
         raise
     except UserError as error:

@@ -61,14 +61,23 @@ class Artifact:
 
 def artifact(cache: Path, element: str, key: str) -> Artifact | None:
     """Return the artifact of an element with a key, or None if the cache has none."""
-    name = element.rpartition(":")[2].removesuffix(".bst").replace("/", "-")
     refs = cache / "artifacts" / "refs"
-    for path in refs.glob(f"*/{glob.escape(name)}/{key}" if key else ""):
+    for path in refs.glob(f"{_names(element)}/{key}" if key else ""):
         try:
             return Artifact(element=element, name=str(path.relative_to(refs)), data=path.read_bytes())
         except OSError:
             continue
     return None
+
+
+def has_any(cache: Path, element: str) -> bool:
+    """Say whether the cache has an artifact of an element, whatever its key."""
+    return next((cache / "artifacts" / "refs").glob(f"{_names(element)}/*"), None) is not None
+
+
+def _names(element: str) -> str:
+    """Return the pattern of the folders that BuildStream stores the artifacts of an element in."""
+    return f"*/{glob.escape(element.rpartition(':')[2].removesuffix('.bst').replace('/', '-'))}"
 
 
 def blobs(cache: Path, data: bytes, *, ours: bool) -> set[Digest]:
