@@ -214,7 +214,11 @@ class Server:
         self._changed()
         checked = process.run((haproxy, "-c", "-q", "-f", str(config)), env=self._env, timeout=20, check=False)
         if checked.status:
-            text = f"haproxy does not accept its configuration: {process.tail(checked.stderr, 3)}"
+            said = process.tail(checked.stderr, 3)
+            if not said:  # with -q, it names every fault of the configuration: this is another one
+                hint = f"Does it run at all? Try: {haproxy} -vv"
+                raise UserError("cannot-listen", f"haproxy ended: {process.ending(checked.status)}", hint=hint)
+            text = f"haproxy does not accept its configuration: {said}"
             raise UserError("cannot-listen", text, hint="--certificate needs certificate and key in one PEM file.")
         argv = (haproxy, "-db", "-f", str(config))
         with _program("haproxy", argv, self._env, prepare, address(options.bind)) as program:
