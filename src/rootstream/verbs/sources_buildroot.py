@@ -72,10 +72,11 @@ def collect(where: Project, described: Described, engine: Engine, new: Path, tel
 def _of_folder(
     space: Workspace, package: info.BuildrootPackage, source: Path, told: str, found: Collected
 ) -> None:
-    """List a package that is built from a folder: one of an external tree is there, another one is the user's."""
-    for number, external in enumerate(space.externals[:-1], 1):
-        if source.is_relative_to(external.resolve()):
-            folder = f"external-{number}/{source.relative_to(external.resolve())}"
+    """List a package that is built from a folder: one of a tree is there, another one is the user's."""
+    trees = {"tree": space.tree} | {f"external-{at}": each for at, each in enumerate(space.externals[:-1], 1)}
+    for place, tree in trees.items():
+        if source.is_relative_to(tree.resolve()):
+            folder = f"{place}/{source.relative_to(tree.resolve())}"
             version = package.version or None
             found.rows.append(
                 sources_page.Row(name=package.name, version=version, kind="buildroot", folder=folder, more=told)
