@@ -12,7 +12,7 @@ from rootstream.buildroot.graph import elements
 from rootstream.engine import Engine
 from rootstream.errors import UserError
 from rootstream.project import project
-from rootstream.verbs import build, buildroot_graph, selection, update
+from rootstream.verbs import build, buildroot_graph, graph_system, selection, update
 
 _SHOWN = 20  # differences
 
@@ -42,7 +42,7 @@ def compare(
     description = where.read() if where.kind == "described" else None
     targets = selection.choose(description, wanted, where.description) if description else ()
     graphs = [each for each in description.systems if each.target in targets] if description else []
-    others = [each.target for each in graphs if not buildroot_graph.wanted(each)]
+    others = [each.target for each in graphs if not graph_system.wanted(each)]
     if others or description is None:
         text = (
             f"{others[0] if others else where.folder} is not built with `graph: true`: there is nothing to compare"
@@ -55,7 +55,7 @@ def compare(
     with project.locked(where, report, tuple(each.slug for each in graphs)):
         pinned = update.known(where)
         for described in graphs:
-            system = buildroot_graph.GraphSystem(
+            system = graph_system.GraphSystem(
                 where, described, description.debian, pinned, engine, os.environ, report
             )
             names = (elements.BY_PACKAGES, elements.BY_MAKE)

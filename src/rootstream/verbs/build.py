@@ -224,11 +224,11 @@ def _build_buildroot(
     from rootstream.buildroot import info  # noqa: PLC0415
     from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
     from rootstream.buildroot.workspace import workspace  # noqa: PLC0415
-    from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.verbs import buildroot_graph, graph_system, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
     recorder = _recorder(report)
-    if buildroot_graph.wanted(described):
-        system = buildroot_graph.GraphSystem(where, described, debian, pinned, engine, os.environ, recorder)
+    if graph_system.wanted(described):
+        system = graph_system.GraphSystem(where, described, debian, pinned, engine, os.environ, recorder)
         recorder.write(where, described.target, buildroot_graph.build(system), asked=True)
         return
     python_wheels.prepare(where, described, pinned, engine, recorder)
@@ -301,11 +301,11 @@ def fetch(
                 _collect(prepared, folder, engine, report)
         for described in of_buildroot(description, targets):
             from rootstream.buildroot.sources import fetching  # noqa: PLC0415
-            from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these wait for it)
+            from rootstream.verbs import buildroot_graph, graph_system, python_wheels  # noqa: PLC0415  (only these wait for it)
 
-            if buildroot_graph.wanted(described):
+            if graph_system.wanted(described):
                 files = buildroot_graph.fetch(
-                    buildroot_graph.GraphSystem(
+                    graph_system.GraphSystem(
                         where, described, description.debian, pinned, engine, os.environ, report
                     )
                 )

@@ -1,4 +1,4 @@
-"""A Buildroot system built package by package: what Buildroot is asked, the plan, the build, the images."""
+"""A Buildroot system built package by package: the plan, the build, the images, and what changed since."""
 
 from __future__ import annotations
 
@@ -12,183 +12,32 @@ from pathlib import Path
 from rootstream import events
 from rootstream.buildroot import info, overrides
 from rootstream.buildroot.build import build as workspaces
-from rootstream.buildroot.build import opening, stale
+from rootstream.buildroot.build import stale
 from rootstream.buildroot.build.notes import Outside
 from rootstream.buildroot.config import configuration
-from rootstream.buildroot.graph import elements, inputs, linking, lookups, private, question, reasons, staging
+from rootstream.buildroot.graph import (
+    elements,
+    inputs,
+    linking,
+    lookups,
+    reasons,
+)
 from rootstream.buildroot.graph.draft import Different, GraphDraft
-from rootstream.buildroot.graph.places import SandboxPlaces
 from rootstream.buildroot.sources import fetching
 from rootstream.buildroot.workspace import Workspace, workspace
-from rootstream.description.model import Debian, Described
-from rootstream.description.roots import FromBuildroot
-from rootstream.engine import ElementState, Engine
-from rootstream.errors import UserError, Where
-from rootstream.host import nofollow, process, temporary
-from rootstream.plan import base, programs, text
-from rootstream.plan.model import Element, Plan
-from rootstream.project import export, project
-from rootstream.project.lock import Lock, write_atomically
-from rootstream.verbs import changes, shared_cache
+from rootstream.engine import ElementState
+from rootstream.errors import UserError
+from rootstream.host import nofollow, temporary
+from rootstream.plan.model import Plan
+from rootstream.project import export
+from rootstream.project.lock import write_atomically
+from rootstream.verbs import changes
 from rootstream.verbs.graph_failures import Failures
+from rootstream.verbs.graph_system import Graph, GraphSystem, known_needs, last_needs, needs_of, opened
 
-# What is kept of a system's last answer and build, beside info.json.
-DIFFERENT, READ, MADE = "different.json", "read.json", "made.json"
-PLAN = "graph/plan"
+# What is kept of a system's last build.
+READ, MADE = "read.json", "made.json"
 _ROUNDS = 10
-
-
-def wanted(described: Described) -> bool:
-    """Say whether a system is built package by package."""
-    return isinstance(described.system.root, FromBuildroot) and described.system.root.buildroot.graph
-
-
-def base_plan(debian: Debian, refs: Mapping[str, object]) -> Plan:
-    """Return the base that packages are built in as a plan of its own."""
-    element = base.for_buildroot(debian)
-    request = element.sources[0].request()
-    pinned = {request: refs[request]} if request in refs else {}
-    return Plan(elements={element.name: element}, files={}, targets={}, refs=pinned)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphSystem:
-    """A system to build package by package, and what it is built with."""
-
-    project: project.Project
-    described: Described
-    debian: Debian
-    pinned: Lock
-    engine: Engine
-    env: Mapping[str, str]
-    report: events.Reporter
-
-    @property
-    def base(self) -> Plan:
-        """Return the pinned base that its packages are built in."""
-        return base_plan(self.debian, self.pinned.refs)
-
-    def digest(self) -> tuple[str, str]:
-        """Return what stands for all that decides its result, and the identity of its Buildroot tree."""
-        key, identity = opening.digest(self.project, self.described, self.pinned)
-        return hashlib.sha256(json.dumps([key, self.base.refs]).encode()).hexdigest(), identity
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Graph:
-    """A system ready to be planned: its workspace, the engine, the pinned base, and the places in the sandbox."""
-
-    ready: opening.Opened
-    engine: Engine
-    base: Plan
-    places: SandboxPlaces
-    trees: staging.Trees
-    whole: str
-    """The .config, its secrets included."""
-    hidden: private.HiddenSecrets
-    config: str
-    """The .config that Buildroot is asked with, with the paths of the sandbox."""
-    report: events.Reporter
-
-    @property
-    def folder(self) -> Path:
-        """Return the folder of the BuildStream project."""
-        return self.ready.workspace.folder / PLAN
-
-    @property
-    def question(self) -> str:
-        """Return what stands for all that decides what Buildroot and we say of its packages, the base included."""
-        asked = question.key(self.ready.workspace, self.ready.identity, self.config)
-        _, files = programs.of_buildroot(programs.PROOF)
-        files |= staging.rules_of_ours()  # another Rootstream may stage less for a package
-        ours = {path: hashlib.sha256(content).hexdigest() for path, content in sorted(files.items())}
-        return hashlib.sha256(json.dumps([asked, self.base.refs, ours]).encode()).hexdigest()
-
-    def shown(self, line: str) -> str:
-        """Return a line with the paths of this machine, those of the project below it."""
-        return self.places.here(line).replace(f"{self.ready.workspace.project}/", "")
-
-    def write(self, draft: GraphDraft) -> None:
-        """Put the BuildStream project where the engine reads it."""
-        draft.elements |= self.base.elements
-        linking.sync(self.folder, text.render(draft.plan(self.base.refs)), draft.all_linked())
-
-    def write_system(self, different: Different) -> GraphDraft:
-        """Put the project of the whole system where the engine reads it and return it."""
-        draft = GraphDraft()
-        space = self.ready.workspace
-        elements.system(draft, inputs.gather(space, self.places, self.trees, self.hidden, different))
-        self.write(draft)
-        return draft
-
-    def record(self, draft: GraphDraft, key: str) -> reasons.Composition:
-        """Return what a project is made of; `key` stands for all that decides the result."""
-        packages = (each for ref in self.base.refs.values() for each in ref)
-        return reasons.record(draft, key, {each["name"]: each["version"] for each in packages})
-
-    def fetch(self, images: Element) -> None:
-        """Fetch what those packages are made from that are in no cache."""
-        if inputs.is_fetched(self.ready.workspace):
-            return
-        whole = (images.name,) if not self.hidden.secrets else tuple(each.element for each in images.builds_with)
-        built = shared_cache.to_build(self.engine, self.folder, whole, self.report)
-        names = [name for name in info.known(self.ready.workspace) if elements.element_of(name) in built]
-        if names:
-            fetching.bring(self.ready.workspace, names, self.report)
-
-    def made(self, images: Element, into: Path) -> None:
-        """Build what the images are made of, and make them: the new folder `into` gets the one that has them.
-
-        Those with secrets are made outside the cache (private.py).
-        """
-        if not self.hidden.secrets:
-            states = self.engine.build(self.folder, (images.name,), self.report)
-            key = next((each.key for each in states if each.name == images.name), "")
-            name = self.ready.workspace.described.target
-            self.report(events.Step(name="checkout", text=f"taking the images of {name} from the cache"))
-            self.engine.checkout(self.folder, images.name, into, self.report, key=key)
-            return
-        self.engine.build(self.folder, tuple(each.element for each in images.builds_with), self.report)
-        space, name = self.ready.workspace, self.ready.workspace.described.target
-        space.folder.chmod(0o700)
-        self.report(
-            events.Step(name="images", text=f"making the images of {name}, which no cache keeps: passwords")
-        )
-        given = private.archive(
-            self.whole, self.ready.generated, self.trees, lambda text: inputs.inside(self.places, text)
-        )
-        log = space.folder / "logs" / "images.log"
-        log.parent.mkdir(exist_ok=True)
-        into.mkdir()
-        argv = ("sh", "-c", private.commands(self.trees))
-        status, said = self.engine.isolated(self.folder, images.name, argv, given, into)
-        nofollow.write(space.project, log, private.redacted(said).encode(), 0o600)
-        if status:
-            raise UserError(
-                "buildroot-failed",
-                f"the images of {name} could not be made: {process.ending(status)}",
-                where=Where(path=log),
-                detail=process.tail(private.redacted(said)),
-            )
-
-    def cached(self, element: str, into: Path) -> bool:
-        """Write the files of an element into a new folder if it is cached, and say whether it is."""
-        try:
-            self.engine.checkout(self.folder, element, into, self.report)
-        except UserError as error:
-            if error.reason != "artifact-missing":
-                raise
-            shutil.rmtree(into, ignore_errors=True)
-            return False
-        return True
-
-    def result(self, element: str, file: str) -> str:
-        """Build an element whose result is a file with text, if it is not cached, and return that."""
-        with temporary.folder("answer-", self.folder.parent) as scratch:
-            if not self.cached(element, scratch / "files"):
-                self.engine.build(self.folder, (element,), self.report)
-                self.engine.checkout(self.folder, element, scratch / "files", self.report)
-            return nofollow.read_bytes(scratch, scratch / "files" / file).decode("utf-8", "surrogateescape")
 
 
 def build(system: GraphSystem) -> Mapping[str, tuple[str, ...]]:
@@ -200,8 +49,8 @@ def build(system: GraphSystem) -> Mapping[str, tuple[str, ...]]:
     key, identity = system.digest()
     if _is_current(system, key):
         return {}
-    graph = _opened(system, identity)
-    different = _asked(graph)
+    graph = opened(system, identity)
+    different = needs_of(graph)
     space = graph.ready.workspace
     overrides.tell(space, report)
     fetching.bring(space, inputs.unpinned(space), report)
@@ -310,8 +159,8 @@ def look(system: GraphSystem) -> tuple[ElementState, ...]:
 
 def states(system: GraphSystem) -> tuple[ElementState, ...]:
     """Return the elements of a system with their states, none if Buildroot was not asked for its packages yet."""
-    graph = _opened(system)
-    different = _known(graph)
+    graph = opened(system)
+    different = known_needs(graph)
     if different is None:
         return ()
     overrides.require_known(graph.ready.workspace)
@@ -324,11 +173,11 @@ def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:
 
     Raises `UserError` not-built, no-package.
     """
-    graph, name = _opened(system), system.described.target
-    different, note = _known(graph), graph.ready.workspace.state / MADE
+    graph, name = opened(system), system.described.target
+    different, note = known_needs(graph), graph.ready.workspace.state / MADE
     try:
         before = reasons.restored(json.loads(note.read_text("utf-8", "surrogateescape")))
-        last = _last(graph)
+        last = last_needs(graph)
     except (OSError, ValueError, KeyError, TypeError):
         before = None
     if before is None:
@@ -349,8 +198,8 @@ def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:
 
 def listings(system: GraphSystem, names: Sequence[str]) -> tuple[str, ...]:
     """Return what the elements list that `elements.listings` has added to those of a system."""
-    graph = _opened(system)
-    different = _asked(graph)
+    graph = opened(system)
+    different = needs_of(graph)
     draft = GraphDraft()
     space = graph.ready.workspace
     fetching.bring(space, info.packages(space), graph.report)
@@ -363,8 +212,8 @@ def listings(system: GraphSystem, names: Sequence[str]) -> tuple[str, ...]:
 
 def fetch(system: GraphSystem) -> tuple[tuple[str, Path], ...]:
     """Fetch what all of a system is made from; return the downloads by their paths on a mirror of Buildroot's."""
-    graph = _opened(system)
-    _asked(graph)
+    graph = opened(system)
+    needs_of(graph)
     space = graph.ready.workspace
     fetching.bring(space, info.packages(space), system.report)
     return fetching.files(space)
@@ -388,60 +237,3 @@ def _as_before(space: Workspace) -> bool:
     except (OSError, ValueError, KeyError, TypeError):
         return False
     return stale.is_as_before(space, known) and lookups.is_as_before(space)
-
-
-def _opened(system: GraphSystem, identity: str | None = None) -> Graph:
-    where, described, report = system.project, system.described, system.report
-    ready = opening.opened(where, described, system.pinned, system.env, report, identity)
-    composed = opening.configured(ready, report)
-    inputs.require_possible(ready.workspace, composed.result)
-    for warning in inputs.without_effect(ready.workspace):
-        report(events.Notice(level="warning", text=warning))
-    places = inputs.places_of(ready.workspace)
-    hidden = private.hide(ready.workspace, composed.text)
-    trees = inputs.trees(ready.workspace, places, hidden.generated)
-    return Graph(
-        ready=ready,
-        engine=system.engine,
-        base=system.base,
-        places=places,
-        trees=trees,
-        whole=composed.text,
-        hidden=hidden,
-        config=places.inside(question.config(trees, hidden.config)),
-        report=report,
-    )
-
-
-def _known(graph: Graph) -> Different | None:
-    """Return what packages need beyond their parts of tree and configuration, if Buildroot was asked already."""
-    known = info.is_known(graph.ready.workspace, graph.question)
-    return _last(graph) if known and (graph.ready.workspace.state / DIFFERENT).is_file() else None
-
-
-def _last(graph: Graph) -> Different:
-    """Return what packages needed when Buildroot was asked last."""
-    known: Different = json.loads((graph.ready.workspace.state / DIFFERENT).read_text())
-    return known
-
-
-def _asked(graph: Graph) -> Different:
-    """Ask Buildroot for its packages; return what these need beyond their parts of tree and configuration."""
-    space = graph.ready.workspace
-    known = _known(graph)
-    if known is not None:
-        return known
-    graph.report(info.ASKING_STEP)
-    draft = GraphDraft()
-    override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
-    asking = elements.questions(draft, graph.trees, graph.config, override, asked)
-    graph.write(draft)
-    answer = graph.result(asking, elements.ANSWER)
-    (space.state / DIFFERENT).unlink(missing_ok=True)
-    info.keep(space, graph.question, graph.places.here(answer))
-    gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
-    proving = elements.proof(draft, replace(gathered, config=graph.config))
-    graph.write(draft)
-    found: Different = json.loads(graph.result(proving, elements.DIFFERENT))
-    write_atomically(space.state / DIFFERENT, json.dumps(found).encode())
-    return found

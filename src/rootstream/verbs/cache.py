@@ -103,15 +103,18 @@ def _of_graphs(
     if not of_buildroot:
         return []
     from rootstream.buildroot.workspace import FOLDER  # noqa: PLC0415  (only these projects wait for it)
-    from rootstream.verbs import buildroot_graph as graph  # noqa: PLC0415
+    from rootstream.verbs import buildroot_graph, graph_system  # noqa: PLC0415
 
     found = []
     for described in of_buildroot:
-        if graph.wanted(described):
+        if graph_system.wanted(described):
             pinned = update.known(project)
             update.require(project, description, described, pinned)
-            system = graph.GraphSystem(project, described, description.debian, pinned, engine, os.environ, ignore)
-            found.append((project.work / FOLDER / described.slug / graph.PLAN, graph.states(system)))
+            system = graph_system.GraphSystem(
+                project, described, description.debian, pinned, engine, os.environ, ignore
+            )
+            folder = project.work / FOLDER / described.slug / graph_system.PLAN
+            found.append((folder, buildroot_graph.states(system)))
     return found
 
 

@@ -26,14 +26,14 @@ def look(where: Project, wanted: tuple[str, ...], engine: Engine, report: events
             _native(build.planned(project, description, targets, pinned), engine, report)
         for described in of_buildroot(description, targets):
             from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
-            from rootstream.verbs import buildroot_graph, graph_elements  # noqa: PLC0415  (only these wait for them)
+            from rootstream.verbs import buildroot_graph, graph_elements, graph_system  # noqa: PLC0415  (only these wait for them)
 
             update.require(project, description, described, pinned)
             if not python_wheels.is_prepared(project, described, pinned):
                 report(_info(f"{described.target}: the packages of `python:` would be installed again"))
-            if buildroot_graph.wanted(described):
+            if graph_system.wanted(described):
                 states = buildroot_graph.look(
-                    buildroot_graph.GraphSystem(
+                    graph_system.GraphSystem(
                         project, described, description.debian, pinned, engine, os.environ, report
                     )
                 )

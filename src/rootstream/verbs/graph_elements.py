@@ -17,7 +17,7 @@ from rootstream.host import nofollow
 from rootstream.plan.model import Element, PreparedPlan
 from rootstream.project import project
 from rootstream.verbs import changes
-from rootstream.verbs.buildroot_graph import PLAN, wanted
+from rootstream.verbs.graph_system import PLAN, wanted
 
 _PACKAGE = elements.element_of("").removesuffix(".bst")
 

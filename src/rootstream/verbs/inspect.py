@@ -52,7 +52,7 @@ def why(project: Project, wanted: tuple[str, ...], name: str, engine: Engine, *,
 
     `name` is SYSTEM, PACKAGE or SYSTEM:PACKAGE, `wanted` the systems to look at. Raises `UserError` not-possible.
     """
-    from rootstream.verbs import buildroot_graph  # noqa: PLC0415  (only these projects wait for it)
+    from rootstream.verbs import buildroot_graph, graph_system  # noqa: PLC0415  (only these projects wait for it)
 
     with reading(project) as looked:
         system, _, package = name.rpartition(":")
@@ -60,7 +60,7 @@ def why(project: Project, wanted: tuple[str, ...], name: str, engine: Engine, *,
         found = [each for each in description.systems if each.target in (system, name)] or [
             each for each in description.systems if each.target in chosen and not system
         ]
-        graphs = [each for each in found if buildroot_graph.wanted(each)]
+        graphs = [each for each in found if graph_system.wanted(each)]
         if not graphs:
             text = "only systems that are built with `graph: true` note what each package was made of"
             hint = "`rootstream build -n` says what would be built; for a workspace, it also says why."
@@ -70,7 +70,7 @@ def why(project: Project, wanted: tuple[str, ...], name: str, engine: Engine, *,
             pinned = update.known(looked)
             update.require(looked, description, described, pinned)
             asked = "" if described.target == name else package
-            opened = buildroot_graph.GraphSystem(
+            opened = graph_system.GraphSystem(
                 looked, described, description.debian, pinned, engine, os.environ, ignore
             )
             changed[described.target] = buildroot_graph.why(opened, asked)
@@ -115,19 +115,19 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
         return {}
     from rootstream.buildroot.graph import elements  # noqa: PLC0415  (only these projects wait for it)
     from rootstream.buildroot.workspace import FOLDER  # noqa: PLC0415
-    from rootstream.verbs import buildroot, buildroot_graph  # noqa: PLC0415
+    from rootstream.verbs import buildroot, buildroot_graph, graph_system  # noqa: PLC0415
 
     description, found = project.read(), {}
     for described in selection.of_buildroot(description, tuple(named)):
-        if not buildroot_graph.wanted(described):
+        if not graph_system.wanted(described):
             found[described.target] = buildroot.show(buildroot.looked_at(project, described.target), ignore)
             continue
         pinned = update.known(project)
         update.require(project, description, described, pinned)
         states = buildroot_graph.states(
-            buildroot_graph.GraphSystem(project, described, description.debian, pinned, engine, os.environ, ignore)
+            graph_system.GraphSystem(project, described, description.debian, pinned, engine, os.environ, ignore)
         )
-        folder = project.work / FOLDER / described.slug / buildroot_graph.PLAN
+        folder = project.work / FOLDER / described.slug / graph_system.PLAN
         there = shared_cache.look(engine, folder, states)
         found[described.target] = _native(project, described.target, states, elements.IMAGES, there)
     return found

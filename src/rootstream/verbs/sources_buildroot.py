@@ -17,7 +17,7 @@ from rootstream.errors import UserError
 from rootstream.events import Notice, Reporter, Step
 from rootstream.plan.software import packages
 from rootstream.project.project import Project
-from rootstream.verbs import buildroot_graph, collection, python_wheels, sources_page, update
+from rootstream.verbs import collection, graph_system, python_wheels, sources_page, update
 from rootstream.verbs.sources_page import Collected
 
 _PASSWORD = re.compile(r"^(BR2_TARGET_GENERIC_ROOT_PASSWD=).*$", re.MULTILINE)
@@ -92,7 +92,7 @@ def _legal_info(
     """Have Buildroot collect its own list of licenses and sources, where it can."""
     space: Workspace = ready.workspace
     makefile = (space.tree / "Makefile").read_text("utf-8", "replace")
-    if buildroot_graph.wanted(described) or not _LEGAL.search(makefile):
+    if graph_system.wanted(described) or not _LEGAL.search(makefile):
         why = "with `graph: true` there is none" if _LEGAL.search(makefile) else "this tree has no such target"
         tell(Notice(level="info", text=f"legal-info is left out: {why}"))
         return

@@ -70,11 +70,11 @@ def lacking(
 def _requests(where: project.Project, description: Description, described: Described) -> tuple[str, ...]:
     """Return what the lock must hold for a system of Buildroot."""
     from rootstream.buildroot.build import opening  # noqa: PLC0415  (only these projects wait for it)
-    from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415
+    from rootstream.verbs import graph_system, python_wheels  # noqa: PLC0415
 
     sources = python_wheels.sources(where, described)
-    if buildroot_graph.wanted(described):
-        sources += buildroot_graph.base_plan(description.debian, {}).missing()
+    if graph_system.wanted(described):
+        sources += graph_system.base_plan(description.debian, {}).missing()
     return (*opening.requests(described), *(each.request() for each in sources))
 
 
@@ -189,13 +189,11 @@ def _wheel_pins(
     """Return the wheels of Buildroot's systems, and the base that their packages are built in."""
     found: dict[str, Any] = {}
     for described in of_buildroot(description, targets):
-        from rootstream.verbs import buildroot_graph, python_wheels  # noqa: PLC0415  (only these projects wait)
+        from rootstream.verbs import graph_system, python_wheels  # noqa: PLC0415  (only these projects wait)
 
         known = {**(old.refs if old else {}), **found}
         plans = [python_wheels.plan(where, described, known)]
-        plans += (
-            [buildroot_graph.base_plan(description.debian, known)] if buildroot_graph.wanted(described) else []
-        )
+        plans += [graph_system.base_plan(description.debian, known)] if graph_system.wanted(described) else []
         for plan in plans:
             found |= {**plan.refs, **(_track(where, plan, old, engine, report) if plan.missing() else {})}
     return found

@@ -210,8 +210,8 @@ def test_what_is_built_first_comes_first() -> None:
     assert staging.closure(ring, "one") == ("two",)
 
 
-def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, GraphDraft]:
-    inputs = GraphInputs(
+def inputs_of(trees: staging.Trees) -> GraphInputs:
+    return GraphInputs(
         trees=trees,
         config=CONFIG,
         packages=PACKAGES,
@@ -228,8 +228,11 @@ def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, GraphDraft]:
         parts={},
         overlays={"overlay files": "/buildroot/project/files"},
     )
+
+
+def planned(trees: staging.Trees, **changes: object) -> tuple[Plan, GraphDraft]:
     draft = GraphDraft()
-    changed = replace(inputs, **changes)  # type: ignore[arg-type]
+    changed = replace(inputs_of(trees), **changes)  # type: ignore[arg-type]
     parts = {name: Package(build=each.build, licenses=("COPY ING",)) for name, each in changed.packages.items()}
     elements.system(draft, replace(changed, parts=parts))
     return draft.plan({}), draft

@@ -129,14 +129,17 @@ def questions(
     return _built(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
 
 
-def proof(draft: GraphDraft, inputs: GraphInputs) -> str:
-    """Add the element that compares variables with those of the whole tree; the one of `questions` is there."""
+def proof(draft: GraphDraft, inputs: GraphInputs, levels: Mapping[str, staging.Levels]) -> str:
+    """Add the element that compares the variables of some packages, which may be staged in so many ways.
+
+    They are compared with those of the whole tree; the element of `questions` is there.
+    """
     folder, trees, files = "files/buildroot-proof", inputs.trees, named_files(inputs)
     empty = [f"{place}/{EMPTY}" for place in _below_root(inputs.patched)]
     empty += [f"{place}/{staging.MENU}" for place in trees.externals]
     draft.written[f"{folder}/empty"] = b""
     told: dict[str, dict[str, object]] = {}
-    for name, each in staged_of(inputs).items():
+    for name, each in levels.items():
         told[name] = {}
         for level, parts in each.by_name().items():
             inner, outer = trees.paths(parts)
