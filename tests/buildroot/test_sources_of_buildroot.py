@@ -39,6 +39,7 @@ def test_a_package_is_built_from_the_folder_alone(small_tree: Path, tmp_path: Pa
     assert "legal-info is left out: this tree has no such target" in done.stderr
     told = json.loads((folder / "sources.json").read_text())
     assert told["sources"][0] == {"name": "buildroot", "kind": "buildroot", "folder": "tree"}
+    assert "HELLO_LICENSE = GPL-2.0+\n" in (folder / "tree/package/hello/hello.mk").read_text()
     assert b"notreallyahash" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
 
     project.rename(tmp_path / "away")
