@@ -204,7 +204,7 @@ CHANGES: dict[str, tuple[Callable[[Box], object], set[str]]] = {
     "a package from a folder of one's own": (override, {"other"}),
     "a file of that folder": (lambda box: box.write("mine/text", "mine again\n"), {"other"}),
     "a new file of that folder": (lambda box: box.write("mine/more", "more\n"), {"other"}),
-    "not from there any more": (lambda box: box.write("local.mk", "\n"), {"other"}),
+    "not from there any more": (lambda box: box.write("local.mk", "\n"), CACHED),
     "a package from a folder that the description names": (
         steps(
             lambda box: box.write("../elsewhere/text", "elsewhere\n"),
