@@ -126,6 +126,7 @@ def test_its_elements_can_be_looked_at(project: Path, run: Command) -> None:
 
 
 def test_its_last_build_has_a_critical_path(project: Path, run: Command) -> None:
+    test_rebuild.append(project / "box_defconfig", "BR2_PACKAGE_LIBRARY=y\n")
     built(project, run)
     test_rebuild.write_package(project, "library", version="critical")
     assert "library" in built(project, run)
