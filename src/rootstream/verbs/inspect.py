@@ -136,11 +136,14 @@ def _workspaces(project: Project, wanted: tuple[str, ...], engine: Engine) -> di
 def _shown(found: dict[str, dict[str, Any]], *, as_json: bool) -> str:
     if as_json:
         return json.dumps({"systems": found}, indent=1) + "\n"
-    return "".join(_table(target, told) for target, told in found.items())
+    return "".join(table(target, told) for target, told in found.items())
 
 
-def _table(target: str, told: dict[str, Any]) -> str:
+def table(target: str, told: dict[str, Any]) -> str:
+    """Return what `show` tells people of a target."""
     rows = told["elements"]
+    if not rows:
+        return f"{target}: its elements are not known: a build has to query Buildroot for its packages first\n"
     width = max((len(row["name"]) for row in rows), default=0)
     cached = sum(row["state"] == "cached" for row in rows)
     remote = [row for row in rows if row["state"] != "cached" and row.get("cache")]

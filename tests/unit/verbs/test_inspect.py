@@ -6,7 +6,7 @@ import pytest
 
 from rootstream.errors import UserError
 from rootstream.plan.model import Dependency, Element, Plan, Source
-from rootstream.verbs.inspect import found_element, with_package
+from rootstream.verbs.inspect import found_element, table, with_package
 
 NAMES = (
     "base.bst",
@@ -60,3 +60,9 @@ def test_a_package_of_debian_stands_for_what_configures_it() -> None:
     assert with_package(plan, "libpam") == ()
     plan = Plan(elements={unpacked.name: unpacked}, files={}, targets={}, refs=refs)
     assert with_package(plan, "sudo") == (unpacked.name,)
+
+
+def test_packages_that_are_not_known_yet_are_not_counted() -> None:
+    told = {"element": "buildroot-images.bst", "out": "out/box", "elements": []}
+    shown = "box: its elements are not known: a build has to query Buildroot for its packages first\n"
+    assert table("box", told) == shown
