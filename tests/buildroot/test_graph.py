@@ -34,10 +34,16 @@ DEBIAN = "debian: {packages: [fakeroot]}\n"
 @pytest.fixture(scope="module")
 def project(small_tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the small packages of test_rebuild.py as a project that is built package by package."""
-    folder = test_rebuild.project(tmp_path_factory.mktemp("graph"), small_tree, smalltree.DEFCONFIG)
-    text = (folder / "system.yaml").read_text()
+    folder = small_packages(tmp_path_factory.mktemp("graph"), small_tree)
     # another one in each run: the cache, which others use, too, has the packages of the last one
     test_rebuild.append(folder / "external" / "external.mk", f"# {uuid.uuid4()}\n")
+    return folder
+
+
+def small_packages(folder: Path, tree: Path) -> Path:
+    """Write the project of the small packages, to be built one by one, and return it."""
+    test_rebuild.project(folder, tree, smalltree.DEFCONFIG)
+    text = (folder / "system.yaml").read_text()
     (folder / "system.yaml").write_text(
         DEBIAN + text.replace("external:", "graph: true\n        external:").replace("[files]", "[files, tar]")
     )
@@ -56,15 +62,21 @@ def built(project: Path, run: Command) -> set[str]:
 
 def exported(project: Path) -> dict[str, tuple[str, str]]:
     """Return what is in the images: files beside one, and all that is in the archive of the root."""
-    found = test_rebuild.contents(project / "out" / "box")
-    with tarfile.open(project / "out" / "box" / "rootfs.tar") as archive:
+    found = test_rebuild.contents(project / "out" / "box") | archived(project / "out" / "box" / "rootfs.tar")
+    left_out = ("manifest.json", "SHA256SUMS", "sbom.cdx.json", "inventory.jsonl", "rootfs.tar")
+    # there are times in the archive, and digests of it in what describes the images
+    return {name: value for name, value in found.items() if name not in left_out}
+
+
+def archived(root: Path) -> dict[str, tuple[str, str]]:
+    """Return what is in the archive of a root, without times."""
+    found = {}
+    with tarfile.open(root) as archive:
         for member in archive:
             file = archive.extractfile(member) if member.isfile() else None
             words = f"{member.mode:o} {member.uid}:{member.gid} {member.linkname}"
             found[f"/{member.name}"] = (words, file.read().hex() if file else "")
-    left_out = ("manifest.json", "SHA256SUMS", "sbom.cdx.json", "inventory.jsonl", "rootfs.tar")
-    # there are times in the archive, and digests of it in what describes the images
-    return {name: value for name, value in found.items() if name not in left_out}
+    return found
 
 
 def by_make(project: Path, run: Command) -> dict[str, tuple[str, str]]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.buildroot import smalltree, test_graph, test_rebuild
+from tests.buildroot import test_graph, test_rebuild
 from tests.buildroot.conftest import Command
 
 pytestmark = [
@@ -28,10 +28,7 @@ PACKAGES = {"library", "user", "other", "aloader", "host-bootenv"}
 
 @pytest.fixture
 def project(small_tree: Path, tmp_path: Path) -> Path:
-    folder = test_rebuild.project(tmp_path, small_tree, smalltree.DEFCONFIG)
-    text = (folder / "system.yaml").read_text().replace("external:", "graph: true\n        external:")
-    (folder / "system.yaml").write_text(test_graph.DEBIAN + text.replace("[files]", "[files, tar]"))
-    return folder
+    return test_graph.small_packages(tmp_path, small_tree)
 
 
 def renew(project: Path) -> None:

@@ -82,24 +82,22 @@ def _configures(word: str, match: re.Match[str] | None) -> UserError:
 
 def looks_only(words: Iterable[str]) -> bool:
     """Say whether these targets build nothing."""
-    targets = [word for word in words if not word.startswith("-") and "=" not in word]
+    targets = _targets(words)
     return bool(targets) and all(_LOOKING.fullmatch(target) for target in targets)
 
 
 def downloads_only(words: Iterable[str]) -> bool:
     """Say whether all that these targets do is to ask the network for something."""
-    targets = [word for word in words if not word.startswith("-") and "=" not in word]
+    targets = _targets(words)
     return bool(targets) and all(_DOWNLOADS.fullmatch(target) for target in targets)
 
 
 def wanted_by(words: Iterable[str], known: Mapping[str, BuildrootPackage]) -> frozenset[str]:
     """Return the packages that targets name, and all that those depend on; all of them where in doubt."""
-    targets = [word for word in words if not word.startswith("-") and "=" not in word]
+    targets = _targets(words)
     waiting = []
     for target in targets:
-        parts = target.split("-")
-        names = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
-        name = next((each for each in names if each in known), None)
+        name = _package_of(target, known)
         if name is None:
             return frozenset(known)
         waiting.append(name)
@@ -110,6 +108,22 @@ def wanted_by(words: Iterable[str], known: Mapping[str, BuildrootPackage]) -> fr
             found.add(name)
             waiting += known[name].dependencies
     return frozenset(found)
+
+
+def worked_on(words: Iterable[str], known: Mapping[str, BuildrootPackage]) -> tuple[str, ...]:
+    """Return the packages of which targets name a step: busybox of busybox-rebuild."""
+    found = {_package_of(target, known): target for target in _targets(words)}
+    return tuple(name for name, target in found.items() if name is not None and name != target)
+
+
+def _targets(words: Iterable[str]) -> list[str]:
+    return [word for word in words if not word.startswith("-") and "=" not in word]
+
+
+def _package_of(target: str, known: Mapping[str, BuildrootPackage]) -> str | None:
+    parts = target.split("-")
+    names = ("-".join(parts[:length]) for length in range(len(parts), 0, -1))
+    return next((each for each in names if each in known), None)
 
 
 def wanted_by_menu(

@@ -20,6 +20,7 @@ BUILDROOT = "programs-buildroot.bst"
 PROOF = "programs-proof.bst"
 REQUESTS = "programs-requests.bst"
 LISTING = "programs-listing.bst"
+FILLING = "programs-filling.bst"
 CONTENTS = "programs-contents.bst"
 MISSED = "programs-missed.bst"
 INVENTORY = "programs-inventory.bst"
@@ -34,6 +35,7 @@ PROGRAMS = {
     PROOF: ("buildroot.variables",),
     REQUESTS: ("buildroot.requests",),
     LISTING: ("buildroot.listing",),
+    FILLING: ("buildroot.filling",),
     CONTENTS: ("buildroot.inventory",),
     INVENTORY: ("inventory",),
 }

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from rootstream import events
-from rootstream.buildroot.graph import elements
+from rootstream.buildroot.graph import whole
 from rootstream.engine import Engine
 from rootstream.errors import UserError
 from rootstream.project import project
@@ -58,7 +58,7 @@ def compare(
             system = graph_system.GraphSystem(
                 where, described, description.debian, pinned, engine, os.environ, report
             )
-            names = (elements.BY_PACKAGES, elements.BY_MAKE)
+            names = (whole.BY_PACKAGES, whole.BY_MAKE)
             one, other = (json.loads(text) for text in buildroot_graph.listings(system, names))
             found.append(MakeComparison(target=described.target, by_packages=one, by_make=other))
     return tuple(found)

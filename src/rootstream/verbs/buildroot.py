@@ -19,7 +19,8 @@ from rootstream.errors import UserError, Where
 from rootstream.events import Reporter
 from rootstream.project import project
 from rootstream.project.lock import Lock
-from rootstream.verbs import python_wheels, selection, update
+from rootstream.verbs import graph_system, graph_workspace, python_wheels, selection, update
+from rootstream.verbs.graph_system import GraphSystem
 from rootstream.verbs.shared_cache import engine_of
 
 
@@ -92,8 +93,14 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
     """Run targets of Buildroot's make on our own terminal, in step with the project; return its exit status."""
     targets = interactive.checked(words)
     with project.locked(work.project, report, (work.described.slug,)) as hold:
+        looks = interactive.looks_only(targets)
+        if graph_system.wanted(work.described) and not looks and "legal-info" not in targets:
+            debian, engine = work.project.read().debian, engine_of(os.environ)
+            return graph_workspace.make(
+                GraphSystem(work.project, work.described, debian, work.pinned, engine, os.environ, report), targets
+            )
         ready = opened(work, report)
-        if interactive.looks_only(targets):
+        if looks:
             if _needs_configuration(targets):
                 opening.configured(ready, report)
             return interactive.hand_to_make(ready.workspace, targets, network=interactive.downloads_only(targets))

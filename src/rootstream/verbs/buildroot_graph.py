@@ -21,6 +21,7 @@ from rootstream.buildroot.graph import (
     linking,
     lookups,
     reasons,
+    whole,
 )
 from rootstream.buildroot.graph.draft import Different, GraphDraft
 from rootstream.buildroot.sources import fetching
@@ -197,7 +198,7 @@ def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:
 
 
 def listings(system: GraphSystem, names: Sequence[str]) -> tuple[str, ...]:
-    """Return what the elements list that `elements.listings` has added to those of a system."""
+    """Return what the elements list that `whole.listings` has added to those of a system."""
     graph = opened(system)
     different = needs_of(graph)
     draft = GraphDraft()
@@ -205,9 +206,9 @@ def listings(system: GraphSystem, names: Sequence[str]) -> tuple[str, ...]:
     fetching.bring(space, info.packages(space), graph.report)
     gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, different)
     elements.system(draft, gathered)
-    elements.listings(draft, gathered)
+    whole.listings(draft, gathered)
     graph.write(draft)
-    return tuple(graph.result(name, elements.LISTING) for name in names)
+    return tuple(graph.result(name, whole.LISTING) for name in names)
 
 
 def fetch(system: GraphSystem) -> tuple[tuple[str, Path], ...]:

@@ -27,8 +27,7 @@ INFO, PROOF, IMAGES = "buildroot-info.bst", "buildroot-proof.bst", "buildroot-im
 WHOLE, RULES = "tree.bst", "rules.bst"
 ALL_EXTERNALS, EXTERNAL_RULES = "externals.bst", "external-rules.bst"
 OVERRIDE, ASKED = "override.bst", "asked.bst"
-BY_PACKAGES, BY_MAKE = "listing-by-packages.bst", "listing-by-make.bst"
-ANSWER, DIFFERENT, LISTING = "info.txt", "different.json", "listing.json"
+ANSWER, DIFFERENT = "info.txt", "different.json"
 # As in the sandbox of a workspace (workspace.py, environment), without what is a user's.
 ENVIRONMENT = {
     "LC_ALL": "C",
@@ -43,7 +42,7 @@ NOTE, LOOKED_FOR, MISSED = f"{SOURCE}/installed.json", f"{SOURCE}/missed", "miss
 _BELOW = f"{places.TREE}:{places.EXTERNAL}:{places.PROJECT}:{places.OUTSIDE}"
 NOTING = f"LD_PRELOAD={programs.MISSED_LIBRARY} ROOTSTREAM_BELOW={_BELOW} ROOTSTREAM_MISSED={LOOKED_FOR} "
 _FAILED = f" || {programs.command('buildroot.additions')} failed {LOOKED_FOR}"
-_EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
+EMPTIED = f"find {OUTPUT} -mindepth 1 -delete"
 
 
 def named_files(inputs: GraphInputs) -> dict[str, dict[str, Path]]:
@@ -86,7 +85,7 @@ def begin() -> str:
     )
 
 
-def _built(
+def build_element(
     draft: GraphDraft,
     name: str,
     text: str,
@@ -125,8 +124,8 @@ def questions(
     staged += [draft.link(ASKED, "asked", named)] if named else []
     draft.written["files/buildroot-info/config"] = config.encode("utf-8", "surrogateescape")
     asked = make(trees, info.ASK)
-    commands = (begin(), f"{asked} >{SOURCE}/{ANSWER}", _EMPTIED, f"mv {SOURCE}/{ANSWER} {OUTPUT}/")
-    return _built(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
+    commands = (begin(), f"{asked} >{SOURCE}/{ANSWER}", EMPTIED, f"mv {SOURCE}/{ANSWER} {OUTPUT}/")
+    return build_element(draft, INFO, "What Buildroot says of its packages", staged, (), *commands)
 
 
 def proof(draft: GraphDraft, inputs: GraphInputs, levels: Mapping[str, staging.Levels]) -> str:
@@ -155,11 +154,11 @@ def proof(draft: GraphDraft, inputs: GraphInputs, levels: Mapping[str, staging.L
             }
     draft.written[f"{folder}/staged.json"] = json.dumps(told).encode()
     names = [each for each in (WHOLE, ALL_EXTERNALS, OVERRIDE, ASKED) if each in draft.elements]
-    names.append(_program(draft, programs.PROOF))
+    names.append(add_program(draft, programs.PROOF))
     words = (places.ROOT, f"{OUTPUT}/{ANSWER}", f"{SOURCE}/staged.json", f"{OUTPUT}/{DIFFERENT}", "--")
     compare = f"{programs.command('buildroot.variables')} {' '.join(words)} {make(trees)}"
     text = "What packages need the whole tree for"
-    return _built(draft, PROOF, text, names, (INFO,), compare, f"rm {OUTPUT}/{ANSWER}")
+    return build_element(draft, PROOF, text, names, (INFO,), compare, f"rm {OUTPUT}/{ANSWER}")
 
 
 def _below_root(paths: Iterable[str]) -> Iterator[str]:
@@ -171,7 +170,8 @@ def _externals(draft: GraphDraft, trees: staging.Trees) -> str:
     return draft.link(ALL_EXTERNALS, "externals", trees.externals)
 
 
-def _program(draft: GraphDraft, name: str = programs.BUILDROOT) -> str:
+def add_program(draft: GraphDraft, name: str = programs.BUILDROOT) -> str:
+    """Add the element of programs for the sandbox and return its name."""
     program, files = programs.of_buildroot(name)
     draft.written |= files
     return draft.add(replace(program, public=MAY_OVERLAP))  # they have modules in common
@@ -222,7 +222,7 @@ def _override_for(draft: GraphDraft, inputs: GraphInputs, names: Sequence[str]) 
 
 def system(draft: GraphDraft, inputs: GraphInputs) -> str:
     """Add the elements of all packages and that of the images, and return the name of the latter."""
-    _program(draft)
+    add_program(draft)
     tracer, files = programs.of_missed(base.FOR_BUILDROOT)
     draft.add(tracer)
     draft.written |= files
@@ -303,12 +303,12 @@ def _package(
         noting(make(inputs.trees, quoted)),
         f"{program} keep {OUTPUT} {NOTE} --package {quoted} --build {build} --missed {LOOKED_FOR}{kept}",
     )
-    sources = _downloads(draft, name, inputs)
+    sources = downloads_of(draft, name, inputs)
     text, lower = f"{name} {package.version}", (element_of(each) for each in below)
-    _built(draft, element_of(name), text, staged, lower, *commands, sources=sources)
+    build_element(draft, element_of(name), text, staged, lower, *commands, sources=sources)
 
 
-def _downloads(draft: GraphDraft, name: str, inputs: GraphInputs) -> list[Source]:
+def downloads_of(draft: GraphDraft, name: str, inputs: GraphInputs) -> list[Source]:
     """Return the downloads of a package as sources: a file with a known digest is only fetched to be built."""
     sources: dict[str, Source] = {}
     for path, each in inputs.downloads.get(name, {}).items():
@@ -327,7 +327,7 @@ def _compared(
 ) -> tuple[str, ...]:
     """Return the commands that configure a package and compare the result with what is requested of it."""
     requests, folder = inputs.requests[package.name], f"files/package-{package.name}"
-    staged.append(_program(draft, programs.REQUESTS))
+    staged.append(add_program(draft, programs.REQUESTS))
     data = {
         "kind": requests.kind,
         "fragments": [(shown, f"{SOURCE}/{number}.fragment") for number, shown in enumerate(requests.fragments)],
@@ -350,23 +350,23 @@ def element_of(package: str) -> str:
 
 
 def _images(draft: GraphDraft, inputs: GraphInputs, order: Mapping[str, tuple[str, ...]]) -> str:
-    parts = _for_images(draft, inputs)
-    _write_images(draft, inputs, IMAGES, order)
+    parts = for_images(draft, inputs)
+    write_images(draft, inputs, IMAGES, order)
     kept = " ".join(f"{SOURCE}/{each}" for each in ("images", *BESIDE))
     commands = (
         *image_commands(inputs.trees),
         f"mv {OUTPUT}/images {SOURCE}/images",
-        _EMPTIED,
+        EMPTIED,
         f"mv {kept} {OUTPUT}/",
     )
-    return _built(draft, IMAGES, "Images", parts, _lower(order), *commands)
+    return build_element(draft, IMAGES, "Images", parts, in_order(order), *commands)
 
 
-def _for_images(draft: GraphDraft, inputs: GraphInputs) -> list[str]:
+def for_images(draft: GraphDraft, inputs: GraphInputs) -> list[str]:
     """Add what images are made from beside the packages, and return the elements."""
     trees = inputs.trees
     parts = [RULES, _externals(draft, trees), programs.BUILDROOT, programs.MISSED]
-    parts.append(_program(draft, programs.CONTENTS))
+    parts.append(add_program(draft, programs.CONTENTS))
     staged = replace(trees.staged(tuple(inputs.packages.values()), "", late=True), outer=())
     parts += _folders(draft, trees, staged)
     scripts = {f"{TREE}/{path}": trees.tree / path for path in trees.scripts()}
@@ -376,7 +376,8 @@ def _for_images(draft: GraphDraft, inputs: GraphInputs) -> list[str]:
     return [*parts, *([draft.link("for-images.bst", "for-images", named)] if named else [])]
 
 
-def _write_images(draft: GraphDraft, inputs: GraphInputs, name: str, order: Mapping[str, tuple[str, ...]]) -> None:
+def write_images(draft: GraphDraft, inputs: GraphInputs, name: str, order: Mapping[str, tuple[str, ...]]) -> None:
+    """Write what an element that makes images reads: the whole .config, the order of packages, what is listed."""
     folder = f"files/{name.removesuffix('.bst')}"
     draft.written[f"{folder}/config"] = inputs.config.encode("utf-8", "surrogateescape")
     draft.written[f"{folder}/order.json"] = json.dumps(order).encode()
@@ -384,35 +385,9 @@ def _write_images(draft: GraphDraft, inputs: GraphInputs, name: str, order: Mapp
     draft.written[f"{folder}/{SPEC}"] = json.dumps(spec).encode()
 
 
-def _lower(order: Mapping[str, tuple[str, ...]]) -> list[str]:
+def in_order(order: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the elements of packages, each after what it is built with; `order` has what that is."""
     return [element_of(name) for name in sorted(order, key=lambda name: len(order[name]))]
-
-
-def listings(draft: GraphDraft, inputs: GraphInputs) -> tuple[str, str]:
-    """Add elements that list all that comes out: of the packages one by one, and of make alone; `system` is there.
-
-    What they are made of and the paths are the same, so that all that differs is how it was built.
-    """
-    order = {name: staging.closure(inputs.packages, name) for name in inputs.packages}
-    parts = [*_for_images(draft, inputs), _program(draft, programs.LISTING)]
-    for name in (BY_PACKAGES, BY_MAKE):
-        _write_images(draft, inputs, name, order)
-    listed = (
-        f"{programs.command('buildroot.listing')} {OUTPUT} {SOURCE}/{LISTING}",
-        _EMPTIED,
-        f"mv {SOURCE}/{LISTING} {OUTPUT}/",
-    )
-    text = "What the packages give, built one by one"
-    _built(draft, BY_PACKAGES, text, parts, _lower(order), *image_commands(inputs.trees), *listed)
-    own = [each for each in draft.elements if each.startswith("files-") or each in (WHOLE, RULES)]
-    whole = draft.link(WHOLE, "tree", {TREE: inputs.trees.tree})
-    names = [each for each in dict.fromkeys((whole, *own, *parts)) if not each.startswith(("tree-", "instead-"))]
-    several = [each for name in inputs.downloads for each in _downloads(draft, name, inputs)]
-    sources = list({json.dumps(dict(each.words)): each for each in several}.values())  # linux-headers has linux's
-    text = "What Buildroot's make gives of the same"
-    commands = (begin(), make(inputs.trees), *listed)
-    _built(draft, BY_MAKE, text, names, (), *commands, sources=sources)
-    return BY_PACKAGES, BY_MAKE
 
 
 def image_commands(trees: staging.Trees) -> tuple[str, ...]:
