@@ -118,7 +118,8 @@ def sysroot(place: Path, arch: str, cxx: str | None) -> None:
         for folder in filter(Path.is_dir, libraries):
             shutil.copytree(folder, lib, symlinks=True, dirs_exist_ok=True)
         for folder in headers:
-            shutil.copytree(folder, include, symlinks=True, dirs_exist_ok=True)
+            # Debian 13 has asm/ as links to usr/lib/linux/uapi, which is no part of a sysroot
+            shutil.copytree(folder, include, ignore_dangling_symlinks=True, dirs_exist_ok=True)
         if cxx:
             own = root / "usr" / "lib" / "gcc" / triplet / cxx
             for path in (each for each in own.glob("lib*") if not each.is_symlink()):

@@ -227,11 +227,11 @@ def _build_buildroot(
     from rootstream.verbs import buildroot_graph, graph_system, python_wheels  # noqa: PLC0415  (only these projects wait for it)
 
     recorder = _recorder(report)
+    python_wheels.prepare(where, described, pinned, engine, recorder)
     if graph_system.wanted(described):
         system = graph_system.GraphSystem(where, described, debian, pinned, engine, os.environ, recorder)
         recorder.write(where, described.target, buildroot_graph.build(system), asked=True)
         return
-    python_wheels.prepare(where, described, pinned, engine, recorder)
     buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused)
     known = info.known(workspace(where, described, where.folder))
     recorder.write(where, described.target, {name: each.dependencies for name, each in known.items()})
@@ -303,6 +303,7 @@ def fetch(
             from rootstream.buildroot.sources import fetching  # noqa: PLC0415
             from rootstream.verbs import buildroot_graph, graph_system, python_wheels  # noqa: PLC0415  (only these wait for it)
 
+            python_wheels.prepare(where, described, pinned, engine, report)
             if graph_system.wanted(described):
                 files = buildroot_graph.fetch(
                     graph_system.GraphSystem(
@@ -310,7 +311,6 @@ def fetch(
                     )
                 )
             else:
-                python_wheels.prepare(where, described, pinned, engine, report)
                 files = fetching.fetch(where, described, pinned, os.environ, report)
             if folder is not None:
                 collection.write(

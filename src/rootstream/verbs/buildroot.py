@@ -93,19 +93,18 @@ def make(work: Work, words: tuple[str, ...], report: Reporter) -> int:
     """Run targets of Buildroot's make on our own terminal, in step with the project; return its exit status."""
     targets = interactive.checked(words)
     with project.locked(work.project, report, (work.described.slug,)) as hold:
-        looks = interactive.looks_only(targets)
-        if graph_system.wanted(work.described) and not looks and "legal-info" not in targets:
-            debian, engine = work.project.read().debian, engine_of(os.environ)
-            return graph_workspace.make(
-                GraphSystem(work.project, work.described, debian, work.pinned, engine, os.environ, report), targets
-            )
-        ready = opened(work, report)
-        if looks:
+        if interactive.looks_only(targets):
+            ready = opened(work, report)
             if _needs_configuration(targets):
                 opening.configured(ready, report)
             return interactive.hand_to_make(ready.workspace, targets, network=interactive.downloads_only(targets))
-        python_wheels.prepare(work.project, work.described, work.pinned, engine_of(os.environ), report)
-        return build.hand_to_make(ready, work.project, targets, report, hold.paused)
+        engine = engine_of(os.environ)
+        python_wheels.prepare(work.project, work.described, work.pinned, engine, report)
+        if graph_system.wanted(work.described) and "legal-info" not in targets:
+            debian = work.project.read().debian
+            system = GraphSystem(work.project, work.described, debian, work.pinned, engine, os.environ, report)
+            return graph_workspace.make(system, targets)
+        return build.hand_to_make(opened(work, report), work.project, targets, report, hold.paused)
 
 
 def _needs_configuration(targets: tuple[str, ...]) -> bool:

@@ -20,7 +20,6 @@ from rootstream.buildroot.info import BuildrootPackage
 from rootstream.buildroot.sources import downloads, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.files import paths_of
-from rootstream.description.layers import PythonLayer
 from rootstream.errors import UserError, Where
 from rootstream.formats.kconfig.fragment import config_values
 from rootstream.host.content import Content, Program
@@ -36,10 +35,8 @@ _BUILD = re.compile(rf"{OUTPUT}/(build/[^\s/'\"();:]+)")
 
 def require_possible(space: Workspace, config: Mapping[str, str]) -> None:
     """Make sure that all can be built package by package. Raises `UserError` not-possible."""
-    system, root = space.described.system, space.root
-    python = any(isinstance(each, PythonLayer) for each in system.layers)
+    root = space.root
     reasons = {
-        "`python:` layers are installed in the workspace": python,
         "`network: build` cannot be kept: the sandboxes have no network": root.network == "build",
         "BR2_PER_PACKAGE_DIRECTORIES=y needs one output folder": config.get("BR2_PER_PACKAGE_DIRECTORIES") == "y",
     }
