@@ -101,17 +101,23 @@ def legal(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
     return tree, "BR2_x86_64=y\n"
 
 
-def test_buildroots_own_list_of_licenses_is_there(legal: tuple[Path, str], tmp_path: Path, run: Command) -> None:
+@pytest.mark.parametrize("way", ["make", "graph"])
+def test_buildroots_own_list_of_licenses_is_there(
+    legal: tuple[Path, str], way: str, tmp_path: Path, run: Command
+) -> None:
     tree, defconfig = legal
     project = tmp_path / "project"
     for name, text in EXTERNAL.items():
         (project / "external" / name).parent.mkdir(parents=True, exist_ok=True)
         (project / "external" / name).write_text(text)
     system = SYSTEM.format(tree=tree).replace("defconfig:", "external: [external]\n        defconfig:")
-    (project / "system.yaml").write_text(system)
+    graph = "graph: true\n        external:" if way == "graph" else "external:"
+    (project / "system.yaml").write_text(system.replace("external:", graph))
     (project / "box_defconfig").write_text(defconfig + "BR2_PACKAGE_LITTLE=y\n")
     folder = tmp_path / "sources"
-    done = run("sources", str(folder), cwd=project, env={"ROOTSTREAM_BUILDROOT_CACHE": str(tmp_path / "cache")})
+    env = {"ROOTSTREAM_BUILDROOT_CACHE": str(tmp_path / "cache")}
+    run("update", cwd=project, env=env)
+    done = run("sources", str(folder), cwd=project, env=env)
     assert "legal-info is left out" not in done.stderr
     made = folder / "legal-info"
     assert '"little","1","GPL-2.0+","COPYING"' in (made / "manifest.csv").read_text()

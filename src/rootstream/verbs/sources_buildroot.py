@@ -17,7 +17,7 @@ from rootstream.errors import UserError
 from rootstream.events import Notice, Reporter, Step
 from rootstream.plan.software import packages
 from rootstream.project.project import Project
-from rootstream.verbs import collection, graph_system, python_wheels, sources_page, update
+from rootstream.verbs import collection, python_wheels, sources_page, update
 from rootstream.verbs.sources_page import Collected
 
 _PASSWORD = re.compile(r"^(BR2_TARGET_GENERIC_ROOT_PASSWD=).*$", re.MULTILINE)
@@ -44,7 +44,7 @@ def collect(where: Project, described: Described, engine: Engine, new: Path, tel
     config = space.config.read_text("utf-8", "surrogateescape")
     (new / "config").write_text(_PASSWORD.sub(r'\1""', config), "utf-8", "surrogateescape")
     found.left_out += [package.name for package in packages.wanted(described.system.layers)]
-    _legal_info(where, ready, described, new, found, tell)
+    _legal_info(where, ready, new, found, tell)
     told = ":".join(externals)
     found.rows.append(sources_page.Row(name="buildroot", version=None, kind="buildroot", folder="tree", more=told))
     for name, package in sorted(info.known(space).items()):
@@ -86,15 +86,12 @@ def _of_folder(
     found.missing.append((package.name, f"it is built from a folder of yours, {shown}: add that yourself"))
 
 
-def _legal_info(
-    where: Project, ready: opening.Opened, described: Described, new: Path, found: Collected, tell: Reporter
-) -> None:
+def _legal_info(where: Project, ready: opening.Opened, new: Path, found: Collected, tell: Reporter) -> None:
     """Have Buildroot collect its own list of licenses and sources, where it can."""
     space: Workspace = ready.workspace
     makefile = (space.tree / "Makefile").read_text("utf-8", "replace")
-    if graph_system.wanted(described) or not _LEGAL.search(makefile):
-        why = "with `graph: true` there is none" if _LEGAL.search(makefile) else "this tree has no such target"
-        tell(Notice(level="info", text=f"legal-info is left out: {why}"))
+    if not _LEGAL.search(makefile):
+        tell(Notice(level="info", text="legal-info is left out: this tree has no such target"))
         return
     try:
         status = build.hand_to_make(ready, where, ("legal-info",), tell)
