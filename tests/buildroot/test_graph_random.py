@@ -1,4 +1,4 @@
-"""Any configuration of Buildroot can be planned package by package, and few of its packages need more than most."""
+"""Any configuration of Buildroot can be planned package by package; few packages need more than most of them."""
 
 from __future__ import annotations
 

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents, mounts
+from rootstream.archives import digests
+from rootstream.buildroot import mounts
 from rootstream.buildroot.generate import completed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.formats.kconfig.fragment import config_values
@@ -258,7 +259,7 @@ def _project(space: Workspace) -> str:
     note = space.state / "folders" / "project.json"
     skip = (*_PROJECT, *space.tree.relative_to(space.project).parts[:1]) if _within(space) else _PROJECT
     try:
-        return contents.together(contents.listing(space.project, note, skip=skip))
+        return digests.together(digests.listing(space.project, note, skip=skip))
     except OSError:  # what cannot be read, or goes meanwhile, is never the same as before
         return os.urandom(16).hex()
 
@@ -271,6 +272,6 @@ def _within(space: Workspace) -> bool:
 def digest_of(space: Workspace, path: Path) -> str:
     """Return what stands for a file, or for a folder, of which a note is kept: it may be a whole kernel."""
     if not path.is_dir():
-        return contents.digest([path], space.original)
+        return digests.digest([path], space.original)
     note = space.state / "folders" / f"{combined(str(space.original(path)))}.json"
-    return contents.together(contents.listing(path, note, skip=(".git",)))
+    return digests.together(digests.listing(path, note, skip=(".git",)))

@@ -15,7 +15,8 @@ from rootstream.host.content import Content
 
 # Words of a source that say what is done with what the lock pins.
 TREATMENT = ("unpack", "filename", "fixups", "database", "exclude", "include", "requirements", "constraints")
-BUILDROOT_DOWNLOAD = "buildroot_download"  # a kind of source
+# Kinds of sources, by hashes that who writes the plan knows: plugins of ours.
+BUILDROOT_DOWNLOAD, BUILDROOT_TREE = "buildroot_download", "buildroot_tree"
 Json = Any  # values that JSON and YAML can hold
 
 

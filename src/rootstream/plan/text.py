@@ -13,7 +13,7 @@ from ruamel.yaml.nodes import ScalarNode
 from ruamel.yaml.representer import SafeRepresenter
 
 from rootstream.host.content import Content, Program, chunks
-from rootstream.plan.model import BUILDROOT_DOWNLOAD, Dependency, Element, Json, Plan, Source
+from rootstream.plan.model import BUILDROOT_DOWNLOAD, BUILDROOT_TREE, Dependency, Element, Json, Plan, Source
 
 PROJECT_NAME = "rootstream"
 # What the core `script` and `manual` elements of BuildStream need; older ones lack per-dependency locations.
@@ -50,8 +50,7 @@ def _yaml(value: Json) -> str:
 
 def _project_conf(plan: Plan) -> dict[str, Json]:
     """Return project.conf: the plugins and the environment that every element shares."""
-    sources = (source for element in plan.elements.values() for source in element.sources)
-    downloads = any(source.kind == BUILDROOT_DOWNLOAD for source in sources)
+    kinds = {source.kind for element in plan.elements.values() for source in element.sources}
     return {
         "name": PROJECT_NAME,
         "min-version": MIN_VERSION,
@@ -61,7 +60,7 @@ def _project_conf(plan: Plan) -> dict[str, Json]:
             {
                 "origin": "pip",
                 "package-name": "rootstream",
-                "sources": [*_SOURCES, *([BUILDROOT_DOWNLOAD] if downloads else [])],
+                "sources": [*_SOURCES, *sorted(kinds & {BUILDROOT_DOWNLOAD, BUILDROOT_TREE})],
             },
             {"origin": "pip", "package-name": "buildstream-plugins", "sources": ["git", "patch", "docker"]},
         ],

@@ -34,7 +34,7 @@ from rootstream.project import export
 from rootstream.project.lock import write_atomically
 from rootstream.verbs import changes
 from rootstream.verbs.graph_failures import Failures
-from rootstream.verbs.graph_system import Graph, GraphSystem, known_needs, last_needs, needs_of, opened
+from rootstream.verbs.graph_system import Graph, GraphSystem, known_needs, last_needs, needs_of, opened, write_all
 
 # What is kept of a system's last build.
 READ, MADE = "read.json", "made.json"
@@ -167,6 +167,24 @@ def states(system: GraphSystem) -> tuple[ElementState, ...]:
     overrides.require_known(graph.ready.workspace)
     graph.write_system(different)
     return system.engine.show(graph.folder, (elements.IMAGES,))
+
+
+def for_others(system: GraphSystem) -> tuple[Path, tuple[ElementState, ...]]:
+    """Return the same, and the elements that Buildroot was asked with, so that others need not ask again.
+
+    Comparisons of packages that were made one after the other are made again here, in the one element that others
+    look for. The first is the folder of the project that all are in.
+    """
+    graph = opened(system)
+    different = known_needs(graph)
+    if different is None:
+        return graph.folder, ()
+    above = write_all(graph, different)
+    states = system.engine.show(graph.folder, above)
+    if any(each.name == elements.PROOF and each.state != "cached" for each in states):
+        system.engine.build(graph.folder, (elements.PROOF,), system.report)
+        states = system.engine.show(graph.folder, above)
+    return graph.folder, states
 
 
 def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:

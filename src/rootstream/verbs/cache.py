@@ -102,8 +102,7 @@ def _of_graphs(
     of_buildroot = selection.of_buildroot(description, targets)
     if not of_buildroot:
         return []
-    from rootstream.buildroot.workspace import FOLDER  # noqa: PLC0415  (only these projects wait for it)
-    from rootstream.verbs import buildroot_graph, graph_system  # noqa: PLC0415
+    from rootstream.verbs import buildroot_graph, graph_system  # noqa: PLC0415  (only these projects wait for it)
 
     found = []
     for described in of_buildroot:
@@ -113,8 +112,7 @@ def _of_graphs(
             system = graph_system.GraphSystem(
                 project, described, description.debian, pinned, engine, os.environ, ignore
             )
-            folder = project.work / FOLDER / described.slug / graph_system.PLAN
-            found.append((folder, buildroot_graph.states(system)))
+            found.append(buildroot_graph.for_others(system))
     return found
 
 

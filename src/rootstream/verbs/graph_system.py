@@ -245,20 +245,46 @@ def needs_of(graph: Graph) -> Different:
         return known
     graph.report(info.ASKING_STEP)
     draft = GraphDraft()
-    override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
-    asking = elements.questions(draft, graph.trees, graph.config, override, asked)
+    asking = _asking(graph, draft)
     graph.write(draft)
     answer = graph.result(asking, elements.ANSWER)
     (space.state / DIFFERENT).unlink(missing_ok=True)
     info.keep(space, graph.question, graph.places.here(answer))
-    gathered = inputs.gather(space, graph.places, graph.trees, graph.hidden, {})
-    found = _compared(graph, draft, replace(gathered, config=graph.config), answer)
+    found = _compared(graph, draft, answer)
     write_atomically(space.state / DIFFERENT, json.dumps(found).encode())
     return found
 
 
-def _compared(graph: Graph, draft: GraphDraft, asked: GraphInputs, answer: str) -> Different:
+def write_all(graph: Graph, different: Different) -> tuple[str, ...]:
+    """Put the project of the whole system, and of what was asked for it, where the engine reads it.
+
+    Returns the elements that all others are below.
+    """
+    draft = GraphDraft()
+    asked = _gathered(graph)
+    above = (_asking(graph, draft), elements.proof(draft, asked, elements.staged_of(asked)))
+    elements.system(
+        draft, inputs.gather(graph.ready.workspace, graph.places, graph.trees, graph.hidden, different)
+    )
+    graph.write(draft)
+    return (elements.IMAGES, *above)
+
+
+def _asking(graph: Graph, draft: GraphDraft) -> str:
+    space = graph.ready.workspace
+    override, asked = inputs.override(space, graph.places), inputs.asked(space, graph.places)
+    return elements.questions(draft, graph.trees, graph.config, override, asked)
+
+
+def _gathered(graph: Graph) -> GraphInputs:
+    """Return what packages are compared with: all but what they need beyond their parts."""
+    gathered = inputs.gather(graph.ready.workspace, graph.places, graph.trees, graph.hidden, {})
+    return replace(gathered, config=graph.config)
+
+
+def _compared(graph: Graph, draft: GraphDraft, answer: str) -> Different:
     """Return what packages need beyond their parts, from comparisons that are made now or were made before."""
+    asked = _gathered(graph)
     space, levels = graph.ready.workspace, elements.staged_of(asked)
     keys = proofs.keys(asked, levels, elements.named_files(asked), answer, graph.ours)
     known = proofs.known(space)

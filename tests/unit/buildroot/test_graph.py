@@ -69,7 +69,7 @@ def trees(tmp_path: Path) -> staging.Trees:
     write(external / "external.mk", "include $(sort $(wildcard $(BR2_EXTERNAL_X_PATH)/package/*/*.mk))\n")
     write(external / "package" / "own" / "own.mk", "")
     write(external / "board" / "linux.config", "")
-    return staging.Trees(tree=tree, externals={f"{EXTERNAL}/0": external})
+    return staging.Trees(digest="1", tree=tree, externals={f"{EXTERNAL}/0": external})
 
 
 PACKAGES = {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from rootstream import events
-from rootstream.buildroot import contents, info, interactive
+from rootstream.archives import digests
+from rootstream.buildroot import info, interactive
 from rootstream.buildroot.build import collect, make_run
 from rootstream.buildroot.build.make_run import Follower, Logs
 from rootstream.description.images.files import Files
@@ -337,21 +338,21 @@ def test_a_digest_of_files_sees_every_change(tmp_path: Path) -> None:
     folder = tmp_path / "overlay"
     (folder / "etc").mkdir(parents=True)
     (folder / "etc" / "motd").write_text("one")
-    seen = {contents.digest([folder])}
+    seen = {digests.digest([folder])}
     (folder / "etc" / "motd").write_text("two")
-    seen.add(contents.digest([folder]))
+    seen.add(digests.digest([folder]))
     (folder / "etc" / "motd").chmod(0o755)
-    seen.add(contents.digest([folder]))
+    seen.add(digests.digest([folder]))
     (folder / "link").symlink_to("etc/motd")
-    seen.add(contents.digest([folder]))
+    seen.add(digests.digest([folder]))
     (folder / "empty").mkdir()
-    seen.add(contents.digest([folder]))
+    seen.add(digests.digest([folder]))
     (folder / "etc" / "motd").unlink()
-    seen.add(contents.digest([folder]))
-    seen.add(contents.digest([tmp_path / "absent"]))
+    seen.add(digests.digest([folder]))
+    seen.add(digests.digest([tmp_path / "absent"]))
     assert len(seen) == 7
     (folder / "etc" / ".git").mkdir()
-    assert contents.digest([folder]) in seen
+    assert digests.digest([folder]) in seen
 
 
 @pytest.mark.parametrize("count", [0, make_run.KEPT_LOGS - 1, make_run.KEPT_LOGS, make_run.KEPT_LOGS + 3])

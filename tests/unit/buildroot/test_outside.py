@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from rootstream.buildroot import contents, info, outside
+from rootstream.archives import digests
+from rootstream.buildroot import info, outside
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description.load import load
 from rootstream.project.project import find
@@ -168,5 +169,5 @@ def test_a_project_that_cannot_be_read_is_never_unchanged(
     def refused(*_words: object, **_named: object) -> dict[str, str]:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(contents, "listing", refused)  # root may read everything
+    monkeypatch.setattr(digests, "listing", refused)  # root may read everything
     assert outside.project_digest(space, told) != outside.project_digest(space, told)

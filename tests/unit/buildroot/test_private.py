@@ -47,6 +47,7 @@ def test_a_log_shows_no_hash() -> None:
 
 def test_what_comes_through_the_pipe_has_the_paths_of_the_sandbox() -> None:
     trees = staging.Trees(
+        digest="1",
         tree=Path("/here/tree"),
         externals={f"{EXTERNAL}/0": Path("/here/own"), f"{EXTERNAL}/1": Path("/here/made")},
     )

@@ -23,7 +23,9 @@ def trees(folder: Path) -> staging.Trees:
     known.write_text("NAME = $(call qstrip,$(BR2_TARGET_GENERIC_HOSTNAME))\n")
     (folder / "external").mkdir()
     (folder / "external" / "external.mk").write_text("PORT = $(BR2_TARGET_GENERIC_GETTY_PORT)\n")
-    return staging.Trees(tree=folder / "tree", externals={"/buildroot/external/0": folder / "external"})
+    return staging.Trees(
+        digest="1", tree=folder / "tree", externals={"/buildroot/external/0": folder / "external"}
+    )
 
 
 def asked(found: staging.Trees, name: str, issue: str = "Box") -> str:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import __version__, events
-from rootstream.buildroot import confined, contents, info, scratch
+from rootstream.archives import digests
+from rootstream.buildroot import confined, info, scratch
 from rootstream.buildroot.build import stale
 from rootstream.buildroot.build.decision import Decision
 from rootstream.buildroot.config import check, configuration
@@ -85,7 +86,7 @@ def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[
         "system": described.model_dump(mode="json", exclude={"system": beside}),
         "tree": identity,
         "export": EXPORT,
-        "files": contents.digest(files, lambda path: Path(os.path.relpath(path, where.folder))),
+        "files": digests.digest(files, lambda path: Path(os.path.relpath(path, where.folder))),
         "python": python_layer.noted(workspace(where, described, where.folder, {}).folder),
         "versions": [__version__, metadata.version("pydantic")],
     }

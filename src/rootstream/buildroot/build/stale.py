@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from rootstream import events
-from rootstream.buildroot import confined, contents, info, outside
+from rootstream.archives import digests
+from rootstream.buildroot import confined, info, outside
 from rootstream.buildroot.build import installed, keys
 from rootstream.buildroot.build.decision import Decision, Stale, causes
 from rootstream.buildroot.build.keys import Key, KeyParts
@@ -33,7 +34,7 @@ MOST = 0.6  # of the packages: from here on a build from clean costs hardly more
 def question(space: Workspace, tree_identity: str) -> str:
     """Return what stands for all that decides what Buildroot says of its packages."""
     text = space.config.read_text("utf-8", "surrogateescape")
-    externals = contents.digest((*space.own_trees, *space.externals), space.original)
+    externals = digests.digest((*space.own_trees, *space.externals), space.original)
     return keys.digest(tree_identity, text, externals, str(space.original(space.output)))
 
 
@@ -63,7 +64,7 @@ def decide(
     symbols = told.variables.get(info.NO_PACKAGE, {})
     named = [path for several in outside.of_configuration(space, symbols).values() for path in several]
     inputs = keys.digest(
-        contents.digest((*watched, space.generated), space.original),
+        digests.digest((*watched, space.generated), space.original),
         text,
         [outside.digest_of(space, path) for path in named],
     )
@@ -152,7 +153,7 @@ def _files(space: Workspace, listed: Mapping[str, str]) -> Callable[[str], str]:
                     for each, value in listed.items()
                     if each.startswith(shared) and each.endswith(".mk") and each.count("/") == shared.count("/")
                 }
-            return contents.together(below)
+            return digests.together(below)
         return outside.digest_of(space, path)
 
     def of(name: str) -> str:

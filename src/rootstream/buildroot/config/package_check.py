@@ -10,7 +10,8 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import confined, contents, info, scratch
+from rootstream.archives import digests
+from rootstream.buildroot import confined, info, scratch
 from rootstream.buildroot.config import requested
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.roots import PackageConfig
@@ -67,7 +68,7 @@ def _mark(space: Workspace, package: str) -> Path:
 
 
 def _digest(space: Workspace, package: str, each: PackageConfig) -> str:
-    return contents.digest(_files(space, each)) + " ".join(each.optional) + str(folder(space, package))
+    return digests.digest(_files(space, each)) + " ".join(each.optional) + str(folder(space, package))
 
 
 def check(space: Workspace, fresh: Collection[str] = ()) -> Iterator[Problem]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from rootstream.buildroot.graph import linking, staging
 from rootstream.buildroot.info import BuildrootPackage
+from rootstream.buildroot.sources.tree import SKIPPED
 from rootstream.host.content import Content
-from rootstream.plan.model import Element, Plan
+from rootstream.plan.model import BUILDROOT_TREE, Element, Json, Plan, Source
 from rootstream.plan.sources import local
 from rootstream.sandbox.buildroot import inventory
 
@@ -25,7 +26,10 @@ _KCONFIG = re.compile(r"Config(\..+)?\.in(\..+)?")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Linked:
-    """Files and folders of this machine, by where they are in the sandbox; `folder` has them in the project."""
+    """Files and folders of this machine, by where they are in the sandbox; `folder` has them in the project.
+
+    Without one, they are a source by their digest.
+    """
 
     folder: str
     files: Mapping[str, Path]
@@ -79,9 +83,24 @@ class GraphDraft:
             Element(name=name, kind="import", description=text, sources=tuple(sources), public=MAY_OVERLAP)
         )
 
+    def tree(self, name: str, place: str, folder: Path, digest: str) -> str:
+        """Add an element that has a folder of this machine, known by its digest; return the element's name."""
+        self.from_here[name] = Linked(folder="", files={place: folder}, rules=False)
+        words: dict[str, Json] = {"digest": digest, "skip": list(SKIPPED)}
+        source = Source(
+            kind=BUILDROOT_TREE,
+            words=words,
+            free={"folder": str(folder)},
+            locked=False,
+            directory=place.lstrip("/"),
+        )
+        text = "Buildroot's whole tree"
+        return self.add(Element(name=name, kind="import", description=text, sources=(source,), public=MAY_OVERLAP))
+
     def all_linked(self) -> dict[str, Path]:
         """Return all files to link to, by where they are in the project."""
-        of_elements = (each for linked in self.from_here.values() for each in linked.in_project())
+        ours = (linked for linked in self.from_here.values() if linked.folder)
+        of_elements = (each for linked in ours for each in linked.in_project())
         return {**self.linked, **dict(of_elements)}
 
     def plan(self, refs: Mapping[str, object]) -> Plan:

@@ -119,7 +119,11 @@ def questions(
 
     `override` is its local.mk, `files` what else decides the answer.
     """
-    staged = [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees), *_override(draft, override)]
+    staged = [
+        draft.tree(WHOLE, TREE, trees.tree, trees.digest),
+        _externals(draft, trees),
+        *_override(draft, override),
+    ]
     named = _beyond(files, draft, staged)
     staged += [draft.link(ASKED, "asked", named)] if named else []
     draft.written["files/buildroot-info/config"] = config.encode("utf-8", "surrogateescape")
@@ -145,7 +149,11 @@ def proof(draft: GraphDraft, inputs: GraphInputs, levels: Mapping[str, staging.L
             draft.written[f"{folder}/{name}.{level}"] = parts.config.encode("utf-8", "surrogateescape")
             draft.written |= {f"{folder}/instead/{path}": content for path, content in parts.instead.items()}
             told[name][level] = {
-                "paths": [*(f"{TREE}/{path}" for path in inner), *outer, *_below_root(files.get(name, ()))],
+                "paths": [
+                    *(f"{TREE}/{path}" for path in inner),
+                    *outer,
+                    *sorted(_below_root(files.get(name, ()))),
+                ],
                 "instead": {
                     **dict.fromkeys(empty, f"{SOURCE}/empty"),
                     **{f"{TREE}/{path}": f"{SOURCE}/instead/{path}" for path in parts.instead},
@@ -164,6 +172,11 @@ def proof(draft: GraphDraft, inputs: GraphInputs, levels: Mapping[str, staging.L
 def _below_root(paths: Iterable[str]) -> Iterator[str]:
     """Yield those of some paths that can be withheld; what is elsewhere is where it is on this machine."""
     return (path for path in paths if path.startswith(f"{places.ROOT}/"))
+
+
+def whole_tree(draft: GraphDraft, trees: staging.Trees) -> str:
+    """Add the element with all of Buildroot's tree and return its name."""
+    return draft.tree(WHOLE, TREE, trees.tree, trees.digest)
 
 
 def _externals(draft: GraphDraft, trees: staging.Trees) -> str:
@@ -258,7 +271,7 @@ def _staged(draft: GraphDraft, inputs: GraphInputs, name: str, levels: staging.L
     """Add what a package is built from of the trees; return the elements and its .config."""
     trees, needs = inputs.trees, inputs.different.get(name, {})
     if "whole" in needs:
-        return [draft.link(WHOLE, "tree", {TREE: trees.tree}), _externals(draft, trees)], inputs.config
+        return [whole_tree(draft, trees), _externals(draft, trees)], inputs.config
     staged = levels.by_name()[next(iter(needs), "fewest")]
     return [RULES, EXTERNAL_RULES, *_folders(draft, trees, staged)], staged.config
 

@@ -17,7 +17,7 @@ from rootstream.buildroot.graph import lookups, places, private, staging
 from rootstream.buildroot.graph.draft import Different, GraphInputs, Requests
 from rootstream.buildroot.graph.places import OUTPUT, SandboxPlaces
 from rootstream.buildroot.info import BuildrootPackage
-from rootstream.buildroot.sources import downloads, unhashed
+from rootstream.buildroot.sources import downloads, tree, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.files import paths_of
 from rootstream.errors import UserError, Where
@@ -75,7 +75,9 @@ def trees(space: Workspace, known: SandboxPlaces, generated: Generated) -> stagi
     project.sync(mapped, files)
     found = {known.inside(str(space.original(path))): path for path in space.externals}
     return staging.Trees(
-        tree=space.tree, externals={**found, known.inside(str(space.original(space.generated))): mapped}
+        tree=space.tree,
+        digest=tree.folder_digest(space.tree, space.caches),
+        externals={**found, known.inside(str(space.original(space.generated))): mapped},
     )
 
 

@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from rootstream.buildroot import contents
+from rootstream.archives import digests
 from rootstream.buildroot.graph.places import EXTERNAL, OUTSIDE, PROJECT, TREE, SandboxPlaces
 from rootstream.buildroot.workspace import Workspace
 from rootstream.project.lock import write_atomically
@@ -81,4 +81,4 @@ def is_as_before(space: Workspace) -> bool:
 
 
 def _digest(space: Workspace) -> str:
-    return contents.digest(sorted({path for paths in known(space).values() for path in paths}))
+    return digests.digest(sorted({path for paths in known(space).values() for path in paths}))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from rootstream.buildroot import contents
+from rootstream.archives import digests
 from rootstream.buildroot.graph import staging
 from rootstream.buildroot.graph.draft import GraphInputs
 from rootstream.buildroot.workspace import Workspace
@@ -35,7 +35,7 @@ def keys(
     trees, told = inputs.trees, sorted(make_variables.read(answer))
     names = [name for name, _ in told]
     hooks = frozenset(dict(told).get(make_variables.HOOKS, "").split())
-    digest = cache(lambda path: contents.digest((path,), lambda each: Path(each.name)))
+    digest = cache(lambda path: digests.digest((path,), lambda each: Path(each.name)))
     rules = [(path, digest(trees.tree / path)) for path in trees.rules()]
     rules += [(path, digest(trees.in_external(path))) for path in trees.of_external()]
     common = _key([base, rules, sorted(inputs.patched), [*trees.externals]])

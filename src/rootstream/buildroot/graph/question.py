@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from rootstream.archives.digests import digest
 from rootstream.buildroot.build import keys
-from rootstream.buildroot.contents import digest
 from rootstream.buildroot.graph.staging import Trees
 from rootstream.buildroot.workspace import Workspace
 

@@ -12,6 +12,7 @@ from typing import Any
 from rootstream.buildroot.graph import elements, staging
 from rootstream.buildroot.graph.draft import Different, GraphDraft
 from rootstream.host.content import chunks
+from rootstream.plan.model import BUILDROOT_DOWNLOAD
 from rootstream.sandbox.buildroot import variables
 
 _MANY = 5000  # files of an element: then size and time stand for the content of one
@@ -77,7 +78,7 @@ def record(draft: GraphDraft, key: str, base: Mapping[str, str]) -> Composition:
         if name.startswith("programs-"):
             digests = {f"Rootstream's {name.removesuffix('.bst')}": _digest(json.dumps(digests).encode())}
         downloads = {
-            each.words["path"]: each.words["digest"] for each in element.sources if "digest" in each.words
+            each.words["path"]: each.words["digest"] for each in element.sources if each.kind == BUILDROOT_DOWNLOAD
         }
         files.setdefault(name, {}).update(digests | downloads)
         if not _is_package(name) and name != elements.IMAGES:

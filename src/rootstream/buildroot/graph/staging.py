@@ -122,6 +122,8 @@ class Trees:
     tree: Path
     externals: Mapping[str, Path]
     """By where they are in the sandbox, in Buildroot's order."""
+    digest: str
+    """Of all files of the tree."""
 
     def rules(self) -> tuple[str, ...]:
         """Return Buildroot's own rules, below the tree."""

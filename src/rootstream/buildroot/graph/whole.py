@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 from rootstream.buildroot.graph import elements, staging
 from rootstream.buildroot.graph.draft import MAY_OVERLAP, GraphDraft, GraphInputs
-from rootstream.buildroot.graph.places import OUTPUT, ROOT, SOURCE, TREE
+from rootstream.buildroot.graph.places import OUTPUT, ROOT, SOURCE
 from rootstream.plan import base, programs
 from rootstream.plan.model import Dependency, Element, Source
 from rootstream.plan.sources import local
@@ -94,7 +94,7 @@ def _everything(draft: GraphDraft, inputs: GraphInputs, parts: Sequence[str]) ->
     own = [
         each for each in draft.elements if each.startswith("files-") or each in (elements.WHOLE, elements.RULES)
     ]
-    whole = draft.link(elements.WHOLE, "tree", {TREE: inputs.trees.tree})
+    whole = elements.whole_tree(draft, inputs.trees)
     names = dict.fromkeys((whole, *own, *parts))
     return [each for each in names if not each.startswith(("tree-", "instead-"))]
 

@@ -19,9 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from rootstream import events
-from rootstream.archives import compression, tar_stream
+from rootstream.archives import compression, digests, tar_stream
 from rootstream.archives.tree import UnpackedTree
-from rootstream.buildroot import contents
 from rootstream.buildroot.sources import git, transfer
 from rootstream.buildroot.workspace import Caches
 from rootstream.description.roots import BuildrootTree, FromAnyFolder
@@ -43,6 +42,7 @@ _BESIDE = re.compile(
     r"(package|boot)/[^/]+/|(linux|fs|configs|docs|board|utils|support/testing|support/docker|\.\w+)/"
     r"|(.*/)?Config\.in[^/]*$|CHANGES$|DEVELOPERS$|README$|SECURITY\.md$|COPYING$|\.[^/]*$"
 )
+SKIPPED = (".git", "output", "dl")  # of a folder that is a tree
 _PARTS = ("Makefile", "Config.in", "package/Makefile.in", "support/kconfig/conf.c")
 
 
@@ -134,7 +134,7 @@ def folder_digest(folder: Path, caches: Caches) -> str:
     Contents are read again only where size, time or inode changed. Raises `UserError` no-buildroot.
     """
     require(folder)
-    return contents.together(listing(folder, caches))
+    return digests.together(listing(folder, caches))
 
 
 def of_user(tree: BuildrootTree, project: Path) -> tuple[Path, ...]:
@@ -145,12 +145,12 @@ def of_user(tree: BuildrootTree, project: Path) -> tuple[Path, ...]:
 def listing(folder: Path, caches: Caches) -> dict[str, str]:
     """Return the digest of every file of a tree, by its path in it."""
     note = caches.trees.parent / "local" / (hashlib.sha256(os.fsencode(folder)).hexdigest()[:20] + ".json")
-    return contents.listing(folder, note, skip=(".git", "output", "dl"))
+    return digests.listing(folder, note, skip=SKIPPED)
 
 
 def core(found: Mapping[str, str]) -> str:
     """Return what stands for the parts of a tree that decide every package: all but packages and documentation."""
-    return contents.together({name: value for name, value in found.items() if not _BESIDE.match(name)})
+    return digests.together({name: value for name, value in found.items() if not _BESIDE.match(name)})
 
 
 def require(folder: Path) -> Path:
@@ -277,7 +277,7 @@ def _fill(
 
 def _not_ours(source: Path) -> Any:  # noqa: ANN401  (what shutil calls an ignore function)
     def ignored(folder: str, names: list[str]) -> set[str]:
-        return {name for name in names if name in (".git", "output", "dl")} if Path(folder) == source else set()
+        return {name for name in names if name in SKIPPED} if Path(folder) == source else set()
 
     return ignored
 

@@ -1,10 +1,11 @@
-"""A digest of files and folders of the project: their names, kinds, modes and contents."""
+"""A digest of files and folders: their names, kinds, modes and contents."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -77,6 +78,19 @@ def listing(folder: Path, note: Path, skip: tuple[str, ...] = ()) -> dict[str, s
         new.write_text(json.dumps(kept), "utf-8", "surrogateescape")
         new.replace(note)
     return {name: str(values[4]) for name, values in kept.items()}
+
+
+def copied(folder: Path, to: Path, skip: tuple[str, ...] = ()) -> dict[str, str]:
+    """Copy what `listing` lists into another folder and return the listing of that. Special files are left out."""
+    for name, status in _walk(folder, "", skip):
+        source, place = folder / name, to / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if stat.S_ISLNK(status.st_mode):
+            place.symlink_to(source.readlink())
+        elif stat.S_ISREG(status.st_mode):
+            shutil.copyfile(source, place, follow_symlinks=False)
+            place.chmod(0o755 if status.st_mode & 0o100 else 0o644)
+    return {name: _file_digest(to / name, status) for name, status in sorted(_walk(to, "", ()))}
 
 
 def together(found: Mapping[str, str]) -> str:
