@@ -78,3 +78,26 @@ def test_workers_give_what_make_gives(project: Path, workers: str, run: Command)
         assert built(project, run, env) >= PACKAGES
         assert test_graph.exported(project) == test_graph.by_make(project, run)
         assert built(project, run, env) == set()
+
+
+def test_what_is_pushed_afterwards_has_others_ask_and_build_nothing(
+    project: Path, workers: str, tmp_path: Path, run: Command
+) -> None:
+    renew(project)
+    run("build", cwd=project)
+    test_rebuild.word(project, "user", "changed")  # compared alone: the others were before
+    run("build", cwd=project)
+    cache = {"ROOTSTREAM_CACHE_URL": workers}
+    said = run("cache", "push", "box", cwd=project, env={**cache, "ROOTSTREAM_CACHE_PUSH": "true"}).stderr
+    assert "pushed buildroot-info.bst" in said
+    assert "pushed buildroot-proof.bst" in said
+    clone = tmp_path / "clone"
+    shutil.copytree(project, clone, ignore=shutil.ignore_patterns("out", ".rootstream"))
+    env = {**cache, "ROOTSTREAM_CACHE": str(tmp_path / "cache")}
+    done = run("build", "--json", cwd=clone, env=env)
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    finished = [(each["action"], each["element"]) for each in told if each["type"] == "element-finished"]
+    expected = {f"buildroot-{name}.bst" for name in ("info", "proof", "images")}
+    assert {name for action, name in finished if action == "pull"} == expected
+    assert [name for action, name in finished if action == "build"] == []
+    assert test_graph.exported(clone) == test_graph.exported(project)
