@@ -31,16 +31,26 @@ def test_a_package_is_built_from_the_folder_alone(small_tree: Path, tmp_path: Pa
     project = tmp_path / "project"
     project.mkdir()
     (project / "system.yaml").write_text(SYSTEM.format(tree=small_tree))
-    (project / "box_defconfig").write_text(DEFCONFIG)
+    overlay = f'BR2_ROOTFS_OVERLAY="{project}/overlay"\n'
+    patches = f'BR2_GLOBAL_PATCH_DIR="{project}/board/../patches"\n'
+    (project / "box_defconfig").write_text(DEFCONFIG + overlay + patches)
+    (project / "overlay").mkdir()
+    (project / "overlay" / "of-mine").write_text("private\n")
+    (project / "board").mkdir()
+    (project / "patches" / "hello").mkdir(parents=True)
+    (project / "patches" / "hello" / "word.patch").write_text("for those that are unpacked\n")
     environment = {**os.environ, "ROOTSTREAM_BUILDROOT_CACHE": str(tmp_path / "cache")}
     folder = tmp_path / "sources"
     done = run("sources", str(folder), cwd=project, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "legal-info is left out: this tree has no such target" in done.stderr
     told = json.loads((folder / "sources.json").read_text())
-    assert told["sources"][0] == {"name": "buildroot", "kind": "buildroot", "folder": "tree"}
+    assert told["sources"][0] == {"name": "buildroot", "version": "2026.05", "kind": "buildroot", "folder": "tree"}
     assert "HELLO_LICENSE = GPL-2.0+\n" in (folder / "tree/package/hello/hello.mk").read_text()
     assert b"notreallyahash" not in b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert 'BR2_GLOBAL_PATCH_DIR="$(TOPDIR)/../project/patches"\n' in (folder / "config").read_text()
+    assert (folder / "project" / "patches" / "hello" / "word.patch").is_file()
+    assert not list(folder.rglob("of-mine"))
 
     project.rename(tmp_path / "away")
     output = folder / "output"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -88,12 +88,16 @@ class Row:
 
 @dataclass(slots=True, kw_only=True)
 class Collected:
-    """What the folder is going to have: rows for its list, files by their places, what could not be had."""
+    """What the folder is going to have: rows for its list, files by their places, what could not be had.
+
+    `beside` is what a configuration names on the machine that it was built on.
+    """
 
     rows: list[Row] = field(default_factory=list)
     files: list[Stored] = field(default_factory=list)
     missing: list[tuple[str, str]] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
 
 
 def write(folder: Path, target: str, found: Collected) -> None:
@@ -104,33 +108,33 @@ def write(folder: Path, target: str, found: Collected) -> None:
         "sources": [{key: value for key, value in asdict(row).items() if value} for row in found.rows],
         "missing": [{"name": name, "reason": reason} for name, reason in found.missing],
         "left_out": list(found.left_out),
+        **({"beside": list(found.beside)} if found.beside else {}),
     }
     (folder / LIST).write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
-    (folder / README).write_text(
-        "\n".join(_lines(target, found.rows, found.missing, found.left_out)) + "\n", encoding="utf-8"
-    )
+    (folder / README).write_text("\n".join(_lines(target, found)) + "\n", encoding="utf-8")
 
 
-def _lines(
-    target: str, rows: Sequence[Row], missing: Sequence[tuple[str, str]], left_out: Sequence[str]
-) -> Iterator[str]:
+def _lines(target: str, found: Collected) -> Iterator[str]:
     yield f"# Sources of {target}"
     yield ""
     yield f"Written by Rootstream {__version__}. `{LIST}` has the same for programs; `sha256` has links by hash."
     for kind, title in _TITLES.items():
-        found = [row for row in rows if row.kind == kind]
-        if not found:
+        rows = [row for row in found.rows if row.kind == kind]
+        if not rows:
             continue
         yield f"\n## {title}\n"
-        yield _HOW[kind].replace("{version}", __version__).replace("{externals}", found[0].more)
-        for row in found:
+        yield _HOW[kind].replace("{version}", __version__).replace("{externals}", rows[0].more)
+        for row in rows:
             yield _line(row)
+    if found.beside:
+        yield "\nThe configuration names these, which were on the machine that it was built on:\n"
+        yield from (f"- {each}" for each in found.beside)
     yield "\n## What is missing\n"
-    yield from (f"- {name}: {reason}" for name, reason in missing)
-    if not missing:
+    yield from (f"- {name}: {reason}" for name, reason in found.missing)
+    if not found.missing:
         yield "Nothing that Rootstream knows of."
-    if left_out:
-        yield f"\nLeft out, as the project's own software: {', '.join(left_out)}."
+    if found.left_out:
+        yield f"\nLeft out, as the project's own software: {', '.join(found.left_out)}."
 
 
 def _line(row: Row) -> str:
