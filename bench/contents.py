@@ -1,7 +1,8 @@
 """What is known of a build, asked for: seconds, CPU time and memory of `report`, `sbom`, `why` and `audit`.
 
 A Debian root of so many packages with 72 files each, as a build exports it, and feeds of so many entries in the
-formats of Debian, OSV and NVD are made first. Byte code of Python is kept, as it is where nobody forbids it.
+formats of Debian, OSV and NVD are made first; or a build of yours is asked about. Byte code of Python is kept, as it
+is where nobody forbids it.
 """
 
 from __future__ import annotations
@@ -131,20 +132,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=int, default=300)
     parser.add_argument("--entries", type=int, default=200_000)
+    parser.add_argument("--project", type=Path, help="a project with a build, instead of one that is made up")
+    parser.add_argument("--system", default="box")
+    parser.add_argument("--file", default="/usr/lib/pack7/file7", help="what `why` is asked about")
     options = parser.parse_args()
+    system = options.system
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        export(folder, options.packages)
-        measure(folder, "report", "report", "box")
-        print(f"  its page: {(folder / 'out/box/report.html').stat().st_size / 1e6:.1f} MB")
-        measure(folder, "sbom", "sbom", "box", "-o", "sbom.json")
-        measure(folder, "why, a file", "why", "box", "/usr/lib/pack7/file7")
-        measure(folder, "why, a folder", "why", "box", "/usr")
+        made_up = Path(name)
+        folder = options.project or made_up
+        if not options.project:
+            export(folder, options.packages)
+        measure(folder, "report", "report", system, "-o", str(made_up / "page.html"))
+        print(f"  its page: {(made_up / 'page.html').stat().st_size / 1e6:.1f} MB")
+        measure(folder, "sbom", "sbom", system, "-o", str(made_up / "sbom.json"))
+        measure(folder, "why, a file", "why", system, options.file)
+        measure(folder, "why, a folder", "why", system, "/usr")
         with ProcessPoolExecutor(1) as apart:  # what a process has used counts for those that it starts
-            made = apart.submit(feeds, folder, options.entries).result()
+            made = apart.submit(feeds, made_up, options.entries).result()
         for each, path in made.items():
             print(f"{each}: {path.stat().st_size / 1e6:.0f} MB")
-            measure(folder, f"audit --feed {each}", "audit", "box", "--feed", str(path))
+            measure(folder, f"audit --feed {each}", "audit", system, "--feed", str(path))
     return 0
 
 
