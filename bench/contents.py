@@ -1,8 +1,8 @@
 """What is known of a build, asked for: seconds, CPU time and memory of `report`, `sbom`, `why` and `audit`.
 
 A Debian root of so many packages with 72 files each, as a build exports it, and feeds of so many entries in the
-formats of Debian, OSV and NVD are made first; or a build of yours is asked about. Byte code of Python is kept, as it
-is where nobody forbids it.
+formats of Debian, OSV and NVD are made first; or a build of yours is asked about. Byte code of Python is kept, as
+it is where nobody forbids it.
 """
 
 from __future__ import annotations
