@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from rootstream.buildroot.workspace import Workspace
@@ -48,5 +49,10 @@ def of(space: Workspace, outside: Iterable[Path]) -> SandboxPlaces:
 
 def _replaced(text: str, pairs: dict[str, str]) -> str:
     """Replace paths, the longest first, as whole names: /srv/box is no part of /srv/boxes."""
-    names = "|".join(re.escape(old) for old in sorted(pairs, key=len, reverse=True))
-    return re.sub(rf"({names})(?![\w.-])", lambda match: pairs[match[1]], text)
+    return _pattern(tuple(pairs)).sub(lambda match: pairs[match[1]], text)
+
+
+@cache
+def _pattern(paths: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(old) for old in sorted(paths, key=len, reverse=True))
+    return re.compile(rf"({names})(?![\w.-])")
