@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rootstream.buildroot.generate import completed
@@ -68,7 +68,7 @@ class Workspace:
     """One system (or variant) and the folders of its build.
 
     `tree` is the Buildroot tree, never written to. `project` is the folder of system.yaml. A scratch copy
-    (scratch.py) has in `origin` the folder that it stands for.
+    (scratch.py) has in `origin` the folder that it stands for. `pins` is what the lock has of downloads (pins.py).
     """
 
     described: Described
@@ -78,6 +78,7 @@ class Workspace:
     caches: Caches
     env: Mapping[str, str]
     origin: Path | None = None
+    pins: Mapping[str, str] = field(default_factory=dict)
 
     def original(self, path: Path) -> Path:
         """Return a path of this workspace as that of the workspace that it stands for."""

@@ -195,8 +195,9 @@ def describe(request: str) -> str:
         return f"source package {words['package']} of {'+'.join(words['suites'])}"
     if kind in ("python_wheels", "python_sources"):
         return f"Python packages for Python {words['python']} on {words['machine']}"
-    if kind == "buildroot_git":
-        return f"Buildroot {words['track']} of {words['url']}"
-    if kind == "buildroot_tar":
-        return f"Buildroot of {words['url']}"
-    return f"{kind} {words.get('url', '')}".strip()
+    texts = {
+        "buildroot_git": f"Buildroot {words.get('track')} of {words.get('url')}",
+        "buildroot_tar": f"Buildroot of {words.get('url')}",
+        lock_entries.DOWNLOAD: f"download {words.get('path')}",
+    }
+    return texts.get(kind) or f"{kind} {words.get('url', '')}".strip()

@@ -97,6 +97,7 @@ _ROW_WORDS: Mapping[str, tuple[str, ...]] = {
     "python_sources": ("role", "name", "version", "file", "size", "sha256"),
 }
 CORRESPONDING = "debian_corresponding"
+DOWNLOAD = "buildroot_download"  # of a package, which has no hash of it
 _FREE_WORDS = ("repository",)
 _CHECKS: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
     "debian_packages": _package,
@@ -165,4 +166,5 @@ _KINDS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], Callable[[Any], boo
     "remote": (("url",), (), _is_text, "a hash"),
     "buildroot_git": (("url", "track"), (), _is_commit, "a commit"),
     "buildroot_tar": (("url",), (), _is_hash, "a SHA-256"),
+    DOWNLOAD: (("path",), (), _is_hash, "a SHA-256"),
 }

@@ -203,7 +203,7 @@ def _build_described(
         if native(description, targets):
             _build_native(planned(where, description, targets, pinned, report, made=made), engine, tell)
         for described in of_buildroot(description, targets):
-            _build_buildroot(where, described, description.debian, pinned, engine, tell, hold)
+            _build_buildroot(where, described, description.debian, pinned, engine, tell, hold, locked=locked)
     finally:
         if description.machines and exported:
             from rootstream.netboot.store.record import record  # noqa: PLC0415  (only projects with machines wait for it)
@@ -220,6 +220,8 @@ def _build_buildroot(
     engine: Engine,
     report: events.Reporter,
     hold: project.Hold,
+    *,
+    locked: bool,
 ) -> None:
     from rootstream.buildroot import info  # noqa: PLC0415
     from rootstream.buildroot.build import build as buildroot  # noqa: PLC0415
@@ -229,10 +231,12 @@ def _build_buildroot(
     recorder = _recorder(report)
     python_wheels.prepare(where, described, pinned, engine, recorder)
     if graph_system.wanted(described):
-        system = graph_system.GraphSystem(where, described, debian, pinned, engine, os.environ, recorder)
+        system = graph_system.GraphSystem(
+            where, described, debian, pinned, engine, os.environ, recorder, locked=locked
+        )
         recorder.write(where, described.target, buildroot_graph.build(system), asked=True)
         return
-    buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused)
+    buildroot.build(where, described, pinned, os.environ, recorder, alone=hold.paused, locked=locked)
     known = info.known(workspace(where, described, where.folder))
     recorder.write(where, described.target, {name: each.dependencies for name, each in known.items()})
 

@@ -24,7 +24,7 @@ from rootstream.buildroot.graph import (
     whole,
 )
 from rootstream.buildroot.graph.draft import Different, GraphDraft
-from rootstream.buildroot.sources import fetching
+from rootstream.buildroot.sources import fetching, pins
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.engine import ElementState
 from rootstream.errors import UserError
@@ -47,14 +47,18 @@ def build(system: GraphSystem) -> Mapping[str, tuple[str, ...]]:
     Raises what a build in a workspace and the engine raise.
     """
     where, name, report = system.project, system.described.target, system.report
-    key, identity = system.digest()
-    if _is_current(system, key):
+    digest, identity = system.digest()
+    if _is_current(system, system.key(digest)):
         return {}
     graph = opened(system, identity)
     different = needs_of(graph)
     space = graph.ready.workspace
     overrides.tell(space, report)
     fetching.bring(space, inputs.unpinned(space), report)
+    pinning = pins.Pinning(where=where, pinned=system.pinned, report=report, locked=system.locked)
+    pinning.add(space)
+    key, graph = system.key(digest, pinning.pinned), graph.with_pins(pinning.pinned)
+    space = graph.ready.workspace
     for line in reasons.of_whole(different):
         report(events.Notice(level="info", text=line))
     if inputs.reads_project(space):
@@ -149,7 +153,7 @@ def look(system: GraphSystem) -> tuple[ElementState, ...]:
 
     The project is only read.
     """
-    if _is_current(system, system.digest()[0]):
+    if _is_current(system, system.key(system.digest()[0])):
         return ()
     found = states(system)
     if not found:
@@ -202,7 +206,9 @@ def why(system: GraphSystem, package: str = "") -> dict[str, list[str]]:
     if before is None:
         text = f"it is not known what {name} was made of: it was not built in this folder yet"
         raise UserError("not-built", text, hint=f"`rootstream build {name}` notes it.")
-    now = graph.record(graph.write_system(last if different is None else different), system.digest()[0])
+    now = graph.record(
+        graph.write_system(last if different is None else different), system.key(system.digest()[0])
+    )
     found = {each: reasons.changes(each, before, now) for each in now.made}
     if different is None:
         found[elements.IMAGES].append("Buildroot has to be queried again: what else changes is known after that")

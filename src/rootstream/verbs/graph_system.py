@@ -24,7 +24,8 @@ from rootstream.buildroot.graph import (
 )
 from rootstream.buildroot.graph.draft import Different, GraphDraft, GraphInputs
 from rootstream.buildroot.graph.places import SandboxPlaces
-from rootstream.buildroot.sources import fetching
+from rootstream.buildroot.sources import fetching, pins
+from rootstream.buildroot.workspace import workspace
 from rootstream.description.model import Debian, Described
 from rootstream.description.roots import FromBuildroot
 from rootstream.engine import Engine
@@ -65,6 +66,8 @@ class GraphSystem:
     engine: Engine
     env: Mapping[str, str]
     report: events.Reporter
+    locked: bool = False
+    """The lock must do as it is."""
 
     @property
     def base(self) -> Plan:
@@ -72,9 +75,14 @@ class GraphSystem:
         return base_plan(self.debian, self.pinned.refs)
 
     def digest(self) -> tuple[str, str]:
-        """Return what stands for all that decides its result, and the identity of its Buildroot tree."""
+        """Return what stands for all that decides its result but downloads, and the identity of its tree."""
         key, identity = opening.digest(self.project, self.described, self.pinned)
         return hashlib.sha256(json.dumps([key, self.base.refs]).encode()).hexdigest(), identity
+
+    def key(self, digest: str, pinned: Lock | None = None) -> str:
+        """Return what stands for a digest and the downloads of the lock, as far as its packages are known."""
+        space = workspace(self.project, self.described, self.project.folder, self.env)
+        return pins.key(digest, space, pinned or self.pinned)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +100,11 @@ class Graph:
     config: str
     """The .config that Buildroot is asked with, with the paths of the sandbox."""
     report: events.Reporter
+
+    def with_pins(self, pinned: Lock) -> Graph:
+        """Return the same with the downloads that a lock has."""
+        space = replace(self.ready.workspace, pins=pins.of_lock(pinned))
+        return replace(self, ready=replace(self.ready, workspace=space))
 
     @property
     def folder(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,7 @@ from rootstream.errors import UserError, Where
 from rootstream.host import nofollow, temporary
 from rootstream.plan import inputs, make, refs, text
 from rootstream.plan.model import Plan, Source
-from rootstream.project import lock, project
+from rootstream.project import lock, lock_entries, project
 from rootstream.verbs import kept_pins, origins
 from rootstream.verbs.selection import choose, native, of_buildroot
 
@@ -107,12 +108,18 @@ def update(
         elif known.refs != new.refs:
             _write(where, new, known, report)
         return known
-    others = old.refs if old and set(targets) != set(description.names()) else {}
+    others = old.refs if old and set(targets) != set(description.names()) else _downloads(old)
     refs = {**others, **_found(where, description, targets, None, engine, report)}
     before = old.refs if old else {}  # what is gone from mirrors stays pinned
     new = lock.Lock(refs={**refs, **_source_pins(where, targets, {**before, **refs}, report)})
     _write(where, old, new, report)
     return new
+
+
+def _downloads(old: lock.Lock | None) -> dict[str, Any]:
+    """Return what builds have added of Buildroot's downloads: only they know which there are."""
+    entries = old.refs.items() if old else ()
+    return {request: ref for request, ref in entries if json.loads(request)["kind"] == lock_entries.DOWNLOAD}
 
 
 def _source_pins(

@@ -31,7 +31,7 @@ from rootstream.buildroot.build.decision import Decision, explain
 from rootstream.buildroot.config import configuration, package_check
 from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.generate import translate
-from rootstream.buildroot.sources import fetching, tree
+from rootstream.buildroot.sources import fetching, pins, tree
 from rootstream.buildroot.workspace import Workspace, workspace
 from rootstream.description.images.files import Files
 from rootstream.description.model import Described
@@ -61,12 +61,16 @@ def build(
     report: events.Reporter,
     *,
     alone: Alone = nullcontext,
+    locked: bool = False,
 ) -> Path:
-    """Bring out/SYSTEM up to date and return it. Raises `UserError` buildroot-failed and many more."""
+    """Bring out/SYSTEM up to date and return it. Raises `UserError` buildroot-failed and many more.
+
+    Downloads that nobody has a hash of are added to the lock, unless it must do as it is (`locked`).
+    """
     name = described.target
-    key, identity = opening.digest(where, described, pinned)
+    digest, identity = opening.digest(where, described, pinned)
     space = workspace(where, described, where.folder, env)
-    if export.is_current(where, name, key) and _untouched(space):
+    if export.is_current(where, name, pins.key(digest, space, pinned)) and _untouched(space):
         if placeholders.has_secrets(described.system.layers) and export.is_open(where.out(name)):
             export.close(where.out(name))
         report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
@@ -74,20 +78,22 @@ def build(
     ready = opening.opened(where, described, pinned, env, report, identity)
     space = ready.workspace
     composed = opening.configured(ready, report)
+    pinning = pins.Pinning(where=where, pinned=pinned, report=report, locked=locked)
     if stale.is_empty(space):
-        _make_first(ready, where, composed, report, alone)
-        return _export(where, ready, key, report)
+        _make_first(ready, where, composed, report, pinning, alone)
+        return _export(where, ready, pins.key(digest, space, pinning.pinned), report)
     by_hand = target.by_hand(space)
     if by_hand:
         report(events.Notice(level="warning", text=target.message(space, by_hand)))
     decision = plan(ready, where, report)
     removal.apply(space, decision, report)
-    fresh, left = _prepare(ready, report)
+    fresh, left = _prepare(ready, report, pinning)
     with alone():
         fetching.rest(space, left, report)
+        pinning.add(space)
         _make(ready, fresh, report)
     _note(space, () if decision.clean or decision.target else by_hand)
-    return _export(where, ready, key, report)
+    return _export(where, ready, pins.key(digest, space, pinning.pinned), report)
 
 
 def look(
@@ -99,9 +105,9 @@ def look(
 ) -> None:
     """Say what a build would do, and why; the project is only read. Raises what `build` raises before make."""
     name = described.target
-    key, identity = opening.digest(where, described, pinned)
-    current = export.is_current(where, name, key)
-    if current and _untouched(opening.space_of(where, described, where.folder, env)):
+    digest, identity = opening.digest(where, described, pinned)
+    space = opening.space_of(where, described, where.folder, env)
+    if export.is_current(where, name, pins.key(digest, space, pinned)) and _untouched(space):
         report(events.Notice(level="info", text=f"{name}: nothing to do, {where.shown(name)} is up to date"))
         return
     ready = opening.opened(where, described, pinned, env, report, identity)
@@ -158,7 +164,12 @@ def _untouched(space: Workspace) -> bool:
 
 
 def _make_first(
-    ready: opening.Opened, where: project.Project, composed: Composed, report: events.Reporter, alone: Alone
+    ready: opening.Opened,
+    where: project.Project,
+    composed: Composed,
+    report: events.Reporter,
+    pinning: pins.Pinning,
+    alone: Alone,
 ) -> None:
     """Build into an empty output folder: where Buildroot must be asked for its packages, that make builds them."""
     space = ready.workspace
@@ -169,7 +180,7 @@ def _make_first(
     def answered(text: str) -> bool:
         info.keep(space, stale.question(space, ready.identity), text)
         removal.apply(space, plan(ready, where, report, listed.result()), report)
-        left.extend(_prepare(ready, report)[1])
+        left.extend(_prepare(ready, report, pinning)[1])
         # the make that waits has no network, and sees only what was known when it began
         return not left and seen.issuperset(notes.visible(space))
 
@@ -177,7 +188,7 @@ def _make_first(
     made = False
     if info.is_known(space, stale.question(space, ready.identity)):
         removal.apply(space, plan(ready, where, report), report)
-        left.extend(_prepare(ready, report)[1])
+        left.extend(_prepare(ready, report, pinning)[1])
     else:
         report(info.ASKING_STEP)
         with alone(), ThreadPoolExecutor(1) as beside:  # while make reads its files
@@ -186,11 +197,14 @@ def _make_first(
     if not made:
         with alone():
             fetching.rest(space, tuple(left), report)
+            pinning.add(space)
             _make(ready, fresh, report)
     _note(space, ())
 
 
-def _prepare(ready: opening.Opened, report: events.Reporter) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _prepare(
+    ready: opening.Opened, report: events.Reporter, pinning: pins.Pinning
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Bring the downloads by hash and say what is to be done.
 
     Returns the packages to configure and compare first, and those of which Buildroot must download something
@@ -199,6 +213,7 @@ def _prepare(ready: opening.Opened, report: events.Reporter) -> tuple[tuple[str,
     space = ready.workspace
     packages = info.packages(space)
     summary = fetching.by_hash(space, report)
+    pinning.add(space)
     built = info.installed(space)
     waiting = [each for each in packages if each not in built]
     report(

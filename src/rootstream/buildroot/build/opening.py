@@ -20,7 +20,7 @@ from rootstream.buildroot.config import check, configuration
 from rootstream.buildroot.config.configuration import Composed
 from rootstream.buildroot.generate import external, python_layer, translate
 from rootstream.buildroot.generate.draft import Generated
-from rootstream.buildroot.sources import tree
+from rootstream.buildroot.sources import pins, tree
 from rootstream.buildroot.workspace import FOLDER, Caches, Workspace, workspace
 from rootstream.description.budgets import Budgets
 from rootstream.description.files import paths_of
@@ -74,7 +74,10 @@ def _ref(described: Described, pinned: Lock) -> Any:  # noqa: ANN401  (what tree
 
 
 def digest(where: project.Project, described: Described, pinned: Lock) -> tuple[str, str]:
-    """Return what stands for everything that decides a result, and the identity of its Buildroot tree."""
+    """Return what stands for everything that decides a result, and the identity of its Buildroot tree.
+
+    What the lock has of downloads comes to it with `pins.key`: a build may add that.
+    """
     root = root_of(described)
     ref = _ref(described, pinned)
     identity = tree.identity(root.tree, ref, _patches(where, root), where.folder)
@@ -128,7 +131,7 @@ def opened(
         offline=where.scratch is not None,
     )
     tree.require_recent(source)
-    space = space_of(where, described, source, env)
+    space = replace(space_of(where, described, source, env), pins=pins.of_lock(pinned))
     confined.tell(space, report)
     confined.require_inside(space)
     space.folder.mkdir(parents=True, exist_ok=True)

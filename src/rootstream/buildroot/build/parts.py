@@ -44,7 +44,7 @@ def contents(space: Workspace, applied: Applied | None) -> dict[str, Any]:
 
 def _package(space: Workspace, package: BuildrootPackage, applied: Applied | None) -> dict[str, Any]:
     told = info.variables(space, package.name)
-    strong = downloads.hashes_of(package, space.tree)
+    strong = downloads.hashes_of(package, space.tree, space.pins)
 
     def word(name: str) -> str:
         return " ".join(told.get(f"{package.prefix}{name}", "").split())

@@ -176,7 +176,7 @@ def is_fetched(space: Workspace) -> bool:
 
 def _pinned(space: Workspace, package: BuildrootPackage) -> Iterator[tuple[str, str]]:
     """Yield the downloads of a package, by their path, with the strongest hash that its hash files have."""
-    hashes = downloads.hashes_of(package, space.tree)
+    hashes = downloads.hashes_of(package, space.tree, space.pins)
     for source, _ in package.downloads if not info.overridden(space, package) else ():
         name = source.rpartition("/")[2]
         strong = next((word for word in downloads.STRONG if word in hashes.get(name, {})), None)

@@ -17,6 +17,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from rootstream.buildroot import info
 from rootstream.buildroot.info import BuildrootPackage
@@ -30,6 +31,7 @@ NOTE = ".checked.json"
 AT_ONCE = 8
 SILENCE = 15.0
 PAUSE = 0.5  # seconds before a connection that failed is tried again
+NO_PINS: Mapping[str, str] = MappingProxyType({})
 STRONG = ("sha512", "sha384", "sha256")
 _METHOD = re.compile(r"(https?|ftp|file)(\|[\w|]+)?\+(.*)", re.DOTALL)
 _HASH = re.compile(r"(sha256|sha384|sha512)\s+([0-9a-fA-F]+)\s+(\S+)")
@@ -62,8 +64,13 @@ class Summary:
         return tuple(dict.fromkeys(each.partition(": ")[0] for each in (*self.missing, *self.left)))
 
 
-def hashes_of(package: BuildrootPackage, tree: Path) -> dict[str, dict[str, str]]:
-    """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file)."""
+def hashes_of(
+    package: BuildrootPackage, tree: Path, pins: Mapping[str, str] = NO_PINS
+) -> dict[str, dict[str, str]]:
+    """Return the strong hashes of a package's files, by name and algorithm (Buildroot's manual, .hash file).
+
+    `pins` is what the lock has of files that no hash file names, by their path.
+    """
     found: dict[str, dict[str, str]] = {}
     for name in package.hashes:
         try:
@@ -74,17 +81,26 @@ def hashes_of(package: BuildrootPackage, tree: Path) -> dict[str, dict[str, str]
             match = _HASH.fullmatch(line.strip())
             if match:
                 found.setdefault(match[3], {})[match[1]] = match[2].lower()
+    for source, _ in package.downloads:
+        name = source.rpartition("/")[2]
+        path = f"{package.download_folder}/{name}"
+        if path in pins and name not in found:
+            found[name] = {"sha256": pins[path]}
     return found
 
 
 def wanted(
-    packages: Iterable[BuildrootPackage], tree: Path, downloads: Path, mirrors: tuple[str, ...]
+    packages: Iterable[BuildrootPackage],
+    tree: Path,
+    downloads: Path,
+    mirrors: tuple[str, ...],
+    pins: Mapping[str, str] = NO_PINS,
 ) -> tuple[tuple[Wanted, ...], tuple[str, ...]]:
     """Return the files that can be looked for by content, and those that are left to Buildroot."""
     found: dict[Path, Wanted] = {}
     left: dict[str, None] = {}
     for package in packages:
-        known = hashes_of(package, tree)
+        known = hashes_of(package, tree, pins)
         for source, uris in package.downloads:
             name = source.rpartition("/")[2]
             folder = downloads / package.download_folder
@@ -206,8 +222,8 @@ def fetch(
         for each in known.values()
         if not info.overridden(space, each) and (names is None or each.name in names)
     ]
-    files, left = wanted(packages, space.tree, space.caches.downloads, _mirrors(space))
-    checked = _Checked(space.caches.downloads / NOTE)
+    files, left = wanted(packages, space.tree, space.caches.downloads, _mirrors(space), space.pins)
+    checked = Checked(space.caches.downloads / NOTE)
     left = tuple(
         each
         for each in left
@@ -216,7 +232,7 @@ def fetch(
     folders = () if offline else unhashed.folders(space)
     kept = {each: url for each in left if (url := unhashed.from_folder(space, known, each, folders))}
     left = tuple(each for each in left if each not in kept)
-    there = [each for each in files if checked.is_right(each)]
+    there = [each for each in files if checked.is_right(each.place, each.algorithm, each.digest)]
     checked.save()
     todo = [each for each in files if each not in there]
     fetched: dict[str, str] = {}
@@ -263,7 +279,7 @@ def _named(each: Wanted) -> str:
     return f"{each.package}: {each.place.name} ({each.algorithm} {each.digest})"
 
 
-class _Checked:
+class Checked:
     """Which files of the download folder have been found right; each is read once, and again when it changed."""
 
     def __init__(self, note: Path) -> None:
@@ -275,18 +291,18 @@ class _Checked:
         self._known: dict[str, list[int | str]] = data if isinstance(data, dict) else {}
         self._fresh = False
 
-    def is_right(self, each: Wanted) -> bool:
+    def is_right(self, place: Path, algorithm: str, digest: str) -> bool:
         """Say whether a file is there and is the wanted one."""
         try:
-            status = each.place.stat()
+            status = place.stat()
         except OSError:
             return False
-        mark: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino, each.digest]
-        if self._known.get(str(each.place)) == mark:
+        mark: list[int | str] = [status.st_size, status.st_mtime_ns, status.st_ino, digest]
+        if self._known.get(str(place)) == mark:
             return True
-        if not each.place.is_file() or transfer.file_hash(each.place, each.algorithm) != each.digest:
+        if not place.is_file() or transfer.file_hash(place, algorithm) != digest:
             return False
-        self._known[str(each.place)] = mark
+        self._known[str(place)] = mark
         self._fresh = True
         return True
 

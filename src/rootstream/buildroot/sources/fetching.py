@@ -9,7 +9,7 @@ from pathlib import Path
 from rootstream import events
 from rootstream.buildroot import info
 from rootstream.buildroot.build import make_run, notes, opening
-from rootstream.buildroot.sources import downloads, unhashed
+from rootstream.buildroot.sources import downloads, pins, unhashed
 from rootstream.buildroot.workspace import Workspace
 from rootstream.description.model import Described
 from rootstream.errors import UserError
@@ -34,6 +34,7 @@ def fetch(
     summary = by_hash(ready.workspace, report)
     if summary.packages:
         _apart(ready.workspace, summary.packages, report)
+    pins.verify(ready.workspace)
     return files(ready.workspace)
 
 
@@ -46,8 +47,12 @@ def by_hash(space: Workspace, report: events.Reporter, names: Collection[str] | 
 
 
 def rest(space: Workspace, names: tuple[str, ...], report: events.Reporter) -> None:
-    """Have Buildroot download what is left to it: it builds without a network afterwards."""
+    """Have Buildroot download what is left to it: it builds without a network afterwards.
+
+    Raises `UserError` not-fetched, and hash-mismatch where the lock has another content.
+    """
     as_buildroot_does(space, names, report, output=space.output)
+    pins.verify(space)
 
 
 def bring(space: Workspace, names: Collection[str], report: events.Reporter) -> None:
