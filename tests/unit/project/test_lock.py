@@ -149,6 +149,8 @@ def test_what_an_entry_must_be_is_told_with_its_line(tmp_path: Path, old: str, n
         {"source": {"kind": "buildroot_git", "url": "u"}, "ref": {"commit": "0" * 40}},
         {"source": {"kind": "buildroot_tar", "url": "u"}, "ref": {"sha256": "../x"}},
         {"source": {"kind": "buildroot_tar", "url": "u"}, "ref": None},
+        {"source": {"kind": "buildroot_download", "path": "linux/linux.tar"}, "ref": {"sha256": "00"}},
+        {"source": {"kind": "buildroot_download"}, "ref": {"sha256": "0" * 64}},
         {"source": {"kind": "git", "url": "u", "track": "t"}, "ref": {}},
         {"source": {"kind": "python_wheels", "python": 3, "machine": "x"}, "ref": []},
         {"source": {"kind": "python_wheels", "python": "3.13", "machine": "x"}, "ref": [["name", "version"]]},
