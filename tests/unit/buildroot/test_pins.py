@@ -9,8 +9,7 @@ from rootstream.project.lock import Lock
 
 def test_a_lock_is_read_back() -> None:
     tree = '{"kind":"buildroot_tar","url":"https://x.example/buildroot_download"}'
-    written = Lock(
-        refs={pins.request("linux/linux-6.12.tar.xz"): {"sha256": "1" * 64}, tree: {"sha256": "2" * 64}}
-    )
+    download = pins.request("linux/linux-6.12.tar.xz")
+    written = Lock(refs={download: {"sha256": "1" * 64}, tree: {"sha256": "2" * 64}})
     assert pins.of_lock(written) == {"linux/linux-6.12.tar.xz": "1" * 64}
     assert lock.describe(download) == "download linux/linux-6.12.tar.xz"
