@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from pathlib import Path
 
 import pytest
@@ -56,7 +57,7 @@ def test_what_make_did_stays_until_its_package_is_another(project: Path, run: Co
 
 def test_what_is_in_no_cache_is_built_here_alone(project: Path, run: Command) -> None:
     run("build", cwd=project)
-    test_rebuild.word(project, "library", f"changed in {project}")
+    test_rebuild.word(project, "library", f"changed {uuid.uuid4()}")  # the path of the project would be the same
     done = run("make", cwd=project)
     assert "in no cache: library, user; make builds them here alone" in done.stderr
     assert ">>> library 1 Building" in done.stdout
