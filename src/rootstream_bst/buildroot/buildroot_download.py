@@ -22,22 +22,21 @@ from buildstream import (  # type: ignore[attr-defined]  # re-exported without s
 )
 
 from rootstream.formats.faults import Fault
+from rootstream_bst.buildroot.known_content import KnownContent
 from rootstream_bst.source_errors import as_source_errors
 
 CHUNK = 1 << 20
 ALGORITHMS = ("sha256", "sha384", "sha512")
 
 
-class BuildrootDownload(Source):
+class BuildrootDownload(KnownContent):
     """One file; its content is compared with the hash whenever it is staged."""
-
-    BST_MIN_VERSION = "2.2"
 
     def configure(self, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
         """Read the words of the source. Raises `SourceError` for a weak hash, or a path that leads elsewhere."""
         node.validate_keys(["path", "digest", "folder", *Source.COMMON_CONFIG_KEYS])
         self.path: str = node.get_str("path")
-        self.digest: str = node.get_str("digest")
+        self.digest = node.get_str("digest")
         self.place: Path = Path(node.get_str("folder")) / self.path
         algorithm = self.digest.partition(":")[0]
         parts = Path(self.path).parts
@@ -46,26 +45,9 @@ class BuildrootDownload(Source):
                 f"{self}: {self.path} with {self.digest} is not a path below a folder with a strong hash"
             )
 
-    def preflight(self) -> None:
-        """Need nothing of the host."""
-
-    def is_resolved(self) -> bool:
-        """Say that the hash is known."""
-        return True
-
     def get_unique_key(self) -> list[str]:
         """Return what decides the content."""
         return [self.path, self.digest]
-
-    def load_ref(self, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Need no reference: the hash is one."""
-
-    def get_ref(self) -> str:
-        """Return the hash."""
-        return self.digest
-
-    def set_ref(self, ref: Any, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Keep no reference."""
 
     def is_cached(self) -> bool:
         """Say whether the file is there."""

@@ -18,41 +18,23 @@ from buildstream import Source, SourceError  # type: ignore[attr-defined]  # re-
 
 from rootstream.archives import digests
 from rootstream.formats.faults import Fault
+from rootstream_bst.buildroot.known_content import KnownContent
 from rootstream_bst.source_errors import as_source_errors
 
 
-class BuildrootTree(Source):
+class BuildrootTree(KnownContent):
     """The files and links of a folder."""
-
-    BST_MIN_VERSION = "2.2"
 
     def configure(self, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
         """Read the words of the source."""
         node.validate_keys(["digest", "skip", "folder", *Source.COMMON_CONFIG_KEYS])
-        self.digest: str = node.get_str("digest")
+        self.digest = node.get_str("digest")
         self.skip: tuple[str, ...] = tuple(node.get_str_list("skip", []))
         self.place: Path = Path(node.get_str("folder"))
-
-    def preflight(self) -> None:
-        """Need nothing of the host."""
-
-    def is_resolved(self) -> bool:
-        """Say that the digest is known."""
-        return True
 
     def get_unique_key(self) -> list[str]:
         """Return what decides the content."""
         return [self.digest]
-
-    def load_ref(self, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Need no reference: the digest is one."""
-
-    def get_ref(self) -> str:
-        """Return the digest."""
-        return self.digest
-
-    def set_ref(self, ref: Any, node: Any) -> None:  # noqa: ANN401  (as BuildStream declares it)
-        """Keep no reference."""
 
     def is_cached(self) -> bool:
         """Say whether the folder is there."""
