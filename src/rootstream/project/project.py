@@ -102,10 +102,14 @@ class Project:
 def find(start: Path, elsewhere: Path | None = None) -> Project:
     """Return the project of a folder or of the nearest one above it; what a clone may have brought is looked at.
 
-    `elsewhere` is a folder for its results. Raises `UserError` no-project, foreign-project, outside-project,
+    `elsewhere` is a folder for its results. Raises `UserError` no-folder, no-project, foreign-project, outside-project,
     link-in-project, special-file, foreign-owner.
     """
-    start = start.resolve()
+    try:
+        start = start.resolve()
+    except FileNotFoundError as error:
+        hint = "Change to a folder that exists, or name the project's with -C."
+        raise UserError("no-folder", "the current folder does not exist any more", hint=hint) from error
     for folder in (start, *start.parents):
         if (folder / DESCRIPTION).is_file():
             return _looked_at(folder / DESCRIPTION, "described", start, elsewhere)

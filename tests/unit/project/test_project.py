@@ -171,3 +171,12 @@ def test_programs_of_a_plan_can_be_run(tmp_path: Path) -> None:
         assert modes() == {"a": 0o755, "b": 0o644}
     finally:
         os.umask(umask)
+
+
+def test_a_current_folder_that_was_deleted_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    with pytest.raises(UserError, match="the current folder does not exist any more"):
+        project.find(Path())
