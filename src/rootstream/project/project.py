@@ -102,8 +102,8 @@ class Project:
 def find(start: Path, elsewhere: Path | None = None) -> Project:
     """Return the project of a folder or of the nearest one above it; what a clone may have brought is looked at.
 
-    `elsewhere` is a folder for its results. Raises `UserError` no-folder, no-project, foreign-project, outside-project,
-    link-in-project, special-file, foreign-owner.
+    `elsewhere` is a folder for its results. Raises `UserError` no-folder, no-project, foreign-project,
+    outside-project, link-in-project, special-file, foreign-owner.
     """
     try:
         start = start.resolve()
